@@ -1,0 +1,86 @@
+package scenarios
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Metrics lists every metric that a claim may speak of. reports/compare
+// computes them all from a trial; a test there holds the two together.
+// Any of the latency metrics may name an endpoint: `p95_ms[GET /api/feed]`.
+func Metrics() []string {
+	return []string{
+		"p50_ms", "p95_ms", "p99_ms",
+		"throughput_rps", "error_rate", "limit_rps",
+		"db_cpu_ms_per_request", "statements_per_request", "feed_statements_per_request", "rows_read_per_row_returned",
+		"postgres_demand_share", "cache_hit_ratio", "bytes_per_request",
+		"monthly_cost_usd", "cost_per_user_usd",
+	}
+}
+
+const testExample = "for example `db_cpu_ms_per_request ratio <= 0.30 at common`"
+
+var claimTest = regexp.MustCompile(`^([a-z0-9_]+)(?:\[([^\]]+)\])? (\S+) (\S+) (\S+) at (\S+)$`)
+
+func readClaims(n node, mix []Endpoint) []Claim {
+	var claims []Claim
+	for _, item := range n.items() {
+		m := item.mapping("id", "source", "text", "test")
+		c := Claim{}
+		texts := map[string]*string{"id": &c.ID, "source": &c.Source, "text": &c.Text}
+		for _, key := range []string{"id", "source", "text"} {
+			if v, ok := item.need(m, key); ok {
+				*texts[key] = v.text()
+			}
+		}
+		if slices.ContainsFunc(claims, func(other Claim) bool { return other.ID == c.ID }) {
+			item.fail("the claim %q stands twice", c.ID)
+		}
+		if v, ok := item.need(m, "test"); ok {
+			readClaimTest(v, &c, mix)
+		}
+		claims = append(claims, c)
+	}
+	return claims
+}
+
+// readClaimTest reads `METRIC ratio|before|after <=|>= VALUE at common|high|limit`.
+func readClaimTest(n node, c *Claim, mix []Endpoint) {
+	match := claimTest.FindStringSubmatch(strings.Join(strings.Fields(n.text()), " "))
+	if match == nil {
+		n.fail("%q is no test: write METRIC ratio|before|after <=|>= VALUE at common|high, %s", n.text(), testExample)
+		return
+	}
+	metric, endpoint := match[1], match[2]
+	if !slices.Contains(Metrics(), metric) {
+		n.fail("unknown metric %q%s", metric, nearest(metric, Metrics()))
+	}
+	if endpoint != "" {
+		if !slices.Contains([]string{"p50_ms", "p95_ms", "p99_ms"}, metric) {
+			n.fail("%s is not measured by endpoint; p50_ms, p95_ms and p99_ms are", metric)
+		}
+		if !knownEndpoint(mix, endpoint) {
+			n.fail("the mix has no endpoint %q%s", endpoint, nearest(endpoint, endpointNames(mix)))
+		}
+		metric += "[" + endpoint + "]"
+	}
+	c.Metric = metric
+	c.Compare = n.word(match[3], "ratio", "before", "after")
+	c.Op = n.word(match[4], "<=", ">=")
+	c.At = n.word(match[6], "common", "high", "limit")
+	value, err := strconv.ParseFloat(match[5], 64)
+	if err != nil || !(value > 0) || value > 1e12 {
+		n.fail("%q: the claimed value must be a number above 0, %s", match[5], testExample)
+	}
+	c.Value = value
+}
+
+// word checks one word of n's text.
+func (n node) word(text string, known ...string) string {
+	if !slices.Contains(known, text) {
+		n.fail("%q is not known%s", text, nearest(text, known))
+	}
+	return text
+}

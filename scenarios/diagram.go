@@ -1,0 +1,165 @@
+package scenarios
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// group is machines that are alike: app-1 ... app-5 are one.
+type group struct {
+	Machine
+	copies int
+}
+
+// groups returns the topology's groups of machines, the one that users talk
+// to first.
+func (t Topology) groups() []group {
+	var out []group
+	for _, m := range slices.Backward(t.Machines) {
+		i := slices.IndexFunc(out, func(g group) bool { return g.Group == m.Group })
+		if i >= 0 {
+			out[i].copies++
+			continue
+		}
+		out = append(out, group{m, 1})
+	}
+	return out
+}
+
+// Diagram draws the topology as boxes of text, one a group of machines.
+func (t Topology) Diagram() []string {
+	const width = 42
+	var lines []string
+	for _, g := range t.groups() {
+		title := g.Group
+		if g.copies > 1 {
+			title = fmt.Sprintf("%s x%d", g.Group, g.copies)
+		}
+		size := fmt.Sprintf("%s, %.4g vCPU", g.Size, g.VCPU)
+		if g.External {
+			size = "external"
+		}
+		title = fmt.Sprintf("─ %s (%s) ", title, size)
+		lines = append(lines, "┌"+title+strings.Repeat("─", max(width-utf8.RuneCountInString(title), 1))+"┐")
+		for _, p := range g.Processes {
+			text := p.Name
+			if p.Name != string(p.Kind) {
+				text += " (" + string(p.Kind) + ")"
+			}
+			if targets := linkedGroups(p); len(targets) > 0 {
+				text += " → " + strings.Join(targets, ", ")
+			}
+			lines = append(lines, fmt.Sprintf("│ %-*s │", width-2, text))
+		}
+		lines = append(lines, "└"+strings.Repeat("─", width)+"┘")
+	}
+	return lines
+}
+
+// linkedGroups names what a process talks to, copies folded together.
+func linkedGroups(p Process) []string {
+	var out []string
+	for _, l := range p.Links {
+		for _, to := range l.To {
+			machine, _, _ := strings.Cut(to, "/")
+			name := strings.TrimRight(machine, "0123456789")
+			name = strings.TrimSuffix(name, "-")
+			if !slices.Contains(out, name) {
+				out = append(out, name)
+			}
+		}
+	}
+	return out
+}
+
+// Differences says in words what the scenario's after changes over its before.
+func (s *Scenario) Differences() []string {
+	before, after := byGroup(s.Before), byGroup(s.After)
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if _, stays := after[name]; !stays {
+			out = append(out, fmt.Sprintf("- %s is gone (%s)", name, before[name].describe()))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		b, was := before[name]
+		a := after[name]
+		if !was {
+			out = append(out, fmt.Sprintf("+ %s is new (%s)", name, a.describe()))
+			continue
+		}
+		if b.copies != a.copies || b.Size != a.Size {
+			out = append(out, fmt.Sprintf("~ %s: %d %s becomes %d %s", name, b.copies, b.Size, a.copies, a.Size))
+		}
+		out = append(out, processDifferences(name, b.Processes, a.Processes)...)
+	}
+	return out
+}
+
+func byGroup(t Topology) map[string]group {
+	out := map[string]group{}
+	for _, g := range t.groups() {
+		out[g.Group] = g
+	}
+	return out
+}
+
+func (g group) describe() string {
+	var names []string
+	for _, p := range g.Processes {
+		names = append(names, p.Name)
+	}
+	return fmt.Sprintf("%d x %s: %s", g.copies, g.Size, strings.Join(names, ", "))
+}
+
+func processDifferences(machine string, before, after []Process) []string {
+	var out []string
+	find := func(list []Process, name string) (Process, bool) {
+		i := slices.IndexFunc(list, func(p Process) bool { return p.Name == name })
+		if i < 0 {
+			return Process{}, false
+		}
+		return list[i], true
+	}
+	for _, b := range before {
+		if _, stays := find(after, b.Name); !stays {
+			out = append(out, fmt.Sprintf("- %s/%s is gone", machine, b.Name))
+		}
+	}
+	for _, a := range after {
+		b, was := find(before, a.Name)
+		if !was {
+			out = append(out, fmt.Sprintf("+ %s/%s is new", machine, a.Name))
+			continue
+		}
+		said, saysNow := b.words(), a.words()
+		for _, key := range slices.Sorted(maps.Keys(saysNow)) {
+			if said[key] != saysNow[key] {
+				out = append(out, fmt.Sprintf("~ %s/%s: %s: %s becomes %s", machine, a.Name, key, orNone(said[key]), orNone(saysNow[key])))
+			}
+		}
+	}
+	return out
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "none"
+	}
+	return text
+}
+
+// words flattens settings and links to key and value, every role present.
+func (p Process) words() map[string]string {
+	out := maps.Clone(p.Settings)
+	for role := range kinds[p.Kind].links {
+		out[role] = ""
+	}
+	for _, l := range p.Links {
+		out[l.Role] = strings.Join(l.To, ", ")
+	}
+	return out
+}

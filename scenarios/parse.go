@@ -1,0 +1,302 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Parse reads a scenario file, strictly: unknown keys, missing units, numbers
+// out of range and words that the tables do not know are errors, each with
+// its file and line. It reports everything that is wrong at once, joined.
+func Parse(file string, data []byte) (*Scenario, error) {
+	doc, root, err := parseDocument(file, data)
+	if err != nil {
+		return nil, err
+	}
+	s := readScenario(root)
+	if len(doc.errs) > 0 {
+		return nil, errors.Join(doc.errs...)
+	}
+	return s, nil
+}
+
+func readScenario(root node) *Scenario {
+	m := root.mapping("name", "title", "question", "sources", "dataset", "slo", "load", "before", "after", "claims")
+	s := &Scenario{}
+	if n, ok := root.need(m, "name"); ok {
+		s.Name = n.text()
+		if !regexp.MustCompile(`^[a-z][a-z0-9-]*$`).MatchString(s.Name) {
+			n.fail("%q is no name: use lower-case letters, digits and dashes, for example phase3", s.Name)
+		}
+	}
+	if n, ok := root.need(m, "title"); ok {
+		s.Title = n.text()
+	}
+	if n, ok := root.need(m, "question"); ok {
+		s.Question = n.text()
+	}
+	if n, ok := m["sources"]; ok {
+		for _, item := range n.items() {
+			s.Sources = append(s.Sources, item.text())
+		}
+	}
+	if n, ok := root.need(m, "dataset"); ok {
+		s.Dataset = readDataset(n)
+	}
+	if n, ok := root.need(m, "slo"); ok {
+		slo, err := ParseSLO(n.text())
+		if err != nil {
+			n.fail("%v", err)
+		}
+		s.SLO = slo
+	}
+	if n, ok := root.need(m, "load"); ok {
+		s.Load = readLoad(n, s.Dataset)
+	}
+	if n, ok := root.need(m, "before"); ok {
+		s.Before = readTopology(n)
+	}
+	if n, ok := root.need(m, "after"); ok {
+		s.After = readTopology(n)
+	}
+	if n, ok := m["claims"]; ok {
+		s.Claims = readClaims(n, s.Load.Mix)
+	}
+	checkSLOEndpoints(m["slo"], s)
+	return s
+}
+
+func checkSLOEndpoints(n node, s *Scenario) {
+	for _, c := range s.SLO.Conditions {
+		if c.Endpoint != "" && !knownEndpoint(s.Load.Mix, c.Endpoint) {
+			n.fail("the mix has no endpoint %q%s", c.Endpoint, nearest(c.Endpoint, endpointNames(s.Load.Mix)))
+		}
+	}
+}
+
+func endpointNames(mix []Endpoint) []string {
+	var names []string
+	for _, e := range mix {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
+func knownEndpoint(mix []Endpoint, name string) bool {
+	for _, e := range mix {
+		if e.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func readDataset(n node) Dataset {
+	m := n.mapping("users", "posts", "orders")
+	count := func(key string) int {
+		v, ok := n.need(m, key)
+		if !ok {
+			return 0
+		}
+		return v.integer(1, 100_000_000)
+	}
+	return Dataset{Users: count("users"), Posts: count("posts"), Orders: count("orders")}
+}
+
+func readLoad(n node, dataset Dataset) Load {
+	m := n.mapping("arrivals", "timeout", "warmup", "requests_per_user", "connections", "max_in_flight", "keys", "mix")
+	load := Load{Arrivals: "poisson", Timeout: 10 * time.Second, RequestsPerUserPerS: 0.01, MaxInFlight: 512, Connections: 128, WarmupSeconds: 2}
+	if v, ok := m["arrivals"]; ok {
+		load.Arrivals = v.oneOf("poisson", "constant")
+	}
+	if v, ok := m["timeout"]; ok {
+		load.Timeout = v.duration(time.Millisecond, time.Minute)
+	}
+	if v, ok := m["warmup"]; ok {
+		load.WarmupSeconds = v.duration(0, 10*time.Minute).Seconds()
+	}
+	if v, ok := m["requests_per_user"]; ok {
+		load.RequestsPerUserPerS = v.perSecond()
+	}
+	if v, ok := m["connections"]; ok {
+		load.Connections = v.integer(1, 100_000)
+	}
+	if v, ok := m["max_in_flight"]; ok {
+		load.MaxInFlight = v.integer(1, 1_000_000)
+	}
+	load.Keys = map[string]Keys{}
+	if v, ok := m["keys"]; ok {
+		for _, f := range v.fields() {
+			load.Keys[f.key] = readKeys(f.key, f.value, dataset)
+		}
+	}
+	if v, ok := n.need(m, "mix"); ok {
+		load.Mix = readMix(v, load.Keys)
+	}
+	return load
+}
+
+var keysText = regexp.MustCompile(`^(zipf\(([^)]*)\)|uniform)(?: of (\d+))?$`)
+
+// readKeys reads `zipf(0.99)`, `uniform`, each with an optional ` of COUNT`.
+func readKeys(name string, n node, dataset Dataset) Keys {
+	counts := map[string]int{"user": dataset.Users, "post": dataset.Posts, "order": dataset.Orders}
+	match := keysText.FindStringSubmatch(n.text())
+	if match == nil {
+		n.fail("%q is no key distribution: write zipf(0.99) or uniform, with `of 1000` where the dataset does not say how many there are", n.text())
+		return Keys{}
+	}
+	keys := Keys{Distribution: "uniform", Count: counts[name]}
+	if strings.HasPrefix(match[1], "zipf") {
+		exponent, err := strconv.ParseFloat(match[2], 64)
+		if err != nil || !(exponent > 0 && exponent <= 5) {
+			n.fail("zipf's exponent %q must be a number above 0 and at most 5, for example zipf(0.99)", match[2])
+		}
+		keys.Distribution, keys.Exponent = "zipf", exponent
+	}
+	if match[3] != "" {
+		count, err := strconv.Atoi(match[3])
+		if err != nil || count < 1 {
+			n.fail("%q keys: there must be at least one", match[3])
+		}
+		keys.Count = count
+	}
+	if keys.Count == 0 {
+		n.fail("how many %q keys there are is not known: write `%s of 1000`", name, n.text())
+	}
+	return keys
+}
+
+var (
+	requestText = regexp.MustCompile(`^(GET|POST|PUT|DELETE|PATCH|HEAD) (/\S*)$`)
+	placeholder = regexp.MustCompile(`\{([a-z_]+)\}`)
+)
+
+func readMix(n node, keys map[string]Keys) []Endpoint {
+	items := n.items()
+	if len(items) == 0 {
+		n.fail("the mix is empty: name at least one request with its weight")
+		return nil
+	}
+	var mix []Endpoint
+	sum := 0.0
+	for _, item := range items {
+		m := item.mapping("request", "weight", "body", "expect")
+		e := Endpoint{}
+		if v, ok := item.need(m, "request"); ok {
+			match := requestText.FindStringSubmatch(v.text())
+			if match == nil {
+				v.fail("%q is no request: write a method and a path, for example GET /api/users/{user}", v.text())
+				continue
+			}
+			e.Name, e.Method, e.Path = v.text(), match[1], match[2]
+			if knownEndpoint(mix, e.Name) {
+				v.fail("%q stands twice in the mix: add up the weights", e.Name)
+			}
+		}
+		if v, ok := item.need(m, "weight"); ok {
+			e.Weight = v.percent()
+			sum += e.Weight
+		}
+		if v, ok := m["body"]; ok {
+			e.Body = v.text()
+		}
+		if v, ok := m["expect"]; ok {
+			e.Expect = v.text()
+		}
+		for _, match := range placeholder.FindAllStringSubmatch(e.Path+e.Body+e.Expect, -1) {
+			if _, ok := keys[match[1]]; !ok && match[1] != "seq" {
+				item.fail("{%s} is not under load.keys", match[1])
+			}
+		}
+		mix = append(mix, e)
+	}
+	if math.Abs(sum-1) > 1e-9 {
+		n.fail("the weights sum to %.4g%%, not 100%%", sum*100)
+	}
+	return mix
+}
+
+// integer reads a whole number between low and high.
+func (n node) integer(low, high int) int {
+	text := n.text()
+	v, err := strconv.Atoi(strings.ReplaceAll(text, "_", ""))
+	if err != nil {
+		n.fail("%q is not a whole number", text)
+		return 0
+	}
+	if v < low || v > high {
+		n.fail("%d is out of range: at least %d and at most %d", v, low, high)
+	}
+	return v
+}
+
+// duration reads a time with its unit.
+func (n node) duration(low, high time.Duration) time.Duration {
+	text := n.text()
+	v, err := time.ParseDuration(text)
+	if err != nil {
+		n.fail("%q is not a time with a unit: write for example 250ms or 5s", text)
+		return 0
+	}
+	if v < low || v > high {
+		n.fail("%v is out of range: at least %v and at most %v", v, low, high)
+	}
+	return v
+}
+
+// percent reads "30%" as 0.3.
+func (n node) percent() float64 {
+	text := n.text()
+	number, found := strings.CutSuffix(text, "%")
+	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if !found || err != nil {
+		n.fail("%q is not a share with its unit: write for example 30%%", text)
+		return 0
+	}
+	if !(v > 0 && v <= 100) {
+		n.fail("%q must be above 0%% and at most 100%%", text)
+		return 0
+	}
+	return v / 100
+}
+
+// perSecond reads "0.01/s".
+func (n node) perSecond() float64 {
+	text := n.text()
+	v, err := ParseRate(text)
+	if err != nil {
+		n.fail("%v", err)
+	}
+	return v
+}
+
+// ParseRate parses a rate with its unit, such as 1000/s, 50/m or 0.01/s.
+func ParseRate(text string) (float64, error) {
+	number, unit, found := strings.Cut(strings.TrimSpace(text), "/")
+	v, err := strconv.ParseFloat(number, 64)
+	if !found || err != nil {
+		return 0, fmt.Errorf("%q is not a rate with its unit: write for example 1000/s", text)
+	}
+	switch unit {
+	case "s":
+	case "m":
+		v /= 60
+	default:
+		return 0, fmt.Errorf("%q: the unit of a rate is /s or /m, for example 1000/s", text)
+	}
+	if !(v > 0) || math.IsInf(v, 0) {
+		return 0, fmt.Errorf("%q: a rate must be a number above 0, for example 1000/s", text)
+	}
+	return v, nil
+}
+
+// oneOf reads one of the known words.
+func (n node) oneOf(known ...string) string {
+	return n.word(n.text(), known...)
+}

@@ -1,0 +1,184 @@
+package scenarios
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"testing"
+)
+
+// edit replaces one piece of the phase 3 file, which must be there.
+func edit(t *testing.T, old, replacement string) []byte {
+	t.Helper()
+	data, err := os.ReadFile("catalog/phase3.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(data)
+	if !strings.Contains(text, old) {
+		t.Fatalf("phase3.yaml does not hold %q", old)
+	}
+	return []byte(strings.Replace(text, old, replacement, 1))
+}
+
+// lineOf is the 1-based line that holds text, in the edited file.
+func lineOf(t *testing.T, data []byte, text string) int {
+	t.Helper()
+	for i, line := range strings.Split(string(data), "\n") {
+		if strings.Contains(line, text) {
+			return i + 1
+		}
+	}
+	t.Fatalf("%q is not in the edited file", text)
+	return 0
+}
+
+func TestParseRefusesBadScenarios(t *testing.T) {
+	tests := []struct {
+		name, old, new string
+		at             string // text on the line that the error must name
+		want           string
+	}{
+		{"unknown key", "question:", "qestion:", "qestion:", `did you mean "question"?`},
+		{"unknown process", "{valkey: {", "{valky: {", "valky", `did you mean "valkey"?`},
+		{"unknown setting", "maxmemory: 256MB", "max_memory: 256MB", "max_memory", `did you mean "maxmemory"?`},
+		{"unknown size", "cache: {size: small", "cache: {size: smal", "cache: {size", `did you mean "small"?`},
+		{"missing unit of time", "timeout: 10s", "timeout: 10", "timeout: 10", "time with a unit"},
+		{"missing unit of size", "maxmemory: 256MB", "maxmemory: 256", "maxmemory", "size with its unit"},
+		{"missing unit of rate", "0.01/s", "0.01", "requests_per_user", "rate with its unit"},
+		{"missing unit of weight", `feed", weight: 20%`, `feed", weight: 20`, "GET /api/feed", "share with its unit"},
+		{"rate 0", "0.01/s", "0/s", "requests_per_user", "above 0"},
+		{"rate below 0", "0.01/s", "-1/s", "requests_per_user", "above 0"},
+		{"rate NaN", "0.01/s", "NaN/s", "requests_per_user", "above 0"},
+		{"zipf NaN", "user: zipf(0.99)", "user: zipf(NaN)", "keys:", "above 0"},
+		{"weights not summing", `feed", weight: 20%`, `feed", weight: 21%`, "mix:", "sum to 101%"},
+		{"unknown placeholder", "/api/posts/{post}", "/api/posts/{pots}", "{pots}", "not under load.keys"},
+		{"request without method", "GET /api/feed", "/api/feed", `"/api/feed"`, "method and a path"},
+		{"link to nothing", "cache: cache/valkey", "cache: cash/valkey", "cash/valkey", `did you mean "cache/valkey"?`},
+		{"link to the wrong kind", "cache: cache/valkey", "cache: database/postgres", "cache: database/postgres", "is a postgres"},
+		{"missing link", "shop: {database: database/postgres, cache", "shop: {cache", "shop: {cache", `needs "database"`},
+		{"entry nowhere", "entry: balancer/haproxy", "entry: balancer/nginx", "entry: balancer/nginx", "not exactly one process"},
+		{"bad SLO", "p99<250ms", "p99<250", "slo:", "time with a unit"},
+		{"unknown metric", "p50_ms ratio", "p51_ms ratio", "p51_ms", `did you mean "p50_ms"?`},
+		{"claim without a rate", "<= 0.30 at common", "<= 0.30", "0.30", "is no test"},
+		{"not YAML", "dataset: {users", "dataset: {users: [", "dataset", "not YAML"},
+		{"no machine", "size: medium", "", "app:", `"size" is missing`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			data := edit(t, test.old, test.new)
+			_, err := Parse("mine.yaml", data)
+			if err == nil {
+				t.Fatal("was accepted")
+			}
+			want := fmt.Sprintf("mine.yaml:%d: ", lineOf(t, data, test.at))
+			found := false
+			for line := range strings.SplitSeq(err.Error(), "\n") {
+				found = found || strings.HasPrefix(line, want) && strings.Contains(line, test.want)
+			}
+			if !found {
+				t.Errorf("want a line %q ... %q, got:\n%v", want, test.want, err)
+			}
+		})
+	}
+}
+
+func TestParseRefusesCycle(t *testing.T) {
+	first := []Machine{
+		{Name: "a", Processes: []Process{{Name: "p", Links: []Link{{"to", []string{"b/p"}}}}}},
+		{Name: "b", Processes: []Process{{Name: "p", Links: []Link{{"to", []string{"a/p"}}}}}},
+	}
+	if _, cycle := startOrder(first); cycle != "a -> b -> a" {
+		t.Errorf("between machines: got %q", cycle)
+	}
+	within := []Machine{{Name: "a", Processes: []Process{
+		{Name: "p", Links: []Link{{"to", []string{"a/q"}}}},
+		{Name: "q", Links: []Link{{"to", []string{"a/p"}}}},
+	}}}
+	if _, cycle := startOrder(within); cycle != "a/p -> a/q -> a/p" {
+		t.Errorf("within a machine: got %q", cycle)
+	}
+}
+
+func TestParseEmptyMix(t *testing.T) {
+	data := edit(t, "mix:", "mix: []\n  old_mix:")
+	_, err := Parse("mine.yaml", data)
+	if err == nil || !strings.Contains(err.Error(), "the mix is empty") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCopiesAndStartOrder(t *testing.T) {
+	s, err := LoadNamed("phase3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	position := map[string]int{}
+	for i, m := range s.After.Machines {
+		position[m.Name] = i
+	}
+	for _, name := range []string{"app-1", "app-5", "cache", "database", "balancer", "mail"} {
+		if _, ok := position[name]; !ok {
+			t.Fatalf("no machine %s in %v", name, position)
+		}
+	}
+	if position["app-1"] < position["database"] || position["balancer"] < position["app-5"] {
+		t.Errorf("a machine starts before what it talks to: %v", position)
+	}
+	balancer := s.After.match("balancer/haproxy")
+	if len(balancer) != 1 || len(balancer[0].process.Links[0].To) != 5 {
+		t.Errorf("the balancer should have five backends, is %v", balancer)
+	}
+	if got := s.After.VCPUs(); got != 4+2+5*2+2 {
+		t.Errorf("after has %v vCPU", got)
+	}
+}
+
+func TestParseRate(t *testing.T) {
+	for text, want := range map[string]float64{"1000/s": 1000, "60/m": 1, " 0.01/s ": 0.01} {
+		if got, err := ParseRate(text); err != nil || math.Abs(got-want) > 1e-12 {
+			t.Errorf("ParseRate(%q) = %v, %v; want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "1000", "fast", "1/h", "-1/s", "0/s", "Inf/s", "NaN/s"} {
+		if got, err := ParseRate(text); err == nil {
+			t.Errorf("ParseRate(%q) = %v, want an error", text, got)
+		}
+	}
+}
+
+func TestParseSLO(t *testing.T) {
+	slo, err := ParseSLO("p99.9<1.5s, errors<0.1%,GET /api/feed p95<400ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(slo.Conditions) != 3 || math.Abs(slo.Conditions[0].Quantile-0.999) > 1e-12 ||
+		slo.Conditions[1].ErrorShare != 0.001 || slo.Conditions[2].Endpoint != "GET /api/feed" {
+		t.Errorf("got %+v", slo.Conditions)
+	}
+	for _, text := range []string{"", "p99<250", "p99>250ms", "p0<1ms", "p100<1ms", "errors<0.1", "errors<0%", "errors<101%", "latency<3ms", "p99<-1ms"} {
+		if slo, err := ParseSLO(text); err == nil {
+			t.Errorf("ParseSLO(%q) = %+v, want an error", text, slo)
+		} else if !strings.Contains(err.Error(), sloExample) && text != "" {
+			t.Errorf("ParseSLO(%q) gives no example: %v", text, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, name := range Names() {
+		data, err := catalog.ReadFile("catalog/" + name + ".yaml")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte("name: a\nbefore: &x {machines: *x}\nafter: *y\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := Parse("fuzz.yaml", data)
+		if err == nil && (s.Name == "" || len(s.Load.Mix) == 0 || len(s.Before.Machines) == 0) {
+			t.Errorf("accepted, but incomplete: %+v", s)
+		}
+	})
+}

@@ -1,0 +1,131 @@
+// Package scenarios holds what an experiment is, before anything runs: the
+// question, two variants of a system, the load, the SLO and the claims.
+//
+// A Scenario is parsed once, strictly, and never changes afterwards. The
+// package imports nothing else of headroom; everything else imports it.
+package scenarios
+
+import "time"
+
+// Variant names one side of the experiment.
+type Variant string
+
+// The two variants of every scenario.
+const (
+	Before Variant = "before"
+	After  Variant = "after"
+)
+
+// Variants lists both variants in reading order.
+func Variants() []Variant { return []Variant{Before, After} }
+
+// Scenario is one before/after experiment.
+type Scenario struct {
+	Name     string   `json:"name"`
+	Title    string   `json:"title"`
+	Question string   `json:"question"`
+	Sources  []string `json:"sources"` // the articles the phase comes from
+	Dataset  Dataset  `json:"dataset"`
+	Load     Load     `json:"load"`
+	SLO      SLO      `json:"slo"`
+	Before   Topology `json:"before"`
+	After    Topology `json:"after"`
+	Claims   []Claim  `json:"claims"`
+}
+
+// Topology returns the topology of variant v.
+func (s *Scenario) Topology(v Variant) Topology {
+	if v == After {
+		return s.After
+	}
+	return s.Before
+}
+
+// Dataset is the size of the shop's deterministic data, in rows.
+type Dataset struct {
+	Users  int `json:"users"`
+	Posts  int `json:"posts"`
+	Orders int `json:"orders"`
+}
+
+// Topology is the machines of one variant and, through their processes, the
+// links between them. Machines stand in start order: a process links only to
+// processes of its own machine that stand before it, or of other machines.
+type Topology struct {
+	Label    string    `json:"label"` // "tuned single server"
+	Entry    string    `json:"entry"` // machine/process that users talk to
+	Machines []Machine `json:"machines"`
+}
+
+// Machine is a priced size that runs one or more processes. Copies are
+// already expanded: five apps are app-1 ... app-5 with Group "app".
+type Machine struct {
+	Name      string    `json:"name"`
+	Group     string    `json:"group"`
+	Size      string    `json:"size"`       // key of the price book
+	VCPU      float64   `json:"vcpu"`       // of the real machine
+	MemoryGiB float64   `json:"memory_gib"` // of the real machine
+	External  bool      `json:"external"`   // somebody else's system, e.g. a mail provider: neither priced nor a bottleneck
+	Processes []Process `json:"processes"`
+}
+
+// Process is one program on a machine.
+type Process struct {
+	Name     string            `json:"name"` // unique on its machine
+	Kind     Kind              `json:"kind"`
+	Port     int               `json:"port"`
+	Settings map[string]string `json:"settings,omitempty"` // checked against the kind's table
+	Links    []Link            `json:"links,omitempty"`
+}
+
+// Link says that a process talks to others in a role that its kind names.
+type Link struct {
+	Role string   `json:"role"` // "database", "cache", "backends", ...
+	To   []string `json:"to"`   // machine/process, copies expanded
+}
+
+// Load is the traffic, the same for both variants.
+type Load struct {
+	Arrivals            string          `json:"arrivals"` // "poisson" or "constant"
+	Timeout             time.Duration   `json:"timeout_ns"`
+	RequestsPerUserPerS float64         `json:"requests_per_user_per_s"`
+	Keys                map[string]Keys `json:"keys"` // by placeholder: "user", "post", "term", "asset"
+	Mix                 []Endpoint      `json:"mix"`
+	MaxInFlight         int             `json:"max_in_flight"`
+	Connections         int             `json:"connections"`
+	WarmupSeconds       float64         `json:"warmup_s"`
+}
+
+// Keys says how a placeholder of a path or body, such as {user}, is drawn:
+// from 1..Count, by rank, with the hot ranks scattered over the range.
+type Keys struct {
+	Distribution string  `json:"distribution"` // "zipf" or "uniform"
+	Exponent     float64 `json:"exponent"`     // of zipf; 0 otherwise
+	Count        int     `json:"count"`
+}
+
+// Endpoint is one kind of request of the mix.
+type Endpoint struct {
+	Name   string  `json:"name"` // "GET /api/users/{user}", unique in the mix
+	Method string  `json:"method"`
+	Path   string  `json:"path"` // with placeholders
+	Body   string  `json:"body,omitempty"`
+	Weight float64 `json:"weight"`           // share of the mix, 0..1; the mix sums to 1
+	Expect string  `json:"expect,omitempty"` // a substring that a correct answer's body holds, with placeholders
+}
+
+// Claim is a sentence with a number that the scenario tests.
+type Claim struct {
+	ID     string `json:"id"`
+	Source string `json:"source"`
+	Text   string `json:"text"`
+	Metric string `json:"metric"` // a key of the comparison, e.g. "db_cpu_ms_per_request"
+	// At names the rate at which the metric is read: "common" (both variants
+	// at 80% of before's limit) or "high" (near after's limit).
+	At string `json:"at"`
+	// Compare is what Op and Value speak of: "ratio" (after/before), "before"
+	// or "after".
+	Compare string  `json:"compare"`
+	Op      string  `json:"op"` // "<=" or ">="
+	Value   float64 `json:"value"`
+}

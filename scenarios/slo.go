@@ -1,0 +1,94 @@
+package scenarios
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// SLO is a service level objective: every condition must hold. Its text, in
+// YAML and on the command line, is `p99<250ms,errors<0.1%` with any quantile,
+// and `GET /api/feed p95<400ms` for one endpoint.
+type SLO struct {
+	Text       string         `json:"text"`
+	Conditions []SLOCondition `json:"conditions"`
+}
+
+// SLOCondition is one comparison of an SLO.
+type SLOCondition struct {
+	Endpoint   string        `json:"endpoint,omitempty"`    // "" is all requests
+	Quantile   float64       `json:"quantile,omitempty"`    // of response time, 0..1; 0 for an error rate
+	Latency    time.Duration `json:"latency_ns,omitempty"`  // the quantile must be below
+	ErrorShare float64       `json:"error_share,omitempty"` // failed and unsent / planned must be below
+}
+
+const sloExample = "for example p99<250ms,errors<0.1%"
+
+var (
+	sloQuantile = regexp.MustCompile(`^p(\d{1,2}(?:\.\d+)?)\s*<\s*(\S+)$`)
+	sloErrors   = regexp.MustCompile(`^errors\s*<\s*([\d.]+)%$`)
+	sloEndpoint = regexp.MustCompile(`^((?:GET|POST|PUT|DELETE|PATCH|HEAD) \S+)\s+(.+)$`)
+)
+
+// ParseSLO parses an SLO's text.
+func ParseSLO(text string) (SLO, error) {
+	slo := SLO{Text: strings.TrimSpace(text)}
+	if slo.Text == "" {
+		return SLO{}, fmt.Errorf("empty SLO: write conditions joined by commas, %s", sloExample)
+	}
+	for _, part := range strings.Split(text, ",") {
+		condition, err := parseSLOCondition(strings.TrimSpace(part))
+		if err != nil {
+			return SLO{}, err
+		}
+		slo.Conditions = append(slo.Conditions, condition)
+	}
+	return slo, nil
+}
+
+func parseSLOCondition(text string) (SLOCondition, error) {
+	condition := SLOCondition{}
+	rest := text
+	if m := sloEndpoint.FindStringSubmatch(rest); m != nil {
+		condition.Endpoint, rest = m[1], m[2]
+	}
+	if m := sloErrors.FindStringSubmatch(rest); m != nil {
+		percent, err := strconv.ParseFloat(m[1], 64)
+		if err != nil || percent <= 0 || percent > 100 {
+			return condition, fmt.Errorf("SLO %q: the error rate must be above 0%% and at most 100%%, %s", text, sloExample)
+		}
+		condition.ErrorShare = percent / 100
+		return condition, nil
+	}
+	m := sloQuantile.FindStringSubmatch(rest)
+	if m == nil {
+		return condition, fmt.Errorf("SLO %q is neither a quantile nor an error rate: write conditions joined by commas, %s", text, sloExample)
+	}
+	percentile, err := strconv.ParseFloat(m[1], 64)
+	if err != nil || percentile <= 0 {
+		return condition, fmt.Errorf("SLO %q: the percentile must lie between 0 and 100, %s", text, sloExample)
+	}
+	limit, err := time.ParseDuration(m[2])
+	if err != nil {
+		return condition, fmt.Errorf("SLO %q: %q is not a time with a unit, %s", text, m[2], sloExample)
+	}
+	if limit <= 0 {
+		return condition, fmt.Errorf("SLO %q: the latency must be above 0, %s", text, sloExample)
+	}
+	condition.Quantile, condition.Latency = percentile/100, limit
+	return condition, nil
+}
+
+// TightestLatency is the smallest latency that the SLO names, 0 if none: what
+// the driver's own lag is judged against.
+func (s SLO) TightestLatency() time.Duration {
+	var tightest time.Duration
+	for _, c := range s.Conditions {
+		if c.Latency > 0 && (tightest == 0 || c.Latency < tightest) {
+			tightest = c.Latency
+		}
+	}
+	return tightest
+}

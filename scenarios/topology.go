@@ -1,0 +1,350 @@
+package scenarios
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// size is a priced size of machine.
+type size struct {
+	vcpu      float64
+	memoryGiB float64
+}
+
+// sizes are the machines that a topology can be made of. The price book prices
+// them by the same names.
+var sizes = map[string]size{
+	"small":  {2, 4},
+	"medium": {2, 8},
+	"large":  {4, 16},
+	"xlarge": {8, 32},
+}
+
+// ExternalCPUs is the quota of an external machine, such as a mail provider,
+// in CPUs of the host: it mostly waits, and is no part of what is compared.
+const ExternalCPUs = 0.1
+
+func readTopology(n node) Topology {
+	m := n.mapping("label", "entry", "machines")
+	t := Topology{}
+	if v, ok := n.need(m, "label"); ok {
+		t.Label = v.text()
+	}
+	machines, ok := n.need(m, "machines")
+	if !ok {
+		return t
+	}
+	links := map[string]node{} // "machine/process role" -> where it was said
+	for _, f := range machines.fields() {
+		t.Machines = append(t.Machines, readMachines(f.key, f.value, links)...)
+	}
+	if len(t.Machines) == 0 {
+		machines.fail("a topology needs at least one machine")
+		return t
+	}
+	t.expandLinks(links)
+	if sorted, cycle := startOrder(t.Machines); cycle != "" {
+		machines.fail("cycle in links: %s", cycle)
+	} else {
+		t.Machines = sorted
+	}
+	if v, ok := n.need(m, "entry"); ok {
+		t.Entry = v.text()
+		if found := t.match(t.Entry); len(found) != 1 {
+			v.fail("%q is not exactly one process of this topology%s", t.Entry, nearest(t.Entry, t.addresses()))
+		}
+	}
+	return t
+}
+
+var machineName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+
+// readMachines reads one entry under machines and expands its copies.
+func readMachines(name string, n node, links map[string]node) []Machine {
+	if !machineName.MatchString(name) {
+		n.fail("%q is no machine name: use lower-case letters, digits and dashes", name)
+	}
+	m := n.mapping("size", "copies", "external", "processes")
+	prototype := Machine{Group: name}
+	if v, ok := m["external"]; ok {
+		prototype.External = v.oneOf("true", "false") == "true"
+	}
+	if v, ok := m["size"]; ok {
+		prototype.Size = v.oneOf(slices.Sorted(maps.Keys(sizes))...)
+		prototype.VCPU, prototype.MemoryGiB = sizes[prototype.Size].vcpu, sizes[prototype.Size].memoryGiB
+		if prototype.External {
+			v.fail("an external machine is somebody else's: it has no size and no price")
+		}
+	} else if prototype.External {
+		prototype.MemoryGiB = 1
+	} else {
+		n.fail(`"size" is missing: one of %s`, strings.Join(slices.Sorted(maps.Keys(sizes)), ", "))
+	}
+	copies := 1
+	if v, ok := m["copies"]; ok {
+		copies = v.integer(1, 64)
+	}
+	processes, _ := n.need(m, "processes")
+	var out []Machine
+	for i := 1; i <= copies; i++ {
+		machine := prototype
+		machine.Name = name
+		if copies > 1 {
+			machine.Name = fmt.Sprintf("%s-%d", name, i)
+		}
+		// Complaints about the processes of copies would repeat the first's.
+		if i > 1 {
+			machine.Processes = cloneProcesses(out[0].Processes)
+		} else if processes.doc != nil {
+			machine.Processes = readProcesses(machine.Group, processes, links)
+		}
+		out = append(out, machine)
+	}
+	return out
+}
+
+func cloneProcesses(processes []Process) []Process {
+	out := slices.Clone(processes)
+	for i := range out {
+		out[i].Links = slices.Clone(out[i].Links)
+	}
+	return out
+}
+
+func readProcesses(group string, n node, links map[string]node) []Process {
+	fields := n.fields()
+	if len(fields) == 0 {
+		n.fail("a machine needs at least one process")
+	}
+	var out []Process
+	ports := map[int]string{}
+	for _, f := range fields {
+		p := readProcess(group, f.key, f.value, links)
+		if other, taken := ports[p.Port]; taken && p.Port != 0 {
+			f.value.fail("port %d is taken by %s on the same machine: give one of them another", p.Port, other)
+		}
+		ports[p.Port] = p.Name
+		out = append(out, p)
+	}
+	return out
+}
+
+// readProcess reads one process: settings and links stand side by side, as
+// the kind's table knows which is which.
+func readProcess(group, name string, n node, links map[string]node) Process {
+	var kindNode *node
+	given := n.fields()
+	kind := Kind(name)
+	for _, f := range given {
+		if f.key == "kind" {
+			kind, kindNode = Kind(f.value.text()), &f.value
+		}
+	}
+	rule, ok := kinds[kind]
+	if !ok {
+		at := n
+		if kindNode != nil {
+			at = *kindNode
+		}
+		at.fail("unknown process %q%s", kind, nearest(string(kind), kindNames()))
+		return Process{Name: name}
+	}
+	p := Process{Name: name, Kind: kind, Port: rule.port, Settings: map[string]string{}}
+	for key, s := range rule.settings {
+		p.Settings[key] = s.fallback
+	}
+	known := append(slices.Collect(maps.Keys(rule.settings)), slices.Collect(maps.Keys(rule.links))...)
+	known = append(known, "kind", "port")
+	seen := map[string]bool{}
+	for _, f := range given {
+		seen[f.key] = true
+		switch s, isSetting := rule.settings[f.key]; {
+		case f.key == "kind":
+		case f.key == "port":
+			p.Port = f.value.integer(1024, 65535)
+		case isSetting:
+			p.Settings[f.key] = readSetting(s, f.value)
+		case slices.Contains(known, f.key):
+			p.Links = append(p.Links, Link{Role: f.key, To: []string{f.value.text()}})
+			links[group+"/"+name+" "+f.key] = f.value
+		default:
+			f.value.fail("unknown key %q of a %s%s", f.key, kind, nearest(f.key, known))
+		}
+	}
+	for role, link := range rule.links {
+		if link.required && !seen[role] {
+			n.fail("a %s needs %q: the process that it talks to, for example %s: machine/process", kind, role, role)
+		}
+	}
+	return p
+}
+
+func kindNames() []string {
+	var names []string
+	for k := range kinds {
+		names = append(names, string(k))
+	}
+	return names
+}
+
+var sizeText = regexp.MustCompile(`^[1-9][0-9]*(kB|MB|GB)$`)
+
+func readSetting(s setting, n node) string {
+	switch s.typ {
+	case "int":
+		return strconv.Itoa(n.integer(1, 100_000))
+	case "duration":
+		return n.duration(0, 24*time.Hour).String()
+	case "size":
+		text := n.text()
+		if !sizeText.MatchString(text) {
+			n.fail("%q is not a size with its unit: write for example 256MB", text)
+		}
+		return text
+	default:
+		return n.oneOf(s.values...)
+	}
+}
+
+// expandLinks replaces every link's "group/process" by the machines that
+// stand for it, and complains about links that lead nowhere.
+func (t *Topology) expandLinks(said map[string]node) {
+	for i := range t.Machines {
+		machine := &t.Machines[i]
+		for j := range machine.Processes {
+			process := &machine.Processes[j]
+			for k := range process.Links {
+				link := &process.Links[k]
+				n := said[machine.Group+"/"+process.Name+" "+link.Role]
+				link.To = t.checkLink(link.To[0], kinds[process.Kind].links[link.Role], n)
+			}
+		}
+	}
+}
+
+func (t *Topology) checkLink(target string, rule linkRule, n node) []string {
+	found := t.match(target)
+	if len(found) == 0 {
+		n.fail("there is no process %q%s", target, nearest(target, t.addresses()))
+		return nil
+	}
+	if len(found) > 1 && !rule.many {
+		n.fail("%q stands for %d processes, and this link takes one", target, len(found))
+	}
+	var names []string
+	for _, f := range found {
+		if !slices.Contains(rule.kinds, f.process.Kind) {
+			n.fail("%q is a %s; this link takes %v", target, f.process.Kind, rule.kinds)
+		}
+		names = append(names, f.machine.Name+"/"+f.process.Name)
+	}
+	return names
+}
+
+type located struct {
+	machine Machine
+	process Process
+}
+
+// match finds the processes that "machine/process" or "group/process" names.
+func (t *Topology) match(address string) []located {
+	where, name, _ := strings.Cut(address, "/")
+	var out []located
+	for _, m := range t.Machines {
+		for _, p := range m.Processes {
+			if (m.Name == where || m.Group == where) && p.Name == name {
+				out = append(out, located{m, p})
+			}
+		}
+	}
+	return out
+}
+
+func (t *Topology) addresses() []string {
+	var out []string
+	for _, m := range t.Machines {
+		for _, p := range m.Processes {
+			out = append(out, m.Group+"/"+p.Name)
+		}
+	}
+	return slices.Compact(out)
+}
+
+// VCPUs is the sum over the priced machines.
+func (t Topology) VCPUs() float64 {
+	sum := 0.0
+	for _, m := range t.Machines {
+		sum += m.VCPU
+	}
+	return sum
+}
+
+// startOrder sorts machines so that each stands after those its processes
+// talk to, and a machine's processes likewise. A cycle is returned as text.
+func startOrder(machines []Machine) (sorted []Machine, cycle string) {
+	needs := map[string][]string{} // of machines by name, of processes by machine/process
+	for _, m := range machines {
+		for _, p := range m.Processes {
+			self := m.Name + "/" + p.Name
+			for _, l := range p.Links {
+				for _, to := range l.To {
+					if other, _, _ := strings.Cut(to, "/"); other != m.Name {
+						needs[m.Name] = append(needs[m.Name], other)
+					} else {
+						needs[self] = append(needs[self], to)
+					}
+				}
+			}
+		}
+	}
+	machines, cycle = dependencyOrder(machines, func(m Machine) string { return m.Name }, needs)
+	for i := range machines {
+		if cycle != "" {
+			return nil, cycle
+		}
+		m := &machines[i]
+		m.Processes, cycle = dependencyOrder(m.Processes, func(p Process) string { return m.Name + "/" + p.Name }, needs)
+	}
+	return machines, cycle
+}
+
+// dependencyOrder sorts items so that each stands after those it needs, and
+// otherwise keeps their order.
+func dependencyOrder[T any](items []T, name func(T) string, needs map[string][]string) (sorted []T, cycle string) {
+	byName := map[string]T{}
+	for _, item := range items {
+		byName[name(item)] = item
+	}
+	const visiting, done = 1, 2
+	state := map[string]int{}
+	var visit func(current string, path []string) string
+	visit = func(current string, path []string) string {
+		path = append(path, current)
+		switch state[current] {
+		case done:
+			return ""
+		case visiting:
+			return strings.Join(path[slices.Index(path, current):], " -> ")
+		}
+		state[current] = visiting
+		for _, other := range needs[current] {
+			if c := visit(other, path); c != "" {
+				return c
+			}
+		}
+		state[current] = done
+		sorted = append(sorted, byName[current])
+		return ""
+	}
+	for _, item := range items {
+		if c := visit(name(item), nil); c != "" {
+			return nil, c
+		}
+	}
+	return sorted, ""
+}
