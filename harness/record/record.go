@@ -1,0 +1,199 @@
+// Package record is the waist of headroom: what one measured slice is, and the
+// trials file that holds them, one JSON line each. Everything after it
+// (comparison, verdicts, reports, gates) reads only this.
+//
+// Terms and rules are those of docs/measurement.md.
+package record
+
+import (
+	"time"
+
+	"headroom/scenarios"
+)
+
+// SchemaVersion is written to every line; a reader refuses other versions.
+const SchemaVersion = 1
+
+// Line is one line of a trials file: exactly one of its fields is set. The
+// first line is a Run, the last of a run that ended by itself an End.
+type Line struct {
+	Schema int    `json:"schema"`
+	Run    *Run   `json:"run,omitempty"`
+	Trial  *Trial `json:"trial,omitempty"`
+	End    *End   `json:"end,omitempty"`
+}
+
+// Run is what all trials of a file share.
+type Run struct {
+	ID          string             `json:"id"` // phase3-20261123-141500
+	StartedAt   time.Time          `json:"started_at"`
+	Quick       bool               `json:"quick"`
+	Scenario    scenarios.Scenario `json:"scenario"`
+	Seed        uint64             `json:"seed"`
+	Blocks      int                `json:"blocks"`
+	Shares      Shares             `json:"shares"`
+	Environment Environment        `json:"environment"`
+}
+
+// Shares says how the machine under the run was shared out, in CPUs.
+type Shares struct {
+	HostCPUs     float64                       `json:"host_cpus"`
+	UnitCPUs     float64                       `json:"unit_cpus"` // one vCPU of the real system is this many CPUs here
+	DriverCPUs   float64                       `json:"driver_cpus"`
+	ReserveCPUs  float64                       `json:"reserve_cpus"` // left to the kernel, the engine and the conductor
+	PeriodMicros int64                         `json:"period_us"`    // of the CPU quota
+	VariantCPUs  map[scenarios.Variant]float64 `json:"variant_cpus"` // sum of a variant's quotas; one variant is loaded at a time
+}
+
+// Environment is where a trial was measured. Two trials are comparable in
+// time only when theirs agree.
+type Environment struct {
+	Headroom    string            `json:"headroom"` // version or commit of the binary
+	OS          string            `json:"os"`
+	Arch        string            `json:"arch"`
+	Kernel      string            `json:"kernel"`
+	CPUModel    string            `json:"cpu_model"`
+	CPUs        int               `json:"cpus"`
+	MemoryBytes int64             `json:"memory_bytes"`
+	Stage       string            `json:"stage"`  // docker, process, compose, url
+	Engine      string            `json:"engine"` // "docker 20.10.24"
+	CgroupMode  string            `json:"cgroup"` // "v1" or "v2"
+	ImageDigest string            `json:"image_digest"`
+	Packages    map[string]string `json:"packages"`     // of the image: postgresql-17 -> 17.6-0+deb13u1
+	NetworkPath string            `json:"network_path"` // how requests reach the target
+}
+
+// TrialKind says what a trial was measured for.
+type TrialKind string
+
+// The kinds of trial.
+const (
+	KindProbe TrialKind = "probe" // a step of the search for a variant's limit
+	KindSlice TrialKind = "slice" // a slice of a block, to be compared
+)
+
+// Trial is the stored record of one slice.
+type Trial struct {
+	Kind        TrialKind         `json:"kind"`
+	Variant     scenarios.Variant `json:"variant"`
+	Block       int               `json:"block"`     // 1.. for slices; 0 for probes
+	Order       int               `json:"order"`     // position in the run, from 1
+	RateName    string            `json:"rate_name"` // "common", "high" or "probe"
+	StartedAt   time.Time         `json:"started_at"`
+	Measurement Measurement       `json:"measurement"`
+	Machines    []MachineUse      `json:"machines"` // what every machine of the loaded variant used during the slice
+	Environment Environment       `json:"environment"`
+	// Invalid holds every reason why this trial must not be averaged in: the
+	// driver's own, then those that only the conductor can see (throttled
+	// driver, restarts, steal).
+	Invalid []string `json:"invalid,omitempty"`
+}
+
+// Valid says whether the trial may take part in a comparison.
+func (t *Trial) Valid() bool { return len(t.Invalid) == 0 }
+
+// End closes the file.
+type End struct {
+	At          time.Time `json:"at"`
+	Interrupted bool      `json:"interrupted"`
+	Reason      string    `json:"reason,omitempty"` // why it ended early
+}
+
+// Measurement is what the driver saw in one slice.
+type Measurement struct {
+	Arrivals    string  `json:"arrivals"`
+	OfferedRPS  float64 `json:"offered_rps"`  // the schedule's rate; 0 for --rate max
+	AchievedRPS float64 `json:"achieved_rps"` // successes per second of the slice
+	DurationS   float64 `json:"duration_s"`   // of the schedule, warm-up excluded
+	WarmupS     float64 `json:"warmup_s"`     // sent before, not recorded
+	Seed        uint64  `json:"seed"`
+
+	Planned   int64            `json:"planned"` // = Sent + Unsent
+	Sent      int64            `json:"sent"`    // = Succeeded + Failed
+	Succeeded int64            `json:"succeeded"`
+	Failed    int64            `json:"failed"`
+	Unsent    int64            `json:"unsent"`           // due, but the in-flight cap or the end left no room
+	Clipped   int64            `json:"clipped"`          // beyond the histogram; recorded + clipped = sent
+	Errors    map[string]int64 `json:"errors,omitempty"` // by class: timeout, refused, reset, status_5xx, wrong_body, ...
+	Status    map[string]int64 `json:"status,omitempty"` // by code
+	BytesIn   int64            `json:"bytes_in"`
+	BytesOut  int64            `json:"bytes_out"`
+
+	// Response runs from the intended send, Service from the actual one. A
+	// timeout enters at no less than the timeout.
+	Response        Histogram `json:"response"`         // of all requests sent
+	ResponseSuccess Histogram `json:"response_success"` // of successes only
+	Service         Histogram `json:"service"`
+	SendLag         Histogram `json:"send_lag"` // actual minus intended send: DriverLag and the wait for a free connection
+	// DriverLag is the driver's own part of SendLag: from the intended send to
+	// the moment the request was handed to a connection, or to the queue for
+	// one when all were busy. A slow target cannot raise it, so validity is
+	// judged on it.
+	DriverLag Histogram `json:"driver_lag"`
+
+	Endpoints []EndpointMeasurement `json:"endpoints,omitempty"`
+	Timeline  []Second              `json:"timeline,omitempty"`
+
+	MaxInFlight    int64            `json:"max_in_flight"`
+	InFlightCap    int              `json:"in_flight_cap"`
+	Driver         DriverUse        `json:"driver"`
+	Interrupted    bool             `json:"interrupted,omitempty"`
+	InvalidReasons []string         `json:"invalid_reasons,omitempty"` // the driver's own verdict on the slice
+	Counts         map[string]int64 `json:"counts,omitempty"`          // of response headers the driver was asked to count, e.g. "X-Cache: hit"
+}
+
+// EndpointMeasurement is one endpoint's share of a Measurement.
+type EndpointMeasurement struct {
+	Name      string    `json:"name"`
+	Sent      int64     `json:"sent"`
+	Succeeded int64     `json:"succeeded"`
+	Failed    int64     `json:"failed"`
+	BytesIn   int64     `json:"bytes_in"`
+	Response  Histogram `json:"response"`
+}
+
+// Second is one second of the timeline, by intended send.
+type Second struct {
+	Second   int       `json:"second"`
+	Sent     int64     `json:"sent"`
+	Failed   int64     `json:"failed"`
+	InFlight int64     `json:"in_flight"` // at the second's end
+	Response Histogram `json:"response"`
+}
+
+// DriverUse is what the driver itself used.
+type DriverUse struct {
+	CPUSeconds float64 `json:"cpu_s"`
+	MaxRSSMB   float64 `json:"max_rss_mb"`
+	CPUs       float64 `json:"cpus"` // what it may use: its quota, or its cores
+	ThrottledS float64 `json:"throttled_s"`
+}
+
+// MachineUse is the difference of a machine's counters over one slice.
+type MachineUse struct {
+	Machine          string       `json:"machine"`
+	Group            string       `json:"group"`
+	External         bool         `json:"external,omitempty"`
+	WindowS          float64      `json:"window_s"`   // between the two readings
+	QuotaCPUs        float64      `json:"quota_cpus"` // what it may use here
+	CPUSeconds       float64      `json:"cpu_s"`
+	ThrottledS       float64      `json:"throttled_s"`
+	ThrottledPeriods int64        `json:"throttled_periods"`
+	Periods          int64        `json:"periods"`
+	MemoryBytes      int64        `json:"memory_bytes"` // at the end
+	MemoryLimitBytes int64        `json:"memory_limit_bytes"`
+	NetRxBytes       int64        `json:"net_rx_bytes"`
+	NetTxBytes       int64        `json:"net_tx_bytes"`
+	Processes        []ProcessUse `json:"processes"`
+}
+
+// ProcessUse is the difference of one process's counters over one slice.
+// Counts keep the keys of spec.ProcessCounters less the "_total"; gauges are
+// the reading at the end.
+type ProcessUse struct {
+	Name       string             `json:"name"`
+	Kind       scenarios.Kind     `json:"kind"`
+	CPUSeconds float64            `json:"cpu_s"`
+	RSSBytes   int64              `json:"rss_bytes"`
+	Counts     map[string]float64 `json:"counts,omitempty"`
+}
