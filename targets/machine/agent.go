@@ -1,0 +1,145 @@
+package machine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"headroom/targets/machine/spec"
+)
+
+const (
+	observeLimit    = 2 * time.Second // for all counters of a machine
+	agentCloseLimit = time.Second
+)
+
+// counter is what the agent must know of a process to count it.
+type counter interface {
+	// counts reads the counters of its kind; nil when the kind has none.
+	counts(ctx context.Context) (map[string]float64, error)
+	// close lets go of what counts keeps open.
+	close()
+}
+
+// agent answers for one machine.
+type agent struct {
+	spec     spec.Spec
+	started  time.Time
+	ready    func() error
+	pidOf    func(process string) int
+	counters []counter // one for each process of spec, in its order
+}
+
+// handler is the agent's whole interface.
+func (a *agent) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
+		if err := a.ready(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	mux.HandleFunc("GET /observe", func(w http.ResponseWriter, r *http.Request) {
+		counters := a.observe(r.Context())
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(counters)
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(spec.NonceHeader, a.spec.Nonce)
+		mux.ServeHTTP(w, r)
+	})
+}
+
+// serve answers on the agent's port until ctx ends.
+func (a *agent) serve(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{Handler: a.handler(), ReadHeaderTimeout: 5 * time.Second}
+	stop := context.AfterFunc(ctx, func() {
+		closing, cancel := context.WithTimeout(context.Background(), agentCloseLimit)
+		defer cancel()
+		if server.Shutdown(closing) != nil {
+			server.Close()
+		}
+	})
+	defer stop()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("agent: %w", err)
+	}
+	return nil
+}
+
+// observe reads everything. What cannot be read is named in Errors.
+func (a *agent) observe(ctx context.Context) spec.Counters {
+	ctx, cancel := context.WithTimeout(ctx, observeLimit)
+	defer cancel()
+	now := time.Now()
+	c := spec.Counters{
+		Machine:         a.spec.Machine,
+		AtUnixNano:      now.UnixNano(),
+		StartedUnixNano: a.started.UnixNano(),
+		Processes:       make([]spec.ProcessCounters, len(a.spec.Processes)),
+	}
+	fail := func(source string, err error) {
+		if err != nil {
+			c.Errors = append(c.Errors, source+": "+err.Error())
+		}
+	}
+	var err error
+	c.MonotonicNano, err = monotonicNanos()
+	fail("clock", err)
+	fail("cgroup", readCgroup(cgroupRoot, &c))
+	c.NetRxBytesTotal, c.NetTxBytesTotal, err = readNet()
+	fail("network", err)
+
+	countErrors := a.readCounts(ctx, c.Processes)
+	procs, err := readProcs(procRoot)
+	fail("processes", err)
+	for i, p := range a.spec.Processes {
+		out := &c.Processes[i]
+		out.Name, out.Kind = p.Name, p.Kind
+		fail(p.Name, countErrors[i])
+		pid := a.pidOf(p.Name)
+		if pid == 0 {
+			fail(p.Name, errors.New("not started"))
+			continue
+		}
+		out.CPUSecondsTotal, out.RSSBytes, err = treeUsage(procRoot, procs, pid)
+		fail(p.Name, err)
+	}
+	return c
+}
+
+// readCounts asks all processes at the same time.
+func (a *agent) readCounts(ctx context.Context, into []spec.ProcessCounters) []error {
+	failed := make([]error, len(a.counters))
+	var wg sync.WaitGroup
+	for i, counter := range a.counters {
+		wg.Go(func() { into[i].Counts, failed[i] = counter.counts(ctx) })
+	}
+	wg.Wait()
+	return failed
+}
+
+func readNet() (rx, tx int64, err error) {
+	text, err := os.ReadFile("/proc/net/dev")
+	if err != nil {
+		return 0, 0, err
+	}
+	return parseNetDev(text)
+}
+
+func monotonicNanos() (int64, error) {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return 0, err
+	}
+	return now.Nano(), nil
+}

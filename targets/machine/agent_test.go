@@ -1,0 +1,100 @@
+package machine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"headroom/scenarios"
+	"headroom/targets/machine/spec"
+)
+
+type fakeCounter struct {
+	values map[string]float64
+	err    error
+}
+
+func (f fakeCounter) counts(context.Context) (map[string]float64, error) { return f.values, f.err }
+func (f fakeCounter) close()                                             {}
+
+func testAgent(ready error) *agent {
+	return &agent{
+		spec: spec.Spec{Machine: "db", Nonce: "n-1", Processes: []spec.Process{
+			{Name: "self", Kind: scenarios.KindValkey}, {Name: "broken", Kind: scenarios.KindHAProxy}}},
+		started: time.Unix(1000, 0),
+		ready:   func() error { return ready },
+		pidOf: func(name string) int {
+			if name == "self" {
+				return os.Getpid()
+			}
+			return 0
+		},
+		counters: []counter{
+			fakeCounter{values: map[string]float64{"keys": 3}},
+			fakeCounter{err: errors.New("socket is gone")},
+		},
+	}
+}
+
+func ask(t *testing.T, a *agent, path string) *httptest.ResponseRecorder {
+	t.Helper()
+	res := httptest.NewRecorder()
+	a.handler().ServeHTTP(res, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+	if got := res.Header().Get(spec.NonceHeader); got != "n-1" {
+		t.Errorf("GET %s: nonce is %q", path, got)
+	}
+	return res
+}
+
+func TestAgentReady(t *testing.T) {
+	if res := ask(t, testAgent(nil), "/ready"); res.Code != http.StatusOK {
+		t.Errorf("ready answers %d", res.Code)
+	}
+	res := ask(t, testAgent(errors.New("starting db")), "/ready")
+	if res.Code != http.StatusServiceUnavailable || !strings.Contains(res.Body.String(), "starting db") {
+		t.Errorf("not ready answers %d %q", res.Code, res.Body)
+	}
+	if res := ask(t, testAgent(nil), "/elsewhere"); res.Code != http.StatusNotFound {
+		t.Errorf("unknown path answers %d", res.Code)
+	}
+}
+
+func TestAgentObserve(t *testing.T) {
+	var c spec.Counters
+	if err := json.Unmarshal(ask(t, testAgent(nil), "/observe").Body.Bytes(), &c); err != nil {
+		t.Fatal(err)
+	}
+	if c.Machine != "db" || c.StartedUnixNano != time.Unix(1000, 0).UnixNano() || c.MonotonicNano <= 0 {
+		t.Errorf("head is %+v", c)
+	}
+	if len(c.Processes) != 2 {
+		t.Fatalf("processes are %+v", c.Processes)
+	}
+	self := c.Processes[0]
+	if self.Name != "self" || self.Kind != scenarios.KindValkey || self.RSSBytes <= 0 || self.Counts["keys"] != 3 {
+		t.Errorf("self is %+v", self)
+	}
+	// A source that fails is named, and leaves no number behind.
+	all := strings.Join(c.Errors, "\n")
+	for _, want := range []string{"broken: socket is gone", "broken: not started"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("errors %q lack %q", all, want)
+		}
+	}
+	if broken := c.Processes[1]; broken.Counts != nil || broken.RSSBytes != 0 {
+		t.Errorf("broken is %+v", broken)
+	}
+}
+
+func BenchmarkObserve(b *testing.B) {
+	a := testAgent(nil)
+	for b.Loop() {
+		a.observe(b.Context())
+	}
+}

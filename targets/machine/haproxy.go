@@ -1,0 +1,235 @@
+package machine
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"headroom/targets/machine/spec"
+)
+
+// haproxy runs HAProxy as the balancer in front of the apps.
+type haproxy struct {
+	spec spec.Process
+	dir  string // its configuration and runtime socket
+}
+
+func (h *haproxy) socket() string { return filepath.Join(h.dir, "haproxy.sock") }
+
+func (h *haproxy) command(context.Context) (*exec.Cmd, error) {
+	config, err := haproxyConfig(h.spec, h.socket(), os.Geteuid() == 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(h.dir, 0o755); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(h.dir, "haproxy.cfg")
+	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
+		return nil, err
+	}
+	return exec.Command("haproxy", "-db", "-f", path), nil
+}
+
+const (
+	frontend = "users"
+	backend  = "apps"
+)
+
+// haproxyConfig writes the configuration. Names are resolved at the start when
+// their machines are there already, and by the container's own name server
+// until then. dropRoot makes it run as its own user.
+func haproxyConfig(p spec.Process, socket string, dropRoot bool) (string, error) {
+	backends := p.Links["backends"]
+	if len(backends) == 0 {
+		return "", errors.New("has no backends")
+	}
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("global")
+	line("    nbthread 1")
+	line("    maxconn 4096") // two file descriptors each: below the 20,000 that some engines allow
+	if dropRoot {
+		line("    user haproxy")
+		line("    group haproxy")
+	}
+	line("    stats socket %s mode 600 level operator", socket)
+	line("")
+	line("defaults")
+	line("    mode http")
+	line("    timeout connect 2s")
+	line("    timeout client 60s")
+	line("    timeout server 60s")
+	line("    timeout queue 30s")
+	line("    timeout http-keep-alive 60s")
+	line("    http-reuse safe")
+	line("")
+	line("resolvers container")
+	line("    parse-resolv-conf")
+	line("    hold valid 60s") // how long between two questions
+	line("")
+	line("frontend %s", frontend)
+	line("    bind :%d", p.Port)
+	line("    default_backend %s", backend)
+	line("")
+	line("backend %s", backend)
+	line("    balance %s", p.Settings["balance"])
+	line("    option httpchk GET /health")
+	line("    default-server check inter 2s fastinter 500ms downinter 500ms fall 3 rise 1")
+	for i, address := range backends {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return "", fmt.Errorf("backend %q: not host:port", address)
+		}
+		resolve := ""
+		if _, err := netip.ParseAddr(host); err != nil {
+			resolve = " init-addr libc,none resolvers container"
+		}
+		line("    server app%d %s%s", i+1, net.JoinHostPort(host, port), resolve)
+	}
+	return b.String(), nil
+}
+
+// ready asks the runtime socket only: a connection to the port would count as a
+// failed request.
+func (h *haproxy) ready(ctx context.Context) error {
+	rows, err := h.stats(ctx)
+	if err != nil {
+		return err
+	}
+	return allUp(rows)
+}
+
+// allUp demands an open port and a passed health check of every backend: HAProxy
+// calls a server up before its first check, and a balancer that knows only some
+// of its apps is not the topology that was asked for.
+func allUp(rows []map[string]string) error {
+	open, servers := false, 0
+	for _, row := range rows {
+		if row["pxname"] == frontend && row["svname"] == "FRONTEND" {
+			open = row["status"] == "OPEN"
+		}
+		if row["pxname"] != backend || row["svname"] == "BACKEND" {
+			continue
+		}
+		servers++
+		if check := row["check_status"]; row["status"] != "UP" || check != "L7OK" {
+			return fmt.Errorf("backend %s (%s) is %s, its health check says %q", row["svname"], row["addr"], row["status"], check)
+		}
+	}
+	if !open || servers == 0 {
+		return fmt.Errorf("its statistics show %d backends and an open port: %t", servers, open)
+	}
+	return nil
+}
+
+func (h *haproxy) settle(context.Context) error { return nil }
+
+func (h *haproxy) stopSignal() syscall.Signal { return syscall.SIGTERM } // at once: no grace for idle connections
+
+func (h *haproxy) counts(ctx context.Context) (map[string]float64, error) {
+	rows, err := h.stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return haproxyCounts(rows)
+}
+
+// maxStatBytes bounds the answer to "show stat": about 500 bytes a server.
+const maxStatBytes = 1 << 20
+
+// stats asks the runtime socket.
+func (h *haproxy) stats(ctx context.Context) ([]map[string]string, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "unix", h.socket())
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(attemptLimit)
+	}
+	if err := conn.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	if _, err := io.WriteString(conn, "show stat\n"); err != nil {
+		return nil, err
+	}
+	return parseHAProxyStats(io.LimitReader(conn, maxStatBytes))
+}
+
+// parseHAProxyStats reads the CSV of "show stat", one map by column a row.
+func parseHAProxyStats(r io.Reader) ([]map[string]string, error) {
+	in := csv.NewReader(r)
+	in.FieldsPerRecord = -1 // the header ends in a comma that rows may not have
+	header, err := in.Read()
+	if err != nil {
+		return nil, fmt.Errorf("show stat: no header: %w", err)
+	}
+	name, found := strings.CutPrefix(header[0], "# ")
+	if !found {
+		return nil, fmt.Errorf("show stat: answers %q, not a table", header[0])
+	}
+	header[0] = name
+	var rows []map[string]string
+	for {
+		record, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return rows, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("show stat: %w", err)
+		}
+		row := make(map[string]string, len(header))
+		for i, column := range header[:min(len(header), len(record))] {
+			row[column] = record[i]
+		}
+		rows = append(rows, row)
+	}
+}
+
+// haproxyCounts picks the counters: requests as users sent them, what failed
+// between HAProxy and either side, and requests that wait for a free backend.
+func haproxyCounts(rows []map[string]string) (map[string]float64, error) {
+	counts := make(map[string]float64)
+	add := func(row map[string]string, name string, columns ...string) error {
+		for _, column := range columns {
+			value, err := strconv.ParseFloat(row[column], 64)
+			if err != nil {
+				return fmt.Errorf("show stat: %s of %s is %q, not a number", column, row["pxname"], row[column])
+			}
+			counts[name] += value
+		}
+		return nil
+	}
+	for _, row := range rows {
+		var err error
+		switch {
+		case row["pxname"] == frontend && row["svname"] == "FRONTEND":
+			err = errors.Join(add(row, "requests_total", "req_tot"), add(row, "errors_total", "ereq"))
+		case row["pxname"] == backend && row["svname"] == "BACKEND":
+			err = errors.Join(add(row, "errors_total", "econ", "eresp"), add(row, "queue", "qcur"))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(counts) != 3 {
+		return nil, fmt.Errorf("show stat: frontend %s or backend %s is missing", frontend, backend)
+	}
+	return counts, nil
+}
+
+func (h *haproxy) close() {}

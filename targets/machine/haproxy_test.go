@@ -1,0 +1,116 @@
+package machine
+
+import (
+	"flag"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"headroom/targets/machine/spec"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func TestHAProxyConfig(t *testing.T) {
+	got, err := haproxyConfig(spec.Process{
+		Name: "lb", Port: 8080,
+		Settings: map[string]string{"balance": "leastconn"},
+		Links:    map[string][]string{"backends": {"app-1:8000", "127.0.0.1:8001", "[::1]:8002"}},
+	}, "/run/lb/haproxy.sock", true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const golden = "testdata/haproxy.cfg"
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("differs from %s (-update rewrites it):\n%s", golden, got)
+	}
+}
+
+func TestHAProxyConfigRefuses(t *testing.T) {
+	for _, links := range [][]string{nil, {"app-1"}, {"app-1:8000", "nonsense"}} {
+		if got, err := haproxyConfig(spec.Process{Links: map[string][]string{"backends": links}}, "s", false); err == nil {
+			t.Errorf("backends %q give\n%s", links, got)
+		}
+	}
+}
+
+// sampleStats is what "show stat" answers, less most of its columns.
+const sampleStats = `# pxname,svname,qcur,req_tot,ereq,econ,eresp,status,check_status,addr,
+users,FRONTEND,,1200,3,,,OPEN,,,
+apps,app1,0,600,,1,2,UP,L7OK,10.0.0.2:8000,
+apps,app2,0,600,,1,0,UP,L7OK,10.0.0.3:8000,
+apps,BACKEND,5,1200,,2,2,UP,,,
+
+`
+
+func TestHAProxyStats(t *testing.T) {
+	rows, err := parseHAProxyStats(strings.NewReader(sampleStats))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := allUp(rows); err != nil {
+		t.Errorf("all are up, but: %v", err)
+	}
+	got, err := haproxyCounts(rows)
+	want := map[string]float64{"requests_total": 1200, "errors_total": 7, "queue": 5}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, %v; want %v", got, err, want)
+	}
+}
+
+func TestHAProxyBackendsNotUp(t *testing.T) {
+	for what, text := range map[string]string{
+		"down":        strings.Replace(sampleStats, "0,UP,L7OK,10.0.0.3", "0,DOWN,L4CON,10.0.0.3", 1),
+		"not checked": strings.Replace(sampleStats, "0,UP,L7OK,10.0.0.3", "0,UP,INI,10.0.0.3", 1),
+		"port closed": strings.Replace(sampleStats, "OPEN", "STOP", 1),
+		"none":        "# pxname,svname,status\nusers,FRONTEND,OPEN\n",
+	} {
+		rows, err := parseHAProxyStats(strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if allUp(rows) == nil {
+			t.Errorf("%s: counts as up", what)
+		}
+	}
+}
+
+func TestHAProxyStatsRefuses(t *testing.T) {
+	for _, bad := range []string{"", "Unknown command: show stat\n", "# pxname,svname\n\"x\n"} {
+		if rows, err := parseHAProxyStats(strings.NewReader(bad)); err == nil {
+			t.Errorf("%q gives %v without an error", bad, rows)
+		}
+	}
+	for _, bad := range []string{"# pxname,svname\n", strings.Replace(sampleStats, "1200", "many", 1), strings.Replace(sampleStats, "BACKEND", "x", 1)} {
+		rows, err := parseHAProxyStats(strings.NewReader(bad))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if counts, err := haproxyCounts(rows); err == nil {
+			t.Errorf("%q gives %v without an error", bad, counts)
+		}
+	}
+}
+
+func FuzzParseHAProxyStats(f *testing.F) {
+	f.Add(sampleStats)
+	f.Fuzz(func(t *testing.T, text string) {
+		rows, err := parseHAProxyStats(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		if counts, err := haproxyCounts(rows); err == nil && len(counts) != 3 {
+			t.Errorf("counts are %v", counts)
+		}
+	})
+}

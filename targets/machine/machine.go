@@ -1,0 +1,159 @@
+// Package machine is what runs inside a machine, as its first process:
+//
+//  1. SpecFromEnv reads what the machine is to run;
+//  2. Run starts the processes in order, each once the one before it answers;
+//  3. meanwhile its agent tells the stage when all are ready, and later counts
+//     what the machine and each process have used;
+//  4. a signal stops the processes in reverse order; a process that dies by
+//     itself ends the machine, which names it.
+//
+// Seed is the other thing that runs inside the image: it makes the dataset
+// that the machines with a database copy.
+package machine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"headroom/scenarios"
+	"headroom/targets/machine/spec"
+)
+
+// reapEvery is how often PID 1 looks for orphans: they cost only a table entry.
+const reapEvery = 10 * time.Second
+
+// SpecFromEnv reads the machine's Spec from the environment variable
+// spec.EnvSpec. Unknown keys and specs that could not run are errors.
+func SpecFromEnv() (spec.Spec, error) {
+	text, set := os.LookupEnv(spec.EnvSpec)
+	if !set {
+		return spec.Spec{}, fmt.Errorf("machine: %s is not set: a stage sets it when it starts a machine", spec.EnvSpec)
+	}
+	var s spec.Spec
+	in := json.NewDecoder(strings.NewReader(text))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&s); err != nil {
+		return spec.Spec{}, fmt.Errorf("machine: %s: %w", spec.EnvSpec, err)
+	}
+	return s, checkSpec(s)
+}
+
+func checkSpec(s spec.Spec) error {
+	if len(s.Processes) == 0 {
+		return fmt.Errorf("machine %s: has no process", s.Machine)
+	}
+	names, ports := make(map[string]bool), map[int]bool{spec.AgentPort: true}
+	for _, p := range s.Processes {
+		switch {
+		case p.Name == "" || p.Name != filepath.Base(p.Name) || p.Name == "." || p.Name == "..":
+			return fmt.Errorf("machine %s: %q cannot name a process", s.Machine, p.Name)
+		case names[p.Name]:
+			return fmt.Errorf("machine %s: two processes are named %s", s.Machine, p.Name)
+		case p.Port < 1 || p.Port > 65535:
+			return fmt.Errorf("machine %s: process %s: %d is not a port", s.Machine, p.Name, p.Port)
+		case ports[p.Port]:
+			return fmt.Errorf("machine %s: process %s: port %d is taken by another process or the agent (%d)",
+				s.Machine, p.Name, p.Port, spec.AgentPort)
+		}
+		names[p.Name], ports[p.Port] = true, true
+	}
+	return nil
+}
+
+// process is one process of a machine, to be run and to be counted.
+type process interface {
+	program
+	counter
+}
+
+// newProcess chooses the program of a kind.
+func newProcess(s spec.Spec, p spec.Process, n *nursery, out *sharedWriter) (process, error) {
+	dir := filepath.Join(spec.DataDir, p.Name)
+	switch p.Kind {
+	case scenarios.KindPostgres:
+		return &postgres{spec: p, datasetDir: spec.DatasetDir, want: markerFor(s.Dataset), dir: dir, nursery: n, log: out}, nil
+	case scenarios.KindValkey:
+		return newValkey(p), nil
+	case scenarios.KindHAProxy:
+		return &haproxy{spec: p, dir: dir}, nil
+	case scenarios.KindShop:
+		return newApp(p, true), nil
+	case scenarios.KindMail:
+		return newApp(p, false), nil
+	}
+	return nil, fmt.Errorf("process %s: unknown kind %q", p.Name, p.Kind)
+}
+
+// Run runs the machine until ctx ends or a SIGTERM or SIGINT arrives, which
+// stop it in order and give nil, or until a process dies, does not get ready or
+// does not stop, which give an error that names it and holds the last lines of
+// its log. The processes' logs go to logOut, each line behind its process's
+// name.
+func Run(ctx context.Context, s spec.Spec, logOut io.Writer) error {
+	ctx, stopSignals := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stopSignals()
+	out := &sharedWriter{w: logOut}
+	n := &nursery{}
+	super := &supervisor{out: out, nursery: n, readyLimit: readyLimit, stopLimit: stopLimit}
+	a := &agent{spec: s, started: time.Now(), ready: super.ready, pidOf: super.pidOf}
+	var programs []named
+	for _, p := range s.Processes {
+		made, err := newProcess(s, p, n, out)
+		if err != nil {
+			return fmt.Errorf("machine %s: %w", s.Machine, err)
+		}
+		defer made.close()
+		programs = append(programs, named{name: p.Name, program: made})
+		a.counters = append(a.counters, made)
+	}
+	listener, err := net.Listen("tcp", ":"+strconv.Itoa(spec.AgentPort))
+	if err != nil {
+		return fmt.Errorf("machine %s: agent: %w", s.Machine, err)
+	}
+
+	// The agent outlives the processes: it tells that they are stopping.
+	agentCtx, stopAgent := context.WithCancel(context.WithoutCancel(ctx))
+	var background sync.WaitGroup
+	var agentErr error
+	ctx, cancel := context.WithCancel(ctx)
+	background.Go(func() {
+		agentErr = a.serve(agentCtx, listener)
+		cancel() // a machine that cannot be observed must not go on
+	})
+	if os.Getpid() == 1 {
+		background.Go(func() { reapUntil(agentCtx, n) })
+	}
+	err = super.run(ctx, programs)
+	stopAgent()
+	background.Wait()
+	if err := errors.Join(err, agentErr); err != nil {
+		return fmt.Errorf("machine %s: %w", s.Machine, err)
+	}
+	return nil
+}
+
+// reapUntil does PID 1's duty until ctx ends.
+func reapUntil(ctx context.Context, n *nursery) {
+	tick := time.NewTicker(reapEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			n.reapOrphans(os.Getpid())
+		}
+	}
+}

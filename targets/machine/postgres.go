@@ -1,0 +1,257 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"headroom/targets/machine/spec"
+	"headroom/targets/shop/dataset"
+)
+
+const (
+	pgBin      = "/usr/lib/postgresql/17/bin"
+	pgUser     = "postgres"
+	pgShopBase = "shop"
+)
+
+// postgres runs PostgreSQL on a copy of the seeded data directory.
+type postgres struct {
+	spec       spec.Process
+	datasetDir string
+	want       marker
+	dir        string // this process's own: pgdata and the socket
+	nursery    *nursery
+	log        *sharedWriter
+
+	mu   sync.Mutex
+	conn *pgx.Conn // kept for the counters
+}
+
+// pgFixed are settings that no scenario changes. JIT and parallel query are
+// off: both spend CPU time in bursts to shorten long queries on idle cores, and
+// a machine of a fraction of a core has none. The rest is PostgreSQL's default,
+// durability included.
+var pgFixed = []string{
+	"listen_addresses=*",
+	"shared_preload_libraries=pg_stat_statements",
+	"pg_stat_statements.track_utility=off",
+	"jit=off",
+	"max_parallel_workers_per_gather=0",
+	"log_checkpoints=off",
+}
+
+func (p *postgres) dataDir() string { return filepath.Join(p.dir, "pgdata") }
+
+func (p *postgres) command(ctx context.Context) (*exec.Cmd, error) {
+	if err := p.want.check(p.datasetDir); err != nil {
+		return nil, err
+	}
+	if err := p.copyData(ctx); err != nil {
+		return nil, err
+	}
+	// The lock file of a killed server names a process ID that another program
+	// may have by now. Nobody else uses this directory.
+	if err := os.Remove(filepath.Join(p.dataDir(), "postmaster.pid")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	settings := append([]string{
+		"port=" + strconv.Itoa(p.spec.Port),
+		"unix_socket_directories=" + p.dir,
+		"max_connections=" + p.spec.Settings["max_connections"],
+		"shared_buffers=" + p.spec.Settings["shared_buffers"],
+	}, pgFixed...)
+	return pgCommand("postgres", pgServerArgs(p.dataDir(), settings)...)
+}
+
+// pgServerArgs turns settings into the server's command line.
+func pgServerArgs(dataDir string, settings []string) []string {
+	args := []string{"-D", dataDir}
+	for _, s := range settings {
+		args = append(args, "-c", s)
+	}
+	return args
+}
+
+// copyData makes this machine's own data directory. A restart finds it there
+// and keeps it: a database does not forget.
+func (p *postgres) copyData(ctx context.Context) error {
+	if _, err := os.Stat(p.dataDir()); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(p.dir, 0o755); err != nil {
+		return err
+	}
+	if err := chownToPostgres(p.dir); err != nil {
+		return err
+	}
+	half := p.dataDir() + ".half"
+	if err := os.RemoveAll(half); err != nil {
+		return err
+	}
+	begin := time.Now()
+	cp := exec.Command("cp", "-a", "--reflink=auto", filepath.Join(p.datasetDir, "pgdata"), half)
+	if err := p.nursery.run(ctx, "cp", cp, p.log); err != nil {
+		return fmt.Errorf("copying the dataset: %w", err)
+	}
+	fmt.Fprintf(p.log, "machine | dataset copied in %.1f s\n", time.Since(begin).Seconds())
+	return os.Rename(half, p.dataDir())
+}
+
+func (p *postgres) stopSignal() syscall.Signal { return syscall.SIGINT } // "fast": does not wait for clients
+
+func (p *postgres) ready(ctx context.Context) error {
+	return p.query(ctx, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "SELECT 1 FROM users LIMIT 1")
+		return err
+	})
+}
+
+// settle brings the database to where every slice begins: the indexes of the
+// variant, pages in memory, counters at zero.
+func (p *postgres) settle(ctx context.Context) error {
+	if p.spec.Settings["indexes"] == "primary_keys_only" {
+		if err := dataset.DropIndexes(ctx, pgDSN(p.dir, p.spec.Port, pgShopBase)); err != nil {
+			return fmt.Errorf("dropping indexes: %w", err)
+		}
+	}
+	return p.query(ctx, func(conn *pgx.Conn) error {
+		for _, sql := range []string{
+			"CREATE EXTENSION IF NOT EXISTS pg_prewarm",
+			// Largest first: what does not fit is pushed out by the smaller ones.
+			`SELECT count(pg_prewarm(oid)) FROM (
+				SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+				WHERE n.nspname = 'public' AND c.relkind IN ('r', 'i') AND c.relpersistence = 'p'
+				ORDER BY c.relpages DESC) AS relations`,
+			"CHECKPOINT", // dirty pages of the preparation are not the slice's to write
+			"SELECT pg_stat_statements_reset()",
+		} {
+			if _, err := conn.Exec(ctx, sql); err != nil {
+				return fmt.Errorf("%s: %w", sql, err)
+			}
+		}
+		return nil
+	})
+}
+
+// pgCountsSQL reads everything at once: it runs inside the measured machine.
+// pg_stat_statements(false) leaves the texts in their file.
+const pgCountsSQL = `
+SELECT s.calls, s.ms, s.rows, t.read, d.blks_hit, d.blks_read,
+       (SELECT wal_bytes FROM pg_stat_wal)::float8, d.xact_commit, d.deadlocks,
+       (SELECT count(*) FROM pg_stat_activity
+         WHERE backend_type = 'client backend' AND datname = 'shop' AND pid <> pg_backend_pid()),
+       (SELECT count(*) FROM pg_locks WHERE NOT granted)
+FROM (SELECT coalesce(sum(calls), 0)::float8 AS calls, coalesce(sum(total_exec_time), 0) AS ms,
+             coalesce(sum(rows), 0)::float8 AS rows
+        FROM pg_stat_statements(false)
+       WHERE userid = (SELECT oid FROM pg_roles WHERE rolname = 'shop')) AS s,
+     (SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::float8 AS read
+        FROM pg_stat_user_tables) AS t,
+     pg_stat_database AS d
+WHERE d.datname = 'shop'`
+
+var pgCountNames = []string{
+	"statements_total", "statement_ms_total", "rows_total", "tuples_read_total",
+	"blocks_hit_total", "blocks_read_total", "wal_bytes_total", "commits_total",
+	"deadlocks_total", "connections", "lock_waiters",
+}
+
+func (p *postgres) counts(ctx context.Context) (map[string]float64, error) {
+	values := make([]float64, len(pgCountNames))
+	into := make([]any, len(values))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	err := p.query(ctx, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, pgCountsSQL).Scan(into...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	counts := make(map[string]float64, len(values))
+	for i, name := range pgCountNames {
+		counts[name] = values[i]
+	}
+	return counts, nil
+}
+
+// query uses the kept connection as the superuser, opening it when needed.
+func (p *postgres) query(ctx context.Context, use func(*pgx.Conn) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn == nil || p.conn.IsClosed() {
+		conn, err := pgx.Connect(ctx, pgDSN(p.dir, p.spec.Port, pgShopBase))
+		if err != nil {
+			return err
+		}
+		p.conn = conn
+	}
+	return use(p.conn)
+}
+
+func (p *postgres) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = p.conn.Close(ctx)
+	}
+}
+
+// pgDSN names a database by its server's unix socket, as the superuser.
+func pgDSN(socketDir string, port int, database string) string {
+	return fmt.Sprintf("host=%s port=%d user=%s dbname=%s", socketDir, port, pgUser, database)
+}
+
+// pgCommand is one of PostgreSQL's programs, as the user that it insists on.
+func pgCommand(program string, args ...string) (*exec.Cmd, error) {
+	path := filepath.Join(pgBin, program)
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("PostgreSQL 17 is not installed: %w", err)
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Dir = "/"
+	if os.Geteuid() != 0 {
+		return cmd, nil
+	}
+	uid, gid, err := postgresIDs()
+	if err != nil {
+		return nil, err
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	return cmd, nil
+}
+
+func postgresIDs() (uid, gid int, err error) {
+	u, err := user.Lookup(pgUser)
+	if err != nil {
+		return 0, 0, err
+	}
+	uid, errUID := strconv.Atoi(u.Uid)
+	gid, errGID := strconv.Atoi(u.Gid)
+	return uid, gid, errors.Join(errUID, errGID)
+}
+
+// chownToPostgres hands a folder to the server's user, where we may.
+func chownToPostgres(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	uid, gid, err := postgresIDs()
+	if err != nil {
+		return err
+	}
+	return os.Chown(dir, uid, gid)
+}

@@ -1,0 +1,246 @@
+package machine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sys/unix"
+
+	"headroom/scenarios"
+	"headroom/targets/shop/dataset"
+)
+
+const (
+	markerFile = "COMPLETE"
+	lockFile   = "lock"
+	seedingDir = "seeding"
+	seedPort   = 5432 // names the socket only: the seeding server has no TCP port
+	lockPoll   = 200 * time.Millisecond
+	seedReady  = 30 * time.Second
+	seedStop   = 60 * time.Second
+)
+
+// marker says what a finished dataset holds; it is written last.
+type marker struct {
+	Dataset scenarios.Dataset `json:"dataset"`
+	Version string            `json:"version"`
+}
+
+func markerFor(size scenarios.Dataset) marker {
+	return marker{Dataset: size, Version: fmt.Sprint(dataset.Version)}
+}
+
+// check returns nil when dir holds exactly this dataset, complete.
+func (m marker) check(dir string) error {
+	text, err := os.ReadFile(filepath.Join(dir, markerFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s holds no finished dataset: it must be seeded first", dir)
+	}
+	if err != nil {
+		return err
+	}
+	var found marker
+	if err := json.Unmarshal(text, &found); err != nil {
+		return fmt.Errorf("%s/%s: %w", dir, markerFile, err)
+	}
+	if found != m {
+		return fmt.Errorf("%s holds another dataset (%+v, not %+v): it must be seeded again", dir, found, m)
+	}
+	return nil
+}
+
+// Seed fills dir, the dataset volume, with a PostgreSQL data directory that
+// holds a shop of this size. It returns at once when that is already there. Of
+// several seeders one works and the others wait for it; what a killed one left
+// is removed. Progress and the server's log go to logOut.
+func Seed(ctx context.Context, size scenarios.Dataset, dir string, logOut io.Writer) (err error) {
+	want := markerFor(size)
+	if want.check(dir) == nil {
+		return nil
+	}
+	unlock, err := lockDir(ctx, dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if want.check(dir) == nil {
+		return nil // another seeder was faster
+	}
+	for _, old := range []string{markerFile, "pgdata", seedingDir} {
+		if err := os.RemoveAll(filepath.Join(dir, old)); err != nil {
+			return fmt.Errorf("seed: removing what was there: %w", err)
+		}
+	}
+	s := seeder{dir: filepath.Join(dir, seedingDir), out: &sharedWriter{w: logOut}, nursery: &nursery{}}
+	if err := s.make(ctx, size); err != nil {
+		return errors.Join(fmt.Errorf("seed: %w", err), os.RemoveAll(s.dir))
+	}
+	return publish(dir, want)
+}
+
+// publish moves a finished data directory into place and marks it complete.
+func publish(dir string, m marker) error {
+	temp := filepath.Join(dir, seedingDir)
+	if err := os.Rename(filepath.Join(temp, "pgdata"), filepath.Join(dir, "pgdata")); err != nil {
+		return fmt.Errorf("seed: %w", err)
+	}
+	if err := syncFS(dir); err != nil { // the server ran without fsync
+		return fmt.Errorf("seed: writing to disk: %w", err)
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	half := filepath.Join(temp, markerFile)
+	if err := os.WriteFile(half, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("seed: %w", err)
+	}
+	if err := os.Rename(half, filepath.Join(dir, markerFile)); err != nil {
+		return fmt.Errorf("seed: %w", err)
+	}
+	return os.RemoveAll(temp)
+}
+
+// seeder makes one data directory inside its folder.
+type seeder struct {
+	dir     string
+	out     *sharedWriter
+	nursery *nursery
+}
+
+func (s *seeder) dataDir() string { return filepath.Join(s.dir, "pgdata") }
+
+func (s *seeder) make(ctx context.Context, size scenarios.Dataset) error {
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		return err
+	}
+	if err := chownToPostgres(s.dir); err != nil {
+		return err
+	}
+	initdb, err := pgCommand("initdb", "-D", s.dataDir(), "-U", pgUser, "--auth=trust",
+		"--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
+	if err != nil {
+		return err
+	}
+	if err := s.nursery.run(ctx, "initdb", initdb, s.out); err != nil {
+		return err
+	}
+	if err := s.trustNetwork(); err != nil {
+		return err
+	}
+	return s.fill(ctx, size)
+}
+
+// trustNetwork lets everybody in without a password: a machine's database is
+// reachable from the run's own container network and nowhere else.
+func (s *seeder) trustNetwork() error {
+	const hba = "local all all trust\nhost all all all trust\n"
+	return os.WriteFile(filepath.Join(s.dataDir(), "pg_hba.conf"), []byte(hba), 0o600)
+}
+
+// seedSettings trade durability for speed, which is safe as a dataset counts
+// only once complete, and keep the write-ahead log, which every machine copies,
+// short.
+var seedSettings = []string{
+	"listen_addresses=",
+	"port=" + strconv.Itoa(seedPort),
+	"shared_preload_libraries=pg_stat_statements",
+	"fsync=off", "synchronous_commit=off", "full_page_writes=off",
+	"wal_level=minimal", "max_wal_senders=0", "max_wal_size=512MB", "min_wal_size=32MB", "wal_recycle=off",
+	"shared_buffers=256MB", "maintenance_work_mem=256MB", "log_checkpoints=off",
+}
+
+// fill runs a server over the new directory, has the shop's data written, and
+// stops it cleanly.
+func (s *seeder) fill(ctx context.Context, size scenarios.Dataset) (err error) {
+	cmd, err := pgCommand("postgres",
+		pgServerArgs(s.dataDir(), append([]string{"unix_socket_directories=" + s.dir}, seedSettings...))...)
+	if err != nil {
+		return err
+	}
+	server, err := s.nursery.start("postgres", cmd, unix.SIGINT, s.out)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if server.terminate(seedStop) {
+			err = errors.Join(err, fmt.Errorf("the server did not stop within %v", seedStop))
+		} else if !cmd.ProcessState.Success() && err == nil {
+			err = fmt.Errorf("the server stopped with %w; %s", server.err, server.log.lastLines())
+		}
+	}()
+	if err := awaitPostgres(ctx, s.dir, server); err != nil {
+		return err
+	}
+	begin := time.Now()
+	if err := dataset.Seed(ctx, pgDSN(s.dir, seedPort, "postgres"), size); err != nil {
+		return fmt.Errorf("%w; %s", err, server.log.lastLines())
+	}
+	fmt.Fprintf(s.out, "seed | %d users, %d posts, %d orders in %.1f s\n",
+		size.Users, size.Posts, size.Orders, time.Since(begin).Seconds())
+	return nil
+}
+
+// awaitPostgres waits until a new server takes connections.
+func awaitPostgres(ctx context.Context, socketDir string, server *child) error {
+	ctx, cancel := context.WithTimeout(ctx, seedReady)
+	defer cancel()
+	poll := time.NewTicker(readyPoll)
+	defer poll.Stop()
+	for {
+		conn, err := pgx.Connect(ctx, pgDSN(socketDir, seedPort, "postgres"))
+		if err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-poll.C:
+		case <-server.done:
+			return fmt.Errorf("the server died: %w; %s", server.err, server.log.lastLines())
+		case <-ctx.Done():
+			return fmt.Errorf("the server does not answer: %w; %s", err, server.log.lastLines())
+		}
+	}
+}
+
+// lockDir takes the folder's lock, which ends with the process that holds it.
+func lockDir(ctx context.Context, dir string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("seed: %w", err)
+	}
+	poll := time.NewTicker(lockPoll)
+	defer poll.Stop()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			f.Close()
+			return nil, fmt.Errorf("seed: locking %s: %w", f.Name(), err)
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			f.Close()
+			return nil, fmt.Errorf("seed: waiting for another seeder of %s: %w", dir, context.Cause(ctx))
+		}
+	}
+}
+
+func syncFS(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return unix.Syncfs(int(f.Fd()))
+}

@@ -1,0 +1,81 @@
+package spec
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"headroom/scenarios"
+)
+
+// ownHost is where a process finds the others of its own machine.
+const ownHost = "127.0.0.1"
+
+// ForMachine builds the Spec of machine m of topology t: every link
+// "machine/process" becomes the host:port behind it. host names another
+// machine as the stage's network knows it. The error names a link that leads
+// nowhere.
+func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine string) string, nonce string, d scenarios.Dataset) (Spec, error) {
+	s := Spec{Machine: m.Name, Nonce: nonce, Dataset: d}
+	for _, p := range m.Processes {
+		process := Process{Name: p.Name, Kind: p.Kind, Port: p.Port, Settings: p.Settings}
+		for _, link := range p.Links {
+			addresses, err := resolve(t, m.Name, link.To, host)
+			if err != nil {
+				return Spec{}, fmt.Errorf("link %s of %s/%s: %w", link.Role, m.Name, p.Name, err)
+			}
+			if process.Links == nil {
+				process.Links = make(map[string][]string, len(p.Links))
+			}
+			process.Links[link.Role] = append(process.Links[link.Role], addresses...)
+		}
+		s.Processes = append(s.Processes, process)
+	}
+	return s, nil
+}
+
+// Entry returns the machine and the port that users of topology t talk to.
+func Entry(t scenarios.Topology) (machine string, port int, err error) {
+	machine, p, err := find(t, t.Entry)
+	if err != nil {
+		return "", 0, fmt.Errorf("entry: %w", err)
+	}
+	return machine, p.Port, nil
+}
+
+func resolve(t scenarios.Topology, own string, to []string, host func(string) string) ([]string, error) {
+	addresses := make([]string, 0, len(to))
+	for _, target := range to {
+		machine, process, err := find(t, target)
+		if err != nil {
+			return nil, err
+		}
+		at := ownHost
+		if machine != own {
+			at = host(machine)
+		}
+		addresses = append(addresses, net.JoinHostPort(at, strconv.Itoa(process.Port)))
+	}
+	return addresses, nil
+}
+
+// find returns the process that "machine/process" names.
+func find(t scenarios.Topology, target string) (string, scenarios.Process, error) {
+	machine, process, found := strings.Cut(target, "/")
+	if !found {
+		return "", scenarios.Process{}, fmt.Errorf("%q is not machine/process", target)
+	}
+	for _, m := range t.Machines {
+		if m.Name != machine {
+			continue
+		}
+		for _, p := range m.Processes {
+			if p.Name == process {
+				return machine, p, nil
+			}
+		}
+		return "", scenarios.Process{}, fmt.Errorf("machine %s has no process %q", machine, process)
+	}
+	return "", scenarios.Process{}, fmt.Errorf("no machine %q", machine)
+}

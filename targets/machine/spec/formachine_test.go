@@ -1,0 +1,79 @@
+package spec
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"headroom/scenarios"
+)
+
+func shopTopology() scenarios.Topology {
+	return scenarios.Topology{
+		Entry: "balancer/haproxy",
+		Machines: []scenarios.Machine{
+			{Name: "app-1", Processes: []scenarios.Process{
+				{Name: "mail", Kind: scenarios.KindMail, Port: 8025},
+				{
+					Name: "shop", Kind: scenarios.KindShop, Port: 8000, Settings: map[string]string{"feed": "join"},
+					Links: []scenarios.Link{{Role: "database", To: []string{"db/postgres"}}, {Role: "mail", To: []string{"app-1/mail"}}},
+				},
+			}},
+			{Name: "balancer", Processes: []scenarios.Process{{
+				Name: "haproxy", Kind: scenarios.KindHAProxy, Port: 8080,
+				Links: []scenarios.Link{{Role: "backends", To: []string{"app-1/shop", "app-2/shop"}}},
+			}}},
+			{Name: "app-2", Processes: []scenarios.Process{{Name: "shop", Kind: scenarios.KindShop, Port: 8001}}},
+			{Name: "db", Processes: []scenarios.Process{{Name: "postgres", Kind: scenarios.KindPostgres, Port: 5432}}},
+		},
+	}
+}
+
+func host(machine string) string { return "after-" + machine }
+
+func TestForMachine(t *testing.T) {
+	topology := shopTopology()
+	dataset := scenarios.Dataset{Users: 1, Posts: 2, Orders: 3}
+	got, err := ForMachine(topology, topology.Machines[0], host, "n", dataset)
+	want := Spec{Machine: "app-1", Nonce: "n", Dataset: dataset, Processes: []Process{
+		{Name: "mail", Kind: scenarios.KindMail, Port: 8025},
+		{
+			Name: "shop", Kind: scenarios.KindShop, Port: 8000, Settings: map[string]string{"feed": "join"},
+			Links: map[string][]string{"database": {"after-db:5432"}, "mail": {"127.0.0.1:8025"}},
+		},
+	}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
+	}
+	balancer, err := ForMachine(topology, topology.Machines[1], host, "n", dataset)
+	backends := []string{"after-app-1:8000", "after-app-2:8001"}
+	if err != nil || !reflect.DeepEqual(balancer.Processes[0].Links["backends"], backends) {
+		t.Errorf("%+v, %v: want backends %q", balancer, err, backends)
+	}
+}
+
+func TestForMachineRefusesLinksThatLeadNowhere(t *testing.T) {
+	for to, want := range map[string]string{
+		"db":       `"db" is not machine/process`,
+		"cache/v":  `no machine "cache"`,
+		"db/mysql": `machine db has no process "mysql"`,
+	} {
+		topology := shopTopology()
+		topology.Machines[0].Processes[1].Links[0].To = []string{to}
+		_, err := ForMachine(topology, topology.Machines[0], host, "n", scenarios.Dataset{})
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "link database of app-1/shop") {
+			t.Errorf("link to %q: error %v, want %q", to, err, want)
+		}
+	}
+}
+
+func TestEntry(t *testing.T) {
+	topology := shopTopology()
+	if machine, port, err := Entry(topology); err != nil || machine != "balancer" || port != 8080 {
+		t.Errorf("entry %s:%d, %v", machine, port, err)
+	}
+	topology.Entry = "balancer/nginx"
+	if _, _, err := Entry(topology); err == nil || !strings.Contains(err.Error(), "nginx") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,0 +1,82 @@
+// Package spec is the contract between a stage and a machine: what the machine
+// is to run (Spec, handed in as JSON), and what it answers about itself
+// (Counters, from its agent's /observe).
+package spec
+
+import (
+	"headroom/scenarios"
+)
+
+// AgentPort is where every machine's agent listens: GET /ready (200 when every
+// process answers, else 503 with the reason) and GET /observe (Counters).
+// Both carry the run's nonce in the header NonceHeader.
+const AgentPort = 9900
+
+// NonceHeader proves that an answer comes from this run's own machine.
+const NonceHeader = "X-Headroom-Nonce"
+
+// EnvSpec is the environment variable that hands a machine its Spec as JSON.
+const EnvSpec = "HEADROOM_MACHINE"
+
+// Paths inside a machine.
+const (
+	DatasetDir  = "/dataset"               // the seeded PostgreSQL data directory, read-only
+	DataDir     = "/var/lib/headroom"      // a volume of this machine alone
+	VersionsTxt = "/etc/headroom-versions" // "package version" lines, written when the image is built
+)
+
+// Spec is what one machine runs.
+type Spec struct {
+	Machine   string            `json:"machine"`
+	Nonce     string            `json:"nonce"`
+	Dataset   scenarios.Dataset `json:"dataset"`
+	Processes []Process         `json:"processes"` // in start order
+}
+
+// Process is one program with everything resolved: its port, its settings
+// and, for each role, the host:port of what it talks to.
+type Process struct {
+	Name     string              `json:"name"`
+	Kind     scenarios.Kind      `json:"kind"`
+	Port     int                 `json:"port"`
+	Settings map[string]string   `json:"settings,omitempty"`
+	Links    map[string][]string `json:"links,omitempty"`
+}
+
+// Counters is a machine's state at one moment. All fields that end in _total
+// only grow while the machine runs: two readings make a difference.
+type Counters struct {
+	Machine          string            `json:"machine"`
+	AtUnixNano       int64             `json:"at_unix_ns"` // for people; durations come from MonotonicNano
+	MonotonicNano    int64             `json:"monotonic_ns"`
+	StartedUnixNano  int64             `json:"started_unix_ns"` // a change between two readings is a restart
+	CPUSecondsTotal  float64           `json:"cpu_s_total"`
+	ThrottledSTotal  float64           `json:"throttled_s_total"`
+	PeriodsTotal     int64             `json:"periods_total"`           // CPU bandwidth periods
+	ThrottledPeriods int64             `json:"throttled_periods_total"` // of which throttled
+	MemoryBytes      int64             `json:"memory_bytes"`            // working set: usage less inactive file cache
+	OOMKillsTotal    int64             `json:"oom_kills_total"`
+	NetRxBytesTotal  int64             `json:"net_rx_bytes_total"`
+	NetTxBytesTotal  int64             `json:"net_tx_bytes_total"`
+	Processes        []ProcessCounters `json:"processes"`
+	Errors           []string          `json:"errors,omitempty"` // what could not be read, and why
+}
+
+// ProcessCounters is one process of a machine, children included.
+type ProcessCounters struct {
+	Name            string         `json:"name"`
+	Kind            scenarios.Kind `json:"kind"`
+	CPUSecondsTotal float64        `json:"cpu_s_total"`
+	RSSBytes        int64          `json:"rss_bytes"`
+	// Counts holds what only this kind has. Keys are stable names:
+	//   postgres: statements_total, statement_ms_total, rows_total (rows returned),
+	//     tuples_read_total (heap tuples read by seq and index scans, user tables),
+	//     blocks_hit_total, blocks_read_total, wal_bytes_total, commits_total,
+	//     deadlocks_total, connections, lock_waiters
+	//   valkey: hits_total, misses_total, evictions_total, keys, memory_bytes
+	//   haproxy: requests_total, errors_total, queue
+	//   shop: requests_total, pool_acquires_total, pool_wait_s_total, pool_max,
+	//     cache_hits_total, cache_misses_total,
+	//     cache_errors_total, feed_requests_total, feed_statements_total
+	Counts map[string]float64 `json:"counts,omitempty"`
+}

@@ -1,0 +1,193 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	readyLimit   = 60 * time.Second // for one process, its preparation included
+	readyPoll    = 50 * time.Millisecond
+	attemptLimit = 3 * time.Second // for one question to a process
+	stopLimit    = 10 * time.Second
+)
+
+// program is what the supervisor must know of a process to run it.
+type program interface {
+	// command prepares what the program needs and says how to run it.
+	command(ctx context.Context) (*exec.Cmd, error)
+	// ready returns nil once the program answers; it is asked until then.
+	ready(ctx context.Context) error
+	// settle runs once, after the first ready and before the next process.
+	settle(ctx context.Context) error
+	// stopSignal asks the program to stop without losing anything.
+	stopSignal() syscall.Signal
+}
+
+// named is a program under the name it has on its machine.
+type named struct {
+	name string
+	program
+}
+
+// supervisor runs the processes of one machine, in order.
+type supervisor struct {
+	out        io.Writer
+	nursery    *nursery
+	readyLimit time.Duration
+	stopLimit  time.Duration
+
+	status atomic.Pointer[string] // why the machine is not ready; nil before the start
+
+	mu       sync.Mutex
+	children []*child // in start order
+}
+
+// ready returns nil while every process runs and answers.
+func (s *supervisor) ready() error {
+	reason := s.status.Load()
+	switch {
+	case reason == nil:
+		return errors.New("not started")
+	case *reason != "":
+		return errors.New(*reason)
+	}
+	return nil
+}
+
+func (s *supervisor) say(status string) { s.status.Store(&status) }
+
+// pidOf returns the process ID of a process that has been started, or 0.
+func (s *supervisor) pidOf(name string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.children {
+		if c.name == name {
+			return c.pid
+		}
+	}
+	return 0
+}
+
+// run starts the programs, keeps them until ctx ends or one dies, and stops
+// them in reverse order. It returns nil only when ctx asked it to stop and all
+// stopped by themselves.
+func (s *supervisor) run(ctx context.Context, programs []named) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	err := s.startAll(ctx, cancel, programs)
+	if err == nil {
+		s.say("")
+		<-ctx.Done()
+		err = deathOf(ctx)
+	} else if death := deathOf(ctx); death != nil {
+		err = death // the first cause, not what followed from it
+	} else if ctx.Err() != nil {
+		err = nil // asked to stop while starting
+	}
+	s.say("stopping")
+	return errors.Join(err, s.stopAll())
+}
+
+// deathError names the process that exited by itself.
+type deathError struct{ child *child }
+
+func (e *deathError) Error() string {
+	return fmt.Sprintf("process %s died: %v; %s", e.child.name, e.child.err, e.child.log.lastLines())
+}
+
+// deathOf returns the death that ended ctx, or nil when something else did.
+func deathOf(ctx context.Context) error {
+	var death *deathError
+	if errors.As(context.Cause(ctx), &death) {
+		return death
+	}
+	return nil
+}
+
+func (s *supervisor) startAll(ctx context.Context, cancel context.CancelCauseFunc, programs []named) error {
+	for _, p := range programs {
+		s.say("starting " + p.name)
+		if err := s.startOne(ctx, cancel, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *supervisor) startOne(ctx context.Context, died context.CancelCauseFunc, p named) error {
+	begin := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, s.readyLimit,
+		fmt.Errorf("not ready within %v", s.readyLimit))
+	defer cancel()
+	cmd, err := p.command(ctx)
+	if err != nil {
+		return fmt.Errorf("process %s: %w", p.name, err)
+	}
+	c, err := s.nursery.start(p.name, cmd, p.stopSignal(), s.out)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.children = append(s.children, c)
+	s.mu.Unlock()
+	go func() {
+		<-c.done
+		died(&deathError{child: c})
+	}()
+	if err := s.awaitReady(ctx, p); err != nil {
+		return fmt.Errorf("process %s: %w; %s", p.name, err, c.log.lastLines())
+	}
+	if err := p.settle(ctx); err != nil {
+		return fmt.Errorf("process %s: preparing it: %w; %s", p.name, err, c.log.lastLines())
+	}
+	fmt.Fprintf(s.out, "machine | %s ready after %.1f s\n", p.name, time.Since(begin).Seconds())
+	return nil
+}
+
+// awaitReady asks the process until it answers or ctx ends.
+func (s *supervisor) awaitReady(ctx context.Context, p named) error {
+	poll := time.NewTicker(readyPoll)
+	defer poll.Stop()
+	for {
+		attempt, cancel := context.WithTimeout(ctx, attemptLimit)
+		err := p.ready(attempt)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() == nil {
+			s.say(fmt.Sprintf("%s: %v", p.name, err))
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case <-poll.C:
+		}
+	}
+}
+
+// stopAll stops in reverse order. Each process gets an equal share of the time
+// that is left, so that one that hangs does not take it all.
+func (s *supervisor) stopAll() error {
+	s.mu.Lock()
+	children := s.children
+	s.mu.Unlock()
+	deadline := time.Now().Add(s.stopLimit)
+	var errs []error
+	for i := len(children) - 1; i >= 0; i-- {
+		share := time.Until(deadline) / time.Duration(i+1)
+		if children[i].terminate(share) {
+			errs = append(errs, fmt.Errorf("process %s: did not stop within %v and was killed",
+				children[i].name, share.Round(time.Millisecond)))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,239 @@
+package machine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// script is a process made of a few lines of shell. It is ready once the file
+// ready is there, or at once when none is named.
+type script struct {
+	text  string
+	ready string
+	stop  syscall.Signal
+}
+
+type scriptProgram struct{ script }
+
+func (s scriptProgram) command(context.Context) (*exec.Cmd, error) {
+	return exec.Command("/bin/sh", "-c", s.text), nil
+}
+
+func (s scriptProgram) ready(context.Context) error {
+	if s.script.ready == "" {
+		return nil
+	}
+	_, err := os.Stat(s.script.ready)
+	return err
+}
+
+func (s scriptProgram) settle(context.Context) error { return nil }
+
+func (s scriptProgram) stopSignal() syscall.Signal {
+	if s.stop == 0 {
+		return syscall.SIGTERM
+	}
+	return s.stop
+}
+
+// stage is one supervisor under test, running in the background.
+type stage struct {
+	super  *supervisor
+	out    *bytes.Buffer
+	cancel context.CancelFunc
+	result chan error
+}
+
+func launch(t *testing.T, readyLimit, stopLimit time.Duration, programs ...named) *stage {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	out := &bytes.Buffer{}
+	s := &stage{
+		super: &supervisor{out: &sharedWriter{w: out}, nursery: &nursery{}, readyLimit: readyLimit, stopLimit: stopLimit},
+		out:   out, cancel: cancel, result: make(chan error, 1),
+	}
+	go func() { s.result <- s.super.run(ctx, programs) }()
+	return s
+}
+
+func (s *stage) awaitReady(t *testing.T) {
+	t.Helper()
+	until(t, "ready", func() bool { return s.super.ready() == nil })
+}
+
+func (s *stage) wait(t *testing.T) error {
+	t.Helper()
+	select {
+	case err := <-s.result:
+		return err
+	case <-time.After(30 * time.Second):
+		t.Fatal("the supervisor does not end")
+		return nil
+	}
+}
+
+func until(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not %s within 20 s", what)
+		}
+		<-tick.C
+	}
+}
+
+func appendTo(path, word string) string { return "echo " + word + " >> " + path }
+
+func lines(t *testing.T, path string) []string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(text))
+}
+
+func TestStartsInOrderAndStopsInReverse(t *testing.T) {
+	dir := t.TempDir()
+	journal := filepath.Join(dir, "journal")
+	member := func(name string) named {
+		up := filepath.Join(dir, name)
+		return named{name: name, program: scriptProgram{script{
+			text: "trap '" + appendTo(journal, name+"-down") + "; exit 0' TERM; " +
+				appendTo(journal, name+"-up") + "; touch " + up + "; while :; do sleep 0.01; done",
+			ready: up,
+		}}}
+	}
+	s := launch(t, 20*time.Second, 20*time.Second, member("a"), member("b"), member("c"))
+	s.awaitReady(t)
+	s.cancel()
+	if err := s.wait(t); err != nil {
+		t.Fatalf("a stop that was asked for gives %v", err)
+	}
+	got := strings.Join(lines(t, journal), " ")
+	if want := "a-up b-up c-up c-down b-down a-down"; got != want {
+		t.Errorf("order is %q, want %q", got, want)
+	}
+	if s.super.ready() == nil {
+		t.Error("ready after the stop")
+	}
+}
+
+func TestDeathNamesTheProcessAndStopsTheOthers(t *testing.T) {
+	dir := t.TempDir()
+	journal, die := filepath.Join(dir, "journal"), filepath.Join(dir, "die")
+	other := named{name: "other", program: scriptProgram{script{
+		text: "trap '" + appendTo(journal, "other-down") + "; exit 0' TERM; while :; do sleep 0.01; done"}}}
+	victim := named{name: "victim", program: scriptProgram{script{
+		text: "echo last words; while [ ! -e " + die + " ]; do sleep 0.01; done; exit 7"}}}
+	s := launch(t, 20*time.Second, 20*time.Second, other, victim)
+	s.awaitReady(t)
+	if err := os.WriteFile(die, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := s.wait(t)
+	if err == nil {
+		t.Fatal("a death gives no error")
+	}
+	for _, want := range []string{"process victim died", "exit status 7", "victim | last words"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q lacks %q", err, want)
+		}
+	}
+	if got := lines(t, journal); len(got) != 1 {
+		t.Errorf("the other process was not stopped: %q", got)
+	}
+}
+
+func TestDeathDuringStartIsTheReason(t *testing.T) {
+	s := launch(t, 20*time.Second, time.Second, named{name: "early", program: scriptProgram{script{
+		text: "echo no licence; exit 3", ready: filepath.Join(t.TempDir(), "never")}}})
+	err := s.wait(t)
+	if err == nil || !strings.Contains(err.Error(), "process early died: exit status 3") ||
+		!strings.Contains(err.Error(), "no licence") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestReadyDeadlineShowsTheLog(t *testing.T) {
+	s := launch(t, 300*time.Millisecond, 5*time.Second, named{name: "slow", program: scriptProgram{script{
+		text: "echo still loading; exec sleep 60", ready: filepath.Join(t.TempDir(), "never")}}})
+	err := s.wait(t)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"process slow", "not ready within 300ms", "no such file", "slow | still loading"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q lacks %q", err, want)
+		}
+	}
+}
+
+func TestKillsTheWholeGroupAfterTheDeadline(t *testing.T) {
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	s := launch(t, 20*time.Second, 200*time.Millisecond, named{name: "deaf", program: scriptProgram{script{
+		text:  "trap '' TERM; sleep 300 & echo $! > " + pidFile + ".half; mv " + pidFile + ".half " + pidFile + "; wait",
+		ready: pidFile,
+	}}})
+	s.awaitReady(t)
+	s.cancel()
+	err := s.wait(t)
+	if err == nil || !strings.Contains(err.Error(), "process deaf: did not stop within 200ms and was killed") {
+		t.Errorf("error is %v", err)
+	}
+	pid := lines(t, pidFile)[0]
+	until(t, "gone", func() bool {
+		text, err := os.ReadFile("/proc/" + pid + "/stat")
+		if err != nil {
+			return true
+		}
+		p, err := parseStat(text)
+		return err == nil && p.state == 'Z'
+	})
+}
+
+func TestStopWhileStartingIsNoError(t *testing.T) {
+	dir := t.TempDir()
+	up := filepath.Join(dir, "up")
+	s := launch(t, 20*time.Second, 20*time.Second, named{name: "endless", program: scriptProgram{script{
+		text: "touch " + up + "; exec sleep 60", ready: filepath.Join(dir, "never")}}})
+	until(t, "started", func() bool { _, err := os.Stat(up); return err == nil })
+	s.cancel()
+	if err := s.wait(t); err != nil {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestRunToEnd(t *testing.T) {
+	var out bytes.Buffer
+	n := &nursery{}
+	if err := n.run(t.Context(), "fine", exec.Command("/bin/sh", "-c", "echo hello"), &out); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); got != "fine | hello\n" {
+		t.Errorf("output is %q", got)
+	}
+	err := n.run(t.Context(), "bad", exec.Command("/bin/sh", "-c", "echo why >&2; exit 2"), &out)
+	if err == nil || !strings.Contains(err.Error(), "process bad: exit status 2") || !strings.Contains(err.Error(), "bad | why") {
+		t.Errorf("error is %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := n.run(ctx, "long", exec.Command("sleep", "60"), &out); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error is %v", err)
+	}
+	if len(n.pids) != 0 {
+		t.Errorf("processes are still known: %v", n.pids)
+	}
+}

@@ -1,0 +1,77 @@
+package shop
+
+import (
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"headroom/scenarios"
+	"headroom/targets/machine/spec"
+)
+
+func shopProcess() spec.Process {
+	return spec.Process{
+		Name: "shop", Kind: scenarios.KindShop, Port: 8000,
+		Settings: map[string]string{"feed": "n_plus_1", "orders": "unbounded", "email": "inline", "pool_size": "16", "cache_ttl": "5m", "cache_write": "delete"},
+		Links:    map[string][]string{"database": {"db:5432"}, "cache": {"cache:6379"}, "mail": {"mail:8025"}},
+	}
+}
+
+func TestConfigFromProcess(t *testing.T) {
+	got, err := ConfigFromProcess(shopProcess())
+	want := Config{Listen: ":8000", Database: "db:5432", Cache: "cache:6379", Mail: "http://mail:8025", PoolSize: 16,
+		Feed: "n_plus_1", Orders: "unbounded", Email: "inline", CacheTTL: 5 * time.Minute, CacheWrite: "delete"}
+	if err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+	without := shopProcess()
+	delete(without.Links, "cache")
+	if got, err := ConfigFromProcess(without); err != nil || got.Cache != "" {
+		t.Errorf("without a cache: %q, %v", got.Cache, err)
+	}
+}
+
+func TestConfigFromProcessErrors(t *testing.T) {
+	set := func(name, value string) func(*spec.Process) {
+		return func(p *spec.Process) { p.Settings[name] = value }
+	}
+	tests := []struct {
+		name   string
+		change func(*spec.Process)
+		holds  string
+	}{
+		{"other kind", func(p *spec.Process) { p.Kind = scenarios.KindMail }, "kind shop"},
+		{"no port", func(p *spec.Process) { p.Port = 0 }, "port 0"},
+		{"missing setting", func(p *spec.Process) { delete(p.Settings, "feed") }, "setting feed is missing"},
+		{"unknown word", set("orders", "some"), `"some" is not one of limited, unbounded`},
+		{"pool of none", set("pool_size", "0"), "pool_size"},
+		{"pool in words", set("pool_size", "many"), "pool_size"},
+		{"TTL without unit", set("cache_ttl", "5"), "unit"},
+		{"no database", func(p *spec.Process) { delete(p.Links, "database") }, "link database leads to 0 places"},
+		{"two databases", func(p *spec.Process) { p.Links["database"] = []string{"a:1", "b:1"} }, "leads to 2 places"},
+		{"address without port", func(p *spec.Process) { p.Links["mail"] = []string{"mail"} }, "host:port"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p := shopProcess()
+			p.Settings, p.Links = maps.Clone(p.Settings), maps.Clone(p.Links)
+			test.change(&p)
+			_, err := ConfigFromProcess(p)
+			if err == nil || !strings.Contains(err.Error(), test.holds) || !strings.Contains(err.Error(), "process shop") {
+				t.Errorf("error %v, want one that names the process and holds %q", err, test.holds)
+			}
+		})
+	}
+}
+
+func TestMailConfigFromProcess(t *testing.T) {
+	p := spec.Process{Name: "mail", Kind: scenarios.KindMail, Port: 8025, Settings: map[string]string{"delay": "80ms"}}
+	if got, err := MailConfigFromProcess(p); err != nil || got != (MailConfig{":8025", 80 * time.Millisecond}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	p.Settings["delay"] = "-1s"
+	if _, err := MailConfigFromProcess(p); err == nil || !strings.Contains(err.Error(), "delay") {
+		t.Errorf("negative delay: %v", err)
+	}
+}

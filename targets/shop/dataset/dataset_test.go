@@ -1,0 +1,119 @@
+package dataset
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"headroom/scenarios"
+)
+
+var small = scenarios.Dataset{Users: 1000, Posts: 2000, Orders: 10_000}
+
+func readTable(t *testing.T, name string, wrap func(io.Reader) io.Reader) string {
+	t.Helper()
+	for _, table := range tables {
+		if table.name != name {
+			continue
+		}
+		source := &rows{size: small}
+		lines := newStream(table.count(small), func(b []byte, id int) []byte { return table.row(source, b, id) })
+		all, err := io.ReadAll(wrap(lines))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(all)
+	}
+	t.Fatalf("no table %s", name)
+	return ""
+}
+
+func plain(r io.Reader) io.Reader { return r }
+
+// A changed hash means changed data: then Version must change with it.
+func TestDataIsWhatVersionNames(t *testing.T) {
+	want := map[string]string{"users": "70451b8e80bc1056", "posts": "77b838a601fafddf", "orders": "323c962b767e8a3e"}
+	for name, hash := range want {
+		sum := sha256.Sum256([]byte(readTable(t, name, plain)))
+		if got := hex.EncodeToString(sum[:8]); got != hash {
+			t.Errorf("version %s: table %s has hash %s, want %s: raise Version, then this hash", Version, name, got, hash)
+		}
+	}
+}
+
+func TestStreamDoesNotDependOnReadSize(t *testing.T) {
+	whole := readTable(t, "posts", plain)
+	if halves := readTable(t, "posts", iotest.HalfReader); halves != whole {
+		t.Error("reading in halves gives other bytes than reading at once")
+	}
+}
+
+func TestRowsAreWellFormed(t *testing.T) {
+	for _, table := range tables {
+		t.Run(table.name, func(t *testing.T) {
+			columns := strings.Count(table.columns, ",") + 1
+			scanner := bufio.NewScanner(strings.NewReader(readTable(t, table.name, plain)))
+			id := 0
+			for scanner.Scan() {
+				id++
+				fields := strings.Split(scanner.Text(), "\t")
+				if len(fields) != columns {
+					t.Fatalf("row %d has %d fields, want %d: %q", id, len(fields), columns, scanner.Text())
+				}
+				if fields[0] != strconv.Itoa(id) {
+					t.Fatalf("row %d has id %s", id, fields[0])
+				}
+				if strings.ContainsRune(scanner.Text(), '\\') {
+					t.Fatalf("row %d holds a backslash, which COPY would take for an escape", id)
+				}
+			}
+			if id != table.count(small) {
+				t.Errorf("%d rows, want %d", id, table.count(small))
+			}
+		})
+	}
+}
+
+func TestTitlesHoldOneTerm(t *testing.T) {
+	terms := map[string]bool{}
+	for rank := 1; rank <= Terms; rank++ {
+		terms[Term(rank)] = true
+	}
+	for line := range strings.Lines(readTable(t, "posts", plain)) {
+		title := strings.Split(line, "\t")[2]
+		found := 0
+		for _, word := range strings.Fields(title) {
+			if terms[word] {
+				found++
+			}
+		}
+		if found != 1 {
+			t.Fatalf("title %q holds %d terms, want 1", title, found)
+		}
+	}
+}
+
+func TestOrdersAreSkewedTowardsHotUsers(t *testing.T) {
+	orders := make([]int, small.Users+1)
+	for line := range strings.Lines(readTable(t, "orders", plain)) {
+		user, err := strconv.Atoi(strings.Split(line, "\t")[1])
+		if err != nil || user < 1 || user > small.Users {
+			t.Fatalf("order of user %q, want 1..%d", strings.Split(line, "\t")[1], small.Users)
+		}
+		orders[user]++
+	}
+	hottest := orders[scenarios.ScatterRank(1, small.Users)]
+	if most := slices.Max(orders); most != hottest {
+		t.Errorf("rank 1 has %d orders, another user has %d", hottest, most)
+	}
+	// u*u < 1/users holds for a share of 1/sqrt(users): 316 of 10,000.
+	if hottest < 250 || hottest > 390 {
+		t.Errorf("rank 1 has %d orders, want about 316", hottest)
+	}
+}

@@ -1,0 +1,196 @@
+package shop
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// bodyLimit bounds what a client may send, in bytes.
+const bodyLimit = 64 << 10
+
+// api answers the routes of the shop.
+type api struct {
+	reader    reader
+	writer    writer
+	searcher  searcher
+	confirmer confirmer
+}
+
+func (a *api) getUser(w http.ResponseWriter, r *http.Request) error {
+	id, err := parseID(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return a.answerPage(w, r, key{pageUser, id})
+}
+
+func (a *api) putUser(w http.ResponseWriter, r *http.Request) error {
+	id, err := parseID(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	var edit UserEdit
+	if err := readBody(w, r, &edit); err != nil {
+		return err
+	}
+	if edit.Name == "" {
+		return badRequest("a user needs a name")
+	}
+	user, err := a.writer.updateUser(r.Context(), id, edit)
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, user)
+}
+
+func (a *api) getFeed(w http.ResponseWriter, r *http.Request) error {
+	return a.answerPage(w, r, key{kind: pageFeed})
+}
+
+func (a *api) getPost(w http.ResponseWriter, r *http.Request) error {
+	id, err := parseID(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return a.answerPage(w, r, key{pagePost, id})
+}
+
+func (a *api) createPost(w http.ResponseWriter, r *http.Request) error {
+	var post NewPost
+	if err := readBody(w, r, &post); err != nil {
+		return err
+	}
+	if post.Author < 1 || post.Title == "" {
+		return badRequest("a post needs an author, the id of a user, and a title")
+	}
+	created, err := a.writer.createPost(r.Context(), post)
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusCreated, created)
+}
+
+func (a *api) getOrders(w http.ResponseWriter, r *http.Request) error {
+	user, err := parseID(parameter(r, "user"))
+	if err != nil {
+		return err
+	}
+	return a.answerPage(w, r, key{pageOrders, user})
+}
+
+func (a *api) createOrder(w http.ResponseWriter, r *http.Request) error {
+	order, err := readOrder(w, r)
+	if err != nil {
+		return err
+	}
+	created, err := a.writer.createOrder(r.Context(), order)
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusCreated, created)
+}
+
+// checkout takes its place in the e-mail queue before it places the order; see
+// backgroundEmail.
+func (a *api) checkout(w http.ResponseWriter, r *http.Request) error {
+	order, err := readOrder(w, r)
+	if err != nil {
+		return err
+	}
+	if err := a.confirmer.admit(); err != nil {
+		return err
+	}
+	placed, address, err := a.writer.checkout(r.Context(), order)
+	if err != nil {
+		a.confirmer.withdraw()
+		return err
+	}
+	text := "Thank you for your order " + strconv.FormatInt(placed.ID, 10) + ": " + placed.Item
+	if err := a.confirmer.confirm(r.Context(), email{To: address, Order: placed.ID, Text: text}); err != nil {
+		return err
+	}
+	return answer(w, http.StatusCreated, placed)
+}
+
+func (a *api) search(w http.ResponseWriter, r *http.Request) error {
+	word := parameter(r, "q")
+	if word == "" || len(word) > 100 {
+		return badRequest("?q= needs a word of at most 100 bytes")
+	}
+	found, err := a.searcher.search(r.Context(), word)
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, struct {
+		Query string  `json:"q"`
+		Posts []Found `json:"posts"`
+	}{word, found})
+}
+
+func (a *api) answerPage(w http.ResponseWriter, r *http.Request, k key) error {
+	found, err := a.reader.read(r.Context(), k)
+	if err != nil {
+		return err
+	}
+	if found.cache != "" {
+		w.Header().Set("X-Cache", found.cache)
+	}
+	write(w, http.StatusOK, found.json)
+	return nil
+}
+
+func parseID(text string) (int64, error) {
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || id < 1 {
+		return 0, badRequest("an id is a whole number from 1")
+	}
+	return id, nil
+}
+
+// parameter is a query parameter, "" when it is missing or the query is broken.
+func parameter(r *http.Request, name string) string {
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return ""
+	}
+	return values.Get(name)
+}
+
+func readOrder(w http.ResponseWriter, r *http.Request) (NewOrder, error) {
+	var order NewOrder
+	if err := readBody(w, r, &order); err != nil {
+		return order, err
+	}
+	if order.User < 1 || order.Item == "" || order.AmountCents < 1 {
+		return order, badRequest("an order needs a user (an id), an item and an amount_cents from 1")
+	}
+	return order, nil
+}
+
+func readBody(w http.ResponseWriter, r *http.Request, into any) error {
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, bodyLimit)).Decode(into); err != nil {
+		return badRequest("the body is not the JSON this route takes: " + err.Error())
+	}
+	return nil
+}
+
+func answer(w http.ResponseWriter, status int, content any) error {
+	text, err := json.Marshal(content)
+	if err != nil {
+		return err
+	}
+	write(w, status, text)
+	return nil
+}
+
+// write ignores a failed write: the client has gone, and there is nobody left
+// to tell.
+func write(w http.ResponseWriter, status int, text []byte) {
+	header := w.Header()
+	header["Content-Type"] = []string{"application/json"}
+	header["Content-Length"] = []string{strconv.Itoa(len(text))}
+	w.WriteHeader(status)
+	_, _ = w.Write(text)
+}

@@ -1,0 +1,156 @@
+package shop
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestRoutes(t *testing.T) {
+	tests := []struct {
+		name, method, target, body string
+		status                     int
+		holds                      string
+	}{
+		{"user", "GET", "/api/users/42", "", 200, `"id":42,`},
+		{"no such user", "GET", "/api/users/43", "", 404, "not found"},
+		{"user that is no number", "GET", "/api/users/x", "", 400, "whole number"},
+		{"user below 1", "GET", "/api/users/0", "", 400, "whole number"},
+		{"edit", "PUT", "/api/users/42", `{"name":"Ada","bio":"b"}`, 200, `"version":2`},
+		{"edit without name", "PUT", "/api/users/42", `{"bio":"b"}`, 400, "name"},
+		{"edit that is no JSON", "PUT", "/api/users/42", `name=Ada`, 400, "JSON"},
+		{"edit beyond the limit", "PUT", "/api/users/42", `{"name":"` + strings.Repeat("a", bodyLimit) + `"}`, 400, "too large"},
+		{"feed", "GET", "/api/feed", "", 200, `"author"`},
+		{"post", "GET", "/api/posts/5", "", 200, `"id":5,`},
+		{"new post", "POST", "/api/posts", `{"author":1,"title":"T","body":"B"}`, 201, `"id":7,`},
+		{"new post of nobody", "POST", "/api/posts", `{"title":"T"}`, 400, "author"},
+		{"orders", "GET", "/api/orders?user=42", "", 200, `"orders"`},
+		{"orders of nobody", "GET", "/api/orders", "", 400, "whole number"},
+		{"new order", "POST", "/api/orders", `{"user":42,"item":"i","amount_cents":5}`, 201, `"id":9,`},
+		{"order of nothing", "POST", "/api/orders", `{"user":42}`, 400, "item"},
+		{"checkout", "POST", "/api/checkout", `{"user":42,"item":"i","amount_cents":5}`, 201, `"id":9,`},
+		{"search", "GET", "/api/search?q=w7", "", 200, `"q":"w7"`},
+		{"search for nothing", "GET", "/api/search", "", 400, "word"},
+		{"asset", "GET", "/assets/17", "", 200, "/* asset 17 */"},
+		{"asset with a bad name", "GET", "/assets/a%20b", "", 400, "asset"},
+		{"other method", "DELETE", "/api/feed", "", 405, ""},
+		{"other path", "GET", "/api/none", "", 404, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := newTestShop()
+			s.store.pages = map[string]string{"user:42": `{"id":42,"name":"x"}`, "post:5": `{"id":5,"title":"x"}`,
+				"feed:0": `{"posts":[{"author":{}}]}`, "orders:42": `{"orders":[]}`}
+			got := s.do(t, test.method, test.target, test.body)
+			if got.Code != test.status || !strings.Contains(got.Body.String(), test.holds) {
+				t.Errorf("%s %s = %d %.200s, want %d with %q", test.method, test.target, got.Code, got.Body, test.status, test.holds)
+			}
+		})
+	}
+}
+
+func TestCheckout(t *testing.T) {
+	const body = `{"user":42,"item":"item-3","amount_cents":1999}`
+	t.Run("confirms to the buyer", func(t *testing.T) {
+		s := newTestShop()
+		s.do(t, "POST", "/api/checkout", body)
+		if len(s.mail.sent) != 1 || s.mail.sent[0].To != "buyer@shop.example" || s.mail.sent[0].Order != 9 {
+			t.Errorf("sent %+v, want one e-mail to the buyer of order 9", s.mail.sent)
+		}
+	})
+	t.Run("writes nothing when the queue is full", func(t *testing.T) {
+		s := newTestShop()
+		s.mail.refuse = errBusy
+		if got := s.do(t, "POST", "/api/checkout", body); got.Code != http.StatusServiceUnavailable || len(s.store.orders) != 0 {
+			t.Errorf("status %d and %d orders, want 503 and none", got.Code, len(s.store.orders))
+		}
+	})
+	t.Run("gives its place back when there is no order", func(t *testing.T) {
+		s := newTestShop()
+		s.store.err = errNotFound
+		if got := s.do(t, "POST", "/api/checkout", body); got.Code != http.StatusNotFound || s.mail.withdrawn != 1 || len(s.mail.sent) != 0 {
+			t.Errorf("status %d, withdrawn %d, sent %d, want 404, 1, 0", got.Code, s.mail.withdrawn, len(s.mail.sent))
+		}
+	})
+	t.Run("says that the confirmation failed", func(t *testing.T) {
+		s := newTestShop()
+		s.mail.fail = errMail
+		if got := s.do(t, "POST", "/api/checkout", body); got.Code != http.StatusBadGateway || len(s.store.orders) != 1 {
+			t.Errorf("status %d and %d orders, want 502 and 1", got.Code, len(s.store.orders))
+		}
+	})
+}
+
+func TestMetricsCountTheRealStatus(t *testing.T) {
+	s := newTestShop()
+	s.do(t, "GET", "/api/users/1", "")
+	s.store.err = errBroken
+	s.do(t, "GET", "/api/users/1", "")
+	s.do(t, "GET", "/assets/1", "")
+	text := s.do(t, "GET", "/metrics", "").Body.String()
+	for _, line := range []string{
+		`http_requests_total{method="GET",route="/api/users/{id}",status="404"} 1`,
+		`http_requests_total{method="GET",route="/api/users/{id}",status="500"} 1`,
+		`http_requests_total{method="GET",route="/assets/{name}",status="200"} 1`,
+		`http_request_duration_seconds_count{method="GET",route="/api/users/{id}"} 2`,
+	} {
+		if !strings.Contains(text, line) {
+			t.Errorf("metrics lack %s", line)
+		}
+	}
+	if !strings.Contains(s.do(t, "GET", "/internal/counters", "").Body.String(), `"requests_total":3`) {
+		t.Error("counters do not say 3 requests")
+	}
+	if strings.Count(s.log.String(), "\n") != 1 || !strings.Contains(s.log.String(), errBroken.Error()) {
+		t.Errorf("log is %q, want one line, for the 500", s.log)
+	}
+}
+
+func TestCorrelationID(t *testing.T) {
+	s := newTestShop()
+	for given, keep := range map[string]bool{"abc-123": true, "": false, "two words": false, strings.Repeat("x", 65): false} {
+		got := s.do(t, "GET", "/assets/1", "", "X-Correlation-ID", given).Header().Get("X-Correlation-ID")
+		if got == "" || (got == given) != keep {
+			t.Errorf("given %q, got %q, want it kept: %v", given, got, keep)
+		}
+	}
+}
+
+func TestAssetsAreCacheable(t *testing.T) {
+	s := newTestShop()
+	first := s.do(t, "GET", "/assets/17", "")
+	if first.Body.Len() != assetBytes || !strings.Contains(first.Header().Get("Cache-Control"), "immutable") {
+		t.Fatalf("%d bytes, Cache-Control %q", first.Body.Len(), first.Header().Get("Cache-Control"))
+	}
+	if again := s.do(t, "GET", "/assets/17", ""); again.Body.String() != first.Body.String() {
+		t.Error("the same asset has other bytes the second time")
+	}
+	if known := s.do(t, "GET", "/assets/17", "", "If-None-Match", first.Header().Get("ETag")); known.Code != http.StatusNotModified || known.Body.Len() != 0 {
+		t.Errorf("with a known ETag: %d and %d bytes, want 304 and none", known.Code, known.Body.Len())
+	}
+}
+
+func TestHealthNamesWhatIsAway(t *testing.T) {
+	up := func(context.Context) error { return nil }
+	down := func(context.Context) error { return errBroken }
+	tests := []struct {
+		name            string
+		database, cache func(context.Context) error
+		status          int
+		holds, lacks    string
+	}{
+		{"all there", up, up, 200, "healthy", "away"},
+		{"database away", down, up, 503, `"database"`, `"cache"`},
+		{"cache away", up, down, 503, `"cache"`, `"database"`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			s := newTestShop(dependency{"database", test.database}, dependency{"cache", test.cache})
+			got := s.do(t, "GET", "/health", "")
+			if text := got.Body.String(); got.Code != test.status || !strings.Contains(text, test.holds) || strings.Contains(text, test.lacks) {
+				t.Errorf("%d %s, want %d with %s and without %s", got.Code, text, test.status, test.holds, test.lacks)
+			}
+		})
+	}
+}
