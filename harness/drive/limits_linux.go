@@ -1,0 +1,68 @@
+package drive
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// limits are what the system lets one process open.
+type limits struct {
+	files, openFiles    uint64
+	portFirst, portLast int
+}
+
+// ownFiles is what the driver opens besides its connections, and some to
+// spare: pollers, a resolver, a log.
+const ownFiles = 64
+
+// checkLimits says, before any load, when the job plans more connections, to
+// that many addresses, than this process may open.
+func checkLimits(job *Job, addresses int) error {
+	l, err := readLimits()
+	if err != nil {
+		return err
+	}
+	return l.check(job.Connections, addresses)
+}
+
+// readLimits reads the limits that hold for this process.
+func readLimits() (limits, error) {
+	var l limits
+	var files unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &files); err != nil {
+		return l, fmt.Errorf("read the limit of open files: %w", err)
+	}
+	l.files = files.Cur
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return l, fmt.Errorf("count open files: %w", err)
+	}
+	l.openFiles = uint64(len(open))
+	ports, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err != nil {
+		return l, fmt.Errorf("read the range of local ports: %w", err)
+	}
+	if _, err := fmt.Sscan(string(ports), &l.portFirst, &l.portLast); err != nil {
+		return l, fmt.Errorf("read the range of local ports from %q: %w", ports, err)
+	}
+	return l, nil
+}
+
+// check says before the load whether connections to addresses different
+// places fit within the limits.
+func (l limits) check(connections, addresses int) error {
+	if need := uint64(connections) + l.openFiles + ownFiles; need > l.files {
+		return fmt.Errorf("%d connections need %d open files, the limit is %d: raise it with `ulimit -n %d`, or plan fewer connections",
+			connections, need, l.files, need)
+	}
+	// A local port serves every remote address anew.
+	ports := max(l.portLast-l.portFirst+1, 0)
+	perAddress := (connections + addresses - 1) / addresses
+	if perAddress > ports {
+		return fmt.Errorf("%d connections to one address need as many local ports, there are %d (%d to %d): widen net.ipv4.ip_local_port_range, or plan fewer connections",
+			perAddress, ports, l.portFirst, l.portLast)
+	}
+	return nil
+}

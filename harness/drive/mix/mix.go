@@ -1,0 +1,286 @@
+// Package mix says what request k is: which endpoint, with which keys in its
+// path, body and expected answer. All is drawn from (seed, k), never from the
+// clock, so both variants of an experiment get the same requests.
+package mix
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+	"golang.org/x/net/http/httpguts"
+
+	"headroom/harness/drive/draw"
+	"headroom/scenarios"
+)
+
+// Limits of what a mix may hold.
+const (
+	MaxEndpoints = 1000      // of a mix
+	MaxTargets   = 1_000_000 // of a targets file
+	// maxNames is how many endpoints are measured apart; the targets after
+	// them share one name, so that memory does not grow with a list.
+	maxNames   = 64
+	sharedName = "other targets"
+	maxKeys    = 1 << 40 // values of a placeholder
+)
+
+// Mix is the compiled requests of a load. It never changes: many goroutines
+// may use it at once.
+type Mix struct {
+	secure    bool   // https
+	host      string // of the Host header
+	hostPort  string // to connect to
+	baseURL   string // scheme and host
+	endpoints []endpoint
+	names     []string  // of what is measured apart
+	bounds    []float64 // cumulative weights; nil: the endpoints take turns
+	choice    draw.Stream
+}
+
+// endpoint is one compiled kind of request.
+type endpoint struct {
+	name   int
+	method string
+	path   template
+	body   template
+	expect template // empty: any body will do
+	header http.Header
+	head   string // method, space
+	tail   string // " HTTP/1.1", the header lines that are the same for every request
+	fixed  string // the whole request when it is the same every time
+
+	fixedBody int // length of the body in it
+}
+
+// New compiles endpoints, drawn by weight, for the system at base (scheme,
+// host, port and perhaps a path prefix). header is sent with every request.
+func New(base string, header http.Header, endpoints []scenarios.Endpoint, keys map[string]scenarios.Keys, seed uint64) (*Mix, error) {
+	m := &Mix{choice: draw.NewStream(seed, "endpoint")}
+	u, err := m.setBase(base)
+	if err != nil {
+		return nil, err
+	}
+	if len(endpoints) == 0 || len(endpoints) > MaxEndpoints {
+		return nil, fmt.Errorf("the mix has %d endpoints: it must have 1 to %d", len(endpoints), MaxEndpoints)
+	}
+	compiled, err := compileKeys(keys, seed)
+	if err != nil {
+		return nil, err
+	}
+	var sum float64
+	for i, e := range endpoints {
+		if err := m.add(e, strings.TrimSuffix(u.EscapedPath(), "/"), header, compiled); err != nil {
+			return nil, fmt.Errorf("mix[%d] %q: %w", i, e.Name, err)
+		}
+		sum += e.Weight
+		m.bounds = append(m.bounds, sum)
+	}
+	if !(math.Abs(sum-1) <= 1e-6) {
+		return nil, fmt.Errorf("the mix's weights sum to %v: they must sum to 1", sum)
+	}
+	return m, nil
+}
+
+// NewFromTargets compiles a list of targets, sent in turn. All must be of one
+// scheme and host.
+func NewFromTargets(targets []vegeta.Target, header http.Header) (*Mix, error) {
+	if len(targets) == 0 || len(targets) > MaxTargets {
+		return nil, fmt.Errorf("there are %d targets: there must be 1 to %d", len(targets), MaxTargets)
+	}
+	m := &Mix{}
+	for i, t := range targets {
+		if err := m.addTarget(t, header); err != nil {
+			return nil, fmt.Errorf("target %d: %w", i+1, err)
+		}
+	}
+	return m, nil
+}
+
+// CheckTarget says why target cannot stand in one list with first, if so.
+func CheckTarget(first, target vegeta.Target) error {
+	m := &Mix{}
+	if err := m.addTarget(first, nil); err != nil {
+		return err
+	}
+	return m.addTarget(target, nil)
+}
+
+func (m *Mix) setBase(base string) (*url.URL, error) {
+	u, err := url.Parse(base)
+	if err != nil {
+		return nil, fmt.Errorf("base_url: %w", err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("base_url %q must be scheme, host and port, for example http://127.0.0.1:8080", base)
+	}
+	if !httpguts.ValidHostHeader(u.Host) {
+		return nil, fmt.Errorf("base_url %q: %q cannot be sent as a Host header", base, u.Host)
+	}
+	port := u.Port()
+	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) {
+		return nil, fmt.Errorf("base_url %q: the port must be 1 to 65535", base)
+	}
+	m.secure = u.Scheme == "https"
+	if port == "" && m.secure {
+		port = "443"
+	} else if port == "" {
+		port = "80"
+	}
+	m.host, m.baseURL = u.Host, u.Scheme+"://"+u.Host
+	m.hostPort = net.JoinHostPort(u.Hostname(), port)
+	return u, nil
+}
+
+func compileKeys(keys map[string]scenarios.Keys, seed uint64) (map[string]*draw.Keys, error) {
+	compiled := map[string]*draw.Keys{SeqPlaceholder: nil}
+	for _, name := range slices.Sorted(maps.Keys(keys)) {
+		k := keys[name]
+		if placeholder.FindString("{"+name+"}") != "{"+name+"}" || name == SeqPlaceholder {
+			return nil, fmt.Errorf("keys: %q cannot be a placeholder: take lower-case letters and _, and not %q", name, SeqPlaceholder)
+		}
+		if k.Count < 1 || k.Count > maxKeys {
+			return nil, fmt.Errorf("keys.%s: a count of %d: it must be 1 to %d", name, k.Count, int64(maxKeys))
+		}
+		stream := draw.NewStream(seed, "key "+name)
+		var drawn draw.Keys
+		switch k.Distribution {
+		case "uniform":
+			drawn = draw.NewUniform(stream, k.Count)
+		case "zipf":
+			if !(k.Exponent > 0 && k.Exponent <= 5) {
+				return nil, fmt.Errorf("keys.%s: zipf's exponent %v must be above 0 and at most 5", name, k.Exponent)
+			}
+			drawn = draw.NewZipf(stream, k.Count, k.Exponent)
+		default:
+			return nil, fmt.Errorf(`keys.%s: the distribution %q is unknown: write "zipf" or "uniform"`, name, k.Distribution)
+		}
+		compiled[name] = &drawn
+	}
+	return compiled, nil
+}
+
+func (m *Mix) add(e scenarios.Endpoint, prefix string, header http.Header, keys map[string]*draw.Keys) error {
+	if !(e.Weight >= 0 && e.Weight <= 1) {
+		return fmt.Errorf("a weight of %v: it must lie between 0 and 1", e.Weight)
+	}
+	if e.Name == "" || slices.Contains(m.names, e.Name) {
+		return fmt.Errorf("its name must be given and must not stand twice")
+	}
+	if !strings.HasPrefix(e.Path, "/") {
+		return fmt.Errorf("path %q must begin with /", e.Path)
+	}
+	for _, name := range placeholders(e.Path + e.Body + e.Expect) {
+		if _, ok := keys[name]; !ok {
+			return fmt.Errorf("placeholder {%s} is not among the keys, which are %s", name, quoteAll(keys))
+		}
+	}
+	if e.Method == http.MethodHead && e.Expect != "" {
+		return fmt.Errorf("an answer to HEAD has no body to expect %q in", e.Expect)
+	}
+	m.names = append(m.names, e.Name)
+	compiled := endpoint{
+		name: len(m.names) - 1, method: e.Method, header: header.Clone(),
+		path: cut(prefix+e.Path, keys), body: cut(e.Body, keys),
+	}
+	if e.Expect != "" {
+		compiled.expect = cut(e.Expect, keys)
+	}
+	if e.Body != "" && compiled.header.Get("Content-Type") == "" {
+		if compiled.header == nil {
+			compiled.header = http.Header{}
+		}
+		compiled.header.Set("Content-Type", "application/json")
+	}
+	return m.compile(compiled, prefix+e.Path)
+}
+
+func (m *Mix) addTarget(t vegeta.Target, header http.Header) error {
+	u, err := url.Parse(t.URL)
+	if err != nil {
+		return err
+	}
+	base := u.Scheme + "://" + u.Host
+	if m.baseURL == "" {
+		if _, err := m.setBase(base); err != nil {
+			return err
+		}
+	}
+	if base != m.baseURL {
+		return fmt.Errorf("it is at %s, the first at %s: one run measures one system", base, m.baseURL)
+	}
+	path := u.RequestURI()
+	name := t.Method + " " + path
+	at := slices.Index(m.names, name)
+	if at < 0 && len(m.names) < maxNames {
+		m.names = append(m.names, name)
+		at = len(m.names) - 1
+	} else if at < 0 {
+		if len(m.names) == maxNames {
+			m.names = append(m.names, sharedName)
+		}
+		at = maxNames
+	}
+	e := endpoint{name: at, method: t.Method, header: header.Clone(), path: template{{text: path, last: true}}, body: template{{text: string(t.Body), last: true}}}
+	if e.header == nil {
+		e.header = http.Header{}
+	}
+	for name, values := range t.Header {
+		e.header[name] = values
+	}
+	return m.compile(e, path)
+}
+
+// compile checks what goes on the wire and renders what never changes of it.
+func (m *Mix) compile(e endpoint, path string) error {
+	if !httpguts.ValidHeaderFieldName(e.method) || strings.ToUpper(e.method) != e.method || e.method == http.MethodConnect {
+		return fmt.Errorf("method %q must be an upper-case HTTP method other than CONNECT", e.method)
+	}
+	if strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '#' }) {
+		return fmt.Errorf("path %q holds a blank, a control character or #: escape it, a blank as %%20", path)
+	}
+	host := m.host
+	var lines strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(e.header)) {
+		switch http.CanonicalHeaderKey(name) {
+		case "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Expect", "Te", "Trailer":
+			return fmt.Errorf("header %q is the driver's own to send", name)
+		}
+		for _, value := range e.header[name] {
+			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+				return fmt.Errorf("header %q: %q cannot be sent", name, value)
+			}
+			if http.CanonicalHeaderKey(name) == "Host" {
+				host = value
+				continue
+			}
+			fmt.Fprintf(&lines, "%s: %s\r\n", name, value)
+		}
+	}
+	if !httpguts.ValidHostHeader(host) {
+		return fmt.Errorf("%q cannot be sent as a Host header", host)
+	}
+	e.head = e.method + " "
+	e.tail = " HTTP/1.1\r\nHost: " + host + "\r\n" + lines.String()
+	if e.path.constant() && e.body.constant() {
+		wire, body := e.appendWire(nil, 0)
+		e.fixed, e.fixedBody = string(wire), body
+	}
+	m.endpoints = append(m.endpoints, e)
+	return nil
+}
+
+func quoteAll(keys map[string]*draw.Keys) string {
+	names := slices.Sorted(maps.Keys(keys))
+	for i, name := range names {
+		names[i] = "{" + name + "}"
+	}
+	return strings.Join(names, " ")
+}

@@ -1,0 +1,138 @@
+package drive
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"headroom/harness/record"
+)
+
+func TestRingIsFirstInFirstOut(t *testing.T) {
+	var r ring
+	next, want := uint64(0), uint64(0)
+	for round := range 50 {
+		for range round * 7 % 40 {
+			r.push(request{k: next})
+			next++
+		}
+		for range round * 5 % 23 {
+			if r.len() == 0 {
+				break
+			}
+			if got := r.pop().k; got != want {
+				t.Fatalf("popped %d, want %d", got, want)
+			}
+			want++
+		}
+	}
+	if r.len() != int(next-want) || next < 500 {
+		t.Errorf("%d left of %d pushed and %d popped", r.len(), next, want)
+	}
+}
+
+func TestValidity(t *testing.T) {
+	good := func() (record.Measurement, driverFacts) {
+		m := record.Measurement{Planned: 1000, Sent: 1000, InFlightCap: 64, MaxInFlight: 10, Driver: record.DriverUse{CPUSeconds: 1, CPUs: 1}}
+		for range 1000 {
+			m.DriverLag.Record(100 * time.Microsecond)
+		}
+		return m, driverFacts{lagLimit: time.Millisecond, window: 10 * time.Second, usageKnown: true, busiest: 0.1}
+	}
+	for _, test := range []struct {
+		change func(*record.Measurement, *driverFacts)
+		says   []string
+	}{
+		{func(*record.Measurement, *driverFacts) {}, nil},
+		{func(m *record.Measurement, _ *driverFacts) {
+			for range 20 {
+				m.DriverLag.Record(3 * time.Millisecond)
+			}
+		}, []string{"p99 of its own lag is 3", "beyond 1ms"}},
+		{func(_ *record.Measurement, d *driverFacts) { d.late = 1 }, nil},
+		{func(_ *record.Measurement, d *driverFacts) { d.late = 2 }, []string{"2 of 1000 requests (0.20%)"}},
+		{func(m *record.Measurement, _ *driverFacts) { m.Unsent, m.Planned, m.MaxInFlight = 10, 1010, 64 }, []string{"10 of 1010", "the cap is 64"}},
+		{func(m *record.Measurement, _ *driverFacts) { m.Driver.ThrottledS = 0.25 }, []string{"throttled", "0.250 s"}},
+		{func(m *record.Measurement, _ *driverFacts) { m.Driver.CPUSeconds = 7.5 }, []string{"used 75% of its 1 CPUs"}},
+		{func(_ *record.Measurement, d *driverFacts) { d.busiest = 0.9 }, []string{"busiest thread used 90%"}},
+		{func(_ *record.Measurement, d *driverFacts) { d.usageKnown = false }, []string{"not known"}},
+	} {
+		m, facts := good()
+		test.change(&m, &facts)
+		reasons := invalidReasons(&m, facts)
+		if (len(reasons) == 0) != (test.says == nil) {
+			t.Errorf("reasons %q, want %q", reasons, test.says)
+			continue
+		}
+		for _, says := range test.says {
+			if !strings.Contains(reasons[0], says) {
+				t.Errorf("%q does not say %q", reasons[0], says)
+			}
+		}
+	}
+}
+
+func TestLagLimitFollowsTheSLO(t *testing.T) {
+	for slo, want := range map[time.Duration]time.Duration{
+		0: time.Millisecond, 10 * time.Millisecond: time.Millisecond, 100 * time.Millisecond: 5 * time.Millisecond,
+	} {
+		job := Job{SLOLatency: slo}
+		if got := job.lagLimit(); got != want {
+			t.Errorf("at an SLO of %v the lag may be %v, want %v", slo, got, want)
+		}
+	}
+}
+
+func TestStatusClass(t *testing.T) {
+	for code, want := range map[int]string{101: classStatusOther, 200: "", 304: "", 399: "", 404: classStatus4xx, 503: classStatus5xx, 600: classStatusOther} {
+		if got := statusClass(code); got != want {
+			t.Errorf("%d is %q, want %q", code, got, want)
+		}
+	}
+}
+
+func TestMatcherMeetsSeams(t *testing.T) {
+	body := "aab aaab ab aabaaab-end"
+	for _, text := range []string{"", "a", "aab", "aaab", "b-end", "aabaaab", body, "nope", body + "x", "bb"} {
+		for size := 1; size <= len(body); size++ {
+			var m matcher
+			m.reset([]byte(text))
+			for from := 0; from < len(body); from += size {
+				m.write([]byte(body[from:min(from+size, len(body))]))
+			}
+			if want := strings.Contains(body, text); m.found != want {
+				t.Errorf("%q in pieces of %d: found %v, want %v", text, size, m.found, want)
+			}
+			if len(m.tail) > max(len(text)-1, 0)*2 {
+				t.Errorf("%q: %d bytes kept", text, len(m.tail))
+			}
+		}
+	}
+}
+
+func FuzzMatcher(f *testing.F) {
+	f.Add([]byte("hello world"), []byte("o w"), uint8(3))
+	f.Fuzz(func(t *testing.T, body, text []byte, size uint8) {
+		var m matcher
+		m.reset(text)
+		for rest := body; len(rest) > 0; {
+			n := min(len(rest), int(size)+1)
+			m.write(rest[:n])
+			rest = rest[n:]
+		}
+		if want := bytes.Contains(body, text); m.found != want {
+			t.Fatalf("found %v, want %v", m.found, want)
+		}
+	})
+}
+
+func TestErrorClass(t *testing.T) {
+	if got := errorClass(fmt.Errorf("read: %w", errBodyTooBig)); got != classBodyTooBig {
+		t.Errorf("%q", got)
+	}
+	if got := errorClass(fmt.Errorf("something else")); got != classOther {
+		t.Errorf("%q", got)
+	}
+}

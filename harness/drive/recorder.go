@@ -1,0 +1,301 @@
+package drive
+
+import (
+	"maps"
+	"strconv"
+	"time"
+
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"headroom/harness/record"
+)
+
+// The classes of failure, as Measurement.Errors counts them.
+const (
+	classTimeout     = "timeout"
+	classRefused     = "refused"
+	classReset       = "reset" // the connection ended before the response did
+	classDNS         = "dns"
+	classTLS         = "tls"
+	classStatus4xx   = "status_4xx"
+	classStatus5xx   = "status_5xx"
+	classStatusOther = "status_other" // neither success, 4xx nor 5xx
+	classWrongBody   = "wrong_body"
+	classBodyTooBig  = "body_too_large"
+	classInterrupted = "interrupted" // still in flight when the run was called off
+	classOther       = "other"
+)
+
+// statusClass is the class of a complete response, "" for success.
+func statusClass(code int) string {
+	switch {
+	case code >= 200 && code < 400:
+		return ""
+	case code >= 400 && code < 500:
+		return classStatus4xx
+	case code >= 500 && code < 600:
+		return classStatus5xx
+	}
+	return classStatusOther
+}
+
+// outcome is one finished request. Of the vegeta.Result, Seq is its number in
+// the schedule, Timestamp its actual send, Latency its service time and Error
+// its class of failure.
+type outcome struct {
+	vegeta.Result
+	intended time.Duration // since the epoch
+	handed   time.Duration // since the epoch: when the driver got round to it
+	name     int           // index into mix.Names
+}
+
+// Limits of what a recorder keeps.
+const (
+	maxTimeline = 3600 // entries; longer runs get coarser ones
+	maxCounts   = 64   // values of a counted header
+	otherValues = "other values"
+	statusCodes = 1000
+)
+
+// recorder adds up the outcomes of one loop. Its loop alone uses it. Memory
+// does not grow with the number of requests.
+type recorder struct {
+	epoch      time.Time
+	from, till time.Duration // the window of intended sends that is recorded
+	lagLimit   time.Duration
+	perEntry   time.Duration // of the timeline
+
+	planned, sent, succeeded, unsent, clipped, late int64
+	bytesIn, bytesOut                               int64
+	maxInFlight                                     int64
+	errors                                          map[string]int64
+	status                                          [statusCodes]int64
+	counts                                          []map[string]*int64 // by counted header, by value
+
+	response, success, service, sendLag, driverLag *hdr.Histogram
+
+	endpoints []endpointRecord
+	timeline  []record.Second
+	ended     int // entries of the timeline whose InFlight is known
+}
+
+type endpointRecord struct {
+	sent, succeeded, bytesIn int64
+	response                 *hdr.Histogram
+}
+
+// newRecorder records the job without its warm-up.
+func newRecorder(epoch time.Time, job *Job, endpoints int) *recorder {
+	from, till := job.Warmup, job.Warmup+job.Duration
+	r := &recorder{
+		epoch: epoch, from: from, till: till, lagLimit: job.lagLimit(),
+		errors:   map[string]int64{},
+		response: record.Dense(), success: record.Dense(), service: record.Dense(),
+		sendLag: record.Dense(), driverLag: record.Dense(),
+	}
+	for range endpoints {
+		r.endpoints = append(r.endpoints, endpointRecord{response: record.Dense()})
+	}
+	for range job.CountHeaders {
+		r.counts = append(r.counts, map[string]*int64{})
+	}
+	r.perEntry = timelineStep(till - from)
+	entries := int((till - from + r.perEntry - 1) / r.perEntry)
+	r.timeline = make([]record.Second, entries)
+	for i := range r.timeline {
+		r.timeline[i].Second = i * int(r.perEntry/time.Second)
+	}
+	return r
+}
+
+// timelineStep is one second for runs of up to an hour, and as many whole
+// seconds as keep the timeline within its limit for longer ones.
+func timelineStep(window time.Duration) time.Duration {
+	seconds := (window + maxTimeline*time.Second - 1) / (maxTimeline * time.Second)
+	return max(seconds, 1) * time.Second
+}
+
+// recorded says whether a request of that intended time belongs to the slice.
+func (r *recorder) recorded(intended time.Duration) bool {
+	return intended >= r.from && intended < r.till
+}
+
+// drop counts a request that was due and never sent.
+func (r *recorder) drop(intended time.Duration) {
+	if r.recorded(intended) {
+		r.planned++
+		r.unsent++
+	}
+}
+
+// inFlight follows the number of requests due and unfinished. It is told of
+// every change, at now, from before to after.
+func (r *recorder) inFlight(now time.Duration, before, after int) {
+	if now < r.from {
+		return
+	}
+	for r.ended < len(r.timeline) && r.from+time.Duration(r.ended+1)*r.perEntry <= now {
+		r.timeline[r.ended].InFlight = int64(before)
+		r.ended++
+	}
+	r.maxInFlight = max(r.maxInFlight, int64(after))
+}
+
+// done counts a request that was sent.
+func (r *recorder) done(o *outcome) {
+	if !r.recorded(o.intended) {
+		return
+	}
+	sendLag := o.Timestamp.Sub(r.epoch) - o.intended
+	driverLag := o.handed - o.intended
+	response := sendLag + o.Latency
+	ok := o.Error == ""
+
+	r.planned++
+	r.sent++
+	r.bytesIn += int64(o.BytesIn)
+	r.bytesOut += int64(o.BytesOut)
+	if o.Code > 0 && o.Code < statusCodes {
+		r.status[o.Code]++
+	}
+	if driverLag > r.lagLimit {
+		r.late++
+	}
+	recorded := enter(r.response, response)
+	if !recorded {
+		r.clipped++
+	}
+	enter(r.service, o.Latency)
+	enter(r.sendLag, sendLag)
+	enter(r.driverLag, driverLag)
+
+	e := &r.endpoints[o.name]
+	e.sent++
+	e.bytesIn += int64(o.BytesIn)
+	enter(e.response, response)
+
+	second := &r.timeline[(o.intended-r.from)/r.perEntry]
+	second.Sent++
+	second.Response.Record(response)
+
+	if ok {
+		r.succeeded++
+		e.succeeded++
+		enter(r.success, response)
+		return
+	}
+	second.Failed++
+	r.errors[o.Error]++
+}
+
+// enter records d, and reports false when it is beyond the histogram.
+func enter(h *hdr.Histogram, d time.Duration) bool { return h.RecordValue(int64(max(d, 0))) == nil }
+
+// header counts the value of counted header number i in the response to a
+// request of that intended time.
+func (r *recorder) header(intended time.Duration, i int, value []byte) {
+	if !r.recorded(intended) {
+		return
+	}
+	n, known := r.counts[i][string(value)]
+	if !known {
+		text := string(value)
+		if len(r.counts[i]) >= maxCounts {
+			text = otherValues
+		}
+		if n = r.counts[i][text]; n == nil {
+			n = new(int64)
+			r.counts[i][text] = n
+		}
+	}
+	*n++
+}
+
+// cut ends the window early: the run was called off.
+func (r *recorder) cut(now time.Duration) {
+	r.till = max(min(r.till, now), r.from)
+	entries := int((r.till - r.from + r.perEntry - 1) / r.perEntry)
+	r.timeline = r.timeline[:entries]
+}
+
+// merge adds another loop's record of the same window.
+func (r *recorder) merge(other *recorder) {
+	r.planned += other.planned
+	r.sent += other.sent
+	r.succeeded += other.succeeded
+	r.unsent += other.unsent
+	r.clipped += other.clipped
+	r.late += other.late
+	r.bytesIn += other.bytesIn
+	r.bytesOut += other.bytesOut
+	r.maxInFlight += other.maxInFlight
+	for class, n := range other.errors {
+		r.errors[class] += n
+	}
+	for code, n := range other.status {
+		r.status[code] += n
+	}
+	for i, values := range other.counts {
+		for value, n := range values {
+			if r.counts[i][value] == nil {
+				r.counts[i][value] = new(int64)
+			}
+			*r.counts[i][value] += *n
+		}
+	}
+	r.response.Merge(other.response)
+	r.success.Merge(other.success)
+	r.service.Merge(other.service)
+	r.sendLag.Merge(other.sendLag)
+	r.driverLag.Merge(other.driverLag)
+	for i := range r.endpoints {
+		e, o := &r.endpoints[i], &other.endpoints[i]
+		e.sent += o.sent
+		e.succeeded += o.succeeded
+		e.bytesIn += o.bytesIn
+		e.response.Merge(o.response)
+	}
+	for i := range min(len(r.timeline), len(other.timeline)) {
+		s, o := &r.timeline[i], &other.timeline[i]
+		s.Sent += o.Sent
+		s.Failed += o.Failed
+		s.InFlight += o.InFlight
+		s.Response.Merge(o.Response)
+	}
+}
+
+// measurement returns what was recorded; names are the endpoints', headers the
+// counted headers'.
+func (r *recorder) measurement(names, headers []string) record.Measurement {
+	m := record.Measurement{
+		DurationS: (r.till - r.from).Seconds(),
+		Planned:   r.planned, Sent: r.sent, Succeeded: r.succeeded, Failed: r.sent - r.succeeded,
+		Unsent: r.unsent, Clipped: r.clipped,
+		Errors: maps.Clone(r.errors), Status: map[string]int64{}, Counts: map[string]int64{},
+		BytesIn: r.bytesIn, BytesOut: r.bytesOut,
+		Response: record.FromDense(r.response), ResponseSuccess: record.FromDense(r.success),
+		Service: record.FromDense(r.service), SendLag: record.FromDense(r.sendLag), DriverLag: record.FromDense(r.driverLag),
+		Timeline: r.timeline, MaxInFlight: r.maxInFlight,
+	}
+	if m.DurationS > 0 {
+		m.AchievedRPS = float64(r.succeeded) / m.DurationS
+	}
+	for code, n := range r.status {
+		if n > 0 {
+			m.Status[strconv.Itoa(code)] = n
+		}
+	}
+	for i, values := range r.counts {
+		for value, n := range values {
+			m.Counts[headers[i]+": "+value] = *n
+		}
+	}
+	for i, e := range r.endpoints {
+		m.Endpoints = append(m.Endpoints, record.EndpointMeasurement{
+			Name: names[i], Sent: e.sent, Succeeded: e.succeeded, Failed: e.sent - e.succeeded,
+			BytesIn: e.bytesIn, Response: record.FromDense(e.response),
+		})
+	}
+	return m
+}

@@ -1,0 +1,45 @@
+package drive
+
+import "time"
+
+// usage is what the driver used between the start and the end of the slice.
+type usage struct {
+	wholeProcess bool // read the process's usage too: one loop of a run does
+	began, ended bool
+	start, total reading
+}
+
+// reading is what had been used at one moment.
+type reading struct {
+	at        time.Duration // since the epoch
+	thread    time.Duration // CPU time of the calling thread
+	process   time.Duration // CPU time of the process
+	throttled time.Duration
+	maxRSSKB  int64
+	known     bool // whether this system tells anything but the time
+}
+
+// follow takes the readings as now passes from and till. It must be called by
+// one thread.
+func (u *usage) follow(now, from, till time.Duration) {
+	if !u.began && now >= from {
+		u.began, u.start = true, readUsage(now, u.wholeProcess)
+	}
+	if now >= till {
+		u.finish(now)
+	}
+}
+
+// finish takes the last reading, if the first was taken and it was not.
+func (u *usage) finish(now time.Duration) {
+	if !u.began || u.ended {
+		return
+	}
+	u.ended = true
+	last := readUsage(now, u.wholeProcess)
+	u.total = reading{
+		at: last.at - u.start.at, thread: last.thread - u.start.thread,
+		process: last.process - u.start.process, throttled: last.throttled - u.start.throttled,
+		maxRSSKB: last.maxRSSKB, known: last.known,
+	}
+}
