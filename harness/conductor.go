@@ -1,0 +1,341 @@
+// Package harness conducts a run: it starts both variants of a scenario on a
+// stage, lets a driver push the same traffic at each, reads what every machine
+// used, and writes one trial per slice.
+//
+// The order of a run (docs/measurement.md):
+//
+//  1. For each block both variants start afresh. The first block begins with
+//     a ramp to a first estimate of each variant's limit.
+//  2. At the common rate, 80% of before's limit, and at the high rate, near
+//     after's, each variant gets a slice, in coin-flipped order. One is loaded
+//     while the other idles.
+//  3. Every slice and probe is a line of the trials file before the next begins.
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"headroom/harness/drive"
+	"headroom/harness/observe"
+	"headroom/harness/record"
+	"headroom/scenarios"
+	"headroom/targets/machine/spec"
+)
+
+// Stage is where the variants stand.
+type Stage interface {
+	// Start returns a running system, or an error after cleaning up.
+	Start(ctx context.Context, v scenarios.Variant, block int) (System, error)
+	// Driver drives one job from within the stage's network.
+	Drive(ctx context.Context, job drive.Job) (record.Measurement, error)
+}
+
+// System is one running variant.
+type System interface {
+	EntryURL() string // as the driver reaches it
+	Machines() []Machine
+	Close(ctx context.Context) error
+}
+
+// Machine is one running machine, with what it may use.
+type Machine struct {
+	Name             string
+	Group            string
+	External         bool
+	QuotaCPUs        float64
+	MemoryLimitBytes int64
+	Agent            observe.Target
+}
+
+// Progress hears what is being done, and about how long it will take.
+type Progress interface {
+	Begin(what string, about time.Duration)
+	Note(format string, args ...any)
+}
+
+// Conductor runs one scenario.
+type Conductor struct {
+	Scenario    *scenarios.Scenario
+	Plan        Plan
+	Seed        uint64
+	Environment record.Environment
+	Stage       Stage
+	Writer      *record.Writer
+	Progress    Progress
+
+	order int // of the last trial
+}
+
+// Rates that slices run at, by name.
+const (
+	RateCommon = "common"
+	RateHigh   = "high"
+
+	commonShare = 0.8  // of before's limit
+	highShare   = 0.85 // of after's limit
+)
+
+// Run measures, and returns when every slice is in the file. A cancelled ctx
+// stops it at once; the trials so far stay.
+func (c *Conductor) Run(ctx context.Context) error {
+	coin := rand.New(rand.NewPCG(c.Seed, 0x636f696e)) // "coin"
+	var rates map[string]float64
+	for block := 1; block <= c.Plan.Blocks; block++ {
+		err := c.systems(ctx, block, func(running map[scenarios.Variant]System) error {
+			if rates == nil {
+				limits, err := c.limits(ctx, running)
+				if err != nil {
+					return err
+				}
+				rates = c.rates(limits)
+			}
+			return c.slices(ctx, block, running, rates, coin)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rates turns the limits into the two rates that every block measures at.
+func (c *Conductor) rates(limits map[scenarios.Variant]float64) map[string]float64 {
+	rates := map[string]float64{
+		RateCommon: limits[scenarios.Before] * commonShare,
+		RateHigh:   limits[scenarios.After] * highShare,
+	}
+	c.Progress.Note("limits, a first estimate: before %.0f requests/s, after %.0f; measuring at %.0f and %.0f requests/s",
+		limits[scenarios.Before], limits[scenarios.After], rates[RateCommon], rates[RateHigh])
+	return rates
+}
+
+// systems starts both variants, hands them to use, and stops them whatever
+// happens.
+func (c *Conductor) systems(ctx context.Context, block int, use func(map[scenarios.Variant]System) error) (err error) {
+	var mu sync.Mutex
+	running := map[scenarios.Variant]System{}
+	defer func() {
+		c.Progress.Begin(fmt.Sprintf("block %d of %d: stop both", block, c.Plan.Blocks), 2*time.Second)
+		for _, s := range running {
+			err = errors.Join(err, s.Close(ctx))
+		}
+	}()
+	c.Progress.Begin(fmt.Sprintf("block %d of %d: start before (%s) and after (%s)", block, c.Plan.Blocks, c.Scenario.Before.Label, c.Scenario.After.Label), 15*time.Second)
+	group, groupCtx := errgroup.WithContext(ctx)
+	for _, v := range scenarios.Variants() {
+		group.Go(func() error {
+			s, err := c.Stage.Start(groupCtx, v, block)
+			if err != nil {
+				return fmt.Errorf("start %s: %w", v, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			running[v] = s
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return use(running)
+}
+
+// limits estimates both variants' limits, on the systems of the first block.
+func (c *Conductor) limits(ctx context.Context, running map[scenarios.Variant]System) (map[scenarios.Variant]float64, error) {
+	limits := map[scenarios.Variant]float64{}
+	for _, v := range scenarios.Variants() {
+		limit, err := c.ramp(ctx, v, running[v])
+		if err != nil {
+			return nil, err
+		}
+		limits[v] = limit
+	}
+	return limits, nil
+}
+
+func (c *Conductor) ramp(ctx context.Context, v scenarios.Variant, s System) (float64, error) {
+	r := newRamp(c.Plan.SeedRPS)
+	if err := c.warmCache(ctx, v, s, c.Plan.SeedRPS, 0); err != nil {
+		return 0, err
+	}
+	for {
+		rps, more := r.next()
+		if !more {
+			break
+		}
+		c.Progress.Begin(fmt.Sprintf("limits: %s at %.0f requests/s", v, rps), c.Plan.Probe)
+		trial, err := c.slice(ctx, sliceOf{record.KindProbe, v, 0, "probe", rps, c.Plan.Probe}, s)
+		if err != nil {
+			return 0, err
+		}
+		r.feed(rps, judgeProbe(trial, c.Scenario.SLO), trial.Machines, trial.Measurement.Sent)
+	}
+	if r.limit() <= 0 {
+		return 0, fmt.Errorf("%s did not hold the SLO %s even at %.3g requests/s: is it the right SLO for this system?", v, c.Scenario.SLO.Text, r.failed)
+	}
+	if r.unknown >= rampMaxUnknown {
+		c.Progress.Note("limits: %s's probes were spoiled, its limit is taken from CPU demand alone (%.0f requests/s): is this machine busy with other work?", v, r.limit())
+	}
+	return r.limit(), nil
+}
+
+// judgeProbe judges a short probe. Too few samples to be sure count as held,
+// because the ramp only looks for where to measure. Requests that the cap kept
+// back are the target's failure; any other invalid probe says nothing.
+func judgeProbe(t record.Trial, slo scenarios.SLO) verdict {
+	judgement, _ := record.Judge(t.Measurement, slo)
+	switch {
+	case judgement != record.SLOFails && t.Valid():
+		return held
+	case t.Valid() || t.Measurement.Unsent > 0:
+		return failed
+	}
+	return unknown
+}
+
+// slices measures one block: both variants at both rates, in coin-flipped
+// order.
+func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios.Variant]System, rates map[string]float64, coin *rand.Rand) error {
+	for _, name := range []string{RateCommon, RateHigh} {
+		order := scenarios.Variants()
+		if coin.IntN(2) == 1 {
+			order[0], order[1] = order[1], order[0]
+		}
+		for _, v := range order {
+			if name == RateCommon {
+				if err := c.warmCache(ctx, v, running[v], rates[name], block); err != nil {
+					return err
+				}
+			}
+			c.Progress.Begin(fmt.Sprintf("block %d of %d: %s at %.0f requests/s", block, c.Plan.Blocks, v, rates[name]), c.Plan.Warmup+c.Plan.Slice)
+			if err := c.warmUp(ctx, v, running[v], rates[name], block); err != nil {
+				return err
+			}
+			if _, err := c.slice(ctx, sliceOf{record.KindSlice, v, block, name, rates[name], c.Plan.Slice}, running[v]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sliceOf says which slice is measured.
+type sliceOf struct {
+	kind     record.TrialKind
+	variant  scenarios.Variant
+	block    int
+	rateName string
+	rps      float64
+	duration time.Duration
+}
+
+// slice measures one slice and writes its trial.
+func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Trial, error) {
+	trial := record.Trial{
+		Kind: of.kind, Variant: of.variant, Block: of.block, RateName: of.rateName,
+		StartedAt: time.Now().UTC(), Environment: c.Environment,
+	}
+	machines := s.Machines()
+	before, err := readAll(ctx, machines)
+	if err != nil {
+		return trial, err
+	}
+	steal0, total0 := stealTicks()
+	trial.Measurement, err = c.Stage.Drive(ctx, c.job(of, s))
+	if err != nil {
+		return trial, fmt.Errorf("drive %s: %w", of.variant, err)
+	}
+	steal1, total1 := stealTicks()
+	trial.Invalid = append(trial.Invalid, trial.Measurement.InvalidReasons...)
+	if share := (steal1 - steal0) / max(total1-total0, 1); share > maxStealShare {
+		trial.Invalid = append(trial.Invalid, fmt.Sprintf("the hypervisor took %.1f%% of the CPU time (at most %.0f%% is allowed)", share*100, maxStealShare*100))
+	}
+	if trial.Measurement.Interrupted {
+		trial.Invalid = append(trial.Invalid, "interrupted")
+	}
+	// The readings after an interrupted slice are still wanted, but not for long.
+	lastReadTimeout := time.Minute
+	if ctx.Err() != nil {
+		lastReadTimeout = 3 * time.Second
+	}
+	readCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastReadTimeout)
+	defer cancel()
+	after, err := readAll(readCtx, machines)
+	if err != nil {
+		trial.Invalid = append(trial.Invalid, err.Error())
+	} else {
+		trial.Machines = uses(machines, before, after, &trial.Invalid)
+	}
+	c.order++
+	trial.Order = c.order
+	return trial, errors.Join(c.Writer.WriteTrial(trial), ctx.Err())
+}
+
+// maxStealShare is docs/measurement.md's limit on stolen CPU time.
+const maxStealShare = 0.02
+
+// readAttempts bounds how often a reading is tried: behind a slice that
+// overloaded a machine its agent has to wait for the queue to drain.
+const readAttempts = 3
+
+func readAll(ctx context.Context, machines []Machine) ([]spec.Counters, error) {
+	targets := make([]observe.Target, len(machines))
+	for i, m := range machines {
+		targets[i] = m.Agent
+	}
+	var counters []spec.Counters
+	var err error
+	for range readAttempts {
+		if counters, err = observe.ReadAll(ctx, targets); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return counters, err
+}
+
+func uses(machines []Machine, before, after []spec.Counters, invalid *[]string) []record.MachineUse {
+	out := make([]record.MachineUse, len(machines))
+	for i, m := range machines {
+		use, reasons := observe.Use(before[i], after[i], m.QuotaCPUs, m.MemoryLimitBytes, m.Group, m.External)
+		out[i] = use
+		*invalid = append(*invalid, reasons...)
+	}
+	return out
+}
+
+// job is the traffic of one slice. The seed depends on block and rate only:
+// both variants see the same arrivals and the same keys.
+func (c *Conductor) job(of sliceOf, s System) drive.Job {
+	load := c.Scenario.Load
+	return drive.Job{
+		BaseURL:     s.EntryURL(),
+		Arrivals:    load.Arrivals,
+		RateRPS:     of.rps,
+		Duration:    of.duration,
+		Seed:        mixSeed(c.Seed, uint64(of.block), uint64(crc32.ChecksumIEEE([]byte(of.rateName)))),
+		Mix:         load.Mix,
+		Keys:        load.Keys,
+		Timeout:     load.Timeout,
+		Connections: load.Connections,
+		MaxInFlight: load.MaxInFlight,
+		MaxBody:     4 << 20,
+		SLOLatency:  c.Scenario.SLO.TightestLatency(),
+	}
+}
+
+// mixSeed derives one seed from several numbers.
+func mixSeed(parts ...uint64) uint64 {
+	var out uint64 = 0x9e3779b97f4a7c15
+	for _, p := range parts {
+		out = rand.New(rand.NewPCG(out, p)).Uint64()
+	}
+	return out
+}

@@ -1,0 +1,291 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"headroom/harness/drive"
+	"headroom/harness/observe"
+	"headroom/harness/record"
+	"headroom/scenarios"
+	"headroom/targets/machine/spec"
+)
+
+// fakeStage runs systems of known capacity: below it every response takes
+// 10 ms, above it 2 s. Each has one machine of 1 CPU, and a request costs
+// 1/capacity of a CPU second.
+type fakeStage struct {
+	t        *testing.T
+	capacity map[scenarios.Variant]float64
+	onDrive  func(n int) // called before the n-th drive
+
+	mu      sync.Mutex
+	running map[*fakeSystem]bool
+	drives  []drive.Job
+	started []scenarios.Variant
+}
+
+type fakeSystem struct {
+	stage   *fakeStage
+	variant scenarios.Variant
+	server  *httptest.Server
+
+	mu   sync.Mutex
+	cpu  float64
+	hits float64
+}
+
+func (s *fakeStage) Start(_ context.Context, v scenarios.Variant, _ int) (System, error) {
+	system := &fakeSystem{stage: s, variant: v}
+	system.server = httptest.NewServer(http.HandlerFunc(system.observe))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running[system] = true
+	s.started = append(s.started, v)
+	return system, nil
+}
+
+func (f *fakeSystem) observe(w http.ResponseWriter, _ *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w.Header().Set(spec.NonceHeader, "nonce")
+	_ = json.NewEncoder(w).Encode(spec.Counters{
+		Machine: "server", MonotonicNano: time.Now().UnixNano(), CPUSecondsTotal: f.cpu,
+		Processes: []spec.ProcessCounters{{Name: "valkey", Kind: scenarios.KindValkey, Counts: map[string]float64{"hits_total": f.hits, "misses_total": 0}}},
+	})
+}
+
+func (f *fakeSystem) EntryURL() string { return string(f.variant) }
+
+func (f *fakeSystem) Machines() []Machine {
+	return []Machine{{Name: "server", Group: "server", QuotaCPUs: 1,
+		Agent: observe.Target{Machine: "server", AgentURL: f.server.URL, Nonce: "nonce"}}}
+}
+
+func (f *fakeSystem) Close(context.Context) error {
+	f.server.Close()
+	f.stage.mu.Lock()
+	defer f.stage.mu.Unlock()
+	delete(f.stage.running, f)
+	return nil
+}
+
+func (s *fakeStage) Drive(ctx context.Context, job drive.Job) (record.Measurement, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drives = append(s.drives, job)
+	if s.onDrive != nil {
+		s.onDrive(len(s.drives))
+	}
+	variant := scenarios.Variant(job.BaseURL)
+	n := int64(job.RateRPS * job.Duration.Seconds())
+	m := record.Measurement{OfferedRPS: job.RateRPS, DurationS: job.Duration.Seconds(), Planned: n, Sent: n, Succeeded: n, Seed: job.Seed}
+	latency := 10 * time.Millisecond
+	if job.RateRPS > s.capacity[variant] {
+		latency = 2 * time.Second
+	}
+	for range n {
+		m.Response.Record(latency)
+		m.ResponseSuccess.Record(latency)
+		m.Service.Record(latency)
+	}
+	for f := range s.running {
+		if f.variant == variant {
+			f.mu.Lock()
+			f.cpu += float64(n) / s.capacity[variant]
+			f.hits += float64(n)
+			f.mu.Unlock()
+		}
+	}
+	m.Interrupted = ctx.Err() != nil
+	return m, nil
+}
+
+type silent struct{}
+
+func (silent) Begin(string, time.Duration) {}
+func (silent) Note(string, ...any)         {}
+
+// conduct runs phase 3 on the fake stage and reads back its trials.
+func conduct(t *testing.T, ctx context.Context, stage *fakeStage) (*record.Log, error) {
+	t.Helper()
+	s, err := scenarios.LoadNamed("phase3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stage.t, stage.running = t, map[*fakeSystem]bool{}
+	dir := t.TempDir()
+	writer, err := record.Create(dir, record.Run{ID: "test", Scenario: *s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conductor := &Conductor{Scenario: s, Plan: FullPlan(), Seed: 7, Stage: stage, Writer: writer, Progress: silent{}}
+	runErr := conductor.Run(ctx)
+	if err := writer.Finish(record.End{}); err != nil {
+		t.Fatal(err)
+	}
+	if len(stage.running) != 0 {
+		t.Errorf("%d systems were left running", len(stage.running))
+	}
+	log, err := record.ReadFile(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log, runErr
+}
+
+func TestRunMeasuresBothVariantsAlike(t *testing.T) {
+	stage := &fakeStage{capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 500}}
+	log, err := conduct(t, t.Context(), stage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seeds := map[string]map[scenarios.Variant]uint64{} // by block and rate
+	rates := map[string]float64{}
+	slices := 0
+	for _, trial := range log.Trials {
+		if trial.Kind != record.KindSlice {
+			continue
+		}
+		slices++
+		rates[trial.RateName] = trial.Measurement.OfferedRPS
+		key := string(rune('0'+trial.Block)) + trial.RateName
+		if seeds[key] == nil {
+			seeds[key] = map[scenarios.Variant]uint64{}
+		}
+		seeds[key][trial.Variant] = trial.Measurement.Seed
+		if trial.Machines[0].CPUSeconds <= 0 {
+			t.Errorf("trial %d saw no CPU", trial.Order)
+		}
+	}
+	if slices != 3*2*2 {
+		t.Errorf("%d slices, want 3 blocks x 2 rates x 2 variants", slices)
+	}
+	seen := map[uint64]string{}
+	for key, pair := range seeds {
+		if pair[scenarios.Before] != pair[scenarios.After] || pair[scenarios.Before] == 0 {
+			t.Errorf("%s: the variants' schedules differ: %v", key, pair)
+		}
+		if other, twice := seen[pair[scenarios.Before]]; twice {
+			t.Errorf("%s and %s share a schedule", key, other)
+		}
+		seen[pair[scenarios.Before]] = key
+	}
+	if low, high := 0.8*200/rampStep, 0.8*200*rampStep; rates[RateCommon] < low || rates[RateCommon] > high {
+		t.Errorf("common rate %v, want about 160", rates[RateCommon])
+	}
+	if low, high := 0.85*500/rampStep, 0.85*500*rampStep; rates[RateHigh] < low || rates[RateHigh] > high {
+		t.Errorf("high rate %v, want about 425", rates[RateHigh])
+	}
+	if len(stage.started) != 2*3 {
+		t.Errorf("%d starts, want both variants for each of 3 blocks", len(stage.started))
+	}
+}
+
+func TestInterruptKeepsFinishedTrials(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	stage := &fakeStage{
+		capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 500},
+		onDrive: func(n int) {
+			if n == 5 {
+				cancel()
+			}
+		},
+	}
+	log, err := conduct(t, ctx, stage)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if len(stage.drives) != 5 {
+		t.Errorf("%d drives after the interrupt at 5", len(stage.drives))
+	}
+	if len(log.Trials) == 0 {
+		t.Error("the finished trials are lost")
+	}
+	for i, trial := range log.Trials {
+		if trial.Measurement.Interrupted && trial.Valid() {
+			t.Errorf("trial %d was interrupted and counts as valid", i+1)
+		}
+	}
+}
+
+func TestRunSaysWhenNothingHolds(t *testing.T) {
+	stage := &fakeStage{capacity: map[scenarios.Variant]float64{scenarios.Before: 0.5, scenarios.After: 500}}
+	log, err := conduct(t, t.Context(), stage)
+	if err == nil || !strings.Contains(err.Error(), "did not hold the SLO") {
+		t.Errorf("got %v", err)
+	}
+	if len(log.Trials) == 0 {
+		t.Error("the probe that failed is not on file")
+	}
+}
+
+func TestShareFitsTheHost(t *testing.T) {
+	for _, name := range scenarios.Names() {
+		s, err := scenarios.LoadNamed(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, host := range []float64{2, 4, 16, 64} {
+			shares, err := Share(s, host)
+			if err != nil {
+				t.Errorf("%s on %v CPUs: %v", name, host, err)
+				continue
+			}
+			for v, cpus := range shares.VariantCPUs {
+				if sum := cpus + shares.DriverCPUs + shares.ReserveCPUs; sum > host+1e-9 {
+					t.Errorf("%s %s on %v CPUs: the quotas sum to %v", name, v, host, sum)
+				}
+			}
+		}
+		if _, err := Share(s, 0.6); err == nil {
+			t.Errorf("%s on 0.6 CPUs was accepted", name)
+		}
+	}
+}
+
+func TestRampFindsTheLimit(t *testing.T) {
+	for _, capacity := range []float64{5, 30, 400, 20000} {
+		r := newRamp(20)
+		for {
+			rps, more := r.next()
+			if !more {
+				break
+			}
+			uses := []record.MachineUse{{QuotaCPUs: 2, CPUSeconds: 2 * 100 / capacity}, {QuotaCPUs: 1, External: true, CPUSeconds: 99}}
+			v := held
+			if rps > capacity {
+				v = failed
+			}
+			r.feed(rps, v, uses, 100)
+		}
+		if got := r.limit(); math.Abs(math.Log(got/capacity)) > math.Log(2)/2+1e-9 {
+			t.Errorf("capacity %v: estimated %v", capacity, got)
+		}
+		if r.steps > rampMaxSteps {
+			t.Errorf("capacity %v: %d steps", capacity, r.steps)
+		}
+	}
+}
+
+func TestRampFallsBackOnDemand(t *testing.T) {
+	r := newRamp(20)
+	for {
+		rps, more := r.next()
+		if !more {
+			break
+		}
+		r.feed(rps, unknown, []record.MachineUse{{QuotaCPUs: 1, CPUSeconds: 1}}, 400)
+	}
+	if r.steps != rampMaxUnknown || r.limit() != 400*boundShare {
+		t.Errorf("%d steps, limit %v; want %d and %v", r.steps, r.limit(), rampMaxUnknown, 400*boundShare)
+	}
+}

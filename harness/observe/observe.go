@@ -1,0 +1,119 @@
+// Package observe reads what every machine of a system says about itself, and
+// turns two readings into what a slice used.
+//
+// Reading is the thin edge: HTTP to the machine's agent, with a deadline and
+// with the run's nonce, so that an answer of anybody else's process on the
+// same port is an error and never a number. Use is pure.
+package observe
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"headroom/targets/machine/spec"
+)
+
+const (
+	readTimeout  = 15 * time.Second // a saturated machine answers late, as its agent shares its CPU
+	readyTimeout = time.Second
+	maxAnswer    = 1 << 20 // bytes
+	maxReason    = 500     // bytes of a refusal that enter an error
+)
+
+// ErrWrongNonce means that something answered that is not this run's machine.
+var ErrWrongNonce = errors.New("the answer does not carry this run's nonce: another process holds the port")
+
+// Target is one machine's agent.
+type Target struct {
+	Machine  string // as Counters.Machine must say
+	AgentURL string // http://127.0.0.1:49153
+	Nonce    string
+}
+
+// client goes straight to a loopback port: no proxy, and no connection kept,
+// because the machine behind the port is short-lived.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+// Read returns the machine's counters. It gives up after 15 s.
+func Read(ctx context.Context, agentURL, nonce string) (spec.Counters, error) {
+	body, err := get(ctx, agentURL+"/observe", nonce, readTimeout)
+	if err != nil {
+		return spec.Counters{}, err
+	}
+	var counters spec.Counters
+	if err := json.Unmarshal(body, &counters); err != nil {
+		return spec.Counters{}, fmt.Errorf("GET %s/observe: %w", agentURL, err)
+	}
+	return counters, nil
+}
+
+// ReadAll reads all targets at once, so that their windows agree, and returns
+// the counters in the targets' order. The error names every machine that
+// could not be read.
+func ReadAll(ctx context.Context, targets []Target) ([]spec.Counters, error) {
+	all := make([]spec.Counters, len(targets))
+	errs := make([]error, len(targets))
+	var wg sync.WaitGroup
+	for i, target := range targets {
+		wg.Go(func() { all[i], errs[i] = readTarget(ctx, target) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+func readTarget(ctx context.Context, target Target) (spec.Counters, error) {
+	counters, err := Read(ctx, target.AgentURL, target.Nonce)
+	if err != nil {
+		return counters, fmt.Errorf("observe machine %s: %w", target.Machine, err)
+	}
+	if counters.Machine != target.Machine {
+		return counters, fmt.Errorf("observe machine %s: %s answers as machine %q", target.Machine, target.AgentURL, counters.Machine)
+	}
+	return counters, nil
+}
+
+// Ready asks the machine once whether all of its processes answer; nil is
+// yes. It gives up after 1 s. The error holds the machine's reason.
+func Ready(ctx context.Context, agentURL, nonce string) error {
+	_, err := get(ctx, agentURL+"/ready", nonce, readyTimeout)
+	return err
+}
+
+func get(ctx context.Context, url, nonce string, timeout time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.Header.Get(spec.NonceHeader) != nonce {
+		return nil, fmt.Errorf("GET %s: %w", url, ErrWrongNonce)
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	if err != nil {
+		return nil, fmt.Errorf("GET %s: %w", url, err)
+	}
+	if len(body) > maxAnswer {
+		return nil, fmt.Errorf("GET %s: the answer is longer than %d bytes", url, maxAnswer)
+	}
+	if response.StatusCode != http.StatusOK {
+		reason := strings.TrimSpace(string(body[:min(len(body), maxReason)]))
+		return nil, fmt.Errorf("GET %s: %s: %s", url, response.Status, reason)
+	}
+	return body, nil
+}

@@ -1,0 +1,135 @@
+package observe
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"headroom/harness/record"
+	"headroom/targets/machine/spec"
+)
+
+// totalSuffix marks a counter; every other key is a gauge.
+const totalSuffix = "_total"
+
+// Use returns what one machine used between two readings, and every reason
+// why those numbers must not be trusted: a restart, an OOM kill, a counter
+// that ran backwards or could not be read.
+//
+// quotaCPUs and memoryLimitBytes are what the machine may use; group and
+// external come from the topology. After a restart there is nothing to
+// subtract: the counts are zero and the reason says so.
+func Use(before, after spec.Counters, quotaCPUs float64, memoryLimitBytes int64, group string, external bool) (record.MachineUse, []string) {
+	use := record.MachineUse{
+		Machine:          after.Machine,
+		Group:            group,
+		External:         external,
+		QuotaCPUs:        quotaCPUs,
+		MemoryBytes:      after.MemoryBytes,
+		MemoryLimitBytes: memoryLimitBytes,
+	}
+	if before.StartedUnixNano != after.StartedUnixNano {
+		at := time.Unix(0, after.StartedUnixNano).UTC().Format(time.RFC3339)
+		return use, []string{fmt.Sprintf("machine %s restarted at %s", after.Machine, at)}
+	}
+	d := &differ{machine: after.Machine}
+	use.WindowS = time.Duration(difference(d, "monotonic_ns", before.MonotonicNano, after.MonotonicNano)).Seconds()
+	if use.WindowS == 0 {
+		d.reason("the two readings have no time between them")
+	}
+	use.CPUSeconds = difference(d, "cpu_s", before.CPUSecondsTotal, after.CPUSecondsTotal)
+	use.ThrottledS = difference(d, "throttled_s", before.ThrottledSTotal, after.ThrottledSTotal)
+	use.ThrottledPeriods = difference(d, "throttled_periods", before.ThrottledPeriods, after.ThrottledPeriods)
+	use.Periods = difference(d, "periods", before.PeriodsTotal, after.PeriodsTotal)
+	use.NetRxBytes = difference(d, "net_rx_bytes", before.NetRxBytesTotal, after.NetRxBytesTotal)
+	use.NetTxBytes = difference(d, "net_tx_bytes", before.NetTxBytesTotal, after.NetTxBytesTotal)
+	if kills := difference(d, "oom_kills", before.OOMKillsTotal, after.OOMKillsTotal); kills > 0 {
+		d.reason("%d of its processes OOM-killed before %s", kills, time.Unix(0, after.AtUnixNano).UTC().Format(time.RFC3339))
+	}
+	use.Processes = d.processes(before.Processes, after.Processes)
+	for _, unread := range after.Errors {
+		d.reason("could not read %s", unread)
+	}
+	return use, d.reasons
+}
+
+// differ subtracts readings and keeps what went wrong.
+type differ struct {
+	machine string
+	reasons []string
+}
+
+func (d *differ) reason(format string, args ...any) {
+	d.reasons = append(d.reasons, "machine "+d.machine+": "+fmt.Sprintf(format, args...))
+}
+
+// difference returns after - before of a counter, or 0 and a reason when the
+// counter ran backwards.
+func difference[N int64 | float64](d *differ, name string, before, after N) N {
+	if after < before {
+		d.reason("counter %s went backwards, from %v to %v", name, before, after)
+		return 0
+	}
+	return after - before
+}
+
+func (d *differ) processes(before, after []spec.ProcessCounters) []record.ProcessUse {
+	earlier := make(map[string]spec.ProcessCounters, len(before))
+	for _, p := range before {
+		earlier[p.Name] = p
+	}
+	uses := make([]record.ProcessUse, 0, len(after))
+	for _, p := range after {
+		first, found := earlier[p.Name]
+		delete(earlier, p.Name)
+		if !found {
+			d.reason("process %s was not there at the first reading", p.Name)
+			first = p
+		}
+		uses = append(uses, record.ProcessUse{
+			Name:       p.Name,
+			Kind:       p.Kind,
+			CPUSeconds: difference(d, p.Name+" cpu_s", first.CPUSecondsTotal, p.CPUSecondsTotal),
+			RSSBytes:   p.RSSBytes,
+			Counts:     d.counts(p.Name, first.Counts, p.Counts),
+		})
+	}
+	for _, p := range before {
+		if _, gone := earlier[p.Name]; gone {
+			d.reason("process %s is gone at the second reading", p.Name)
+		}
+	}
+	return uses
+}
+
+// counts subtracts what ends in _total and takes the rest as it is at the end.
+// A counter that only one reading has gets no number: a guess of zero would
+// count the whole past as this slice's.
+func (d *differ) counts(process string, before, after map[string]float64) map[string]float64 {
+	counts := make(map[string]float64, len(after))
+	for _, key := range sortedKeys(after) {
+		name, isTotal := strings.CutSuffix(key, totalSuffix)
+		if !isTotal {
+			counts[key] = after[key]
+			continue
+		}
+		first, found := before[key]
+		if !found {
+			d.reason("%s %s was not there at the first reading", process, key)
+			continue
+		}
+		counts[name] = difference(d, process+" "+name, first, after[key])
+	}
+	for _, key := range sortedKeys(before) {
+		if _, found := after[key]; !found && strings.HasSuffix(key, totalSuffix) {
+			d.reason("%s %s is gone at the second reading", process, key)
+		}
+	}
+	return counts
+}
+
+func sortedKeys(counts map[string]float64) []string {
+	return slices.Sorted(maps.Keys(counts))
+}

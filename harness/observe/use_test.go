@@ -1,0 +1,121 @@
+package observe
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"testing/quick"
+
+	"headroom/harness/record"
+	"headroom/scenarios"
+	"headroom/targets/machine/spec"
+)
+
+// reading returns a machine's counters, fresh at every call.
+func reading() spec.Counters {
+	return spec.Counters{
+		Machine: "database", AtUnixNano: 5e9, MonotonicNano: 10e9, StartedUnixNano: 1,
+		CPUSecondsTotal: 2, ThrottledSTotal: 1, PeriodsTotal: 100, ThrottledPeriods: 10,
+		MemoryBytes: 1000, OOMKillsTotal: 1, NetRxBytesTotal: 500, NetTxBytesTotal: 600,
+		Processes: []spec.ProcessCounters{{
+			Name: "postgres", Kind: scenarios.KindPostgres, CPUSecondsTotal: 1.5, RSSBytes: 900,
+			Counts: map[string]float64{"statements_total": 40, "connections": 8},
+		}},
+	}
+}
+
+// later returns the counters ten seconds on.
+func later() spec.Counters {
+	c := reading()
+	c.AtUnixNano, c.MonotonicNano = 15e9, 20e9
+	c.CPUSecondsTotal, c.ThrottledSTotal, c.PeriodsTotal, c.ThrottledPeriods = 3, 1.5, 1100, 60
+	c.MemoryBytes, c.NetRxBytesTotal, c.NetTxBytesTotal = 2000, 1500, 2600
+	c.Processes[0].CPUSecondsTotal, c.Processes[0].RSSBytes = 2.25, 1800
+	c.Processes[0].Counts = map[string]float64{"statements_total": 140, "connections": 5}
+	return c
+}
+
+func TestUse(t *testing.T) {
+	got, reasons := Use(reading(), later(), 0.4, 1<<30, "databases", true)
+	want := record.MachineUse{
+		Machine: "database", Group: "databases", External: true, WindowS: 10, QuotaCPUs: 0.4,
+		CPUSeconds: 1, ThrottledS: 0.5, ThrottledPeriods: 50, Periods: 1000,
+		MemoryBytes: 2000, MemoryLimitBytes: 1 << 30, NetRxBytes: 1000, NetTxBytes: 2000,
+		Processes: []record.ProcessUse{{
+			Name: "postgres", Kind: scenarios.KindPostgres, CPUSeconds: 0.75, RSSBytes: 1800,
+			Counts: map[string]float64{"statements": 100, "connections": 5},
+		}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if len(reasons) > 0 {
+		t.Errorf("reasons %q", reasons)
+	}
+}
+
+func TestUseSaysWhyNot(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(before, after *spec.Counters)
+		want   []string
+		check  func(use record.MachineUse) bool
+	}{
+		{"restart", func(_, after *spec.Counters) { after.StartedUnixNano = 12e9 },
+			[]string{"machine database restarted at 1970-01-01T00:00:12Z"},
+			func(use record.MachineUse) bool { return use.CPUSeconds == 0 && use.MemoryBytes == 2000 }},
+		{"OOM kill", func(_, after *spec.Counters) { after.OOMKillsTotal = 3 },
+			[]string{"machine database: 2 of its processes OOM-killed before 1970-01-01T00:00:15Z"}, nil},
+		{"backwards", func(_, after *spec.Counters) { after.NetTxBytesTotal = 1 },
+			[]string{"machine database: counter net_tx_bytes went backwards, from 600 to 1"},
+			func(use record.MachineUse) bool { return use.NetTxBytes == 0 }},
+		{"a process counter backwards", func(_, after *spec.Counters) { after.Processes[0].Counts["statements_total"] = 3 },
+			[]string{"machine database: counter postgres statements went backwards, from 40 to 3"},
+			func(use record.MachineUse) bool { return use.Processes[0].Counts["statements"] == 0 }},
+		{"a counter appears", func(before, _ *spec.Counters) { delete(before.Processes[0].Counts, "statements_total") },
+			[]string{"machine database: postgres statements_total was not there at the first reading"},
+			func(use record.MachineUse) bool { _, has := use.Processes[0].Counts["statements"]; return !has }},
+		{"a counter vanishes", func(_, after *spec.Counters) { delete(after.Processes[0].Counts, "statements_total") },
+			[]string{"machine database: postgres statements_total is gone at the second reading"}, nil},
+		{"a process vanishes", func(_, after *spec.Counters) { after.Processes = nil },
+			[]string{"machine database: process postgres is gone at the second reading"}, nil},
+		{"a process appears", func(before, _ *spec.Counters) { before.Processes = nil },
+			[]string{"machine database: process postgres was not there at the first reading"},
+			func(use record.MachineUse) bool { return use.Processes[0].Counts["statements"] == 0 }},
+		{"no time between", func(before, after *spec.Counters) { after.MonotonicNano = before.MonotonicNano },
+			[]string{"machine database: the two readings have no time between them"}, nil},
+		{"a reading failed", func(_, after *spec.Counters) { after.Errors = []string{"pg_stat_statements: no such table"} },
+			[]string{"machine database: could not read pg_stat_statements: no such table"}, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			before, after := reading(), later()
+			test.change(&before, &after)
+			use, reasons := Use(before, after, 1, 0, "g", false)
+			if !reflect.DeepEqual(reasons, test.want) {
+				t.Errorf("reasons %q, want %q", reasons, test.want)
+			}
+			if test.check != nil && !test.check(use) {
+				t.Errorf("use %+v", use)
+			}
+		})
+	}
+}
+
+// Whatever the two readings are, no difference is negative, and a negative one
+// is never passed over in silence.
+func TestUseIsNeverNegative(t *testing.T) {
+	property := func(cpuBefore, cpuAfter uint16, rowsBefore, rowsAfter uint16) bool {
+		before, after := reading(), later()
+		before.CPUSecondsTotal, after.CPUSecondsTotal = float64(cpuBefore), float64(cpuAfter)
+		before.Processes[0].Counts["rows_total"] = float64(rowsBefore)
+		after.Processes[0].Counts["rows_total"] = float64(rowsAfter)
+		use, reasons := Use(before, after, 1, 0, "g", false)
+		backwards := cpuAfter < cpuBefore || rowsAfter < rowsBefore
+		silent := !strings.Contains(strings.Join(reasons, " "), "backwards")
+		return use.CPUSeconds >= 0 && use.Processes[0].Counts["rows"] >= 0 && backwards != silent
+	}
+	if err := quick.Check(property, nil); err != nil {
+		t.Error(err)
+	}
+}

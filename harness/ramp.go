@@ -1,0 +1,135 @@
+package harness
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"headroom/harness/record"
+)
+
+// ramp finds a first estimate of the load that a variant holds: one seed
+// probe at a low rate gives the service demands and through them a bound on
+// the throughput, then the rate climbs by steps towards and past it until a
+// probe fails. It is a pure state machine; the conductor feeds it.
+//
+// docs/measurement.md, "Capacity under an SLO", steps 1 and 2. It is an
+// estimate: the slices that follow are what is reported.
+type ramp struct {
+	seedRPS float64
+	bound   float64 // X_max = min over machines of quota / demand
+	rate    float64 // of the next probe
+	held    float64 // highest that held
+	failed  float64 // lowest that failed
+	steps   int
+	unknown int // probes that said nothing about the target
+}
+
+const (
+	rampStart     = 0.5 // of X_max
+	rampStep      = 1.25
+	rampMaxSteps  = 9
+	rampLowestRPS = 1
+	// rampMaxUnknown probes that were spoiled by the driver or the host end
+	// the ramp: latency can't be judged here, but CPU demand can.
+	rampMaxUnknown = 2
+	// boundShare of X_max is taken when there is nothing better: queueing
+	// makes the last quarter useless for most SLOs.
+	boundShare = 0.75
+)
+
+func newRamp(seedRPS float64) *ramp { return &ramp{seedRPS: seedRPS, rate: seedRPS} }
+
+// next returns the rate of the next probe, false when the ramp is done.
+func (r *ramp) next() (rps float64, more bool) {
+	bracketed := r.held > 0 && r.failed > 0
+	if bracketed || r.rate < rampLowestRPS || r.steps >= rampMaxSteps || r.unknown >= rampMaxUnknown {
+		return 0, false
+	}
+	return r.rate, true
+}
+
+// verdict is what a probe says about its rate.
+type verdict int
+
+const (
+	held verdict = iota
+	failed
+	unknown // the driver or the host spoiled the probe
+)
+
+// feed takes a probe's result.
+func (r *ramp) feed(rps float64, v verdict, uses []record.MachineUse, completed int64) {
+	r.steps++
+	if bound := throughputBound(uses, completed); bound > 0 && r.bound == 0 {
+		r.bound = bound
+	}
+	switch v {
+	case unknown:
+		r.unknown++
+	case failed:
+		r.failed = rps
+		r.rate = rps / 2 // only matters while nothing has held
+	case held:
+		first := r.held == 0
+		r.held = rps
+		r.rate = rps * rampStep
+		if first {
+			r.rate = max(r.rate, r.bound*rampStart)
+		}
+	}
+}
+
+// limit is the estimate: between the highest rate that held and the lowest
+// that failed, on the logarithm's middle. Where probes could not be judged it
+// comes from the CPU demand alone; 0 when there is nothing to go by.
+func (r *ramp) limit() float64 {
+	switch {
+	case r.unknown >= rampMaxUnknown:
+		return max(r.held, r.bound*boundShare)
+	case r.failed == 0:
+		return r.held
+	}
+	return math.Sqrt(r.held * r.failed)
+}
+
+// throughputBound is X_max = min over machines of cores / D, with D the CPU
+// seconds of one request (operational laws).
+func throughputBound(uses []record.MachineUse, completed int64) float64 {
+	bound := math.Inf(1)
+	for _, u := range uses {
+		if u.External || u.CPUSeconds <= 0 || completed == 0 {
+			continue
+		}
+		bound = min(bound, u.QuotaCPUs*float64(completed)/u.CPUSeconds)
+	}
+	if math.IsInf(bound, 1) {
+		return 0
+	}
+	return bound
+}
+
+// Plan is how long a run measures.
+type Plan struct {
+	Quick       bool
+	Blocks      int
+	Slice       time.Duration
+	Warmup      time.Duration // before each slice, the same load, not recorded
+	CacheWarmup time.Duration // at most, before a block's first slice, until the hit ratio is flat
+	Probe       time.Duration
+	SeedRPS     float64
+}
+
+// FullPlan is what verdicts need; QuickPlan shows that everything works.
+func FullPlan() Plan {
+	return Plan{Blocks: 3, Slice: 7 * time.Second, Warmup: 2 * time.Second, CacheWarmup: 8 * time.Second, Probe: 3 * time.Second, SeedRPS: 20}
+}
+
+// QuickPlan is one short block: no interval, hence no verdict.
+func QuickPlan() Plan {
+	return Plan{Quick: true, Blocks: 1, Slice: 4 * time.Second, Warmup: time.Second, CacheWarmup: 4 * time.Second, Probe: 2 * time.Second, SeedRPS: 20}
+}
+
+func (p Plan) String() string {
+	return fmt.Sprintf("%d blocks of slices of %v", p.Blocks, p.Slice)
+}

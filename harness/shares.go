@@ -1,0 +1,67 @@
+package harness
+
+import (
+	"fmt"
+	"time"
+
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// How a machine is shared out while it measures, in CPUs.
+const (
+	// reserveCPUs is left to the kernel's network stack, the container engine
+	// and the conductor.
+	reserveCPUs = 0.1
+	// minDriverCPUs lets the driver send some thousand requests a second at
+	// well below 70% of its quota.
+	minDriverCPUs = 0.4
+	// driverShare is what the driver gets of a larger machine.
+	driverShare = 0.2
+	// quotaPeriod is short because a period's stall shows in p99: the default
+	// of 100 ms would put up to 90 ms there (shared with design.md, "unit").
+	quotaPeriod = 10 * time.Millisecond
+	// minUnitCPUs is where quotas become so small that scheduling, not the
+	// architecture, is measured.
+	minUnitCPUs = 0.05
+)
+
+// Share divides hostCPUs between the driver and the larger variant of s. One
+// variant is loaded at a time, so each may use all of the rest; both get the
+// same unit.
+func Share(s *scenarios.Scenario, hostCPUs float64) (record.Shares, error) {
+	driver := max(minDriverCPUs, hostCPUs*driverShare)
+	forVariant := hostCPUs - driver - reserveCPUs
+	unit := 1.0
+	for _, v := range scenarios.Variants() {
+		t := s.Topology(v)
+		unit = min(unit, (forVariant-externalCPUs(t))/t.VCPUs())
+	}
+	if unit < minUnitCPUs {
+		return record.Shares{}, fmt.Errorf("%s needs more CPUs than the %.4g here: one vCPU of its machines would be %.3f CPUs, and below %.2f quotas measure the scheduler; use a larger machine",
+			s.Name, hostCPUs, unit, minUnitCPUs)
+	}
+	shares := record.Shares{
+		HostCPUs:     hostCPUs,
+		UnitCPUs:     unit,
+		DriverCPUs:   driver,
+		ReserveCPUs:  reserveCPUs,
+		PeriodMicros: quotaPeriod.Microseconds(),
+		VariantCPUs:  map[scenarios.Variant]float64{},
+	}
+	for _, v := range scenarios.Variants() {
+		t := s.Topology(v)
+		shares.VariantCPUs[v] = t.VCPUs()*unit + externalCPUs(t)
+	}
+	return shares, nil
+}
+
+func externalCPUs(t scenarios.Topology) float64 {
+	sum := 0.0
+	for _, m := range t.Machines {
+		if m.External {
+			sum += scenarios.ExternalCPUs
+		}
+	}
+	return sum
+}

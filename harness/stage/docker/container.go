@@ -1,0 +1,180 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/go-units"
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+	"golang.org/x/sys/unix"
+
+	"headroom/targets/machine/spec"
+)
+
+const (
+	createTimeout   = time.Minute
+	tailTimeout     = 5 * time.Second
+	tailLines       = 20
+	tailBytes       = 16 << 10
+	maxOpenFiles    = 65536 // programs that size their tables by the limit must not find millions
+	pollInterval    = 100 * time.Millisecond
+	pollsPerInspect = 10 // of a machine's agent, between two questions to the engine
+)
+
+// agentPort is the one port that a container publishes.
+var agentPort = network.MustParsePort(strconv.Itoa(spec.AgentPort) + "/tcp")
+
+// containerSpec is what differs between the containers of a run.
+type containerSpec struct {
+	name        string // after headroom-RUN-
+	host        string // name and alias in the run's network; "" is no network
+	instance    string // label of all that goes together
+	entrypoint  []string
+	env         map[string]string
+	mounts      []mount.Mount
+	shmBytes    int64
+	memoryBytes int64
+	cpu         cpuQuota // zero is unlimited
+	cpuShares   int64
+}
+
+// create makes a container and does not start it. It is not cancelled with
+// ctx: the engine would go on and make a container whose id nobody has.
+func (s *Stage) create(ctx context.Context, c containerSpec) (testcontainers.Container, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
+	defer cancel()
+	request := testcontainers.ContainerRequest{
+		Name:       s.resourceName(c.name),
+		Image:      s.options.Image,
+		Entrypoint: c.entrypoint,
+		Env:        c.env,
+		Labels:     s.owner.labels(s.options.RunID, map[string]string{labelInstance: c.instance}),
+		// Named even where nothing listens: without a port of ours the library
+		// publishes the image's, on all addresses.
+		ExposedPorts: []string{agentPort.String()},
+		ConfigModifier: func(config *container.Config) {
+			config.Hostname = c.host
+		},
+		HostConfigModifier: func(host *container.HostConfig) { s.hostConfig(c, host) },
+	}
+	if c.host != "" {
+		request.Networks = []string{s.network}
+		request.NetworkAliases = map[string][]string{s.network: {c.host}}
+	}
+	made, err := s.provider.CreateContainer(ctx, request)
+	if err == nil {
+		return made, nil
+	}
+	if made != nil {
+		_ = removeContainer(ctx, s.cli, made.GetContainerID())
+	}
+	return nil, fmt.Errorf("container %s: %w", request.Name, err)
+}
+
+func (s *Stage) hostConfig(c containerSpec, host *container.HostConfig) {
+	// The library attaches to the default bridge when it does not find the
+	// run's network; by mode the engine refuses instead.
+	host.NetworkMode = network.NetworkNone
+	if c.host != "" {
+		host.NetworkMode = container.NetworkMode(s.network)
+	}
+	host.PortBindings = network.PortMap{agentPort: {{HostIP: netip.MustParseAddr(loopback)}}}
+	host.Mounts = c.mounts
+	host.ShmSize = c.shmBytes
+	host.LogConfig = container.LogConfig{
+		Type:   "json-file",
+		Config: map[string]string{"max-size": "5m", "max-file": "2"},
+	}
+	host.Resources = container.Resources{
+		CPUQuota:   c.cpu.quotaMicros,
+		CPUPeriod:  c.cpu.periodMicros,
+		CPUShares:  c.cpuShares,
+		Memory:     c.memoryBytes,
+		MemorySwap: c.memoryBytes, // memory and swap together: no swap
+		Ulimits:    openFileLimits(),
+	}
+}
+
+// openFileLimits gives a container as many open files as this process may
+// have. More is not always ours to give: an engine without the right to raise
+// its own limit, inside another container, does not start a container at all.
+func openFileLimits() []*units.Ulimit {
+	var own unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &own); err != nil {
+		return nil // the engine's default, then
+	}
+	files := int64(min(own.Max, maxOpenFiles))
+	return []*units.Ulimit{{Name: "nofile", Soft: files, Hard: files}}
+}
+
+// resourceName is the name of a container of the run.
+func (s *Stage) resourceName(name string) string { return "headroom-" + s.options.RunID + "-" + name }
+
+// stopped returns nil while the container runs, and then why it does not.
+func stopped(state *container.State) error {
+	switch {
+	case state == nil || state.Running:
+		return nil
+	case state.OOMKilled:
+		return fmt.Errorf("out of memory: the kernel killed it (exit code %d)", state.ExitCode)
+	default:
+		return fmt.Errorf("it exited with code %d", state.ExitCode)
+	}
+}
+
+// withTail adds the last lines of the container's log to err.
+func (s *Stage) withTail(ctx context.Context, id string, err error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tailTimeout)
+	defer cancel()
+	tail, tailErr := s.tail(ctx, id)
+	switch {
+	case tailErr != nil:
+		return fmt.Errorf("%w (and its log cannot be read: %w)", err, tailErr)
+	case tail == "":
+		return fmt.Errorf("%w; its log is empty", err)
+	}
+	return fmt.Errorf("%w; the last lines of its log:\n  | %s", err, strings.ReplaceAll(tail, "\n", "\n  | "))
+}
+
+func (s *Stage) tail(ctx context.Context, id string) (string, error) {
+	logs, err := s.cli.ContainerLogs(ctx, id, client.ContainerLogsOptions{
+		ShowStdout: true,
+		ShowStderr: true,
+		Tail:       strconv.Itoa(tailLines),
+	})
+	if err != nil {
+		return "", err
+	}
+	defer logs.Close()
+	var text tailBuffer
+	if _, err := stdcopy.StdCopy(&text, &text, logs); err != nil && err != io.EOF {
+		return "", err
+	}
+	return string(bytes.TrimSpace(text.kept)), nil
+}
+
+// tailBuffer keeps the last bytes written to it.
+type tailBuffer struct{ kept []byte }
+
+// Write never fails.
+func (b *tailBuffer) Write(p []byte) (int, error) {
+	b.kept = append(b.kept, p...)
+	if excess := len(b.kept) - tailBytes; excess > 0 {
+		b.kept = append(b.kept[:0], b.kept[excess:]...)
+	}
+	return len(p), nil
+}

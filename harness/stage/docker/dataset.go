@@ -1,0 +1,106 @@
+package docker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/client"
+
+	"headroom/scenarios"
+	"headroom/targets/machine/spec"
+)
+
+const seedTimeout = 5 * time.Minute
+
+// EnsureDataset fills the volume that the databases of a dataset start from,
+// with `headroom seed` in a container of the image, and gives up after 5 min.
+// A volume that is full already costs one short container. Two runs may do
+// this at once: seed takes a lock in the volume. The volume outlives the run;
+// Sweep with datasets removes it. An error holds the end of seed's log.
+func (s *Stage) EnsureDataset(ctx context.Context, d scenarios.Dataset) error {
+	ctx, cancel := context.WithTimeout(ctx, seedTimeout)
+	defer cancel()
+	volume := datasetVolume(d, s.options.DatasetVersion)
+	if err := s.seed(ctx, d, volume); err != nil {
+		return fmt.Errorf("seed dataset %s (%d users, %d posts, %d orders): %w", volume, d.Users, d.Posts, d.Orders, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.datasets[d] = true
+	return nil
+}
+
+func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, volume string) error {
+	_, err := s.cli.VolumeCreate(ctx, client.VolumeCreateOptions{
+		Name:   volume,
+		Labels: map[string]string{labelOurs: "1", labelDataset: s.options.DatasetVersion},
+	})
+	if err != nil {
+		return err
+	}
+	c, err := s.create(ctx, containerSpec{
+		name: "seed-" + volume,
+		entrypoint: []string{
+			"headroom", "seed",
+			"--users", strconv.Itoa(d.Users), "--posts", strconv.Itoa(d.Posts), "--orders", strconv.Itoa(d.Orders),
+		},
+		mounts:   []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: spec.DatasetDir}},
+		shmBytes: postgresShmBytes,
+	})
+	if err != nil {
+		return err
+	}
+	id := c.GetContainerID()
+	defer s.discard(ctx, id)
+	began := time.Now()
+	if err := c.Start(ctx); err != nil {
+		return err
+	}
+	code, err := s.waitExit(ctx, id)
+	if err != nil {
+		return s.withTail(ctx, id, err)
+	}
+	if code != 0 {
+		return s.withTail(ctx, id, fmt.Errorf("seed exited with code %d", code))
+	}
+	s.progress("dataset %s is ready after %.1f s", volume, time.Since(began).Seconds())
+	return nil
+}
+
+// waitExit waits for a container's end and returns its exit code.
+func (s *Stage) waitExit(ctx context.Context, id string) (int, error) {
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for {
+		inspected, err := s.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+		if err == nil && inspected.Container.State == nil {
+			err = errors.New("the engine does not tell the container's state")
+		}
+		if err != nil {
+			return 0, err
+		}
+		if state := inspected.Container.State; !state.Running {
+			if state.OOMKilled {
+				return state.ExitCode, stopped(state)
+			}
+			return state.ExitCode, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// datasetVolume names the volume of a dataset by what is in it.
+func datasetVolume(d scenarios.Dataset, version string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %s", d.Users, d.Posts, d.Orders, version))
+	return "headroom-dataset-" + hex.EncodeToString(sum[:6])
+}

@@ -1,0 +1,225 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+	"golang.org/x/sys/unix"
+
+	"headroom/harness/stage/docker/idle"
+)
+
+const (
+	driverHost = "driver"
+	// driverPeriod is longer than a machine's, so that a burst of sends does
+	// not meet the quota: the driver must never be throttled.
+	driverPeriod    = 100 * time.Millisecond
+	driverShares    = 10240    // ten times a machine's: the scheduler prefers the driver
+	maxDriverOutput = 64 << 20 // bytes of stdout
+	driverCallLimit = 10 * time.Second
+	driverStopGrace = 3 * time.Second // between SIGTERM and SIGKILL, to write what was measured so far
+	driverKillLimit = 2 * time.Second
+)
+
+// Driver is a container of the machine image in the run's network, from which
+// the load is sent.
+type Driver struct {
+	stage *Stage
+	id    string
+	cpus  float64
+}
+
+// StartDriver starts the driver's container, idle, with a quota of cpus.
+// Stage.Close removes it. A stage has one driver.
+func (s *Stage) StartDriver(ctx context.Context, cpus float64) (*Driver, error) {
+	quota, err := quotaFor(cpus, driverPeriod)
+	if err != nil {
+		return nil, fmt.Errorf("start the driver: %w", err)
+	}
+	c, err := s.create(ctx, containerSpec{
+		name:       driverHost,
+		host:       driverHost,
+		instance:   driverHost,
+		entrypoint: []string{"headroom", "idle"},
+		cpu:        quota,
+		cpuShares:  driverShares,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start the driver: %w", err)
+	}
+	if err := c.Start(ctx); err != nil {
+		s.discard(ctx, c.GetContainerID())
+		return nil, fmt.Errorf("start the driver: %w", err)
+	}
+	return &Driver{stage: s, id: c.GetContainerID(), cpus: quota.cpus()}, nil
+}
+
+// CPUs returns the driver's quota.
+func (d *Driver) CPUs() float64 { return d.cpus }
+
+// Run runs `headroom args` in the driver's container, one at a time, and
+// returns what it wrote. When ctx ends, the command gets SIGTERM, 3 s later
+// SIGKILL; what it wrote until then is returned with the ctx's error. A
+// command that fails is an error that holds the end of its stderr.
+func (d *Driver) Run(ctx context.Context, stdin []byte, args ...string) (stdout, stderr []byte, err error) {
+	stdout, stderr, err = d.run(ctx, stdin, args)
+	if err != nil {
+		err = fmt.Errorf("driver: headroom %s: %w", strings.Join(args, " "), err)
+	}
+	return stdout, stderr, err
+}
+
+func (d *Driver) run(ctx context.Context, stdin []byte, args []string) (stdout, stderr []byte, err error) {
+	cli := d.stage.cli
+	created, err := cli.ExecCreate(ctx, d.id, client.ExecCreateOptions{
+		AttachStdin: true, AttachStdout: true, AttachStderr: true,
+		Cmd: append([]string{"headroom"}, args...),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	stream, err := cli.ExecAttach(ctx, created.ID, client.ExecAttachOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer stream.Close()
+
+	// Both goroutines end when the stream does, which the defer sees to.
+	go func() {
+		// A command that does not read its stdin is its own affair.
+		_, _ = stream.Conn.Write(stdin)
+		_ = stream.CloseWrite()
+	}()
+	out, errOut := &limitedBuffer{limit: maxDriverOutput}, &tailBuffer{}
+	copied := make(chan error, 1)
+	go func() {
+		_, err := stdcopy.StdCopy(out, errOut, stream.Reader)
+		copied <- err
+	}()
+	select {
+	case err = <-copied:
+		if err != nil { // nobody reads what the command writes any more
+			err = errors.Join(err, d.signal(ctx, idle.KillOthers))
+		}
+	case <-ctx.Done():
+		err = errors.Join(ctx.Err(), d.stop(ctx, copied, stream.Close))
+	}
+	if err == nil {
+		err = d.checkExit(ctx, created.ID, errOut.kept)
+	}
+	return out.Bytes(), errOut.kept, err
+}
+
+// stop ends the command: asks, then kills, then lets go of its stream. It
+// returns when nobody writes to the buffers any more.
+func (d *Driver) stop(ctx context.Context, copied <-chan error, letGo func()) error {
+	for _, step := range []struct {
+		signal syscall.Signal
+		wait   time.Duration
+	}{{idle.StopOthers, driverStopGrace}, {idle.KillOthers, driverKillLimit}} {
+		if err := d.signal(ctx, step.signal); err != nil {
+			letGo()
+			<-copied
+			return err
+		}
+		select {
+		case <-copied:
+			return nil
+		case <-time.After(step.wait):
+		}
+	}
+	letGo()
+	<-copied
+	return errors.New("the command did not end when it was killed")
+}
+
+// signal hands a signal of package idle to the container's first process.
+func (d *Driver) signal(ctx context.Context, s syscall.Signal) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), driverCallLimit)
+	defer cancel()
+	_, err := d.stage.cli.ContainerKill(ctx, d.id, client.ContainerKillOptions{Signal: unix.SignalName(s)})
+	if err != nil {
+		return fmt.Errorf("stop the command: %w", err)
+	}
+	return nil
+}
+
+// checkExit returns nil when the command ended well. The engine closes a
+// command's stream a little before it notes its end.
+func (d *Driver) checkExit(ctx context.Context, execID string, stderr []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, driverCallLimit)
+	defer cancel()
+	tick := time.NewTicker(pollInterval / 10)
+	defer tick.Stop()
+	for {
+		result, err := d.stage.cli.ExecInspect(ctx, execID, client.ExecInspectOptions{})
+		switch {
+		case err != nil:
+			return err
+		case !result.Running && result.ExitCode != 0:
+			return fmt.Errorf("exit code %d: %s", result.ExitCode, bytes.TrimSpace(stderr))
+		case !result.Running:
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("it closed its output and runs on: %w", ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// Usage is what the driver's container has used since it started.
+type Usage struct {
+	CPUSeconds       float64
+	ThrottledSeconds float64
+	Periods          int64
+	ThrottledPeriods int64
+}
+
+// Usage reads the engine's counters; the difference of two readings is a
+// slice's use.
+func (d *Driver) Usage(ctx context.Context) (Usage, error) {
+	ctx, cancel := context.WithTimeout(ctx, driverCallLimit)
+	defer cancel()
+	result, err := d.stage.cli.ContainerStats(ctx, d.id, client.ContainerStatsOptions{})
+	if err != nil {
+		return Usage{}, fmt.Errorf("driver: read its CPU use: %w", err)
+	}
+	defer result.Body.Close()
+	var stats container.StatsResponse
+	if err := json.NewDecoder(result.Body).Decode(&stats); err != nil {
+		return Usage{}, fmt.Errorf("driver: read its CPU use: %w", err)
+	}
+	throttling := stats.CPUStats.ThrottlingData
+	return Usage{
+		CPUSeconds:       float64(stats.CPUStats.CPUUsage.TotalUsage) / 1e9,
+		ThrottledSeconds: float64(throttling.ThrottledTime) / 1e9,
+		Periods:          int64(throttling.Periods),
+		ThrottledPeriods: int64(throttling.ThrottledPeriods),
+	}, nil
+}
+
+// limitedBuffer refuses what goes beyond its limit, in bytes.
+type limitedBuffer struct {
+	bytes.Buffer
+	limit int
+}
+
+// Write fails when the limit is reached.
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > b.limit {
+		return 0, fmt.Errorf("more than %d bytes of output: %w", b.limit, io.ErrShortBuffer)
+	}
+	return b.Buffer.Write(p)
+}

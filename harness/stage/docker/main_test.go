@@ -1,0 +1,250 @@
+package docker
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"headroom/scenarios"
+	"headroom/targets/machine/spec"
+)
+
+// testImage holds testdata/fakemachine as its headroom binary.
+var testImage = fmt.Sprintf("headroom/fakemachine:test-%d", os.Getpid())
+
+// TestMain is also the reaper, and the owner that a test kills, because both
+// are children of the test's process.
+func TestMain(m *testing.M) {
+	switch {
+	case len(os.Args) == 3 && os.Args[1] == "reap":
+		exitWith(Reap(context.Background(), os.Args[2], os.Stdin))
+	case len(os.Args) == 4 && os.Args[1] == "own":
+		exitWith(own(os.Args[2], os.Args[3]))
+	}
+	code := m.Run()
+	if err := removeTestImage(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func exitWith(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// own holds a run with a running system until it is killed.
+func own(runID, image string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	stage, err := Open(ctx, Options{RunID: runID, Image: image})
+	if err != nil {
+		return err
+	}
+	defer stage.Close(ctx)
+	if _, err := stage.Start(ctx, scenarios.Before, singleMachine(nil), testOptions()); err != nil {
+		return err
+	}
+	fmt.Println("running")
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// connect returns the engine's client, or skips the test.
+func connect(t *testing.T) *client.Client {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a Docker engine: skipped by -short")
+	}
+	cli, err := Connect(t.Context())
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	t.Cleanup(func() { cli.Close() })
+	return cli
+}
+
+var buildImage = sync.OnceValue(func() error {
+	dir, err := os.MkdirTemp("", "fakemachine")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "headroom")
+	build := exec.Command("go", "build", "-o", binary, "./testdata/fakemachine")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	if output, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, output)
+	}
+	program, err := os.ReadFile(binary)
+	if err != nil {
+		return err
+	}
+	cli, err := Connect(context.Background())
+	if err != nil {
+		return err
+	}
+	defer cli.Close()
+	return importImage(cli, program)
+})
+
+func importImage(cli *client.Client, program []byte) error {
+	var tree bytes.Buffer
+	w := tar.NewWriter(&tree)
+	for _, file := range []struct {
+		name    string
+		mode    int64
+		content []byte
+	}{
+		{"usr/local/bin/headroom", 0o755, program},
+		{strings.TrimPrefix(spec.VersionsTxt, "/"), 0o644, []byte("postgresql-17 17.6-0+deb13u1\nvalkey-server 8.1.1-1\n")},
+	} {
+		if err := w.WriteHeader(&tar.Header{Name: file.name, Mode: file.mode, Size: int64(len(file.content))}); err != nil {
+			return err
+		}
+		if _, err := w.Write(file.content); err != nil {
+			return err
+		}
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	// The exposed port stands for an image that would publish more than it is told.
+	result, err := cli.ImageImport(ctx, client.ImageImportSource{Source: &tree, SourceName: "-"}, testImage, client.ImageImportOptions{
+		Changes: []string{`ENTRYPOINT ["headroom", "machine"]`, `EXPOSE 7777`},
+	})
+	if err != nil {
+		return err
+	}
+	defer result.Close()
+	_, err = io.Copy(io.Discard, result)
+	return err
+}
+
+func removeTestImage() error {
+	ctx, cancel := context.WithTimeout(context.Background(), removeTimeout)
+	defer cancel()
+	cli, err := Connect(ctx)
+	if err != nil {
+		return nil // then no test made one
+	}
+	defer cli.Close()
+	if _, err := cli.ImageInspect(ctx, testImage); err != nil {
+		return nil
+	}
+	_, err = cli.ImageRemove(ctx, testImage, client.ImageRemoveOptions{Force: true})
+	return err
+}
+
+// openStage opens a stage of the fake image; the test's end closes it and
+// proves that nothing is left.
+func openStage(t *testing.T) *Stage {
+	t.Helper()
+	cli := connect(t)
+	if err := buildImage(); err != nil {
+		t.Fatalf("build the test image: %v", err)
+	}
+	runID := newRunID(t)
+	stage, err := Open(t.Context(), Options{RunID: runID, Image: testImage, DatasetVersion: runID, Progress: testLog{t}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := stage.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if left := leftOf(t, cli, runID); len(left) > 0 {
+			t.Errorf("left after Close: %q", left)
+		}
+	})
+	return stage
+}
+
+// newRunID is unique among all tests that use the engine.
+func newRunID(t *testing.T) string {
+	name := strings.ToLower(strings.TrimPrefix(t.Name(), "Test"))
+	return fmt.Sprintf("test-%d-%d-%s", os.Getpid(), time.Now().UnixNano()%1e9, name[:min(len(name), 8)])
+}
+
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(p []byte) (int, error) {
+	l.t.Log(strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+// leftOf lists everything that carries the run's id.
+func leftOf(t *testing.T, cli *client.Client, runID string) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var left []string
+	note := func(filters client.Filters) func(map[string]string) bool {
+		return func(labels map[string]string) bool {
+			left = append(left, fmt.Sprintf("%v %v", filters, labels))
+			return false // list only
+		}
+	}
+	filters := labelled(labelRun, runID)
+	if _, err := removeAll(ctx, cli, filters, note(filters)); err != nil {
+		t.Fatal(err)
+	}
+	return left
+}
+
+// eventually polls until the condition holds.
+func eventually(t *testing.T, what string, within time.Duration, condition func() bool) {
+	t.Helper()
+	deadline := time.After(within)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-deadline:
+			t.Fatalf("not within %v: %s", within, what)
+		case <-tick.C:
+		}
+	}
+}
+
+func testOptions() StartOptions {
+	return StartOptions{UnitCPUs: 0.1, Instance: "b1", ReadyTimeout: 30 * time.Second}
+}
+
+// singleMachine is a topology of one machine whose process has the settings.
+func singleMachine(settings map[string]string) scenarios.Topology {
+	return scenarios.Topology{
+		Label: "single",
+		Entry: "server/shop",
+		Machines: []scenarios.Machine{{
+			Name: "server", Group: "server", VCPU: 2, MemoryGiB: 0.25,
+			Processes: []scenarios.Process{{Name: "shop", Kind: scenarios.KindShop, Port: 8000, Settings: settings}},
+		}},
+	}
+}
+
+func contextThatIsOver(t *testing.T) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx, cancel
+}

@@ -1,0 +1,151 @@
+// Command fakemachine stands for the headroom binary in the stage's tests: a
+// machine that serves its name and does as its settings say, and the commands
+// that the stage runs in the image.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"headroom/harness/stage/docker/idle"
+	"headroom/targets/machine/spec"
+)
+
+func main() {
+	if err := run(os.Args[1], os.Args[2:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(command string, args []string) error {
+	switch command {
+	case "machine":
+		return machine()
+	case "idle":
+		return idle.Run(context.Background())
+	case "seed":
+		return seed(args)
+	case "echo":
+		fmt.Fprint(os.Stderr, strings.Join(args, " "))
+		_, err := io.Copy(os.Stdout, os.Stdin)
+		return err
+	case "fetch":
+		return fetch(args[0])
+	case "burn":
+		return burn(args[0])
+	case "wait":
+		return wait(args[0] == "stubborn")
+	}
+	return fmt.Errorf("unknown command %q", command)
+}
+
+func machine() error {
+	var s spec.Spec
+	if err := json.Unmarshal([]byte(os.Getenv(spec.EnvSpec)), &s); err != nil {
+		return err
+	}
+	fmt.Printf("machine %s starts\n", s.Machine)
+	refusal := ""
+	for _, p := range s.Processes {
+		if p.Settings["exit"] != "" {
+			return fmt.Errorf("process %s: no space left on device", p.Name)
+		}
+		if p.Settings["ready"] == "never" {
+			refusal = p.Name + " does not accept connections"
+			fmt.Println(refusal)
+		}
+		if p.Settings["nonce"] == "wrong" {
+			s.Nonce = "somebody else's"
+		}
+		// A link that does not answer at once ends the machine: so a test sees
+		// that the stage started them in the order of their links.
+		for _, addresses := range p.Links {
+			for _, address := range addresses {
+				if strings.HasPrefix(address, "127.") {
+					continue
+				}
+				conn, err := net.DialTimeout("tcp", address, 2*time.Second)
+				if err != nil {
+					return fmt.Errorf("process %s: %w", p.Name, err)
+				}
+				conn.Close()
+			}
+		}
+		go http.ListenAndServe(":"+strconv.Itoa(p.Port), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, "%s/%s", s.Machine, p.Name)
+		}))
+	}
+	return http.ListenAndServe(":"+strconv.Itoa(spec.AgentPort), agent(s, refusal))
+}
+
+func agent(s spec.Spec, refusal string) http.Handler {
+	started := time.Now()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(spec.NonceHeader, s.Nonce)
+		if refusal != "" {
+			http.Error(w, refusal, http.StatusServiceUnavailable)
+		}
+	})
+	mux.HandleFunc("GET /observe", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set(spec.NonceHeader, s.Nonce)
+		counters := spec.Counters{Machine: s.Machine, MonotonicNano: int64(time.Since(started)), StartedUnixNano: started.UnixNano()}
+		json.NewEncoder(w).Encode(counters)
+	})
+	return mux
+}
+
+// seed fails for 13 users.
+func seed(args []string) error {
+	if len(args) != 6 || args[0] != "--users" || args[2] != "--posts" || args[4] != "--orders" {
+		return fmt.Errorf("seed: unexpected arguments %q", args)
+	}
+	if args[1] == "13" {
+		return fmt.Errorf("seed: initdb: out of luck")
+	}
+	return os.WriteFile(filepath.Join(spec.DatasetDir, "seeded"), []byte(strings.Join(args, " ")), 0o644)
+}
+
+func fetch(url string) error {
+	response, err := (&http.Client{Timeout: 5 * time.Second}).Get(url)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(os.Stdout, response.Body)
+	return err
+}
+
+func burn(text string) error {
+	duration, err := time.ParseDuration(text)
+	for end := time.Now().Add(duration); time.Now().Before(end); {
+	}
+	return err
+}
+
+// wait says that it waits, and on SIGTERM what it has so far, unless it is
+// stubborn.
+func wait(stubborn bool) error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM)
+	fmt.Println("waiting")
+	for range signals {
+		if !stubborn {
+			fmt.Println("partial result")
+			return nil
+		}
+	}
+	return nil
+}
