@@ -1,0 +1,215 @@
+package reports
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"headroom/harness/record"
+	"headroom/reports/compare"
+	"headroom/reports/cost"
+	"headroom/scenarios"
+)
+
+// ErrNoTrials says that there is nothing to report on.
+var ErrNoTrials = errors.New("the run has no trials: nothing was measured, so there is nothing to report; run the scenario again")
+
+// Build computes the report of a run. end is nil when the run was cut off. It
+// fails with ErrNoTrials when there are none, and when the price book does not
+// have a machine's size.
+func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.Book) (Report, error) {
+	if len(trials) == 0 {
+		return Report{}, fmt.Errorf("run %s: %w", run.ID, ErrNoTrials)
+	}
+	table := compare.NewTable(trials)
+	r := Report{
+		Schema: SchemaVersion, Quick: run.Quick, RunID: run.ID, StartedAt: run.StartedAt.UTC(), Seed: run.Seed,
+		Scenario: scenarioOf(run.Scenario), Shares: run.Shares, Environment: run.Environment,
+		Prices:   Prices{Name: prices.Name, Source: prices.Source, Date: prices.Date, Example: prices.Example},
+		Validity: validityOf(table, trials),
+		Claims:   []compare.Result{},
+		Warnings: []string{},
+	}
+	r.mark(end)
+	if err := r.addVariants(run, trials, prices); err != nil {
+		return Report{}, err
+	}
+	given := r.given(run)
+	for _, key := range []string{compare.LimitRPS, compare.MonthlyUSD, compare.CostPerUserUSD} {
+		r.Overall = append(r.Overall, givenRow(key, given))
+	}
+	r.BreakEven = breakEven(r.Variants)
+	for _, name := range table.Rates() {
+		r.Rates = append(r.Rates, rateOf(table, name))
+	}
+	for _, claim := range run.Scenario.Claims {
+		r.Claims = append(r.Claims, compare.Judge(claim, table, given, run.Quick))
+	}
+	r.Warnings = append(r.Warnings, warningsOf(run, trials, table, prices)...)
+	r.Method = methodOf(r)
+	r.Answer = answerOf(r)
+	return r, nil
+}
+
+func (r *Report) mark(end *record.End) {
+	r.Marks = []string{}
+	if r.Quick {
+		r.Marks = append(r.Marks, "quick run: not evidence")
+	}
+	switch {
+	case end == nil:
+		r.Interrupted = true
+		r.Marks = append(r.Marks, "cut off: the run did not end by itself; what it had measured is shown")
+	case end.Interrupted:
+		r.Interrupted = true
+		mark := "interrupted: what was measured before is shown"
+		if end.Reason != "" {
+			mark = fmt.Sprintf("interrupted (%s): what was measured before is shown", end.Reason)
+		}
+		r.Marks = append(r.Marks, mark)
+	}
+}
+
+func scenarioOf(s scenarios.Scenario) Scenario {
+	var mix []string
+	for _, e := range s.Load.Mix {
+		mix = append(mix, fmt.Sprintf("%s %.3g%%", e.Name, e.Weight*100))
+	}
+	return Scenario{
+		Name: s.Name, Title: s.Title, Question: s.Question, Sources: slices.Concat([]string{}, s.Sources), SLO: s.SLO.Text,
+		Traffic: fmt.Sprintf("%s arrivals, open loop, the same schedule and keys for both: %s",
+			s.Load.Arrivals, strings.Join(mix, ", ")),
+		Dataset: fmt.Sprintf("%s users, %s posts, %s orders", compare.FormatCount(s.Dataset.Users),
+			compare.FormatCount(s.Dataset.Posts), compare.FormatCount(s.Dataset.Orders)),
+	}
+}
+
+func (r *Report) addVariants(run record.Run, trials []record.Trial, prices cost.Book) error {
+	for _, v := range scenarios.Variants() {
+		topology := run.Scenario.Topology(v)
+		bill, err := prices.Monthly(topology)
+		if err != nil {
+			return fmt.Errorf("price %s: %w", v, err)
+		}
+		limit, warnings := compare.FindLimit(trials, v, run.Scenario.SLO)
+		r.Warnings = append(append(r.Warnings, warnings...), bill.Warnings...)
+		r.Variants = append(r.Variants, Variant{
+			Variant: v, Label: topology.Label, Entry: topology.Entry,
+			Machines: machinesOf(topology, quotas(trials, v)),
+			Limit:    limit, LimitText: limitText(limit), Bill: bill,
+			Users: cost.Users(limit.HeldRPS, run.Shares.UnitCPUs, run.Scenario.Load.RequestsPerUserPerS),
+		})
+	}
+	return nil
+}
+
+// quotas returns what every machine of a variant was allowed, by name.
+func quotas(trials []record.Trial, v scenarios.Variant) map[string]float64 {
+	cpus := map[string]float64{}
+	for _, t := range trials {
+		if t.Variant != v {
+			continue
+		}
+		for _, m := range t.Machines {
+			cpus[m.Machine] = m.QuotaCPUs
+		}
+	}
+	return cpus
+}
+
+func machinesOf(t scenarios.Topology, quotaCPUs map[string]float64) []Machine {
+	machines := []Machine{}
+	for _, m := range t.Machines {
+		machine := Machine{Name: m.Name, Size: m.Size, VCPU: m.VCPU, MemoryGiB: m.MemoryGiB,
+			QuotaCPUs: quotaCPUs[m.Name], External: m.External, Processes: []Process{}}
+		for _, p := range m.Processes {
+			process := Process{Name: p.Name, Kind: p.Kind, Settings: maps.Clone(p.Settings)}
+			for _, link := range p.Links {
+				process.Links = append(process.Links, link.Role+": "+strings.Join(link.To, ", "))
+			}
+			machine.Processes = append(machine.Processes, process)
+		}
+		machines = append(machines, machine)
+	}
+	return machines
+}
+
+func limitText(l compare.Limit) string {
+	held, failed := compare.FormatRate(l.HeldRPS), compare.FormatRate(l.FailedRPS)
+	switch {
+	case len(l.Probes) == 0:
+		return "not searched"
+	case l.HeldRPS > 0 && l.FailedRPS > 0:
+		return fmt.Sprintf("%s held, %s failed", held, failed)
+	case l.HeldRPS > 0:
+		return fmt.Sprintf(">= %s: no valid probe failed", held)
+	case l.FailedRPS > 0:
+		return fmt.Sprintf("< %s: the lowest rate tried failed", failed)
+	}
+	return "unknown: no valid probe held or failed"
+}
+
+// given collects what comes from the search and the price book.
+func (r *Report) given(run record.Run) compare.Given {
+	given := compare.Given{compare.LimitRPS: {}, compare.MonthlyUSD: {}, compare.CostPerUserUSD: {}}
+	for _, v := range r.Variants {
+		limit, monthly := v.Limit.Range(), v.Bill.MonthlyUSD
+		given[compare.LimitRPS][v.Variant] = limit
+		given[compare.MonthlyUSD][v.Variant] = compare.Range{Point: monthly, Low: monthly, High: monthly}
+		perUser := compare.Range{Missing: limit.Missing}
+		users := func(rps float64) float64 {
+			return cost.Users(rps, run.Shares.UnitCPUs, run.Scenario.Load.RequestsPerUserPerS)
+		}
+		switch {
+		case limit.Missing != "":
+		case !(users(limit.Point) > 0):
+			perUser.Missing = "the scenario does not say how many requests a user makes"
+		default:
+			// The more the variant holds, the less a user costs.
+			perUser = compare.Range{Point: monthly / users(limit.Point),
+				Low: monthly / users(limit.High), High: monthly / users(limit.Low)}
+		}
+		given[compare.CostPerUserUSD][v.Variant] = perUser
+	}
+	return given
+}
+
+func givenRow(key string, given compare.Given) Row {
+	metric, _ := compare.Describe(key)
+	return Row{Metric: metric, Before: given.Level(key, scenarios.Before), After: given.Level(key, scenarios.After),
+		Effect: given.Ratio(key)}
+}
+
+func breakEven(variants []Variant) string {
+	cheap, dear := variants[0], variants[1]
+	if cheap.Bill.MonthlyUSD > dear.Bill.MonthlyUSD {
+		cheap, dear = dear, cheap
+	}
+	if !(cheap.Users > 0) || !(dear.Users > 0) {
+		return "unknown: it takes the limits of both variants"
+	}
+	users, ok := cost.BreakEvenUsers(cheap.Bill.MonthlyUSD, cheap.Users, dear.Bill.MonthlyUSD, dear.Users)
+	switch {
+	case !ok:
+		return fmt.Sprintf("%s is the cheaper per user at any number of users", cheap.Variant)
+	case cheap.Bill.MonthlyUSD == dear.Bill.MonthlyUSD:
+		return fmt.Sprintf("both cost the same until one copy of %s is full, at %s users", cheap.Variant,
+			compare.FormatNumber(users-1))
+	}
+	return fmt.Sprintf("from %s users on, %s is the cheaper, counted in whole copies of each",
+		compare.FormatNumber(users), dear.Variant)
+}
+
+func validityOf(table compare.Table, trials []record.Trial) Validity {
+	v := Validity{Slices: table.Slices, Probes: len(trials) - table.Slices, Invalid: slices.Concat([]compare.Invalid{}, table.Invalid)}
+	for _, i := range table.Invalid {
+		if i.Kind == record.KindSlice {
+			v.InvalidSlices++
+		} else {
+			v.InvalidProbes++
+		}
+	}
+	return v
+}

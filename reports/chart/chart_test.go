@@ -1,0 +1,115 @@
+package chart
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"math"
+	"regexp"
+	"strings"
+	"testing"
+
+	"headroom/scenarios"
+)
+
+func sampleLines() []Line {
+	return []Line{
+		{Variant: scenarios.Before, Points: []Point{{50, 12}, {90, 40}, {99, 420}}},
+		{Variant: scenarios.After, Dashed: true, Points: []Point{{50, 3}, {75, math.NaN()}, {90, 9}, {99, 31}}},
+	}
+}
+
+func sampleMachines() []Machine {
+	return []Machine{{"server", 0.92, math.NaN()}, {"app-1", math.NaN(), 0.31}, {"database", math.NaN(), 1.2}}
+}
+
+// drawAll makes every kind of chart.
+func drawAll(t *testing.T) map[string]string {
+	t.Helper()
+	charts := map[string]string{}
+	var err error
+	if charts["percentiles"], err = Percentiles(`p50 < "p99"`, sampleLines()); err != nil {
+		t.Fatal(err)
+	}
+	if charts["timeline"], err = Timeline("over time", sampleLines()); err != nil {
+		t.Fatal(err)
+	}
+	if charts["utilisation"], err = Utilisation("CPU", sampleMachines()); err != nil {
+		t.Fatal(err)
+	}
+	return charts
+}
+
+func TestChartsAreDeterministic(t *testing.T) {
+	first := drawAll(t)
+	for range 10 {
+		for name, svg := range drawAll(t) {
+			if svg != first[name] {
+				t.Fatalf("%s differs between two drawings of the same data", name)
+			}
+		}
+	}
+}
+
+func TestChartsFitIntoThePage(t *testing.T) {
+	colour := regexp.MustCompile(`#[0-9A-Fa-f]{6}`)
+	for name, svg := range drawAll(t) {
+		decoder := xml.NewDecoder(strings.NewReader(svg))
+		for {
+			if _, err := decoder.Token(); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatalf("%s is not well-formed: %v", name, err)
+			}
+		}
+		if !strings.HasPrefix(svg, `<svg class="chart"`) {
+			t.Errorf("%s starts with %.60q", name, svg)
+		}
+		if fixed := colour.FindString(svg); fixed != "" {
+			t.Errorf("%s has the fixed colour %s, which light or dark would hide", name, fixed)
+		}
+		for _, want := range []string{"var(--before)", "var(--after)", "var(--chart-ink)"} {
+			if !strings.Contains(svg, want) {
+				t.Errorf("%s does not use %s", name, want)
+			}
+		}
+		if strings.Contains(svg, "font-family") || strings.Contains(svg, "NaN") {
+			t.Errorf("%s names a font or holds a NaN", name)
+		}
+	}
+}
+
+func TestNoData(t *testing.T) {
+	if _, err := Percentiles("", []Line{{Points: []Point{{50, math.NaN()}, {99, 0}}}}); !errors.Is(err, ErrNoData) {
+		t.Errorf("percentiles: %v", err)
+	}
+	if _, err := Timeline("", nil); !errors.Is(err, ErrNoData) {
+		t.Errorf("timeline: %v", err)
+	}
+	if _, err := Utilisation("", []Machine{{"a", math.NaN(), math.NaN()}}); !errors.Is(err, ErrNoData) {
+		t.Errorf("utilisation: %v", err)
+	}
+}
+
+func TestLogBounds(t *testing.T) {
+	tests := []struct{ low, high, wantLow, wantHigh float64 }{
+		{3, 420, 2, 500},
+		{1, 10, 1, 10},
+		{7, 7, 5, 10},
+		{0.4, 0.6, 0.2, 1},
+		{10, 10, 10, 20},
+	}
+	for _, tt := range tests {
+		low, high := logBounds(tt.low, tt.high)
+		if math.Abs(low-tt.wantLow) > 1e-9 || math.Abs(high-tt.wantHigh) > 1e-9 {
+			t.Errorf("logBounds(%v, %v) = %v, %v, want %v, %v", tt.low, tt.high, low, high, tt.wantLow, tt.wantHigh)
+		}
+	}
+}
+
+func TestUnbroken(t *testing.T) {
+	runs := unbroken([]Point{{1, 1}, {2, 0}, {3, math.Inf(1)}, {4, 2}, {5, 3}})
+	if len(runs) != 2 || len(runs[0]) != 1 || len(runs[1]) != 2 {
+		t.Errorf("got %v, want a run of one and a run of two points", runs)
+	}
+}

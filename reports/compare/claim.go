@@ -1,0 +1,219 @@
+package compare
+
+import (
+	"fmt"
+	"math"
+
+	"headroom/scenarios"
+)
+
+// Verdict is what the trials say of a claim.
+type Verdict string
+
+// The verdicts.
+const (
+	Confirmed    Verdict = "confirmed"    // the interval lies wholly on the claimed side
+	Refuted      Verdict = "refuted"      // the interval lies wholly on the other side
+	Inconclusive Verdict = "inconclusive" // the interval spans the value, or there is too little data
+	NoVerdict    Verdict = "invalid"      // what was measured must not be used, or cannot be asked
+)
+
+// Result is a claim with its verdict.
+type Result struct {
+	scenarios.Claim
+	Verdict Verdict `json:"verdict"`
+	// Direction says, of a claim about a ratio, whether there is a change for
+	// the claimed side at all: "yes", "no" or "unclear".
+	Direction string    `json:"direction,omitempty"`
+	Point     *float64  `json:"point,omitempty"`
+	Interval  *Interval `json:"interval,omitempty"`
+	Summary   string    `json:"summary"`          // "lower: yes; <= 0.30x: no, 0.42x (0.40-0.44)"
+	Reason    string    `json:"reason,omitempty"` // why there is no verdict, or what to know of it
+}
+
+// Given holds the values of both variants that no slice has: the limits and
+// the costs, by metric.
+type Given map[string]map[scenarios.Variant]Range
+
+// notEvidence is the reason that no quick run gives a verdict.
+const notEvidence = "quick run: not evidence"
+
+// Judge holds a claim against the trials. A verdict needs an interval wholly
+// on one side of the claimed value, and the interval needs three blocks; for
+// what the search or the price book gave, it is the range that they leave. A
+// quick run shows its figures and gives no verdict.
+func Judge(claim scenarios.Claim, table Table, given Given, quick bool) Result {
+	result := Result{Claim: claim}
+	metric, known := Describe(claim.Metric)
+	if !known {
+		return result.without(NoVerdict, fmt.Sprintf("no metric is called %q", claim.Metric))
+	}
+	result.measure(table, given)
+	if result.Point != nil {
+		result.decide(metric)
+	}
+	if quick && result.Verdict != NoVerdict {
+		result.Verdict, result.Reason = Inconclusive, notEvidence
+	}
+	return result
+}
+
+func (r Result) without(v Verdict, reason string) Result {
+	r.Verdict, r.Reason, r.Summary = v, reason, reason
+	return r
+}
+
+// measure finds the claim's value and interval, or says why there is none.
+func (r *Result) measure(table Table, given Given) {
+	if values, ok := given[r.Metric]; ok {
+		r.measureGiven(values)
+		return
+	}
+	comparison := table.At(r.At)
+	if r.Compare == "ratio" {
+		if reason := comparison.invalid(); reason != "" {
+			*r = r.without(NoVerdict, reason)
+			return
+		}
+		e := comparison.Ratio(r.Metric)
+		if e.Missing != "" {
+			*r = r.without(Inconclusive, e.Missing)
+			return
+		}
+		r.Point, r.Interval = &e.Ratio, e.Interval
+		return
+	}
+	variant := scenarios.Variant(r.Compare)
+	if reason := table.AllInvalid(r.At, variant); reason != "" {
+		*r = r.without(NoVerdict, reason)
+		return
+	}
+	e, why := comparison.level(variant, r.Metric)
+	if why != "" {
+		*r = r.without(Inconclusive, fmt.Sprintf("%s: %s", variant, why))
+		return
+	}
+	r.Point, r.Interval = &e.point, e.interval
+}
+
+func (r *Result) measureGiven(values map[scenarios.Variant]Range) {
+	v := values[scenarios.Variant(r.Compare)]
+	if r.Compare == "ratio" {
+		v = ratioOfRanges(values[scenarios.Before], values[scenarios.After])
+	}
+	if v.Missing != "" {
+		*r = r.without(Inconclusive, v.Missing)
+		return
+	}
+	r.Point, r.Interval = &v.Point, v.interval()
+	if v.Low != v.High {
+		r.Reason = "the limits come from one search of each variant"
+	}
+}
+
+func (v Range) interval() *Interval {
+	if v.Low == v.High {
+		return &Interval{Low: v.Low, High: v.High, Method: "exact"}
+	}
+	return &Interval{Low: v.Low, High: v.High, Method: "from the rates that held and failed, one search each"}
+}
+
+// Level returns a variant's value for a report.
+func (g Given) Level(key string, variant scenarios.Variant) Level {
+	v := g[key][variant]
+	return Value{V: v.Point, Missing: v.Missing}.Level()
+}
+
+// Ratio returns after/before for a report.
+func (g Given) Ratio(key string) Effect {
+	v := ratioOfRanges(g[key][scenarios.Before], g[key][scenarios.After])
+	if v.Missing != "" {
+		return Effect{Pairs: []Pair{}, Missing: v.Missing}
+	}
+	return Effect{Pairs: []Pair{}, Ratio: v.Point, Interval: v.interval()}
+}
+
+// ratioOfRanges is after/before with the widest bounds that both leave.
+func ratioOfRanges(before, after Range) Range {
+	for _, side := range []struct {
+		name  string
+		value Range
+	}{{"before", before}, {"after", after}} {
+		if side.value.Missing != "" {
+			return Range{Missing: side.name + ": " + side.value.Missing}
+		}
+	}
+	if !(before.Point > 0) {
+		return Range{Missing: "before's value is 0: there is no ratio"}
+	}
+	ratio := Range{Point: after.Point / before.Point, Low: after.Low / before.High, High: math.Inf(1)}
+	if before.Low > 0 {
+		ratio.High = after.High / before.Low
+	}
+	return ratio
+}
+
+// decide compares the value with the claim.
+func (r *Result) decide(metric Metric) {
+	suffix := ""
+	if r.Compare == "ratio" {
+		suffix = "x"
+	}
+	size := r.against(r.Value, false)
+	switch size {
+	case "yes":
+		r.Verdict = Confirmed
+	case "no":
+		r.Verdict = Refuted
+	default:
+		r.Verdict = Inconclusive
+		if r.Interval == nil {
+			r.Reason = "fewer than three blocks: no interval"
+		}
+	}
+	found := FormatNumber(*r.Point) + suffix
+	if r.Interval != nil {
+		found += " (" + r.Interval.String() + ")"
+	}
+	r.Summary = fmt.Sprintf("%s %s%s: %s, %s", r.Op, FormatNumber(r.Value), suffix, size, found)
+	if r.Compare != "ratio" {
+		if metric.Unit != Share && metric.Unit != Count {
+			r.Summary += " " + string(metric.Unit)
+		}
+		return
+	}
+	r.Direction = r.against(1, true)
+	word := "lower"
+	if r.Op == ">=" {
+		word = "higher"
+	}
+	r.Summary = fmt.Sprintf("%s: %s; %s", word, r.Direction, r.Summary)
+}
+
+// against says on which side of value the interval lies: "yes" for the
+// claimed one, "no" for the other, "unclear" when it spans it or is absent.
+// The value itself is on the claimed side, unless strict.
+func (r *Result) against(value float64, strict bool) string {
+	if r.Interval == nil {
+		return "unclear"
+	}
+	low, high := r.Interval.Low, r.Interval.High
+	if r.Op == ">=" {
+		low, high, value = -high, -low, -value
+	}
+	switch {
+	case high < value, high == value && !strict:
+		return "yes"
+	case low > value, low == value && strict:
+		return "no"
+	}
+	return "unclear"
+}
+
+// String is the interval's ends, "0.40-0.44".
+func (i Interval) String() string {
+	if math.IsInf(i.High, 1) {
+		return ">= " + FormatNumber(i.Low)
+	}
+	return FormatNumber(i.Low) + "-" + FormatNumber(i.High)
+}

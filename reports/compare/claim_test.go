@@ -1,0 +1,134 @@
+package compare
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+func TestJudgeAgainstTrials(t *testing.T) {
+	half := noisy(6, 0.5, 1)
+	invalid := noisy(3, 0.5, 1)
+	for i := range invalid {
+		if invalid[i].Variant == scenarios.After {
+			invalid[i].Invalid = []string{"steal 4%"}
+		}
+	}
+	claim := func(metric, compare, op string, value float64) scenarios.Claim {
+		return scenarios.Claim{Metric: metric, At: "common", Compare: compare, Op: op, Value: value}
+	}
+	tests := []struct {
+		name    string
+		claim   scenarios.Claim
+		trials  []record.Trial
+		quick   bool
+		verdict Verdict
+		summary string
+		reason  string
+	}{
+		{"right side and size", claim("p95_ms", "ratio", "<=", 0.7), half, false, Confirmed, "lower: yes; <= 0.70x: yes, 0.48x (0.45-0.57)", ""},
+		{"right side, wrong size", claim("p95_ms", "ratio", "<=", 0.3), half, false, Refuted, "lower: yes; <= 0.30x: no, 0.48x (0.45-0.57)", ""},
+		{"wrong side", claim("p95_ms", "ratio", ">=", 1.2), half, false, Refuted, "higher: no; >= 1.20x: no", ""},
+		{"value inside the interval", claim("p95_ms", "ratio", "<=", 0.51), noisy(3, 0.51, 9), false, Inconclusive, "unclear", ""},
+		{"two blocks", claim("p95_ms", "ratio", "<=", 0.9), noisy(2, 0.5, 1), false, Inconclusive, "<= 0.90x: unclear", "fewer than three blocks"},
+		{"no such metric", claim("loveliness", "ratio", "<=", 0.9), half, false, NoVerdict, "", "no metric is called"},
+		{"invalid slices", claim("p95_ms", "ratio", "<=", 0.9), invalid, false, NoVerdict, "", "every slice of after was invalid: steal 4%"},
+		{"invalid slices of the other side", claim("p95_ms", "before", "<=", 900), invalid, false, Confirmed, "<= 900: yes", ""},
+		{"rate not measured", scenarios.Claim{Metric: "p95_ms", At: "high", Compare: "ratio", Op: "<=", Value: 1}, half, false, Inconclusive, "", "no block"},
+		{"metric not there", claim("p99.9_ms", "ratio", "<=", 1), half, false, Inconclusive, "", "insufficient"},
+		{"0 errors have no ratio", claim("error_rate", "ratio", "<=", 1), half, false, Inconclusive, "", "has no ratio"},
+		{"0 errors are a level", claim("error_rate", "after", "<=", 0.01), half, false, Confirmed, "<= 0.01: yes, 0 (0-0)", ""},
+		{"bottleneck", claim("postgres_demand_share", "before", ">=", 1), half, false, Confirmed, ">= 1.00: yes, 1.00", ""},
+		{"level with its unit", claim("db_cpu_ms_per_request", "after", ">=", 5), half, false, Refuted, "ms", ""},
+		{"quick run", claim("p95_ms", "ratio", "<=", 0.7), half, true, Inconclusive, "<= 0.70x: yes", "not evidence"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := Judge(tt.claim, NewTable(tt.trials), nil, tt.quick)
+			if r.Verdict != tt.verdict || !strings.Contains(r.Summary, tt.summary) || !strings.Contains(r.Reason, tt.reason) {
+				t.Errorf("%s: %q, reason %q; want %s: ...%q..., reason ...%q...", r.Verdict, r.Summary, r.Reason, tt.verdict, tt.summary, tt.reason)
+			}
+		})
+	}
+}
+
+func TestJudgeAgainstGiven(t *testing.T) {
+	given := Given{
+		LimitRPS: {
+			scenarios.Before: {Point: 100, Low: 100, High: 110},
+			scenarios.After:  {Point: 320, Low: 320, High: 360},
+		},
+		CostPerUserUSD: {
+			scenarios.Before: {Missing: "no probe held the SLO"},
+			scenarios.After:  {Point: 1, Low: 0.9, High: 1},
+		},
+		MonthlyUSD: {
+			scenarios.Before: {Point: 100, Low: 100, High: 100},
+			scenarios.After:  {Point: 250, Low: 250, High: 250},
+		},
+	}
+	open := Given{LimitRPS: {
+		scenarios.Before: {Point: 100, Low: 100, High: 110},
+		scenarios.After:  {Point: 320, Low: 320, High: math.Inf(1)},
+	}}
+	tests := []struct {
+		name    string
+		given   Given
+		claim   scenarios.Claim
+		verdict Verdict
+		summary string
+	}{
+		{"four times", given, scenarios.Claim{Metric: LimitRPS, Compare: "ratio", Op: ">=", Value: 4}, Refuted, "higher: yes; >= 4.00x: no, 3.20x (2.91-3.60)"},
+		{"three times", given, scenarios.Claim{Metric: LimitRPS, Compare: "ratio", Op: ">=", Value: 3}, Inconclusive, "unclear"},
+		{"exact", given, scenarios.Claim{Metric: MonthlyUSD, Compare: "ratio", Op: "<=", Value: 2.5}, Confirmed, "lower: no; <= 2.50x: yes"},
+		{"unknown", given, scenarios.Claim{Metric: CostPerUserUSD, Compare: "ratio", Op: "<=", Value: 1}, Inconclusive, "before: no probe held"},
+		{"never failed", open, scenarios.Claim{Metric: LimitRPS, Compare: "ratio", Op: ">=", Value: 2.9}, Confirmed, "3.20x (>= 2.91)"},
+		{"never failed, may be more", open, scenarios.Claim{Metric: LimitRPS, Compare: "ratio", Op: ">=", Value: 4}, Inconclusive, "unclear"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := Judge(tt.claim, NewTable(nil), tt.given, false)
+			if r.Verdict != tt.verdict || !strings.Contains(r.Summary, tt.summary) {
+				t.Errorf("%s: %q, want %s: ...%q...", r.Verdict, r.Summary, tt.verdict, tt.summary)
+			}
+		})
+	}
+}
+
+func TestFindLimit(t *testing.T) {
+	slo, err := scenarios.ParseSLO("p95<30ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	probe := func(rate, ms float64, invalid ...string) record.Trial {
+		p := slice(scenarios.Before, 0, 100, ms, 1)
+		p.Kind, p.RateName, p.Invalid, p.Measurement.OfferedRPS = record.KindProbe, "probe", invalid, rate
+		return p
+	}
+	tests := []struct {
+		name         string
+		probes       []record.Trial
+		held, failed float64
+		warnings     int
+	}{
+		{"bracket", []record.Trial{probe(10, 5), probe(40, 50), probe(20, 5), probe(30, 40)}, 20, 30, 0},
+		{"fails at the lowest", []record.Trial{probe(10, 50)}, 0, 10, 0},
+		{"never fails", []record.Trial{probe(10, 5), probe(20, 5)}, 20, 0, 0},
+		{"invalid probes say nothing", []record.Trial{probe(10, 5), probe(20, 5, "driver throttled"), probe(30, 50, "driver throttled")}, 10, 0, 0},
+		{"not monotone", []record.Trial{probe(10, 5), probe(15, 50), probe(20, 5), probe(30, 50)}, 20, 30, 1},
+		{"none", nil, 0, 0, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			other := probe(500, 1)
+			other.Variant = scenarios.After
+			l, warnings := FindLimit(append(tt.probes, other), scenarios.Before, slo)
+			if l.HeldRPS != tt.held || l.FailedRPS != tt.failed || len(warnings) != tt.warnings || len(l.Probes) != len(tt.probes) {
+				t.Errorf("held %v, failed %v, warnings %q, %d probes; want %v, %v, %d", l.HeldRPS, l.FailedRPS, warnings, len(l.Probes), tt.held, tt.failed, tt.warnings)
+			}
+		})
+	}
+}

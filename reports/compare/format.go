@@ -1,0 +1,45 @@
+package compare
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// FormatNumber writes a number for people: two decimals below 10, one below
+// 100, none from 100 on, and two significant digits below 0.1.
+func FormatNumber(v float64) string {
+	a := math.Abs(v)
+	switch {
+	case v == 0:
+		return "0"
+	case a < 0.0995:
+		return fmt.Sprintf("%.2g", v)
+	case a < 9.995:
+		return fmt.Sprintf("%.2f", v)
+	case a < 99.95:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return groupDigits(strconv.FormatFloat(v, 'f', 0, 64))
+}
+
+// groupDigits puts commas between thousands: 12345 becomes 12,345.
+func groupDigits(digits string) string {
+	sign := ""
+	if digits[0] == '-' {
+		sign, digits = "-", digits[1:]
+	}
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return sign + digits
+}
+
+// FormatRate is FormatNumber without a fraction of noughts: 80, not 80.0.
+func FormatRate(v float64) string {
+	return strings.TrimSuffix(strings.TrimSuffix(FormatNumber(v), ".00"), ".0")
+}
+
+// FormatCount writes a whole number with commas between thousands.
+func FormatCount(n int) string { return groupDigits(strconv.Itoa(n)) }

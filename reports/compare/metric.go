@@ -1,0 +1,230 @@
+package compare
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// Unit is what a metric is counted in.
+type Unit string
+
+// The units of metrics.
+const (
+	Millis    Unit = "ms"
+	PerSecond Unit = "requests/s"
+	Share     Unit = "share" // 0..1
+	Count     Unit = "count"
+	Bytes     Unit = "bytes"
+	USD       Unit = "usd"
+)
+
+// Metric describes one key.
+type Metric struct {
+	Key   string `json:"key"`
+	Label string `json:"label"`
+	Unit  Unit   `json:"unit"`
+}
+
+// Metrics whose values do not come from a slice but from the search for a
+// limit and the price book: see Given.
+const (
+	LimitRPS       = "limit_rps"
+	MonthlyUSD     = "monthly_cost_usd"
+	CostPerUserUSD = "cost_per_user_usd"
+)
+
+// Rateless says whether a key is one of the metrics that no rate belongs to.
+func Rateless(key string) bool {
+	return key == LimitRPS || key == MonthlyUSD || key == CostPerUserUSD
+}
+
+// described holds the metrics without a parameter.
+var described = []Metric{
+	{"throughput_rps", "throughput", PerSecond},
+	{"error_rate", "error rate", Share},
+	{"db_cpu_ms_per_request", "database CPU per request", Millis},
+	{"statements_per_request", "statements per request", Count},
+	{"feed_statements_per_request", "statements per feed request", Count},
+	{"rows_read_per_row_returned", "rows read per row returned", Count},
+	{"bytes_per_request", "bytes per request", Bytes},
+	{"postgres_demand_share", "PostgreSQL's share of the largest demand", Share},
+	{"cache_hit_ratio", "cache hit ratio", Share},
+	{LimitRPS, "limit under the SLO", PerSecond},
+	{MonthlyUSD, "monthly cost", USD},
+	{CostPerUserUSD, "monthly cost per user", USD},
+}
+
+// Metrics with a parameter in brackets: an endpoint or a machine.
+var parametric = map[string]Metric{
+	"cpu_ms_per_request": {Label: "CPU per request", Unit: Millis},
+	"utilisation":        {Label: "CPU utilisation", Unit: Share},
+	"throttled_share":    {Label: "throttled CPU periods", Unit: Share},
+}
+
+var (
+	quantileKey = regexp.MustCompile(`^p(\d{1,2}(?:\.\d+)?)_ms$`)
+	withArg     = regexp.MustCompile(`^([a-z0-9_.]+)\[(.+)\]$`)
+)
+
+// Describe returns the metric of a key, false when no metric has that key:
+//
+//	p95_ms, p99.9_ms, p95_ms[GET /api/feed]        response time
+//	throughput_rps, error_rate, bytes_per_request  of all requests
+//	db_cpu_ms_per_request, statements_per_request,
+//	feed_statements_per_request, rows_read_per_row_returned,
+//	postgres_demand_share
+//	cache_hit_ratio                                of all Valkeys
+//	cpu_ms_per_request[machine], utilisation[machine], throttled_share[machine]
+//	limit_rps, monthly_cost_usd, cost_per_user_usd of the variant, at no rate
+func Describe(key string) (Metric, bool) {
+	base, arg := splitKey(key)
+	if q := quantileKey.FindStringSubmatch(base); q != nil {
+		if v, err := strconv.ParseFloat(q[1], 64); err != nil || v <= 0 {
+			return Metric{}, false
+		}
+		return Metric{Key: key, Label: labelled("p"+q[1], arg), Unit: Millis}, true
+	}
+	if m, ok := parametric[base]; ok && arg != "" {
+		return Metric{Key: key, Label: labelled(m.Label, arg), Unit: m.Unit}, true
+	}
+	for _, m := range described {
+		if m.Key == key {
+			return m, true
+		}
+	}
+	return Metric{}, false
+}
+
+func labelled(label, arg string) string { return strings.TrimSpace(label + " " + arg) }
+
+func splitKey(key string) (base, arg string) {
+	if m := withArg.FindStringSubmatch(key); m != nil {
+		return m[1], m[2]
+	}
+	return key, ""
+}
+
+// Value computes a metric from the sample. CPU, statements and rows are per
+// request that succeeded, so that a variant gains nothing by failing.
+func (s Sample) Value(key string) Value {
+	if s.Slices == 0 {
+		return missing("no valid slice")
+	}
+	base, arg := splitKey(key)
+	if q := quantileKey.FindStringSubmatch(base); q != nil {
+		return s.quantileOf(q[1], arg)
+	}
+	if _, ok := parametric[base]; ok && arg != "" {
+		return s.machineValue(base, arg)
+	}
+	switch key {
+	case "throughput_rps":
+		return per(float64(s.Succeeded), s.DurationS, "the slices have no duration")
+	case "error_rate":
+		return per(float64(s.Failed+s.Unsent), float64(s.Planned), "no request was planned")
+	case "bytes_per_request":
+		return s.perRequest(float64(s.bytesIn))
+	case "db_cpu_ms_per_request":
+		cpu := 0.0
+		if !s.each(scenarios.KindPostgres, func(m record.MachineUse, p record.ProcessUse) { cpu += processCPU(m, p) }) {
+			return missing("no PostgreSQL")
+		}
+		return s.perRequest(cpu * 1000)
+	case "statements_per_request":
+		statements, ok := s.count(scenarios.KindPostgres, "statements")
+		if !ok {
+			return missing("PostgreSQL's statements were not counted")
+		}
+		return s.perRequest(statements)
+	case "feed_statements_per_request":
+		statements, ok1 := s.count(scenarios.KindShop, "feed_statements")
+		feeds, ok2 := s.count(scenarios.KindShop, "feed_requests")
+		if !ok1 || !ok2 {
+			return missing("the feed's statements were not counted")
+		}
+		return per(statements, feeds, "no feed was asked for")
+	case "rows_read_per_row_returned":
+		read, ok1 := s.count(scenarios.KindPostgres, "tuples_read")
+		returned, ok2 := s.count(scenarios.KindPostgres, "rows")
+		if !ok1 || !ok2 {
+			return missing("PostgreSQL's rows were not counted")
+		}
+		return per(read, returned, "no row was returned")
+	case "cache_hit_ratio":
+		hits, ok1 := s.count(scenarios.KindValkey, "hits")
+		misses, ok2 := s.count(scenarios.KindValkey, "misses")
+		if !ok1 || !ok2 {
+			return missing("no cache")
+		}
+		return per(hits, hits+misses, "the cache was not asked")
+	case "postgres_demand_share":
+		return s.postgresDemandShare()
+	}
+	return missing("unknown metric %q", key)
+}
+
+func (s Sample) quantileOf(percentile, endpoint string) Value {
+	p, err := strconv.ParseFloat(percentile, 64)
+	if err != nil || p <= 0 {
+		return missing("unknown quantile p%s", percentile)
+	}
+	if endpoint == "" {
+		return s.all.quantile(p / 100)
+	}
+	for _, e := range s.endpoints {
+		if e.name == endpoint {
+			return e.quantile(p / 100)
+		}
+	}
+	return missing("no request went to %s", endpoint)
+}
+
+func (s Sample) machineValue(base, machine string) Value {
+	for _, m := range s.machines {
+		switch {
+		case m.Machine != machine:
+		case base == "utilisation":
+			return per(m.CPUSeconds, m.WindowS*m.QuotaCPUs, "its CPU quota is not known")
+		case base == "throttled_share":
+			return per(float64(m.ThrottledPeriods), float64(m.Periods), "its CPU periods were not counted")
+		default:
+			return s.perRequest(m.CPUSeconds * 1000)
+		}
+	}
+	return missing("no machine %s", machine)
+}
+
+// postgresDemandShare is the service demand of PostgreSQL (the busiest, if
+// several) over the largest of any process, both per CPU that the machine may
+// use, external machines excepted. It is 1 when PostgreSQL's is the largest.
+func (s Sample) postgresDemandShare() Value {
+	postgres, largest := 0.0, 0.0
+	for _, m := range s.machines {
+		if m.External || !(m.QuotaCPUs > 0) {
+			continue
+		}
+		for _, p := range m.Processes {
+			demand := processCPU(m, p) / m.QuotaCPUs
+			largest = max(largest, demand)
+			if p.Kind == scenarios.KindPostgres {
+				postgres = max(postgres, demand)
+			}
+		}
+	}
+	return per(postgres, largest, "no process used CPU on a machine with a quota")
+}
+
+func (s Sample) perRequest(amount float64) Value {
+	return per(amount, float64(s.Succeeded), "no request succeeded")
+}
+
+func per(amount, by float64, otherwise string) Value {
+	if !(by > 0) {
+		return missing("%s", otherwise)
+	}
+	return Value{V: amount / by}
+}

@@ -1,0 +1,244 @@
+// Package compare turns stored trials into metrics, ratios and verdicts. It is
+// pure: the same trials give the same figures, bit for bit.
+//
+//  1. Slices are grouped by rate, block and variant; invalid ones are set
+//     aside with their reasons (Table).
+//  2. What one block saw of one variant becomes one value a metric: counts
+//     are added and histograms merged, percentiles never averaged (Sample).
+//  3. Blocks are compared in pairs: Hodges-Lehmann's estimate of after/before,
+//     with an interval and the smallest effect that could be seen (Effect).
+//  4. Claims are held against the intervals (Judge).
+//
+// The rules are those of docs/measurement.md.
+package compare
+
+import (
+	"fmt"
+	"slices"
+
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// Value is a metric of one sample, or the reason why there is none.
+type Value struct {
+	V       float64
+	Missing string
+}
+
+// OK says whether there is a number.
+func (v Value) OK() bool { return v.Missing == "" }
+
+func missing(format string, a ...any) Value { return Value{Missing: fmt.Sprintf(format, a...)} }
+
+// Level is a Value for a report.
+type Level struct {
+	Value   *float64 `json:"value"` // null when Missing
+	Missing string   `json:"missing,omitempty"`
+}
+
+// Level returns v for a report.
+func (v Value) Level() Level {
+	if !v.OK() {
+		return Level{Missing: v.Missing}
+	}
+	return Level{Value: &v.V}
+}
+
+// Sample is the sum of one or several slices of one variant.
+type Sample struct {
+	Slices    int
+	DurationS float64
+	Planned   int64
+	Sent      int64
+	Succeeded int64
+	Failed    int64
+	Unsent    int64
+	bytesIn   int64
+	offered   float64 // offered_rps weighted by duration
+	all       endpointSample
+	endpoints []endpointSample
+	machines  []record.MachineUse
+	Timeline  []record.Second
+}
+
+type endpointSample struct {
+	name     string
+	sent     int64
+	response record.Histogram
+}
+
+// Pool adds slices up. Whether they are valid is the caller's to ask.
+func Pool(trials []record.Trial) Sample {
+	var s Sample
+	for _, t := range trials {
+		m := t.Measurement
+		s.Slices++
+		s.DurationS += m.DurationS
+		s.offered += m.OfferedRPS * m.DurationS
+		s.Planned += m.Planned
+		s.Sent += m.Sent
+		s.Succeeded += m.Succeeded
+		s.Failed += m.Failed
+		s.Unsent += m.Unsent
+		s.bytesIn += m.BytesIn
+		s.all.sent += m.Sent
+		s.all.response.Merge(m.Response)
+		for _, e := range m.Endpoints {
+			s.addEndpoint(e)
+		}
+		for _, second := range m.Timeline {
+			s.addSecond(second)
+		}
+		for _, use := range t.Machines {
+			s.addMachine(use)
+		}
+	}
+	return s
+}
+
+func (s *Sample) addEndpoint(e record.EndpointMeasurement) {
+	i := slices.IndexFunc(s.endpoints, func(have endpointSample) bool { return have.name == e.Name })
+	if i < 0 {
+		i = len(s.endpoints)
+		s.endpoints = append(s.endpoints, endpointSample{name: e.Name})
+	}
+	s.endpoints[i].sent += e.Sent
+	s.endpoints[i].response.Merge(e.Response)
+}
+
+func (s *Sample) addSecond(second record.Second) {
+	i := slices.IndexFunc(s.Timeline, func(have record.Second) bool { return have.Second == second.Second })
+	if i < 0 {
+		i = len(s.Timeline)
+		s.Timeline = append(s.Timeline, record.Second{Second: second.Second})
+	}
+	s.Timeline[i].Sent += second.Sent
+	s.Timeline[i].Failed += second.Failed
+	s.Timeline[i].Response.Merge(second.Response)
+}
+
+func (s *Sample) addMachine(use record.MachineUse) {
+	i := slices.IndexFunc(s.machines, func(have record.MachineUse) bool { return have.Machine == use.Machine })
+	if i < 0 {
+		i = len(s.machines)
+		s.machines = append(s.machines, record.MachineUse{
+			Machine: use.Machine, Group: use.Group, External: use.External, QuotaCPUs: use.QuotaCPUs,
+		})
+	}
+	m := &s.machines[i]
+	m.WindowS += use.WindowS
+	m.CPUSeconds += use.CPUSeconds
+	m.ThrottledS += use.ThrottledS
+	m.ThrottledPeriods += use.ThrottledPeriods
+	m.Periods += use.Periods
+	for _, p := range use.Processes {
+		addProcess(m, p)
+	}
+}
+
+func addProcess(m *record.MachineUse, p record.ProcessUse) {
+	i := slices.IndexFunc(m.Processes, func(have record.ProcessUse) bool { return have.Name == p.Name })
+	if i < 0 {
+		i = len(m.Processes)
+		m.Processes = append(m.Processes, record.ProcessUse{Name: p.Name, Kind: p.Kind, Counts: map[string]float64{}})
+	}
+	m.Processes[i].CPUSeconds += p.CPUSeconds
+	for key, count := range p.Counts {
+		m.Processes[i].Counts[key] += count
+	}
+}
+
+// Machines returns the names of the machines in stored order, external ones
+// excepted.
+func (s Sample) Machines() []string {
+	var names []string
+	for _, m := range s.machines {
+		if !m.External {
+			names = append(names, m.Machine)
+		}
+	}
+	return names
+}
+
+// Endpoints returns the names of the endpoints in stored order.
+func (s Sample) Endpoints() []string {
+	names := make([]string, len(s.endpoints))
+	for i, e := range s.endpoints {
+		names[i] = e.name
+	}
+	return names
+}
+
+// OfferedRPS is the mean rate of the schedule, 0 without a slice.
+func (s Sample) OfferedRPS() float64 {
+	if !(s.DurationS > 0) {
+		return 0
+	}
+	return s.offered / s.DurationS
+}
+
+// Quantile is the response time of all requests at q, in milliseconds, when
+// there are enough of them to speak of q.
+func (s Sample) Quantile(q float64) Value { return s.all.quantile(q) }
+
+// QuantileMillis is a histogram's quantile in milliseconds. It is missing when
+// there are fewer samples than q needs, or when q falls among the clipped
+// ones, those sent but beyond the histogram.
+func QuantileMillis(h record.Histogram, sent int64, q float64) Value {
+	if need := record.SamplesNeeded(q); sent < need {
+		return missing("insufficient: %d samples, p%.6g needs %d", sent, q*100, need)
+	}
+	rank := q * float64(sent) / float64(h.Count())
+	if rank > 1 {
+		return missing("beyond the histogram's range: %d of %d samples were clipped", sent-h.Count(), sent)
+	}
+	return Value{V: h.Quantile(rank).Seconds() * 1000}
+}
+
+func (e endpointSample) quantile(q float64) Value { return QuantileMillis(e.response, e.sent, q) }
+
+// Bottleneck names the machine with the largest service demand per CPU it may
+// use, external ones excepted: the one that runs out first as load grows.
+func (s Sample) Bottleneck() (machine string, ok bool) {
+	largest := 0.0
+	for _, m := range s.machines {
+		if demand := m.CPUSeconds / m.QuotaCPUs; !m.External && m.QuotaCPUs > 0 && demand > largest {
+			machine, largest = m.Machine, demand
+		}
+	}
+	return machine, largest > 0
+}
+
+// processCPU is the CPU time of a process. Alone on its machine it is the
+// machine's: the kernel's own account misses no short-lived child.
+func processCPU(m record.MachineUse, p record.ProcessUse) float64 {
+	if len(m.Processes) == 1 {
+		return m.CPUSeconds
+	}
+	return p.CPUSeconds
+}
+
+// each calls f for every process of a kind and says whether there was one.
+func (s Sample) each(kind scenarios.Kind, f func(record.MachineUse, record.ProcessUse)) bool {
+	found := false
+	for _, m := range s.machines {
+		for _, p := range m.Processes {
+			if p.Kind == kind {
+				found = true
+				f(m, p)
+			}
+		}
+	}
+	return found
+}
+
+// count adds one counter over every process of a kind; false when none has it.
+func (s Sample) count(kind scenarios.Kind, key string) (sum float64, found bool) {
+	s.each(kind, func(_ record.MachineUse, p record.ProcessUse) {
+		if v, ok := p.Counts[key]; ok {
+			sum, found = sum+v, true
+		}
+	})
+	return sum, found
+}

@@ -1,0 +1,185 @@
+package compare
+
+import (
+	"math"
+	"slices"
+)
+
+// Walsh returns the averages of all pairs of d, each value with itself
+// included, in ascending order.
+func Walsh(d []float64) []float64 {
+	averages := make([]float64, 0, len(d)*(len(d)+1)/2)
+	for i := range d {
+		for j := i; j < len(d); j++ {
+			averages = append(averages, (d[i]+d[j])/2)
+		}
+	}
+	slices.Sort(averages)
+	return averages
+}
+
+// HodgesLehmann estimates the centre of d: the median of its Walsh averages.
+// It is NaN for an empty d.
+func HodgesLehmann(d []float64) float64 {
+	w := Walsh(d)
+	if len(w) == 0 {
+		return math.NaN()
+	}
+	return (w[(len(w)-1)/2] + w[len(w)/2]) / 2
+}
+
+// SignedRankInterval is the exact Wilcoxon signed-rank interval of d's centre:
+// the narrowest that has at least the confidence asked for, else the widest
+// that there is, with the confidence that it has. It needs two values.
+func SignedRankInterval(d []float64, confidence float64) (low, high, attained float64) {
+	w := Walsh(d)
+	cumulative := signedRankCumulative(len(d))
+	// Leaving out k averages at each end loses 2 P[T <= k].
+	cut := 0
+	for cut+1 < len(w)/2 && 1-2*cumulative[cut+1] >= confidence {
+		cut++
+	}
+	return w[cut], w[len(w)-1-cut], 1 - 2*cumulative[cut]
+}
+
+// signedRankCumulative returns P[T <= t] for every t, where T is the sum of
+// the ranks 1..n that got a plus from fair coins. Counted by dynamic
+// programming over the ranks.
+func signedRankCumulative(n int) []float64 {
+	ways := make([]float64, n*(n+1)/2+1)
+	ways[0] = 1
+	for rank := 1; rank <= n; rank++ {
+		for sum := len(ways) - 1; sum >= rank; sum-- {
+			ways[sum] += ways[sum-rank]
+		}
+	}
+	total := math.Pow(2, float64(n))
+	running := 0.0
+	for sum, count := range ways {
+		running += count
+		ways[sum] = running / total
+	}
+	return ways
+}
+
+// meanAndSD returns the mean and the sample standard deviation of d, which
+// must hold at least two values.
+func meanAndSD(d []float64) (mean, sd float64) {
+	for _, x := range d {
+		mean += x
+	}
+	mean /= float64(len(d))
+	squares := 0.0
+	for _, x := range d {
+		squares += (x - mean) * (x - mean)
+	}
+	return mean, math.Sqrt(squares / float64(len(d)-1))
+}
+
+// studentQuantile is the value that Student's t with the given degrees of
+// freedom stays below with probability p, 0.5 <= p < 1: the inverse, by
+// bisection, of studentCentral.
+func studentQuantile(p float64, freedom int) float64 {
+	central := 2*p - 1 // P[|T| <= t]
+	low, high := 0.0, 1.0
+	for studentCentral(high, freedom) < central {
+		high *= 2
+	}
+	for range 100 {
+		middle := (low + high) / 2
+		if studentCentral(middle, freedom) < central {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return (low + high) / 2
+}
+
+// studentCentral is P[|T| <= t] in closed form for a whole number of degrees
+// of freedom: Abramowitz & Stegun 26.7.3 and 26.7.4.
+func studentCentral(t float64, freedom int) float64 {
+	theta := math.Atan(t / math.Sqrt(float64(freedom)))
+	sin, cos := math.Sincos(theta)
+	term, sum := 1.0, 0.0
+	if freedom%2 == 0 {
+		for k := 1; k <= freedom/2; k++ {
+			sum += term
+			term *= cos * cos * float64(2*k-1) / float64(2*k)
+		}
+		return sin * sum
+	}
+	term = cos
+	for k := 1; k <= (freedom-1)/2; k++ {
+		sum += term
+		term *= cos * cos * float64(2*k) / float64(2*k+1)
+	}
+	return 2 / math.Pi * (theta + sin*sum)
+}
+
+// mostEnumerated is the number of blocks up to which all sign flips are tried.
+const mostEnumerated = 16
+
+// maxT returns, for each row of differences, the chance that flipping the
+// signs of whole blocks at random would give any row a statistic as extreme as
+// this row's: Westfall & Young's max-T, which holds for all rows together.
+// The statistic is the signed-rank sum over its largest value. All rows have
+// one value a block, in the same order; more than 16 blocks give nil.
+func maxT(rows [][]float64) []float64 {
+	if len(rows) == 0 || len(rows[0]) == 0 || len(rows[0]) > mostEnumerated {
+		return nil
+	}
+	blocks := len(rows[0])
+	ranked := make([][]float64, len(rows))
+	for i, d := range rows {
+		ranked[i] = signedRanks(d)
+	}
+	statistic := func(ranks []float64, flips uint) float64 {
+		sum := 0.0
+		for block, r := range ranks {
+			if flips>>block&1 == 1 {
+				r = -r
+			}
+			sum += r
+		}
+		return math.Abs(sum)
+	}
+	extreme := make([]float64, len(rows))
+	for flips := range uint(1) << blocks {
+		largest := 0.0
+		for _, ranks := range ranked {
+			largest = max(largest, statistic(ranks, flips))
+		}
+		for i, ranks := range ranked {
+			if largest >= statistic(ranks, 0) {
+				extreme[i]++
+			}
+		}
+	}
+	for i := range extreme {
+		extreme[i] /= float64(uint(1) << blocks)
+	}
+	return extreme
+}
+
+// signedRanks gives each value the rank of its size with its sign; equal sizes
+// share the mean of their ranks, and 0 stays 0.
+func signedRanks(d []float64) []float64 {
+	ranks := make([]float64, len(d))
+	for i, x := range d {
+		if x == 0 {
+			continue
+		}
+		smaller, equal := 0, 0
+		for _, y := range d {
+			switch {
+			case math.Abs(y) < math.Abs(x):
+				smaller++
+			case math.Abs(y) == math.Abs(x):
+				equal++
+			}
+		}
+		ranks[i] = math.Copysign(float64(smaller)+float64(equal+1)/2, x)
+	}
+	return ranks
+}

@@ -1,0 +1,208 @@
+package compare
+
+import (
+	"fmt"
+	"slices"
+
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// Invalid is a slice or probe that was set aside.
+type Invalid struct {
+	Order    int               `json:"order"`
+	Kind     record.TrialKind  `json:"kind"`
+	Variant  scenarios.Variant `json:"variant"`
+	Block    int               `json:"block,omitempty"`
+	RateName string            `json:"rate_name"`
+	RateRPS  float64           `json:"rate_rps"`
+	Reasons  []string          `json:"reasons"`
+}
+
+// cell is the slices of one variant at one rate.
+type cell struct {
+	rate    string
+	variant scenarios.Variant
+}
+
+// Table holds a run's slices by rate, block and variant.
+type Table struct {
+	Slices  int       // trials of kind slice
+	Invalid []Invalid // slices and probes, in order
+
+	valid   map[cell][]record.Trial
+	reasons map[cell][]string // of invalid slices
+	rates   []string
+}
+
+// NewTable sorts trials into a table.
+func NewTable(trials []record.Trial) Table {
+	t := Table{valid: map[cell][]record.Trial{}, reasons: map[cell][]string{}}
+	for _, trial := range trials {
+		reasons := invalidReasons(&trial)
+		if len(reasons) > 0 {
+			t.Invalid = append(t.Invalid, Invalid{Order: trial.Order, Kind: trial.Kind, Variant: trial.Variant,
+				Block: trial.Block, RateName: trial.RateName, RateRPS: trial.Measurement.OfferedRPS, Reasons: reasons})
+		}
+		if trial.Kind != record.KindSlice {
+			continue
+		}
+		t.Slices++
+		if !slices.Contains(t.rates, trial.RateName) {
+			t.rates = append(t.rates, trial.RateName)
+		}
+		c := cell{trial.RateName, trial.Variant}
+		if len(reasons) > 0 {
+			t.reasons[c] = append(t.reasons[c], reasons...)
+			continue
+		}
+		t.valid[c] = append(t.valid[c], trial)
+	}
+	return t
+}
+
+// Rates returns the names of the rates in the order they were first measured.
+func (t Table) Rates() []string { return t.rates }
+
+// Pooled adds up every valid slice of a variant at a rate.
+func (t Table) Pooled(rate string, variant scenarios.Variant) Sample {
+	return Pool(t.valid[cell{rate, variant}])
+}
+
+// AllInvalid gives the reasons when a variant was measured at a rate and no
+// slice was valid, else "".
+func (t Table) AllInvalid(rate string, variant scenarios.Variant) string {
+	c := cell{rate, variant}
+	if len(t.valid[c]) > 0 || len(t.reasons[c]) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("every slice of %s was invalid: %s", variant, joined(t.reasons[c]))
+}
+
+// blocks returns the blocks of a variant with valid slices, each added up.
+func (t Table) blocks(rate string, variant scenarios.Variant) map[int]Sample {
+	grouped := map[int][]record.Trial{}
+	for _, trial := range t.valid[cell{rate, variant}] {
+		grouped[trial.Block] = append(grouped[trial.Block], trial)
+	}
+	samples := map[int]Sample{}
+	for block, trials := range grouped {
+		samples[block] = Pool(trials)
+	}
+	return samples
+}
+
+// Comparison holds one rate's blocks, added up once for all metrics.
+type Comparison struct {
+	Rate   string
+	table  Table
+	before map[int]Sample
+	after  map[int]Sample
+}
+
+// At prepares the comparison at one rate.
+func (t Table) At(rate string) Comparison {
+	return Comparison{Rate: rate, table: t,
+		before: t.blocks(rate, scenarios.Before), after: t.blocks(rate, scenarios.After)}
+}
+
+// Blocks returns the blocks with valid slices of both variants, in order.
+func (c Comparison) Blocks() []int {
+	var blocks []int
+	for block := range c.before {
+		if _, ok := c.after[block]; ok {
+			blocks = append(blocks, block)
+		}
+	}
+	slices.Sort(blocks)
+	return blocks
+}
+
+// invalid gives the reasons when either variant has only invalid slices.
+func (c Comparison) invalid() string {
+	for _, v := range scenarios.Variants() {
+		if reason := c.table.AllInvalid(c.Rate, v); reason != "" {
+			return reason
+		}
+	}
+	return ""
+}
+
+// Ratio compares one metric over the blocks in which both variants have it.
+func (c Comparison) Ratio(key string) Effect {
+	if reason := c.invalid(); reason != "" {
+		return Effect{Missing: reason}
+	}
+	pairs, why := c.pairs(key)
+	if len(pairs) == 0 && why != "" {
+		return Effect{Missing: why}
+	}
+	return ratioOf(pairs)
+}
+
+// pairs returns the blocks with a number on both sides, and why the first of
+// the others has none.
+func (c Comparison) pairs(key string) (pairs []Pair, why string) {
+	for _, block := range c.Blocks() {
+		before, after := c.before[block].Value(key), c.after[block].Value(key)
+		switch {
+		case before.OK() && after.OK():
+			pairs = append(pairs, Pair{Block: block, Before: before.V, After: after.V})
+		case why != "":
+		case !before.OK():
+			why = fmt.Sprintf("before: %s", before.Missing)
+		default:
+			why = fmt.Sprintf("after: %s", after.Missing)
+		}
+	}
+	return pairs, why
+}
+
+// AdjustP sets PAdjusted of the effects whose metric has a ratio in every
+// block of the comparison, for all of them together.
+func (c Comparison) AdjustP(effects []*Effect) {
+	blocks := len(c.Blocks())
+	var rows [][]float64
+	var taking []*Effect
+	for _, e := range effects {
+		if e.Missing != "" || len(e.Pairs) != blocks {
+			continue
+		}
+		if d, why := logRatios(e.Pairs); why == "" {
+			rows, taking = append(rows, d), append(taking, e)
+		}
+	}
+	for i, p := range maxT(rows) {
+		taking[i].PAdjusted = p
+	}
+}
+
+// level estimates a metric of one variant from its blocks.
+func (c Comparison) level(variant scenarios.Variant, key string) (estimate, string) {
+	if reason := c.table.AllInvalid(c.Rate, variant); reason != "" {
+		return estimate{}, reason
+	}
+	samples := c.before
+	if variant == scenarios.After {
+		samples = c.after
+	}
+	blocks := make([]int, 0, len(samples))
+	for block := range samples {
+		blocks = append(blocks, block)
+	}
+	slices.Sort(blocks)
+	var values []float64
+	why := "no block has a valid slice"
+	for _, block := range blocks {
+		v := samples[block].Value(key)
+		if v.OK() {
+			values = append(values, v.V)
+		} else {
+			why = v.Missing
+		}
+	}
+	if len(values) == 0 {
+		return estimate{}, why
+	}
+	return estimateCentre(values), ""
+}

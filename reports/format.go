@@ -1,0 +1,88 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"headroom/reports/compare"
+)
+
+// none stands where there is no figure.
+const none = "–"
+
+// dollars writes an amount: whole dollars from 10 on, cents from 1 on, else
+// two significant digits.
+func dollars(v float64) string {
+	switch a := math.Abs(v); {
+	case v == 0:
+		return "$0"
+	case a >= 1 && a < 9.995:
+		return fmt.Sprintf("$%.2f", v)
+	case a < 1:
+		return fmt.Sprintf("$%.2g", v)
+	}
+	return "$" + compare.FormatCount(int(math.Round(v)))
+}
+
+// levelText writes a value with its unit, or in one word why there is none.
+func levelText(l compare.Level, unit compare.Unit) string {
+	if l.Value == nil {
+		return missingWord(l.Missing)
+	}
+	v := *l.Value
+	switch unit {
+	case compare.Share:
+		if v > 0 && v < 0.0001 {
+			return "< 0.01%"
+		}
+		return fmt.Sprintf("%.4g%%", math.Round(v*1e4)/100)
+	case compare.USD:
+		return dollars(v)
+	case compare.Millis:
+		return compare.FormatNumber(v) + " ms"
+	case compare.PerSecond:
+		return compare.FormatNumber(v) + "/s"
+	}
+	return compare.FormatNumber(v)
+}
+
+func missingWord(reason string) string {
+	switch {
+	case strings.HasPrefix(reason, "insufficient"):
+		return "insufficient"
+	case reason == "no valid slice":
+		return "invalid"
+	}
+	return none
+}
+
+// ratioText is "0.31x (0.29-0.33)", or none.
+func ratioText(e compare.Effect) string {
+	if e.Missing != "" {
+		return none
+	}
+	text := compare.FormatNumber(e.Ratio) + "x"
+	if e.Interval == nil {
+		return text
+	}
+	if e.Interval.Low == e.Interval.High {
+		return text + " exactly"
+	}
+	return text + " (" + e.Interval.String() + ")"
+}
+
+// detectableText is the minimum detectable effect: "5%", or "3.1x" once it is
+// more than a doubling; none when it is not known.
+func detectableText(e compare.Effect) string {
+	switch r := e.DetectableRatio; {
+	case e.Missing != "" || r == 0:
+		return none
+	case r >= 2:
+		return compare.FormatNumber(r) + "x"
+	case r-1 < 0.001:
+		return "< 0.1%"
+	default:
+		return fmt.Sprintf("%.2g%%", (r-1)*100)
+	}
+}

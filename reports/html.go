@@ -1,0 +1,133 @@
+package reports
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"headroom/reports/chart"
+	"headroom/reports/compare"
+	"headroom/scenarios"
+)
+
+//go:embed report.html
+var page string
+
+var pageTemplate = template.Must(template.New("report.html").Funcs(template.FuncMap{
+	"capital": func(s any) string { return capital(fmt.Sprint(s)) }, "count": compare.FormatCount, "claimDetail": claimDetail,
+	"detectable": func(e compare.Effect) string { return detectableText(e) },
+	"dollars":    dollars, "invalidName": invalidName, "join": strings.Join,
+	"level": func(l compare.Level, u compare.Unit) string { return levelText(l, u) },
+	"num":   compare.FormatNumber, "orNone": orNone, "packages": packages, "rateHeading": rateHeading, "rateNote": rateNote,
+	"ratio": ratioParts, "settings": settingsText, "validity": validityText,
+}).Parse(page))
+
+// rateView is a rate with its drawings, each "" when there is nothing to draw.
+type rateView struct {
+	Rate
+	Percentiles template.HTML
+	Timeline    template.HTML
+	Utilisation template.HTML
+}
+
+// WriteHTML writes the report as one self-contained page that loads nothing.
+func WriteHTML(w io.Writer, r Report) error {
+	view := struct {
+		Report
+		RateViews []rateView
+	}{Report: r}
+	for _, rate := range r.Rates {
+		v, err := draw(rate)
+		if err != nil {
+			return fmt.Errorf("write the HTML report: %w", err)
+		}
+		view.RateViews = append(view.RateViews, v)
+	}
+	var out bytes.Buffer
+	if err := pageTemplate.Execute(&out, view); err != nil {
+		return fmt.Errorf("write the HTML report: %w", err)
+	}
+	if _, err := out.WriteTo(w); err != nil {
+		return fmt.Errorf("write the HTML report: %w", err)
+	}
+	return nil
+}
+
+func draw(rate Rate) (rateView, error) {
+	v := rateView{Rate: rate}
+	before := chart.Line{Variant: scenarios.Before}
+	after := chart.Line{Variant: scenarios.After}
+	for _, c := range rate.Curves {
+		before.Points = append(before.Points, chart.Point{X: c.Percentile, Y: orNaN(c.BeforeMS)})
+		after.Points = append(after.Points, chart.Point{X: c.Percentile, Y: orNaN(c.AfterMS)})
+	}
+	lines := [4]chart.Line{
+		{Variant: scenarios.Before}, {Variant: scenarios.Before, Dashed: true},
+		{Variant: scenarios.After}, {Variant: scenarios.After, Dashed: true},
+	}
+	for _, s := range rate.Timeline {
+		for i, y := range []*float64{s.BeforeP95MS, s.BeforeP50MS, s.AfterP95MS, s.AfterP50MS} {
+			lines[i].Points = append(lines[i].Points, chart.Point{X: float64(s.Second), Y: orNaN(y)})
+		}
+	}
+	var machines []chart.Machine
+	for _, m := range rate.Machines {
+		machines = append(machines, chart.Machine{Name: m.Machine, Before: orNaN(m.Before), After: orNaN(m.After)})
+	}
+	var errs [3]error
+	v.Percentiles, errs[0] = drawing(chart.Percentiles("Response time by percentile, before and after", []chart.Line{before, after}))
+	v.Timeline, errs[1] = drawing(chart.Timeline("Response time over the slice, p50 and p95, before and after", lines[:]))
+	v.Utilisation, errs[2] = drawing(chart.Utilisation("CPU utilisation of each machine, before and after", machines))
+	return v, errors.Join(errs[:]...)
+}
+
+// drawing trusts the chart package's SVG, which escapes its texts. Nothing to
+// draw is no error: the page leaves the figure out.
+func drawing(svg string, err error) (template.HTML, error) {
+	if errors.Is(err, chart.ErrNoData) {
+		return "", nil
+	}
+	return template.HTML(svg), err
+}
+
+func orNaN(v *float64) float64 {
+	if v == nil {
+		return math.NaN()
+	}
+	return *v
+}
+
+// ratioView is a ratio in the parts that the page styles apart.
+type ratioView struct {
+	Ratio    string
+	Interval string
+	Reason   string // why there is none
+}
+
+func ratioParts(e compare.Effect) ratioView {
+	if e.Missing != "" {
+		return ratioView{Reason: e.Missing}
+	}
+	v := ratioView{Ratio: compare.FormatNumber(e.Ratio) + "×"}
+	if e.Interval != nil && e.Interval.Low != e.Interval.High {
+		v.Interval = e.Interval.String()
+	}
+	return v
+}
+
+func settingsText(settings map[string]string) string {
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
+		parts = append(parts, key+": "+settings[key])
+	}
+	return strings.Join(parts, ", ")
+}
+
+func packages(versions map[string]string) string { return settingsText(versions) }

@@ -1,0 +1,161 @@
+// Package reports turns the trials of a run into the report that people and
+// programs read.
+//
+//  1. Build computes one Report value from the trials file's content and a
+//     price book. It is pure: no clock, no disk, no network.
+//  2. WriteTerminal, WriteHTML and WriteJSON write that value, and nothing
+//     that is not in it. The same trials give the same bytes.
+package reports
+
+import (
+	"time"
+
+	"headroom/harness/record"
+	"headroom/reports/compare"
+	"headroom/reports/cost"
+	"headroom/scenarios"
+)
+
+// SchemaVersion is that of report.json.
+const SchemaVersion = 1
+
+// Report is everything that a run has shown. Names carry units: _ms
+// milliseconds, _rps requests per second of the scaled-down system, _usd US
+// dollars, a share 0..1.
+type Report struct {
+	Schema      int                `json:"schema"`
+	Quick       bool               `json:"quick"`       // a quick run is not evidence
+	Interrupted bool               `json:"interrupted"` // ended early, or was cut off
+	Marks       []string           `json:"marks"`       // of the two, for people: shown on every output
+	RunID       string             `json:"run_id"`
+	StartedAt   time.Time          `json:"started_at"`
+	Seed        uint64             `json:"seed"`
+	Scenario    Scenario           `json:"scenario"`
+	Answer      []string           `json:"answer"` // sentences made from the figures
+	Variants    []Variant          `json:"variants"`
+	Overall     []Row              `json:"overall"` // limit and cost, at no rate
+	BreakEven   string             `json:"break_even"`
+	Rates       []Rate             `json:"rates"`
+	Claims      []compare.Result   `json:"claims"`
+	Validity    Validity           `json:"validity"`
+	Shares      record.Shares      `json:"shares"`
+	Environment record.Environment `json:"environment"`
+	Prices      Prices             `json:"prices"`
+	Method      []string           `json:"method"`
+	Warnings    []string           `json:"warnings"`
+}
+
+// Scenario is what was asked.
+type Scenario struct {
+	Name     string   `json:"name"`
+	Title    string   `json:"title"`
+	Question string   `json:"question"`
+	Sources  []string `json:"sources"`
+	SLO      string   `json:"slo"`
+	Traffic  string   `json:"traffic"` // arrivals and mix in words
+	Dataset  string   `json:"dataset"` // rows in words
+}
+
+// Variant is one side: what it is, what it holds and what it costs.
+type Variant struct {
+	Variant  scenarios.Variant `json:"variant"`
+	Label    string            `json:"label"`
+	Entry    string            `json:"entry"`
+	Machines []Machine         `json:"machines"`
+	Limit    compare.Limit     `json:"limit"`
+	// LimitText is the limit in words: "1,790 held, 1,880 failed".
+	LimitText string    `json:"limit_text"`
+	Bill      cost.Bill `json:"bill"`
+	// Users is how many the limit carries on machines of full size; 0 without
+	// a limit.
+	Users float64 `json:"users"`
+}
+
+// Machine is one machine of a topology, with its share of this one.
+type Machine struct {
+	Name      string    `json:"name"`
+	Size      string    `json:"size"`
+	VCPU      float64   `json:"vcpu"`
+	MemoryGiB float64   `json:"memory_gib"`
+	QuotaCPUs float64   `json:"quota_cpus"` // 0 when no slice tells
+	External  bool      `json:"external"`
+	Processes []Process `json:"processes"`
+}
+
+// Process is one process of a machine.
+type Process struct {
+	Name     string            `json:"name"`
+	Kind     scenarios.Kind    `json:"kind"`
+	Settings map[string]string `json:"settings,omitempty"`
+	Links    []string          `json:"links,omitempty"` // "database: db/postgres"
+}
+
+// Rate is all that was measured at one rate.
+type Rate struct {
+	Name       string        `json:"name"`       // "common" or "high"
+	Meaning    string        `json:"meaning"`    // what the name stands for
+	BeforeRPS  float64       `json:"before_rps"` // offered; 0 without a valid slice
+	AfterRPS   float64       `json:"after_rps"`
+	Blocks     []int         `json:"blocks"`  // with valid slices of both
+	Invalid    []string      `json:"invalid"` // of a variant that has no valid slice: why
+	Rows       []Row         `json:"rows"`
+	Details    []Row         `json:"details"` // by endpoint and machine
+	Bottleneck Bottleneck    `json:"bottleneck"`
+	Curves     []Curve       `json:"curves"`
+	Timeline   []Second      `json:"timeline"`
+	Machines   []Utilisation `json:"machines"`
+}
+
+// Bottleneck names each variant's machine with the largest demand per CPU.
+type Bottleneck struct {
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
+// Row is one metric of both variants.
+type Row struct {
+	compare.Metric
+	Before compare.Level  `json:"before"`
+	After  compare.Level  `json:"after"`
+	Effect compare.Effect `json:"effect"`
+}
+
+// Curve is one percentile of both variants' response times.
+type Curve struct {
+	Percentile float64  `json:"percentile"`
+	BeforeMS   *float64 `json:"before_ms"` // null: too few samples
+	AfterMS    *float64 `json:"after_ms"`
+}
+
+// Second is one second of all valid slices laid over one another.
+type Second struct {
+	Second      int      `json:"second"`
+	BeforeP50MS *float64 `json:"before_p50_ms"`
+	BeforeP95MS *float64 `json:"before_p95_ms"`
+	AfterP50MS  *float64 `json:"after_p50_ms"`
+	AfterP95MS  *float64 `json:"after_p95_ms"`
+}
+
+// Utilisation is a machine's CPU use over its quota.
+type Utilisation struct {
+	Machine string   `json:"machine"`
+	Before  *float64 `json:"before_share"` // null: not there, or no quota
+	After   *float64 `json:"after_share"`
+}
+
+// Validity says what was set aside.
+type Validity struct {
+	Slices        int               `json:"slices"`
+	InvalidSlices int               `json:"invalid_slices"`
+	Probes        int               `json:"probes"`
+	InvalidProbes int               `json:"invalid_probes"`
+	Invalid       []compare.Invalid `json:"invalid"`
+}
+
+// Prices says where the prices come from.
+type Prices struct {
+	Name    string `json:"name"`
+	Source  string `json:"source"`
+	Date    string `json:"date"`
+	Example bool   `json:"example"`
+}

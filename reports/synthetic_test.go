@@ -1,0 +1,198 @@
+package reports
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"headroom/harness/record"
+	"headroom/reports/cost"
+	"headroom/scenarios"
+)
+
+// synthetic is a run with a known truth: after takes a third of the time and
+// of the database's work. Everything is drawn from one seed.
+type synthetic struct {
+	random *rand.Rand
+	order  int
+}
+
+var started = time.Date(2026, 11, 23, 14, 15, 0, 0, time.UTC)
+
+func syntheticRun() record.Run {
+	slo, err := scenarios.ParseSLO("p99<250ms,errors<0.1%")
+	if err != nil {
+		panic(err)
+	}
+	shop := func(cache bool) []scenarios.Process {
+		p := scenarios.Process{Name: "shop", Kind: scenarios.KindShop, Port: 8000,
+			Settings: map[string]string{"feed": "join", "pool_size": "8"},
+			Links:    []scenarios.Link{{Role: "database", To: []string{"database/postgres"}}}}
+		if cache {
+			p.Links = append(p.Links, scenarios.Link{Role: "cache", To: []string{"cache/valkey"}})
+		}
+		return []scenarios.Process{p}
+	}
+	topology := func(label string, cache bool) scenarios.Topology {
+		t := scenarios.Topology{Label: label, Entry: "app-1/shop", Machines: []scenarios.Machine{
+			{Name: "database", Size: "large", VCPU: 4, MemoryGiB: 16,
+				Processes: []scenarios.Process{{Name: "postgres", Kind: scenarios.KindPostgres, Port: 5432, Settings: map[string]string{"shared_buffers": "256MB"}}}},
+			{Name: "mail", External: true, Processes: []scenarios.Process{{Name: "mail", Kind: scenarios.KindMail, Port: 8025}}},
+		}}
+		if cache {
+			t.Machines = append(t.Machines, scenarios.Machine{Name: "cache", Size: "medium", VCPU: 2, MemoryGiB: 8,
+				Processes: []scenarios.Process{{Name: "valkey", Kind: scenarios.KindValkey, Port: 6379}}})
+		}
+		for _, name := range []string{"app-1", "app-2"} {
+			t.Machines = append(t.Machines, scenarios.Machine{Name: name, Group: "app", Size: "small", VCPU: 2, MemoryGiB: 4, Processes: shop(cache)})
+		}
+		return t
+	}
+	return record.Run{
+		ID: "phase3-20261123-141500", StartedAt: started, Seed: 42, Blocks: 3,
+		Scenario: scenarios.Scenario{
+			Name: "phase3", Title: "Cache-aside with Valkey", Question: "Does a cache in front of the database take the load off it?",
+			Sources: []string{"System Design: Designing for Scale, S. Balfe, 2025-03-30"},
+			Dataset: scenarios.Dataset{Users: 10000, Posts: 50000, Orders: 20000}, SLO: slo,
+			Load: scenarios.Load{Arrivals: "poisson", RequestsPerUserPerS: 0.01, Mix: []scenarios.Endpoint{
+				{Name: "GET /api/feed", Method: "GET", Weight: 0.7}, {Name: "POST /api/posts", Method: "POST", Weight: 0.3}}},
+			Before: topology("two apps and a database", false), After: topology("the same with a cache", true),
+			Claims: []scenarios.Claim{
+				{ID: "cache-db-load", Source: "B", Text: "A cache takes 70% of the load off the database", Metric: "db_cpu_ms_per_request", At: "common", Compare: "ratio", Op: "<=", Value: 0.30},
+				{ID: "cache-latency", Source: "B", Text: "Response time falls to less than half", Metric: "p95_ms", At: "common", Compare: "ratio", Op: "<=", Value: 0.5},
+				{ID: "cache-throughput", Source: "B", Text: "Peak throughput grows fourfold", Metric: "limit_rps", Compare: "ratio", Op: ">=", Value: 4},
+				{ID: "database-first", Source: "B", Text: "Without a cache the database is what runs out first", Metric: "postgres_demand_share", At: "common", Compare: "before", Op: ">=", Value: 1},
+				{ID: "high-latency", Source: "B", Text: "Near its limit the cached system is still faster", Metric: "p95_ms", At: "high", Compare: "ratio", Op: "<=", Value: 1},
+			},
+		},
+		Shares: record.Shares{HostCPUs: 2, UnitCPUs: 0.1, DriverCPUs: 0.5, ReserveCPUs: 0.3, PeriodMicros: 10000,
+			VariantCPUs: map[scenarios.Variant]float64{scenarios.Before: 0.8, scenarios.After: 1.0}},
+		Environment: record.Environment{Headroom: "test", OS: "linux", Arch: "amd64", Kernel: "6.1", CPUModel: "a CPU", CPUs: 2, Stage: "docker",
+			Engine: "docker 20.10.24", CgroupMode: "v1", NetworkPath: "bridge, driver in a container",
+			Packages: map[string]string{"postgresql-17": "17.6", "valkey-server": "8.1"}},
+	}
+}
+
+// trial draws one slice at a rate. load 0..1 is how near its limit the variant
+// is, which is what its latencies grow with.
+func (s *synthetic) trial(kind record.TrialKind, v scenarios.Variant, block int, rateName string, rate, load, seconds float64) record.Trial {
+	s.order++
+	t := record.Trial{Kind: kind, Variant: v, Block: block, Order: s.order, RateName: rateName,
+		StartedAt: started.Add(time.Duration(s.order) * time.Minute), Environment: syntheticRun().Environment}
+	m := &t.Measurement
+	m.Arrivals, m.OfferedRPS, m.DurationS = "poisson", rate, seconds
+	m.Planned = int64(rate * seconds)
+	m.Sent, m.Succeeded, m.BytesIn = m.Planned, m.Planned, m.Planned*1024
+	m.AchievedRPS = float64(m.Succeeded) / seconds
+	feed := record.EndpointMeasurement{Name: "GET /api/feed"}
+	post := record.EndpointMeasurement{Name: "POST /api/posts"}
+	base := 14.0
+	if v == scenarios.After {
+		base = 4.5
+	}
+	noise := math.Exp(0.04 * s.random.NormFloat64())
+	m.Timeline = make([]record.Second, min(int(seconds), 8))
+	for i := range m.Timeline {
+		m.Timeline[i].Second = i
+	}
+	for i := range m.Planned {
+		ms := base * noise / (1.05 - load) * math.Exp(0.55*s.random.NormFloat64())
+		d := time.Duration(ms * float64(time.Millisecond))
+		e := &feed
+		if i%10 >= 7 {
+			e = &post
+		}
+		e.Sent, e.Succeeded = e.Sent+1, e.Succeeded+1
+		second := &m.Timeline[int(float64(i)/rate)%len(m.Timeline)]
+		second.Sent++
+		for _, h := range []*record.Histogram{&m.Response, &m.ResponseSuccess, &m.Service, &e.Response, &second.Response} {
+			h.Record(d)
+		}
+	}
+	m.Endpoints = []record.EndpointMeasurement{feed, post}
+	t.Machines = s.machines(v, float64(m.Succeeded), seconds)
+	return t
+}
+
+func (s *synthetic) machines(v scenarios.Variant, requests, seconds float64) []record.MachineUse {
+	database, statements := 3.6e-3, 1.8
+	if v == scenarios.After {
+		database, statements = 0.95e-3, 0.5
+	}
+	use := func(name, process string, kind scenarios.Kind, quota, cpuPerRequest float64, counts map[string]float64) record.MachineUse {
+		cpu := requests * cpuPerRequest * math.Exp(0.03*s.random.NormFloat64())
+		periods := int64(seconds * 100)
+		return record.MachineUse{Machine: name, WindowS: seconds, QuotaCPUs: quota, CPUSeconds: cpu, Periods: periods,
+			ThrottledPeriods: int64(float64(periods) * cpu / seconds / quota / 4), External: kind == scenarios.KindMail,
+			Processes: []record.ProcessUse{{Name: process, Kind: kind, CPUSeconds: cpu * 0.98, Counts: counts}}}
+	}
+	machines := []record.MachineUse{
+		use("database", "postgres", scenarios.KindPostgres, 0.4, database, map[string]float64{
+			"statements": requests * statements, "rows": requests * 20, "tuples_read": requests * 24}),
+		use("mail", "mail", scenarios.KindMail, 0.1, 1e-5, nil),
+	}
+	if v == scenarios.After {
+		machines = append(machines, use("cache", "valkey", scenarios.KindValkey, 0.2, 0.15e-3,
+			map[string]float64{"hits": requests * 0.72, "misses": requests * 0.08}))
+	}
+	feeds := map[string]float64{"feed_requests": requests * 0.1, "feed_statements": requests * 0.1 * statements / 1.8}
+	return append(machines, use("app-1", "shop", scenarios.KindShop, 0.2, 0.6e-3, feeds),
+		use("app-2", "shop", scenarios.KindShop, 0.2, 0.6e-3, feeds))
+}
+
+// syntheticTrials returns drawTrials' trials, drawn once: tests may change the
+// slice they get, not the histograms in it.
+func syntheticTrials(blocks int) []record.Trial {
+	drawn.Lock()
+	defer drawn.Unlock()
+	if drawn.trials[blocks] == nil {
+		drawn.trials[blocks] = drawTrials(blocks)
+	}
+	return slices.Clone(drawn.trials[blocks])
+}
+
+var drawn = struct {
+	sync.Mutex
+	trials map[int][]record.Trial
+}{trials: map[int][]record.Trial{}}
+
+// drawTrials is a search of both variants and so many blocks of slices at two
+// rates, the last block's slice of before at the high rate being invalid.
+func drawTrials(blocks int) []record.Trial {
+	s := &synthetic{random: rand.New(rand.NewPCG(7, 11))}
+	var trials []record.Trial
+	probe := func(v scenarios.Variant, rate, load float64) {
+		trials = append(trials, s.trial(record.KindProbe, v, 0, "probe", rate, load, 20))
+	}
+	probe(scenarios.Before, 80, 0.6)
+	probe(scenarios.Before, 100, 0.7)
+	probe(scenarios.Before, 110, 1.01)
+	probe(scenarios.After, 200, 0.5)
+	probe(scenarios.After, 320, 0.8)
+	probe(scenarios.After, 360, 1.04)
+	for block := 1; block <= blocks; block++ {
+		for _, v := range scenarios.Variants() {
+			load := map[scenarios.Variant]float64{scenarios.Before: 0.65, scenarios.After: 0.2}[v]
+			for range 2 {
+				trials = append(trials, s.trial(record.KindSlice, v, block, "common", 80, load, 8))
+			}
+			high := map[scenarios.Variant]float64{scenarios.Before: 1, scenarios.After: 0.85}[v]
+			t := s.trial(record.KindSlice, v, block, "high", 300, high, 4)
+			if v == scenarios.Before && block == blocks {
+				t.Invalid = []string{"in-flight cap of 512 was hit", "p99 send lag 14 ms is above 12.5 ms"}
+			}
+			trials = append(trials, t)
+		}
+	}
+	return trials
+}
+
+func examplePrices() cost.Book {
+	book, err := cost.Example()
+	if err != nil {
+		panic(err)
+	}
+	return book
+}

@@ -1,0 +1,267 @@
+package reports
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"headroom/reports/compare"
+)
+
+// Terminal says how to write for one.
+type Terminal struct {
+	Width    int    // columns; 0 means 96, and less than 72 is taken as 72
+	Colour   bool   // ask for it only on a terminal
+	HTMLPath string // where report.html is, named at the end unless empty
+}
+
+// Columns of the table: label, before, after, ratio, detectable.
+const (
+	labelColumns      = 28
+	valueColumns      = 13
+	ratioColumns      = 23
+	detectableColumns = 11
+	defaultWidth      = 96
+	narrowest         = 72
+)
+
+// terminalWriter collects the text; writing to it can't fail.
+type terminalWriter struct {
+	strings.Builder
+	Terminal
+}
+
+// WriteTerminal writes the report as plain text.
+func WriteTerminal(w io.Writer, r Report, t Terminal) error {
+	if t.Width == 0 {
+		t.Width = defaultWidth
+	}
+	t.Width = max(t.Width, narrowest)
+	out := &terminalWriter{Terminal: t}
+	out.head(r)
+	out.heading("Limit and cost")
+	out.columns()
+	out.rows(r.Overall)
+	out.line("  limits under %s: before %s; after %s", r.Scenario.SLO, r.Variants[0].LimitText, r.Variants[1].LimitText)
+	out.line("  break-even: %s", r.BreakEven)
+	for _, rate := range r.Rates {
+		out.rate(rate)
+	}
+	out.claims(r.Claims)
+	out.validity(r.Validity)
+	out.list("Warnings", r.Warnings)
+	if t.HTMLPath != "" {
+		out.line("")
+		out.line("report: %s", t.HTMLPath)
+	}
+	if _, err := io.WriteString(w, out.String()); err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	return nil
+}
+
+func (t *terminalWriter) line(format string, a ...any) {
+	text := fmt.Sprintf(format, a...)
+	indent := text[:len(text)-len(strings.TrimLeft(text, " "))]
+	for i, part := range wrap(strings.TrimSpace(text), t.Width-len(indent)-2) {
+		if i > 0 {
+			t.WriteString("  ")
+		}
+		t.WriteString(indent + part + "\n")
+	}
+}
+
+func (t *terminalWriter) heading(text string) {
+	t.WriteString("\n")
+	t.WriteString(t.styled("1", text) + "\n")
+}
+
+// styled wraps text in an ANSI style when colour was asked for.
+func (t *terminalWriter) styled(style, text string) string {
+	if !t.Colour {
+		return text
+	}
+	return "\x1b[" + style + "m" + text + "\x1b[0m"
+}
+
+func (t *terminalWriter) head(r Report) {
+	t.WriteString(t.styled("1", r.Scenario.Title) + "\n")
+	t.line("%s", r.Scenario.Question)
+	for _, mark := range r.Marks {
+		t.WriteString(t.styled("1;33", "** "+mark+" **") + "\n")
+	}
+	t.WriteString("\n")
+	for _, sentence := range r.Answer {
+		t.line("%s", sentence)
+	}
+	t.WriteString("\n")
+	for _, v := range r.Variants {
+		t.line("%-6s  %s", v.Variant, v.Label)
+	}
+	t.line("run     %s", r.RunID)
+}
+
+func (t *terminalWriter) columns() {
+	header := pad("", labelColumns) + padLeft("before", valueColumns) + padLeft("after", valueColumns) +
+		"  " + pad("after/before", ratioColumns) + padLeft("detectable", detectableColumns)
+	t.WriteString(t.styled("2", "  "+header) + "\n")
+}
+
+func (t *terminalWriter) rows(rows []Row) {
+	for _, row := range rows {
+		t.row(row.Label, levelText(row.Before, row.Unit), levelText(row.After, row.Unit),
+			ratioText(row.Effect), detectableText(row.Effect))
+	}
+}
+
+func (t *terminalWriter) row(label, before, after, ratio, detectable string) {
+	text := "  " + pad(label, labelColumns) + padLeft(before, valueColumns) + padLeft(after, valueColumns) +
+		"  " + pad(ratio, ratioColumns) + padLeft(detectable, detectableColumns)
+	t.WriteString(strings.TrimRight(text, " ") + "\n")
+}
+
+func (t *terminalWriter) rate(rate Rate) {
+	t.heading(rateHeading(rate))
+	t.line("  %s", rateNote(rate))
+	for _, reason := range rate.Invalid {
+		t.line("  invalid: %s", reason)
+	}
+	t.columns()
+	t.rows(rate.Rows)
+	t.row("bottleneck machine", orNone(rate.Bottleneck.Before), orNone(rate.Bottleneck.After), "", "")
+}
+
+// rateHeading names a rate with what was offered: "Common rate: 40 requests/s".
+func rateHeading(rate Rate) string {
+	before, after := compare.FormatRate(rate.BeforeRPS), compare.FormatRate(rate.AfterRPS)
+	offered := before + " requests/s to before, " + after + " to after"
+	switch {
+	case rate.BeforeRPS == 0 && rate.AfterRPS == 0:
+		offered = "no valid slice"
+	case before == after || rate.BeforeRPS == 0:
+		offered = after + " requests/s"
+	case rate.AfterRPS == 0:
+		offered = before + " requests/s"
+	}
+	return capital(rate.Name) + " rate: " + offered
+}
+
+// rateNote says what the rate stands for and how often it was measured.
+func rateNote(rate Rate) string {
+	blocks := fmt.Sprintf("%d blocks with valid slices of both", len(rate.Blocks))
+	if len(rate.Blocks) == 1 {
+		blocks = "1 block with valid slices of both"
+	}
+	if rate.Meaning == "" {
+		return blocks
+	}
+	return rate.Meaning + "; " + blocks
+}
+
+func (t *terminalWriter) claims(claims []compare.Result) {
+	if len(claims) == 0 {
+		return
+	}
+	t.heading("Claims")
+	styles := map[compare.Verdict]string{compare.Confirmed: "32", compare.Refuted: "31",
+		compare.Inconclusive: "33", compare.NoVerdict: "33"}
+	for _, c := range claims {
+		verdict := pad(string(c.Verdict), len(compare.Inconclusive))
+		lines := wrap(fmt.Sprintf("%s (%s)", c.Text, c.Source), t.Width-len(compare.Inconclusive)-4)
+		t.WriteString("  " + t.styled(styles[c.Verdict], verdict) + "  " + lines[0] + "\n")
+		indent := strings.Repeat(" ", len(compare.Inconclusive)+4)
+		for _, rest := range lines[1:] {
+			t.WriteString(indent + rest + "\n")
+		}
+		t.line("%s%s", indent, claimDetail(c))
+	}
+}
+
+// claimDetail is what was measured for a claim: "database CPU per request at
+// the common rate, lower: yes; <= 0.30x: yes, 0.22x (0.20-0.24)".
+func claimDetail(c compare.Result) string {
+	label := c.Metric
+	if metric, ok := compare.Describe(c.Metric); ok {
+		label = metric.Label
+	}
+	if c.At != "" && !compare.Rateless(c.Metric) {
+		label += " at the " + c.At + " rate"
+	}
+	detail := label + ": " + c.Summary
+	if c.Reason != "" && c.Reason != c.Summary {
+		detail += "; " + c.Reason
+	}
+	return detail
+}
+
+func (t *terminalWriter) validity(v Validity) {
+	t.heading("Validity")
+	t.line("  %s", validityText(v))
+	for _, i := range v.Invalid {
+		t.line("  %s: %s", invalidName(i), strings.Join(i.Reasons, "; "))
+	}
+}
+
+func validityText(v Validity) string {
+	return fmt.Sprintf("%d of %d slices and %d of %d probes of the search were invalid and take no part",
+		v.InvalidSlices, v.Slices, v.InvalidProbes, v.Probes)
+}
+
+func invalidName(i compare.Invalid) string {
+	name := fmt.Sprintf("%s %d, %s", i.Kind, i.Order, i.Variant)
+	if i.Block > 0 {
+		name += fmt.Sprintf(", block %d, %s rate", i.Block, i.RateName)
+	}
+	return fmt.Sprintf("%s (%s requests/s)", name, compare.FormatRate(i.RateRPS))
+}
+
+func (t *terminalWriter) list(title string, items []string) {
+	if len(items) == 0 {
+		return
+	}
+	t.heading(title)
+	for _, item := range items {
+		t.line("  %s", item)
+	}
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return none
+	}
+	return s
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+func pad(s string, columns int) string {
+	return s + strings.Repeat(" ", max(0, columns-utf8.RuneCountInString(s)))
+}
+
+func padLeft(s string, columns int) string {
+	return strings.Repeat(" ", max(0, columns-utf8.RuneCountInString(s))) + s
+}
+
+// wrap breaks text at spaces into lines of at most so many columns; a longer
+// word stands alone. It returns at least one line.
+func wrap(text string, columns int) []string {
+	lines := []string{""}
+	for _, word := range strings.Split(text, " ") {
+		last := &lines[len(lines)-1]
+		switch {
+		case *last == "":
+			*last = word
+		case utf8.RuneCountInString(*last)+1+utf8.RuneCountInString(word) <= columns:
+			*last += " " + word
+		default:
+			lines = append(lines, word)
+		}
+	}
+	return lines
+}

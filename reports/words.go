@@ -1,0 +1,181 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"headroom/harness/record"
+	"headroom/reports/compare"
+	"headroom/reports/cost"
+	"headroom/scenarios"
+)
+
+// answerOf says in a few sentences what the figures say, and no more: where an
+// interval spans 1 there is no difference to speak of.
+func answerOf(r Report) []string {
+	answer := []string{}
+	if s := capacitySentence(r); s != "" {
+		answer = append(answer, s)
+	}
+	for _, rate := range r.Rates {
+		if rate.Name == "common" || len(r.Rates) == 1 {
+			answer = append(answer, rateSentence(rate))
+		}
+	}
+	return append(answer, costSentence(r))
+}
+
+func capacitySentence(r Report) string {
+	limit := r.Overall[0]
+	before, after := r.Variants[0].Limit, r.Variants[1].Limit
+	if len(before.Probes) == 0 && len(after.Probes) == 0 {
+		return ""
+	}
+	if before.HeldRPS == 0 && before.FailedRPS == 0 && after.HeldRPS == 0 && after.FailedRPS == 0 {
+		return "Neither variant's limit is known: no probe of the search was valid."
+	}
+	if limit.Effect.Missing != "" {
+		return fmt.Sprintf("The limits under the SLO: before %s requests/s; after %s requests/s.",
+			r.Variants[0].LimitText, r.Variants[1].LimitText)
+	}
+	sentence := fmt.Sprintf("After holds %s requests/s under the SLO, before %s: %sx",
+		compare.FormatRate(after.HeldRPS), compare.FormatRate(before.HeldRPS), compare.FormatNumber(limit.Effect.Ratio))
+	if i := limit.Effect.Interval; i != nil && i.Low <= 1 && i.High >= 1 {
+		return sentence + ", which one search each can't tell from no change."
+	}
+	return sentence + "."
+}
+
+func rateSentence(rate Rate) string {
+	if len(rate.Invalid) > 0 {
+		return fmt.Sprintf("At the %s rate there is no answer: %s.", rate.Name, strings.Join(rate.Invalid, "; "))
+	}
+	var parts []string
+	for _, key := range []string{"p95_ms", "db_cpu_ms_per_request"} {
+		i := slices.IndexFunc(rate.Rows, func(row Row) bool { return row.Key == key })
+		parts = append(parts, changeClause(rate.Rows[i]))
+	}
+	return fmt.Sprintf("At %s requests/s, %s.", compare.FormatRate(rate.AfterRPS), strings.Join(parts, "; "))
+}
+
+func changeClause(row Row) string {
+	name := map[string]string{"p95_ms": "the 95th percentile of response time",
+		"db_cpu_ms_per_request": "the database's CPU per request"}[row.Key]
+	switch e := row.Effect; {
+	case e.Missing != "":
+		return fmt.Sprintf("%s can't be compared (%s)", name, e.Missing)
+	case e.Interval == nil:
+		return fmt.Sprintf("%s came out at %sx of before's, from too few blocks to be sure", name, compare.FormatNumber(e.Ratio))
+	case e.Interval.Low <= 1 && e.Interval.High >= 1:
+		return fmt.Sprintf("%s shows no certain change (%s)", name, ratioText(e))
+	default:
+		return fmt.Sprintf("%s is %s of before's", name, ratioText(e))
+	}
+}
+
+func costSentence(r Report) string {
+	before, after := r.Variants[0].Bill.MonthlyUSD, r.Variants[1].Bill.MonthlyUSD
+	sentence := fmt.Sprintf("It costs the same, %s a month", dollars(after))
+	switch {
+	case after > before:
+		sentence = fmt.Sprintf("It costs %s a month more (%s against %s)", dollars(after-before), dollars(after), dollars(before))
+	case after < before:
+		sentence = fmt.Sprintf("It costs %s a month less (%s against %s)", dollars(before-after), dollars(after), dollars(before))
+	}
+	perUser := r.Overall[2]
+	if perUser.Before.Value != nil && perUser.After.Value != nil {
+		sentence += fmt.Sprintf("; a user costs %s a month, before %s", dollars(*perUser.After.Value), dollars(*perUser.Before.Value))
+	}
+	return sentence + "."
+}
+
+// warningsOf lists what a reader must know that no figure shows.
+func warningsOf(run record.Run, trials []record.Trial, table compare.Table, prices cost.Book) []string {
+	var warnings []string
+	if prices.Example {
+		warnings = append(warnings, "prices are an example, not an offer: costs are only as good as they are")
+	}
+	clipped := int64(0)
+	for _, t := range trials {
+		clipped += t.Measurement.Clipped
+	}
+	if clipped > 0 {
+		warnings = append(warnings, fmt.Sprintf("%s requests took longer than the histogram holds; they count as slow, but have no exact time",
+			compare.FormatCount(int(clipped))))
+	}
+	for _, t := range trials {
+		if difference := environmentDifference(run.Environment, t.Environment); difference != "" {
+			warnings = append(warnings, fmt.Sprintf("trial %d was measured in another environment than the run says: %s", t.Order, difference))
+			break
+		}
+	}
+	for _, rate := range table.Rates() {
+		warnings = append(warnings, rateWarnings(run, table, rate)...)
+	}
+	return warnings
+}
+
+func rateWarnings(run record.Run, table compare.Table, rate string) []string {
+	var warnings []string
+	blocks := len(table.At(rate).Blocks())
+	if blocks < run.Blocks {
+		warnings = append(warnings, fmt.Sprintf("at the %s rate %d of %d blocks have valid slices of both variants", rate, blocks, run.Blocks))
+	}
+	for _, v := range scenarios.Variants() {
+		s := table.Pooled(rate, v)
+		throughput, offered := s.Value("throughput_rps"), s.OfferedRPS()
+		if throughput.OK() && offered > 0 && throughput.V < 0.98*offered {
+			warnings = append(warnings, fmt.Sprintf("at the %s rate %s answered %s of %s requests/s: it does not keep up",
+				rate, v, compare.FormatNumber(throughput.V), compare.FormatRate(offered)))
+		}
+	}
+	return warnings
+}
+
+func environmentDifference(a, b record.Environment) string {
+	for _, f := range []struct{ name, a, b string }{
+		{"headroom", a.Headroom, b.Headroom}, {"kernel", a.Kernel, b.Kernel}, {"CPU", a.CPUModel, b.CPUModel},
+		{"CPUs", fmt.Sprint(a.CPUs), fmt.Sprint(b.CPUs)}, {"stage", a.Stage, b.Stage}, {"engine", a.Engine, b.Engine},
+		{"image", a.ImageDigest, b.ImageDigest}, {"network path", a.NetworkPath, b.NetworkPath},
+	} {
+		if f.a != f.b {
+			return fmt.Sprintf("%s %q, the run %q", f.name, f.b, f.a)
+		}
+	}
+	return ""
+}
+
+// methodOf tells how the figures came about, with this run's own numbers.
+func methodOf(r Report) []string {
+	blocks := 0
+	for _, rate := range r.Rates {
+		blocks = max(blocks, len(rate.Blocks))
+	}
+	method := []string{
+		"Response time runs from the moment a request was due, not from when it was sent. A percentile stands only where there are samples enough for it: 5 for p50, 59 for p95, 299 for p99.",
+		"Each block starts both variants afresh and measures them in turn. Its slices are added up, histograms merged; a ratio is the Hodges-Lehmann estimate of after/before over the blocks.",
+	}
+	switch {
+	case blocks < 3:
+		method = append(method, "Fewer than three blocks give no interval, and so no verdict.")
+	case blocks < 6:
+		method = append(method, fmt.Sprintf("With %d blocks the exact signed-rank interval reaches %.3g%% at the widest. "+
+			"So an interval here spans both the range of the blocks and Student's 95%% interval on the logarithms, which takes blocks to scatter normally. "+
+			"A verdict needs all of it on one side; six blocks would do without that assumption.",
+			blocks, 100*(1-2/math.Pow(2, float64(blocks)))))
+	default:
+		method = append(method, fmt.Sprintf("Intervals are exact signed-rank ones over %d blocks, with at least 95%% confidence. A verdict needs all of it on one side.", blocks))
+	}
+	if blocks >= 3 {
+		method = append(method, fmt.Sprintf("Each interval is for its own metric. p over all metrics of a table (max-T over shared sign flips) can't fall below %.2g with %d blocks.",
+			2/math.Pow(2, float64(blocks)), blocks))
+	}
+	method = append(method, "\"Detectable\" is the smallest change that these blocks, with their scatter, would show with probability 0.8.")
+	if unit := r.Shares.UnitCPUs; unit > 0 && unit != 1 {
+		method = append(method, fmt.Sprintf("One vCPU of the real system is %.3g CPUs here, for both variants. Rates are those of this scale; users and cost per user take them times %.3g, in proportion.",
+			unit, 1/unit))
+	}
+	return append(method, fmt.Sprintf("A month has %d hours. A user's cost is the variant's monthly cost over the users that its limit carries.", cost.HoursPerMonth))
+}
