@@ -1,0 +1,55 @@
+# headroom. `make` lists the targets; `make bench-phase3` and `make test` do
+# all of their own set-up.
+SHELL   := /bin/bash
+VERSION := $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X headroom/harness.version=$(VERSION)
+BIN     := bin/headroom
+# One setting for build, vet and test: they share the build cache, and the
+# binary is static, as the image needs it.
+export CGO_ENABLED := 0
+SOURCES := $(shell find . -name '*.go' -o -name '*.yaml' -o -name '*.html' -o -name '*.css' -o -name '*Dockerfile' | grep -v '^./out/') go.mod go.sum
+
+# QUICK=1 runs a short version, marked as such. ARGS adds flags of headroom run.
+RUN_FLAGS := $(if $(QUICK),--quick) $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help build image test test-short lint clean bench-phase1 bench-phase2 bench-phase3
+
+help: ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+build: $(BIN) ## Build the headroom command (bin/headroom)
+$(BIN): $(SOURCES)
+	@mkdir -p bin
+	go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/headroom
+
+image: $(BIN) ## Build the image that every machine runs; done by itself when missing
+	$(BIN) image
+
+bench-phase1: $(BIN) ## One server as first written, against its queries fixed (QUICK=1: short)
+	$(BIN) run phase1 $(RUN_FLAGS)
+bench-phase2: $(BIN) ## One tuned server, against balancer, apps and database (QUICK=1: short)
+	$(BIN) run phase2 $(RUN_FLAGS)
+bench-phase3: $(BIN) ## Five apps on one database, against the same with a cache (QUICK=1: short)
+	$(BIN) run phase3 $(RUN_FLAGS)
+
+# With Docker away the container tests say that they were skipped; with
+# CI=true they fail. -p 1: two packages that measure at once would disturb
+# each other on a small machine.
+test: $(BIN) ## All tests, with real containers where Docker is
+	@$(BIN) image --if-docker
+	go test -p 1 -timeout 15m ./...
+
+test-short: ## The tests without containers
+	go test -short ./...
+
+lint: ## gofmt, go vet, staticcheck, structure test, govulncheck where reachable
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'gofmt would change:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	go test -count=1 -run TestStructure ./cmd/headroom
+	@.ci/vulncheck
+
+clean: ## Remove what dead runs left behind, and the build
+	@if [ -x $(BIN) ]; then $(BIN) clean; fi
+	rm -rf bin

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"headroom/harness/drive"
+	"headroom/harness/stage/docker"
+	"headroom/harness/stage/docker/idle"
+	"headroom/scenarios"
+	"headroom/targets/machine"
+	"headroom/targets/machine/spec"
+	"headroom/targets/shop"
+)
+
+// maxJobBytes bounds what `headroom job` reads.
+const maxJobBytes = 16 << 20
+
+// insideCommands are what headroom runs of itself: in a machine, in the
+// driver's container, and as the reaper. Nobody types them, so they are hidden.
+func insideCommands() []*cobra.Command {
+	commands := []*cobra.Command{
+		{Use: "machine", Short: "Run a machine's processes (the image's entry point)", Args: cobra.NoArgs, RunE: runMachine},
+		{Use: "shop", Short: "Run the shop as one process of a machine", Args: cobra.NoArgs, RunE: runShop},
+		{Use: "mail", Short: "Run the mail provider's stand-in", Args: cobra.NoArgs, RunE: runMail},
+		{Use: "job", Short: "Drive the job on stdin, print the measurement", Args: cobra.NoArgs, RunE: runJob},
+		{Use: "idle", Short: "Wait for work (the driver's container)", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
+			return idle.Run(cmd.Context())
+		}},
+		{Use: "reap RUN", Short: "Remove a run's containers when its process is gone", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
+			return docker.Reap(cmd.Context(), args[0], cmd.InOrStdin())
+		}},
+		newSeed(),
+	}
+	for _, c := range commands {
+		c.Hidden = true
+	}
+	return commands
+}
+
+func runMachine(cmd *cobra.Command, _ []string) error {
+	s, err := machine.SpecFromEnv()
+	if err != nil {
+		return err
+	}
+	return machine.Run(cmd.Context(), s, cmd.ErrOrStderr())
+}
+
+// processFromEnv is the process that the machine hands to its child.
+func processFromEnv() (spec.Process, error) {
+	var p spec.Process
+	if err := json.Unmarshal([]byte(os.Getenv(machine.EnvProcess)), &p); err != nil {
+		return p, fmt.Errorf("%s holds no process (a machine sets it): %w", machine.EnvProcess, err)
+	}
+	return p, nil
+}
+
+func runShop(cmd *cobra.Command, _ []string) error {
+	p, err := processFromEnv()
+	if err != nil {
+		return err
+	}
+	config, err := shop.ConfigFromProcess(p)
+	if err != nil {
+		return err
+	}
+	return shop.Run(cmd.Context(), config, cmd.ErrOrStderr())
+}
+
+func runMail(cmd *cobra.Command, _ []string) error {
+	p, err := processFromEnv()
+	if err != nil {
+		return err
+	}
+	config, err := shop.MailConfigFromProcess(p)
+	if err != nil {
+		return err
+	}
+	return shop.RunMail(cmd.Context(), config, cmd.ErrOrStderr())
+}
+
+func runJob(cmd *cobra.Command, _ []string) error {
+	data, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxJobBytes))
+	if err != nil {
+		return fmt.Errorf("read the job: %w", err)
+	}
+	job, err := drive.ParseJob(data)
+	if err != nil {
+		return err
+	}
+	measurement, err := drive.Drive(cmd.Context(), job)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(cmd.OutOrStdout()).Encode(measurement)
+}
+
+func newSeed() *cobra.Command {
+	var size scenarios.Dataset
+	cmd := &cobra.Command{
+		Use: "seed", Short: "Seed the dataset volume", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return machine.Seed(cmd.Context(), size, spec.DatasetDir, cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().IntVar(&size.Users, "users", 0, "rows")
+	cmd.Flags().IntVar(&size.Posts, "posts", 0, "rows")
+	cmd.Flags().IntVar(&size.Orders, "orders", 0, "rows")
+	return cmd
+}

@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"headroom/harness"
+	"headroom/harness/record"
+	"headroom/harness/stage/docker"
+	"headroom/reports"
+	"headroom/scenarios"
+	"headroom/targets/shop/dataset"
+)
+
+// maxStalledShare is where a machine is plainly not fit to measure on.
+const maxStalledShare = 0.1
+
+type runFlags struct {
+	quick bool
+	out   string
+	seed  uint64
+}
+
+func newRun() *cobra.Command {
+	var flags runFlags
+	cmd := &cobra.Command{
+		Use:   "run SCENARIO",
+		Short: "Measure a scenario's before and after, and report",
+		Long: `Measure a scenario's before and after in containers, and report.
+SCENARIO is a name from ` + "`headroom list`" + `, or a YAML file. The trials go to
+out/<scenario>-<time>/trials.jsonl, the page to report.html beside it.`,
+		Args: exactly(1, "a scenario's name, for example: headroom run phase3"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := loadScenario(args[0])
+			if err != nil {
+				return err
+			}
+			return runScenario(cmd, s, flags)
+		},
+	}
+	cmd.Flags().BoolVar(&flags.quick, "quick", false, "one short block: shows that everything works, proves nothing")
+	cmd.Flags().StringVar(&flags.out, "out", "", "folder for the results (default out/<scenario>-<time>)")
+	cmd.Flags().Uint64Var(&flags.seed, "seed", 1, "of arrivals, keys and the order of slices")
+	return cmd
+}
+
+func runScenario(cmd *cobra.Command, s *scenarios.Scenario, flags runFlags) (err error) {
+	ctx := cmd.Context()
+	started := time.Now()
+	plan := harness.FullPlan()
+	if flags.quick {
+		plan = harness.QuickPlan()
+	}
+	shares, err := harness.Share(s, float64(runtime.NumCPU()))
+	if err != nil {
+		return err
+	}
+	runID := fmt.Sprintf("%s-%s", s.Name, started.Format("20060102-150405"))
+	dir := flags.out
+	if dir == "" {
+		dir = filepath.Join("out", runID)
+	}
+	if err := checkOut(dir); err != nil {
+		return err
+	}
+	progress := newProgress(cmd.ErrOrStderr())
+	defer progress.End()
+	progress.Note("%s: %s", s.Name, s.Title)
+	if stalled := harness.StalledShare(time.Second); stalled > maxStalledShare {
+		progress.Note("warning: this machine stood still for %.0f%% of the last second: other work, or a hypervisor that throttles it; slices will come out invalid", stalled*100)
+	}
+
+	stage, err := openStage(ctx, s, runID, shares, progress)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		progress.Begin("stop and remove the containers", time.Second)
+		err = errors.Join(err, stage.stage.Close(ctx))
+		progress.End()
+	}()
+	environment, err := describe(ctx, stage.stage)
+	if err != nil {
+		return err
+	}
+	writer, err := record.Create(dir, record.Run{
+		ID: runID, StartedAt: started.UTC(), Quick: plan.Quick, Scenario: *s, Seed: flags.seed,
+		Blocks: plan.Blocks, Shares: shares, Environment: environment,
+	})
+	if err != nil {
+		return err
+	}
+	conductor := &harness.Conductor{
+		Scenario: s, Plan: plan, Seed: flags.seed, Environment: environment,
+		Stage: stage, Writer: writer, Progress: progress,
+	}
+	runErr := conductor.Run(ctx)
+	if err := writer.Finish(ending(ctx, runErr)); err != nil {
+		return errors.Join(runErr, err)
+	}
+	progress.End()
+	return finish(cmd, dir, runErr)
+}
+
+// checkOut finds out before any load whether the results can be written.
+func checkOut(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, record.FileName)); err == nil {
+		return fmt.Errorf("%s already holds a run: choose another folder with --out, or remove it", dir)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("the output folder can't be made: %w; choose another with --out", err)
+	}
+	probe, err := os.CreateTemp(dir, ".writable.*")
+	if err != nil {
+		return fmt.Errorf("the output folder can't be written: %w; choose another with --out", err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// openStage makes the image, the stage, the dataset and the driver.
+func openStage(ctx context.Context, s *scenarios.Scenario, runID string, shares record.Shares, progress *progress) (_ *dockerStage, err error) {
+	cli, err := docker.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cli.Close()
+	ref, err := ensureImage(ctx, cli, progress)
+	if err != nil {
+		return nil, err
+	}
+	stage, err := docker.Open(ctx, docker.Options{
+		RunID: runID, Image: ref.Tag, DatasetVersion: dataset.Version, Progress: progress,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, stage.Close(ctx))
+		}
+	}()
+	progress.Begin(fmt.Sprintf("dataset: %d users, %d posts, %d orders (seeded once, then reused)", s.Dataset.Users, s.Dataset.Posts, s.Dataset.Orders), 2*time.Second)
+	if err := stage.EnsureDataset(ctx, s.Dataset); err != nil {
+		return nil, err
+	}
+	driver, err := stage.StartDriver(ctx, shares.DriverCPUs)
+	if err != nil {
+		return nil, err
+	}
+	return &dockerStage{stage: stage, driver: driver, scenario: s, shares: shares}, nil
+}
+
+// describe completes the host's environment with the stage's.
+func describe(ctx context.Context, stage *docker.Stage) (record.Environment, error) {
+	environment := harness.HostEnvironment()
+	found, err := stage.Environment(ctx)
+	if err != nil {
+		return environment, err
+	}
+	environment.Stage = "docker"
+	environment.Engine = found.Engine
+	environment.CgroupMode = found.Cgroup
+	environment.ImageDigest = found.ImageDigest
+	environment.Packages = found.Packages
+	environment.NetworkPath = "driver container, same bridge network, no published port between"
+	return environment, nil
+}
+
+// ending is how the run's last line says that it ended.
+func ending(ctx context.Context, runErr error) record.End {
+	end := record.End{At: time.Now().UTC(), Interrupted: ctx.Err() != nil}
+	if runErr != nil {
+		end.Reason = runErr.Error()
+	}
+	return end
+}
+
+// finish reports what was measured, also when the run was cut short.
+func finish(cmd *cobra.Command, dir string, runErr error) error {
+	interrupted := cmd.Context().Err() != nil
+	if runErr != nil && !interrupted {
+		return fmt.Errorf("%w\nWhat was measured until then: headroom report %s", runErr, dir)
+	}
+	err := writeReports(dir, false, cmd.OutOrStdout())
+	if interrupted && errors.Is(err, reports.ErrNoTrials) {
+		return &exitError{exitInconclusive, errors.New("interrupted: nothing was measured yet")}
+	}
+	if err != nil {
+		return errors.Join(runErr, err)
+	}
+	if interrupted {
+		return &exitError{exitInconclusive, fmt.Errorf("interrupted: the finished trials are in %s", dir)}
+	}
+	return checkAnyValid(dir)
+}
+
+// checkAnyValid makes a run of which nothing can be used end as such.
+func checkAnyValid(dir string) error {
+	log, err := record.ReadFile(dir)
+	if err != nil {
+		return err
+	}
+	for _, t := range log.Trials {
+		if t.Kind == record.KindSlice && t.Valid() {
+			return nil
+		}
+	}
+	return &exitError{exitInconclusive, errors.New("no slice was valid, so there is no result: the reasons are under Validity; a quiet machine is needed")}
+}
