@@ -26,6 +26,7 @@ type fakeStage struct {
 	t        *testing.T
 	capacity map[scenarios.Variant]float64
 	onDrive  func(n int) // called before the n-th drive
+	spoiled  func(job drive.Job) bool
 
 	mu      sync.Mutex
 	running map[*fakeSystem]bool
@@ -106,6 +107,9 @@ func (s *fakeStage) Drive(ctx context.Context, job drive.Job) (record.Measuremen
 		}
 	}
 	m.Interrupted = ctx.Err() != nil
+	if s.spoiled != nil && s.spoiled(job) {
+		m.InvalidReasons = []string{"the driver sent late"}
+	}
 	return m, nil
 }
 
@@ -187,6 +191,37 @@ func TestRunMeasuresBothVariantsAlike(t *testing.T) {
 	}
 	if len(stage.started) != 2*3 {
 		t.Errorf("%d starts, want both variants for each of 3 blocks", len(stage.started))
+	}
+}
+
+// What the driver spoiled is measured again, a bounded number of times, with
+// the same schedule, and stays on file.
+func TestSpoiledSlicesAreRepeated(t *testing.T) {
+	stage := &fakeStage{
+		capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 500},
+		spoiled: func(job drive.Job) bool {
+			return job.Duration == FullPlan().Slice && job.BaseURL == string(scenarios.Before)
+		},
+	}
+	log, err := conduct(t, t.Context(), stage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bySeed := map[uint64]int{}
+	slices := 0
+	for _, trial := range log.Trials {
+		if trial.Kind == record.KindSlice {
+			slices++
+			bySeed[trial.Measurement.Seed]++
+		}
+	}
+	if want := 3*2*2 + FullPlan().Repeats; slices != want {
+		t.Errorf("%d slices, want %d", slices, want)
+	}
+	for seed, times := range bySeed {
+		if times > 3 {
+			t.Errorf("schedule %d was driven %d times: once for each variant and one repeat", seed, times)
+		}
 	}
 }
 

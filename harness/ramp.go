@@ -61,8 +61,10 @@ const (
 // feed takes a probe's result.
 func (r *ramp) feed(rps float64, v verdict, uses []record.MachineUse, completed int64) {
 	r.steps++
-	if bound := throughputBound(uses, completed); bound > 0 && r.bound == 0 {
-		r.bound = bound
+	// The demand seen at a low rate holds what the machines use when idle, so
+	// the bound grows with the rate.
+	if v != failed {
+		r.bound = max(r.bound, throughputBound(uses, completed))
 	}
 	switch v {
 	case unknown:
@@ -71,12 +73,8 @@ func (r *ramp) feed(rps float64, v verdict, uses []record.MachineUse, completed 
 		r.failed = rps
 		r.rate = rps / 2 // only matters while nothing has held
 	case held:
-		first := r.held == 0
 		r.held = rps
-		r.rate = rps * rampStep
-		if first {
-			r.rate = max(r.rate, r.bound*rampStart)
-		}
+		r.rate = max(rps*rampStep, r.bound*rampStart)
 	}
 }
 
@@ -118,16 +116,17 @@ type Plan struct {
 	CacheWarmup time.Duration // at most, before a block's first slice, until the hit ratio is flat
 	Probe       time.Duration
 	SeedRPS     float64
+	Repeats     int // of slices that the driver or the host spoiled, in all
 }
 
 // FullPlan is what verdicts need; QuickPlan shows that everything works.
 func FullPlan() Plan {
-	return Plan{Blocks: 3, Slice: 7 * time.Second, Warmup: 2 * time.Second, CacheWarmup: 8 * time.Second, Probe: 3 * time.Second, SeedRPS: 20}
+	return Plan{Blocks: 3, Slice: 7 * time.Second, Warmup: 2 * time.Second, CacheWarmup: 8 * time.Second, Probe: 3 * time.Second, SeedRPS: 20, Repeats: 4}
 }
 
 // QuickPlan is one short block: no interval, hence no verdict.
 func QuickPlan() Plan {
-	return Plan{Quick: true, Blocks: 1, Slice: 4 * time.Second, Warmup: time.Second, CacheWarmup: 4 * time.Second, Probe: 2 * time.Second, SeedRPS: 20}
+	return Plan{Quick: true, Blocks: 1, Slice: 4 * time.Second, Warmup: time.Second, CacheWarmup: 4 * time.Second, Probe: 2 * time.Second, SeedRPS: 20, Repeats: 1}
 }
 
 func (p Plan) String() string {

@@ -31,7 +31,8 @@ func invalidReasons(m *record.Measurement, d driverFacts) []string {
 	if p99 := m.DriverLag.Quantile(0.99); p99 > d.lagLimit {
 		fail("the driver sent late: the p99 of its own lag is %v, beyond %v", p99.Round(time.Microsecond), d.lagLimit)
 	}
-	if m.Sent > 0 && float64(d.late) > maxLateShare*float64(m.Sent) {
+	// One request is no share: below a thousand it alone would be over.
+	if float64(d.late) > max(1, maxLateShare*float64(m.Sent)) {
 		fail("the driver sent %d of %d requests (%.2f%%) more than %v late; %.1f%% is the limit",
 			d.late, m.Sent, 100*float64(d.late)/float64(m.Sent), d.lagLimit, 100*maxLateShare)
 	}

@@ -51,7 +51,7 @@ func ensureDebian(ctx context.Context, cli *client.Client, progress io.Writer) (
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
-	fmt.Fprintf(progress, "image: no registry (%v): making Debian here with debootstrap (about 1 min)...\n", pullErr)
+	fmt.Fprintf(progress, "image: no registry answers: making Debian here with debootstrap (about 1 min)...\n")
 	if err := debootstrap(ctx, cli, progress); err != nil {
 		return "", &noDebianError{pull: pullErr, local: err}
 	}

@@ -21,9 +21,11 @@ import (
 
 const (
 	driverHost = "driver"
-	// driverPeriod is longer than a machine's, so that a burst of sends does
-	// not meet the quota: the driver must never be throttled.
-	driverPeriod    = 100 * time.Millisecond
+	// driverPeriod is the longest that the kernel knows. A throttled driver
+	// spoils its slice, and what it needs in a burst, or is charged for while
+	// the hypervisor stops this machine, is little of a second's quota but
+	// more than that of the usual 100 ms.
+	driverPeriod    = time.Second
 	driverShares    = 10240    // ten times a machine's: the scheduler prefers the driver
 	maxDriverOutput = 64 << 20 // bytes of stdout
 	driverCallLimit = 10 * time.Second

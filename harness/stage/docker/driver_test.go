@@ -96,7 +96,7 @@ func TestDriverUsage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := driver.Run(t.Context(), nil, "burn", "1s"); err != nil {
+	if _, _, err := driver.Run(t.Context(), nil, "burn", "2s"); err != nil {
 		t.Fatal(err)
 	}
 	after, err := driver.Usage(t.Context())
@@ -105,7 +105,7 @@ func TestDriverUsage(t *testing.T) {
 	}
 	if after.ThrottledSeconds <= before.ThrottledSeconds || after.ThrottledPeriods <= before.ThrottledPeriods ||
 		after.CPUSeconds <= before.CPUSeconds {
-		t.Errorf("a second of burning at 0.2 CPU left no trace: %+v, then %+v", before, after)
+		t.Errorf("two seconds of burning at 0.2 CPU left no trace: %+v, then %+v", before, after)
 	}
 	// The quota is a share of every period, however long the machine took.
 	periods := float64(after.Periods - before.Periods + 2)

@@ -227,8 +227,11 @@ func eventually(t *testing.T, what string, within time.Duration, condition func(
 	}
 }
 
+// testOptions gives the machines more than a run would: where the hypervisor
+// stops this machine for a while, a small quota is charged for that too, and
+// what was promised is not there for seconds.
 func testOptions() StartOptions {
-	return StartOptions{UnitCPUs: 0.1, Instance: "b1", ReadyTimeout: 30 * time.Second}
+	return StartOptions{UnitCPUs: 0.5, Instance: "b1", ReadyTimeout: 30 * time.Second}
 }
 
 // singleMachine is a topology of one machine whose process has the settings.

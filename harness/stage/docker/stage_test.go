@@ -111,7 +111,7 @@ func checkContainer(t *testing.T, stage *Stage, m Machine) {
 		t.Fatal(err)
 	}
 	c := result.Container
-	wantCPUs := map[string]float64{"balancer": 0.1, "app-1": 0.2, "app-2": 0.2, "database": 0.4, "mail": scenarios.ExternalCPUs}[m.Name]
+	wantCPUs := map[string]float64{"balancer": 0.5, "app-1": 1, "app-2": 1, "database": 2, "mail": scenarios.ExternalCPUs}[m.Name]
 	if got := float64(c.HostConfig.CPUQuota) / float64(c.HostConfig.CPUPeriod); got != wantCPUs || m.QuotaCPUs != wantCPUs {
 		t.Errorf("%s: limited to %v CPUs, says %v, want %v", m.Name, got, m.QuotaCPUs, wantCPUs)
 	}
