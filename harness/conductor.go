@@ -178,6 +178,12 @@ func (c *Conductor) ramp(ctx context.Context, v scenarios.Variant, s System) (fl
 			return 0, err
 		}
 		r.feed(rps, judgeProbe(trial, c.Scenario.SLO), trial.Machines, trial.Measurement.Sent)
+		if rps, more = r.next(); more && r.steps == 1 {
+			// Freshly started, its buffers are empty: that is no limit.
+			if err := c.warmUp(ctx, v, s, rps, 0); err != nil {
+				return 0, err
+			}
+		}
 	}
 	if r.limit() <= 0 {
 		return 0, fmt.Errorf("%s did not hold the SLO %s even at %.3g requests/s: is it the right SLO for this system?", v, c.Scenario.SLO.Text, r.failed)

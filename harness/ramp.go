@@ -11,7 +11,8 @@ import (
 // ramp finds a first estimate of the load that a variant holds: one seed
 // probe at a low rate gives the service demands and through them a bound on
 // the throughput, then the rate climbs by steps towards and past it until a
-// probe fails. It is a pure state machine; the conductor feeds it.
+// probe fails, and falls between the two until they are a step apart. It is a
+// pure state machine; the conductor feeds it.
 //
 // docs/measurement.md, "Capacity under an SLO", steps 1 and 2. It is an
 // estimate: the slices that follow are what is reported.
@@ -28,7 +29,8 @@ type ramp struct {
 const (
 	rampStart     = 0.5 // of X_max
 	rampStep      = 1.25
-	rampMaxSteps  = 9
+	rampMaxSteps  = 10
+	rampBracket   = 1.3 // of failed over held: close enough
 	rampLowestRPS = 1
 	// rampMaxUnknown probes that were spoiled by the driver or the host end
 	// the ramp: latency can't be judged here, but CPU demand can.
@@ -42,7 +44,7 @@ func newRamp(seedRPS float64) *ramp { return &ramp{seedRPS: seedRPS, rate: seedR
 
 // next returns the rate of the next probe, false when the ramp is done.
 func (r *ramp) next() (rps float64, more bool) {
-	bracketed := r.held > 0 && r.failed > 0
+	bracketed := r.held > 0 && r.failed > 0 && r.failed <= r.held*rampBracket
 	if bracketed || r.rate < rampLowestRPS || r.steps >= rampMaxSteps || r.unknown >= rampMaxUnknown {
 		return 0, false
 	}
@@ -71,10 +73,17 @@ func (r *ramp) feed(rps float64, v verdict, uses []record.MachineUse, completed 
 		r.unknown++
 	case failed:
 		r.failed = rps
-		r.rate = rps / 2 // only matters while nothing has held
 	case held:
 		r.held = rps
+	}
+	switch {
+	case v == unknown: // the same rate again
+	case r.failed == 0:
 		r.rate = max(rps*rampStep, r.bound*rampStart)
+	case r.held == 0:
+		r.rate = rps / 2
+	default:
+		r.rate = math.Sqrt(r.held * r.failed)
 	}
 }
 

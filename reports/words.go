@@ -37,7 +37,7 @@ func capacitySentence(r Report) string {
 		return "Neither variant's limit is known: no probe of the search was valid."
 	}
 	if limit.Effect.Missing != "" {
-		return fmt.Sprintf("The limits under the SLO: before %s requests/s; after %s requests/s.",
+		return fmt.Sprintf("The limits under the SLO, in requests/s: before %s; after %s.",
 			r.Variants[0].LimitText, r.Variants[1].LimitText)
 	}
 	sentence := fmt.Sprintf("After holds %s requests/s under the SLO, before %s: %sx",
