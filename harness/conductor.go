@@ -195,17 +195,16 @@ func (c *Conductor) ramp(ctx context.Context, v scenarios.Variant, s System) (fl
 }
 
 // judgeProbe judges a short probe. Too few samples to be sure count as held,
-// because the ramp only looks for where to measure. Requests that the cap kept
-// back are the target's failure; any other invalid probe says nothing.
+// because the ramp only looks for where to measure.
 func judgeProbe(t record.Trial, slo scenarios.SLO) verdict {
-	judgement, _ := record.Judge(t.Measurement, slo)
+	judgement, _, counts := t.Judge(slo)
 	switch {
-	case judgement != record.SLOFails && t.Valid():
-		return held
-	case t.Valid() || t.Measurement.Unsent > 0:
+	case !counts:
+		return unknown
+	case judgement == record.SLOFails:
 		return failed
 	}
-	return unknown
+	return held
 }
 
 // slices measures one block: both variants at both rates, in coin-flipped
@@ -239,8 +238,8 @@ func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios
 // spoiled it and the plan has a repeat left. Both are on file.
 func (c *Conductor) measureSlice(ctx context.Context, of sliceOf, s System) error {
 	trial, err := c.slice(ctx, of, s)
-	if err != nil || trial.Valid() || trial.Measurement.Unsent > 0 || c.repeats >= c.Plan.Repeats {
-		return err // what the cap kept back is the variant's own doing
+	if err != nil || trial.Valid() || trial.Overloaded() || c.repeats >= c.Plan.Repeats {
+		return err // an overload is the variant's own doing
 	}
 	c.repeats++
 	c.Progress.Begin(fmt.Sprintf("block %d of %d: %s again: %s", of.block, c.Plan.Blocks, of.variant, trial.Invalid[0]), of.duration)

@@ -17,6 +17,9 @@ var headline = []string{
 // percentiles are the points of the latency curve.
 var percentiles = []float64{50, 60, 70, 75, 80, 85, 90, 92.5, 95, 96, 97, 98, 98.5, 99, 99.5, 99.8, 99.9}
 
+// overloaded is why a variant has no figures at a rate that it cannot carry.
+const overloaded = "overloaded"
+
 // meanings says what a rate's name stands for.
 var meanings = map[string]string{
 	"common": "80% of before's limit, the same for both",
@@ -39,7 +42,13 @@ func rateOf(table compare.Table, name string) Rate {
 		metric, _ := compare.Describe(key)
 		effect := comparison.Ratio(key)
 		effect.Pairs = slices.Concat([]compare.Pair{}, effect.Pairs)
-		return Row{Metric: metric, Before: before.Value(key).Level(), After: after.Value(key).Level(), Effect: effect}
+		r := Row{Metric: metric, Before: before.Value(key).Level(), After: after.Value(key).Level(), Effect: effect}
+		for v, level := range map[scenarios.Variant]*compare.Level{scenarios.Before: &r.Before, scenarios.After: &r.After} {
+			if table.Overloaded(name, v) {
+				level.Missing = overloaded
+			}
+		}
+		return r
 	}
 	for _, key := range headline {
 		r.Rows = append(r.Rows, row(key))

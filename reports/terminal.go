@@ -125,7 +125,7 @@ func (t *terminalWriter) rate(rate Rate) {
 	t.heading(rateHeading(rate))
 	t.line("  %s", rateNote(rate))
 	for _, reason := range rate.Invalid {
-		t.line("  invalid: %s", reason)
+		t.line("  no figures: %s", reason)
 	}
 	t.columns()
 	t.rows(rate.Rows)

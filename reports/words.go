@@ -119,8 +119,8 @@ func warningsOf(run record.Run, trials []record.Trial, table compare.Table, pric
 
 func rateWarnings(run record.Run, table compare.Table, rate string) []string {
 	var warnings []string
-	blocks := len(table.At(rate).Blocks())
-	if blocks < run.Blocks {
+	overloaded := table.Overloaded(rate, scenarios.Before) || table.Overloaded(rate, scenarios.After)
+	if blocks := len(table.At(rate).Blocks()); blocks < run.Blocks && !overloaded {
 		warnings = append(warnings, fmt.Sprintf("at the %s rate %d of %d blocks have valid slices of both variants", rate, blocks, run.Blocks))
 	}
 	for _, v := range scenarios.Variants() {

@@ -53,6 +53,19 @@ func Judge(m Measurement, slo scenarios.SLO) (Judgement, string) {
 	return SLOHolds, ""
 }
 
+// Judge says whether the trial's rate held the SLO. counts is false when the
+// trial is invalid and so says nothing; but requests that the in-flight cap
+// kept back are the system's failure, whatever else went wrong.
+func (t *Trial) Judge(slo scenarios.SLO) (judgement Judgement, reason string, counts bool) {
+	judgement, reason = Judge(t.Measurement, slo)
+	valid := t.Valid() && !t.Measurement.Interrupted
+	return judgement, reason, valid || judgement == SLOFails && t.Overloaded()
+}
+
+// Overloaded says that requests were due and could not be sent, because as
+// many as the cap allows were still unanswered.
+func (t *Trial) Overloaded() bool { return t.Measurement.Unsent > 0 && !t.Measurement.Interrupted }
+
 func judgeCondition(m Measurement, c scenarios.SLOCondition) (Judgement, string) {
 	n, name := m.Planned, "requests"
 	bad := m.Failed + m.Unsent

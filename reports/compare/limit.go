@@ -9,8 +9,9 @@ import (
 	"headroom/scenarios"
 )
 
-// Limit is what the search found of one variant: the highest rate that was
-// itself seen to hold the SLO, and the lowest above it that failed.
+// Limit is what a run found of one variant: the highest rate that was itself
+// seen to hold the SLO, in a probe or a slice, and the lowest above it that
+// failed.
 type Limit struct {
 	Variant      scenarios.Variant `json:"variant"`
 	HeldRPS      float64           `json:"held_rps,omitempty"`   // 0: no rate held
@@ -19,34 +20,35 @@ type Limit struct {
 	Probes       []Probe           `json:"probes"`
 }
 
-// Probe is one step of the search.
+// Probe is one rate that was tried: a step of the search or a slice.
 type Probe struct {
 	Order      int              `json:"order"`
 	OfferedRPS float64          `json:"offered_rps"`
 	Judgement  record.Judgement `json:"judgement"`
 	Reason     string           `json:"reason,omitempty"`
-	Invalid    []string         `json:"invalid,omitempty"` // then the judgement does not count
+	Counts     bool             `json:"counts"` // an invalid one counts only as an overload
+	Invalid    []string         `json:"invalid,omitempty"`
 }
 
-// FindLimit reads variant's limit off the probes. Invalid probes are kept, and
-// do not count: a driver in distress says nothing of the target. Warnings tell
-// when the search was not monotone.
+// FindLimit reads variant's limit off its probes and slices. Invalid ones are
+// kept, and do not count: a driver in distress says nothing of the target.
+// Warnings tell when the rates were not monotone.
 func FindLimit(trials []record.Trial, variant scenarios.Variant, slo scenarios.SLO) (Limit, []string) {
 	limit := Limit{Variant: variant, Probes: []Probe{}}
 	for _, t := range trials {
-		if t.Kind != record.KindProbe || t.Variant != variant {
+		if t.Variant != variant {
 			continue
 		}
 		p := Probe{Order: t.Order, OfferedRPS: t.Measurement.OfferedRPS, Invalid: invalidReasons(&t)}
-		p.Judgement, p.Reason = record.Judge(t.Measurement, slo)
+		p.Judgement, p.Reason, p.Counts = t.Judge(slo)
 		limit.Probes = append(limit.Probes, p)
-		if len(p.Invalid) == 0 && p.Judgement == record.SLOHolds {
+		if p.Counts && p.Judgement == record.SLOHolds {
 			limit.HeldRPS = max(limit.HeldRPS, p.OfferedRPS)
 		}
 	}
 	var warnings []string
 	for _, p := range limit.Probes {
-		if len(p.Invalid) > 0 || p.Judgement != record.SLOFails {
+		if !p.Counts || p.Judgement != record.SLOFails {
 			continue
 		}
 		if p.OfferedRPS <= limit.HeldRPS {
@@ -91,6 +93,9 @@ func invalidReasons(t *record.Trial) []string {
 	return t.Invalid
 }
 
+// maxJoined reasons are spelt out; the rest stand under Validity.
+const maxJoined = 2
+
 // joined lists reasons once each.
 func joined(reasons []string) string {
 	seen := map[string]bool{}
@@ -100,6 +105,9 @@ func joined(reasons []string) string {
 			seen[r] = true
 			once = append(once, r)
 		}
+	}
+	if more := len(once) - maxJoined; more > 0 {
+		once = append(once[:maxJoined], fmt.Sprintf("and %d more under Validity", more))
 	}
 	return strings.Join(once, "; ")
 }

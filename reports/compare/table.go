@@ -31,13 +31,13 @@ type Table struct {
 	Invalid []Invalid // slices and probes, in order
 
 	valid   map[cell][]record.Trial
-	reasons map[cell][]string // of invalid slices
+	spoiled map[cell][]record.Trial
 	rates   []string
 }
 
 // NewTable sorts trials into a table.
 func NewTable(trials []record.Trial) Table {
-	t := Table{valid: map[cell][]record.Trial{}, reasons: map[cell][]string{}}
+	t := Table{valid: map[cell][]record.Trial{}, spoiled: map[cell][]record.Trial{}}
 	for _, trial := range trials {
 		reasons := invalidReasons(&trial)
 		if len(reasons) > 0 {
@@ -53,7 +53,7 @@ func NewTable(trials []record.Trial) Table {
 		}
 		c := cell{trial.RateName, trial.Variant}
 		if len(reasons) > 0 {
-			t.reasons[c] = append(t.reasons[c], reasons...)
+			t.spoiled[c] = append(t.spoiled[c], trial)
 			continue
 		}
 		t.valid[c] = append(t.valid[c], trial)
@@ -73,10 +73,41 @@ func (t Table) Pooled(rate string, variant scenarios.Variant) Sample {
 // slice was valid, else "".
 func (t Table) AllInvalid(rate string, variant scenarios.Variant) string {
 	c := cell{rate, variant}
-	if len(t.valid[c]) > 0 || len(t.reasons[c]) == 0 {
+	if len(t.valid[c]) > 0 || len(t.spoiled[c]) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("every slice of %s was invalid: %s", variant, joined(t.reasons[c]))
+	if low, high, overloaded := t.overload(c); overloaded {
+		return fmt.Sprintf("%s was overloaded: %.0f%% to %.0f%% of its requests could not be sent, too many were unanswered", variant, low*100, high*100)
+	}
+	var reasons []string
+	for _, trial := range t.spoiled[c] {
+		reasons = append(reasons, invalidReasons(&trial)...)
+	}
+	return fmt.Sprintf("every slice of %s was invalid: %s", variant, joined(reasons))
+}
+
+// Overloaded says that a variant was measured at a rate and could not carry it
+// in any slice.
+func (t Table) Overloaded(rate string, variant scenarios.Variant) bool {
+	_, _, overloaded := t.overload(cell{rate, variant})
+	return overloaded
+}
+
+// overload returns the smallest and largest share of requests that an
+// overloaded variant's slices left unsent.
+func (t Table) overload(c cell) (low, high float64, overloaded bool) {
+	if len(t.valid[c]) > 0 || len(t.spoiled[c]) == 0 {
+		return 0, 0, false
+	}
+	low = 1
+	for _, trial := range t.spoiled[c] {
+		if !trial.Overloaded() {
+			return 0, 0, false
+		}
+		share := float64(trial.Measurement.Unsent) / float64(trial.Measurement.Planned)
+		low, high = min(low, share), max(high, share)
+	}
+	return low, high, true
 }
 
 // blocks returns the blocks of a variant with valid slices, each added up.
