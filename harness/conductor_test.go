@@ -311,6 +311,24 @@ func TestRampFindsTheLimit(t *testing.T) {
 	}
 }
 
+// A failure far below what the CPU allows is believed when it happens twice.
+func TestRampDoubtsALoneFailure(t *testing.T) {
+	uses := []record.MachineUse{{QuotaCPUs: 1, CPUSeconds: 0.1}} // X_max is 1000
+	r := newRamp(20)
+	r.feed(20, held, uses, 100)
+	if rps, _ := r.next(); rps != 500 {
+		t.Fatalf("after the seed comes %v, want 500", rps)
+	}
+	r.feed(500, failed, uses, 100)
+	if rps, more := r.next(); !more || rps != 500 || r.failed != 0 {
+		t.Errorf("after one failure comes %v, failed %v; want 500 again", rps, r.failed)
+	}
+	r.feed(500, failed, uses, 100)
+	if rps, more := r.next(); !more || rps != 100 || r.failed != 500 {
+		t.Errorf("after two failures comes %v, failed %v; want 100, between 20 and 500", rps, r.failed)
+	}
+}
+
 func TestRampFallsBackOnDemand(t *testing.T) {
 	r := newRamp(20)
 	for {

@@ -23,7 +23,8 @@ type ramp struct {
 	held    float64 // highest that held
 	failed  float64 // lowest that failed
 	steps   int
-	unknown int // probes that said nothing about the target
+	unknown int     // probes that said nothing about the target
+	doubted float64 // a rate that failed once, far below the bound
 }
 
 const (
@@ -67,6 +68,12 @@ func (r *ramp) feed(rps float64, v verdict, uses []record.MachineUse, completed 
 	// the bound grows with the rate.
 	if v != failed {
 		r.bound = max(r.bound, throughputBound(uses, completed))
+	}
+	// One short probe may meet a checkpoint or a cold buffer: a failure where
+	// the CPU was far from used up is asked for again.
+	if v == failed && rps < r.bound*boundShare && r.doubted != rps {
+		r.doubted = rps
+		return
 	}
 	switch v {
 	case unknown:
