@@ -29,7 +29,7 @@ type ramp struct {
 
 const (
 	rampStart     = 0.5 // of X_max
-	rampStep      = 1.25
+	rampStep      = 1.5
 	rampMaxSteps  = 10
 	rampBracket   = 1.3 // of failed over held: close enough
 	rampLowestRPS = 1
@@ -94,17 +94,15 @@ func (r *ramp) feed(rps float64, v verdict, uses []record.MachineUse, completed 
 	}
 }
 
-// limit is the estimate: between the highest rate that held and the lowest
-// that failed, on the logarithm's middle. Where probes could not be judged it
-// comes from the CPU demand alone; 0 when there is nothing to go by.
+// limit is the estimate: the highest rate that held. A short probe is too
+// kind, so what lies between it and the lowest that failed is left alone.
+// Where probes could not be judged it comes from the CPU demand alone; 0 when
+// there is nothing to go by.
 func (r *ramp) limit() float64 {
-	switch {
-	case r.unknown >= rampMaxUnknown:
+	if r.unknown >= rampMaxUnknown {
 		return max(r.held, r.bound*boundShare)
-	case r.failed == 0:
-		return r.held
 	}
-	return math.Sqrt(r.held * r.failed)
+	return r.held
 }
 
 // throughputBound is X_max = min over machines of cores / D, with D the CPU
@@ -137,7 +135,7 @@ type Plan struct {
 
 // FullPlan is what verdicts need; QuickPlan shows that everything works.
 func FullPlan() Plan {
-	return Plan{Blocks: 3, Slice: 7 * time.Second, Warmup: 2 * time.Second, CacheWarmup: 8 * time.Second, Probe: 3 * time.Second, SeedRPS: 20, Repeats: 4}
+	return Plan{Blocks: 3, Slice: 6 * time.Second, Warmup: 2 * time.Second, CacheWarmup: 8 * time.Second, Probe: 3 * time.Second, SeedRPS: 20, Repeats: 4}
 }
 
 // QuickPlan is one short block: no interval, hence no verdict.
