@@ -1,0 +1,60 @@
+package record
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// WriteHDRLog writes m as a standard HdrHistogram log, version 1.3, in
+// nanoseconds: response time an interval a second without a tag, and over the
+// whole run, tagged, "response_success" and "service". began is when the run
+// did.
+func WriteHDRLog(w io.Writer, m Measurement, began time.Time) error {
+	log := hdr.NewHistogramLogWriter(w)
+	from := began.Add(seconds(m.WarmupS))
+	till := from.Add(seconds(m.DurationS))
+	for _, step := range []func() error{
+		func() error { return log.OutputComment("[headroom: response and service times in nanoseconds]") },
+		log.OutputLogFormatVersion,
+		func() error { return log.OutputStartTime(from.UnixMilli()) },
+		func() error { return log.OutputBaseTime(from.UnixMilli()) },
+		log.OutputLegend,
+	} {
+		if err := step(); err != nil {
+			return fmt.Errorf("write the HdrHistogram log: %w", err)
+		}
+	}
+	log.SetBaseTime(from.UnixMilli())
+	for i, second := range m.Timeline {
+		end := till
+		if i+1 < len(m.Timeline) {
+			end = from.Add(time.Duration(m.Timeline[i+1].Second) * time.Second)
+		}
+		if err := writeInterval(log, second.Response, "", from.Add(time.Duration(second.Second)*time.Second), end); err != nil {
+			return err
+		}
+	}
+	if err := writeInterval(log, m.ResponseSuccess, "response_success", from, till); err != nil {
+		return err
+	}
+	return writeInterval(log, m.Service, "service", from, till)
+}
+
+func writeInterval(log *hdr.HistogramLogWriter, h Histogram, tag string, from, till time.Time) error {
+	dense := h.HDR()
+	if dense == nil {
+		return nil
+	}
+	dense.SetTag(tag)
+	dense.SetStartTimeMs(from.UnixMilli())
+	dense.SetEndTimeMs(till.UnixMilli())
+	if err := log.OutputIntervalHistogram(dense); err != nil {
+		return fmt.Errorf("write the HdrHistogram log: %w", err)
+	}
+	return nil
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
