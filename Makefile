@@ -13,7 +13,7 @@ SOURCES := $(shell find . -name '*.go' -o -name '*.yaml' -o -name '*.html' -o -n
 RUN_FLAGS := $(if $(QUICK),--quick) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help build image test test-short lint clean bench-phase1 bench-phase2 bench-phase3
+.PHONY: help build image test test-short lint clean bench-phase1 bench-phase2 bench-phase3 bench-driver
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -33,12 +33,18 @@ bench-phase2: $(BIN) ## One tuned server, against balancer, apps and database (Q
 bench-phase3: $(BIN) ## Five apps on one database, against the same with a cache (QUICK=1: short)
 	$(BIN) run phase3 $(RUN_FLAGS)
 
+bench-driver: $(BIN) ## The driver beside vegeta, wrk, ab, h2load and hey, on pinned cores
+	@go build -o bin/vegeta github.com/tsenart/vegeta/v12
+	@go build -o bin/bench-driver ./cmd/bench-driver
+	@bin/bench-driver $(ARGS)
+
 # With Docker away the container tests say that they were skipped; with
 # CI=true they fail. -p 1: two packages that measure at once would disturb
-# each other on a small machine.
+# each other on a small machine. -count=1: a cached result knows nothing of
+# Docker.
 test: $(BIN) ## All tests, with real containers where Docker is
 	@$(BIN) image --if-docker
-	go test -p 1 -timeout 15m ./...
+	go test -count=1 -p 1 -timeout 15m ./...
 
 test-short: ## The tests without containers
 	go test -short ./...

@@ -174,4 +174,6 @@ func (j *Job) checkHeaders() error {
 
 // lagLimit is how late the driver itself may send: docs/measurement.md,
 // "Validity of a slice".
-func (j *Job) lagLimit() time.Duration { return max(time.Millisecond, j.SLOLatency/20) }
+func (j *Job) lagLimit() time.Duration { return max(minLagLimit, j.SLOLatency/20) }
+
+const minLagLimit = time.Millisecond

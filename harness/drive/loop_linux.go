@@ -69,7 +69,7 @@ func newLoop(job *Job, requests *mix.Mix, epoch time.Time, addrs []unix.Sockaddr
 			return nil, err
 		}
 		l.nextAt = l.sched.At(l.next)
-		poll.spin = spinFor(job.RateRPS / float64(part.stride))
+		poll.spin = spinFor(job.RateRPS/float64(part.stride), job.lagLimit(), usableCPUs())
 	}
 	l.sent.reset()
 	for i := range l.conns {

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"headroom/harness/record"
+	"headroom/reports/compare"
+)
+
+// printSummary writes a measurement for a terminal.
+func printSummary(w *bytes.Buffer, s record.Summary) {
+	offered := "as fast as it goes"
+	if s.OfferedRPS > 0 {
+		offered = compare.FormatRate(s.OfferedRPS) + " requests/s"
+	}
+	fmt.Fprintf(w, "Load       %s arrivals, %s, for %s s\n", s.Arrivals, offered, compare.FormatNumber(s.DurationS))
+	fmt.Fprintf(w, "Answered   %s requests/s correctly\n", compare.FormatRate(s.AchievedRPS))
+	fmt.Fprintf(w, "Requests   %s planned: %s succeeded, %s failed, %s unsent\n", count(s.Planned), count(s.Succeeded), count(s.Failed), count(s.Unsent))
+	if len(s.Errors) > 0 {
+		fmt.Fprintf(w, "Failures   %s\n", counts(s.Errors))
+	}
+	fmt.Fprintf(w, "Status     %s\n", cmp.Or(counts(s.Status), "no response"))
+	fmt.Fprintf(w, "Bytes      %s in, %s out\n", count(s.BytesIn), count(s.BytesOut))
+	if s.Clipped > 0 {
+		fmt.Fprintf(w, "Clipped    %s took longer than the histogram holds (10 min): slower than anything below\n", count(s.Clipped))
+	}
+
+	fmt.Fprintf(w, "\n%-12s%10s%10s%10s%10s%10s%10s%10s%10s\n", "ms", "mean", "p50", "p75", "p90", "p95", "p99", "p99.9", "max")
+	for _, row := range []struct {
+		name string
+		l    record.Latency
+	}{{"response", s.ResponseMS}, {"  successes", s.ResponseSuccessMS}, {"service", s.ServiceMS}} {
+		fmt.Fprintf(w, "%-12s", row.name)
+		for _, v := range []*float64{row.l.Mean, row.l.P50, row.l.P75, row.l.P90, row.l.P95, row.l.P99, row.l.P999, row.l.Max} {
+			fmt.Fprintf(w, "%10s", milliseconds(v))
+		}
+		w.WriteByte('\n')
+	}
+	if names := insufficient(s.ResponseMS); names != "" {
+		fmt.Fprintf(w, "insufficient: %d samples are too few for %s\n", s.ResponseMS.Samples, names)
+	}
+	fmt.Fprint(w, "Response runs from the moment a request was due, service from its actual send.\n\n")
+
+	fmt.Fprintf(w, "Driver     %s CPU s, %s MB; sent late by %s (p50), %s (p99), %s (max); up to %s in flight\n",
+		compare.FormatNumber(s.Driver.CPUSeconds), compare.FormatNumber(s.Driver.MaxRSSMB),
+		microseconds(s.SendLagUS.P50), microseconds(s.SendLagUS.P99), microseconds(s.SendLagUS.Max), count(s.MaxInFlight))
+	if s.Valid {
+		fmt.Fprintln(w, "Valid      yes")
+		return
+	}
+	fmt.Fprintf(w, "Valid      NO: %s\n", strings.Join(s.InvalidReasons, ";\n           "))
+}
+
+func count(n int64) string { return compare.FormatCount(int(n)) }
+
+// counts lists what was counted, the most frequent first.
+func counts(byName map[string]int64) string {
+	names := slices.SortedFunc(maps.Keys(byName), func(a, b string) int {
+		return cmp.Or(cmp.Compare(byName[b], byName[a]), cmp.Compare(a, b))
+	})
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%s %s", name, count(byName[name]))
+	}
+	return strings.Join(names, ", ")
+}
+
+func milliseconds(v *float64) string {
+	if v == nil {
+		return "–"
+	}
+	return compare.FormatNumber(*v)
+}
+
+func microseconds(v *float64) string {
+	if v == nil {
+		return "–"
+	}
+	return compare.FormatNumber(*v) + " µs"
+}
+
+// insufficient names the percentiles that the samples do not allow.
+func insufficient(l record.Latency) string {
+	if l.Samples == 0 {
+		return ""
+	}
+	var names []string
+	for _, p := range []struct {
+		name string
+		v    *float64
+		q    float64
+	}{{"p50", l.P50, 0.5}, {"p75", l.P75, 0.75}, {"p90", l.P90, 0.9}, {"p95", l.P95, 0.95}, {"p99", l.P99, 0.99}, {"p99.9", l.P999, 0.999}} {
+		if p.v == nil {
+			names = append(names, fmt.Sprintf("%s (needs %d)", p.name, record.SamplesNeeded(p.q)))
+		}
+	}
+	return strings.Join(names, ", ")
+}
