@@ -1,13 +1,11 @@
 package docker
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/docker/go-units"
@@ -19,14 +17,13 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 	"golang.org/x/sys/unix"
 
+	"headroom/harness/stage"
 	"headroom/targets/machine/spec"
 )
 
 const (
 	createTimeout   = time.Minute
 	tailTimeout     = 5 * time.Second
-	tailLines       = 20
-	tailBytes       = 16 << 10
 	maxOpenFiles    = 65536 // programs that size their tables by the limit must not find millions
 	pollInterval    = 100 * time.Millisecond
 	pollsPerInspect = 10 // of a machine's agent, between two questions to the engine
@@ -141,40 +138,25 @@ func (s *Stage) withTail(ctx context.Context, id string, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tailTimeout)
 	defer cancel()
 	tail, tailErr := s.tail(ctx, id)
-	switch {
-	case tailErr != nil:
+	if tailErr != nil {
 		return fmt.Errorf("%w (and its log cannot be read: %w)", err, tailErr)
-	case tail == "":
-		return fmt.Errorf("%w; its log is empty", err)
 	}
-	return fmt.Errorf("%w; the last lines of its log:\n  | %s", err, strings.ReplaceAll(tail, "\n", "\n  | "))
+	return tail.Explain(err)
 }
 
-func (s *Stage) tail(ctx context.Context, id string) (string, error) {
+func (s *Stage) tail(ctx context.Context, id string) (*stage.Tail, error) {
 	logs, err := s.cli.ContainerLogs(ctx, id, client.ContainerLogsOptions{
 		ShowStdout: true,
 		ShowStderr: true,
-		Tail:       strconv.Itoa(tailLines),
+		Tail:       strconv.Itoa(stage.TailLines),
 	})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer logs.Close()
-	var text tailBuffer
-	if _, err := stdcopy.StdCopy(&text, &text, logs); err != nil && err != io.EOF {
-		return "", err
+	text := &stage.Tail{}
+	if _, err := stdcopy.StdCopy(text, text, logs); err != nil && err != io.EOF {
+		return nil, err
 	}
-	return string(bytes.TrimSpace(text.kept)), nil
-}
-
-// tailBuffer keeps the last bytes written to it.
-type tailBuffer struct{ kept []byte }
-
-// Write never fails.
-func (b *tailBuffer) Write(p []byte) (int, error) {
-	b.kept = append(b.kept, p...)
-	if excess := len(b.kept) - tailBytes; excess > 0 {
-		b.kept = append(b.kept[:0], b.kept[excess:]...)
-	}
-	return len(p), nil
+	return text, nil
 }

@@ -2,8 +2,6 @@ package docker
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -12,6 +10,7 @@ import (
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 
+	"headroom/harness/stage"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -99,8 +98,7 @@ func (s *Stage) waitExit(ctx context.Context, id string) (int, error) {
 	}
 }
 
-// datasetVolume names the volume of a dataset by what is in it.
+// datasetVolume names the volume of a dataset.
 func datasetVolume(d scenarios.Dataset, version string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %s", d.Users, d.Posts, d.Orders, version))
-	return "headroom-dataset-" + hex.EncodeToString(sum[:6])
+	return "headroom-" + stage.DatasetName(d, version)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/moby/moby/client"
 	"golang.org/x/sys/unix"
 
+	"headroom/harness/stage"
 	"headroom/harness/stage/docker/idle"
 )
 
@@ -102,7 +102,7 @@ func (d *Driver) run(ctx context.Context, stdin []byte, args []string) (stdout, 
 		_, _ = stream.Conn.Write(stdin)
 		_ = stream.CloseWrite()
 	}()
-	out, errOut := &limitedBuffer{limit: maxDriverOutput}, &tailBuffer{}
+	out, errOut := &stage.LimitedBuffer{LimitBytes: maxDriverOutput}, &stage.Tail{}
 	copied := make(chan error, 1)
 	go func() {
 		_, err := stdcopy.StdCopy(out, errOut, stream.Reader)
@@ -117,9 +117,9 @@ func (d *Driver) run(ctx context.Context, stdin []byte, args []string) (stdout, 
 		err = errors.Join(ctx.Err(), d.stop(ctx, copied, stream.Close))
 	}
 	if err == nil {
-		err = d.checkExit(ctx, created.ID, errOut.kept)
+		err = d.checkExit(ctx, created.ID, errOut.Bytes())
 	}
-	return out.Bytes(), errOut.kept, err
+	return out.Bytes(), errOut.Bytes(), err
 }
 
 // stop ends the command: asks, then kills, then lets go of its stream. It
@@ -210,18 +210,4 @@ func (d *Driver) Usage(ctx context.Context) (Usage, error) {
 		Periods:          int64(throttling.Periods),
 		ThrottledPeriods: int64(throttling.ThrottledPeriods),
 	}, nil
-}
-
-// limitedBuffer refuses what goes beyond its limit, in bytes.
-type limitedBuffer struct {
-	bytes.Buffer
-	limit int
-}
-
-// Write fails when the limit is reached.
-func (b *limitedBuffer) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > b.limit {
-		return 0, fmt.Errorf("more than %d bytes of output: %w", b.limit, io.ErrShortBuffer)
-	}
-	return b.Buffer.Write(p)
 }

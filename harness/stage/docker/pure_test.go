@@ -13,61 +13,7 @@ import (
 	"testing"
 	"testing/quick"
 	"time"
-
-	"headroom/scenarios"
 )
-
-func machine(name string, to ...string) scenarios.Machine {
-	p := scenarios.Process{Name: "p", Port: 8000}
-	if len(to) > 0 {
-		p.Links = []scenarios.Link{{Role: "r", To: to}}
-	}
-	return scenarios.Machine{Name: name, Processes: []scenarios.Process{p}}
-}
-
-func TestWaves(t *testing.T) {
-	tests := []struct {
-		name     string
-		machines []scenarios.Machine
-		want     [][]string
-		err      string
-	}{
-		{name: "one machine", machines: []scenarios.Machine{machine("a")}, want: [][]string{{"a"}}},
-		{name: "a link within a machine", machines: []scenarios.Machine{machine("a", "a/other")}, want: [][]string{{"a"}}},
-		{
-			name:     "entry first in the file",
-			machines: []scenarios.Machine{machine("lb", "app-1/p", "app-2/p"), machine("app-1", "db/p"), machine("app-2", "db/p", "mail/p"), machine("db"), machine("mail")},
-			want:     [][]string{{"db", "mail"}, {"app-1", "app-2"}, {"lb"}},
-		},
-		{name: "cycle", machines: []scenarios.Machine{machine("x"), machine("a", "b/p"), machine("b", "a/p")}, err: "machines a, b wait for each other"},
-		{name: "unknown machine", machines: []scenarios.Machine{machine("a", "nowhere/p")}, err: "machines a wait"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			got, err := waves(scenarios.Topology{Label: "t", Machines: test.machines})
-			if test.err != "" {
-				if err == nil || !strings.Contains(err.Error(), test.err) {
-					t.Fatalf("error %v, want %q", err, test.err)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			var names [][]string
-			for _, wave := range got {
-				var row []string
-				for _, m := range wave {
-					row = append(row, m.Name)
-				}
-				names = append(names, row)
-			}
-			if !reflect.DeepEqual(names, test.want) {
-				t.Errorf("waves %v, want %v", names, test.want)
-			}
-		})
-	}
-}
 
 func TestQuotaFor(t *testing.T) {
 	tests := []struct {
@@ -261,33 +207,6 @@ func TestParseVersions(t *testing.T) {
 	}
 	if _, err := parseVersions(strings.NewReader("a 1\nb\n")); err == nil || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("error %v, want line 2", err)
-	}
-}
-
-func TestTailBufferKeepsTheEnd(t *testing.T) {
-	var b tailBuffer
-	for i := range 10000 {
-		fmt.Fprintf(&b, "line %d\n", i)
-	}
-	if len(b.kept) != tailBytes || !strings.HasSuffix(string(b.kept), "line 9999\n") {
-		t.Errorf("%d bytes kept, ending in %q", len(b.kept), b.kept[len(b.kept)-10:])
-	}
-}
-
-func TestDatasetVolumeIsItsContent(t *testing.T) {
-	base := scenarios.Dataset{Users: 1, Posts: 23, Orders: 4}
-	seen := map[string]bool{datasetVolume(base, "v1"): true}
-	if !seen[datasetVolume(base, "v1")] {
-		t.Error("the same dataset has two volumes")
-	}
-	for _, other := range []string{
-		datasetVolume(base, "v2"),
-		datasetVolume(scenarios.Dataset{Users: 12, Posts: 3, Orders: 4}, "v1"),
-	} {
-		if seen[other] {
-			t.Errorf("two datasets share volume %s", other)
-		}
-		seen[other] = true
 	}
 }
 

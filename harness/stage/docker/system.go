@@ -2,8 +2,6 @@ package docker
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,12 +17,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"headroom/harness/observe"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
-
-// DefaultReadyTimeout is how long a machine may take until it is ready.
-const DefaultReadyTimeout = 90 * time.Second
 
 const (
 	postgresShmBytes = 256 << 20 // its parallel queries share memory there; the engine's default is 64 MiB
@@ -37,7 +33,7 @@ type StartOptions struct {
 	Period       time.Duration // of the CPU quotas; 0 is DefaultPeriod
 	Dataset      scenarios.Dataset
 	Instance     string        // tells the starts of a run apart: "block-1"
-	ReadyTimeout time.Duration // of each machine; 0 is DefaultReadyTimeout
+	ReadyTimeout time.Duration // of each machine; 0 is stage.DefaultReadyTimeout
 }
 
 // Machine is one running machine.
@@ -87,7 +83,7 @@ func (s *Stage) Start(ctx context.Context, v scenarios.Variant, t scenarios.Topo
 // plan works out everything that can be wrong before anything is started.
 func (s *Stage) plan(v scenarios.Variant, t scenarios.Topology, options StartOptions) (*System, error) {
 	if options.ReadyTimeout == 0 {
-		options.ReadyTimeout = DefaultReadyTimeout
+		options.ReadyTimeout = stage.DefaultReadyTimeout
 	}
 	sys := &System{stage: s, variant: v, topology: t, options: options, machines: make([]Machine, len(t.Machines))}
 	entry, port, err := spec.Entry(t)
@@ -109,9 +105,7 @@ func (s *Stage) plan(v scenarios.Variant, t scenarios.Topology, options StartOpt
 			MemoryLimitBytes: int64(m.MemoryGiB * bytesPerGiB),
 		}
 	}
-	var nonce [16]byte
-	_, _ = rand.Read(nonce[:]) // never fails
-	sys.nonce = hex.EncodeToString(nonce[:])
+	sys.nonce = stage.NewNonce()
 	return sys, nil
 }
 
@@ -124,7 +118,7 @@ func (s *Stage) claim(sys *System) error {
 	}
 	for _, m := range sys.topology.Machines {
 		// The engine would mount an empty volume of that name instead.
-		if runs(m, scenarios.KindPostgres) && !s.datasets[sys.options.Dataset] {
+		if stage.Runs(m, scenarios.KindPostgres) && !s.datasets[sys.options.Dataset] {
 			return fmt.Errorf("machine %s needs a dataset that is not seeded: call EnsureDataset before", m.Name)
 		}
 	}
@@ -133,22 +127,11 @@ func (s *Stage) claim(sys *System) error {
 }
 
 func (sys *System) up(ctx context.Context) error {
-	order, err := waves(sys.topology)
+	err := stage.InOrder(ctx, sys.topology, func(ctx context.Context, m scenarios.Machine, i int) error {
+		return sys.startMachine(ctx, m, &sys.machines[i])
+	})
 	if err != nil {
 		return err
-	}
-	index := make(map[string]int, len(sys.topology.Machines))
-	for i, m := range sys.topology.Machines {
-		index[m.Name] = i
-	}
-	for _, wave := range order {
-		group, groupCtx := errgroup.WithContext(ctx)
-		for _, m := range wave {
-			group.Go(func() error { return sys.startMachine(groupCtx, m, &sys.machines[index[m.Name]]) })
-		}
-		if err := group.Wait(); err != nil {
-			return err
-		}
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
 	for i := range sys.machines {
@@ -174,7 +157,7 @@ func (sys *System) startMachine(ctx context.Context, m scenarios.Machine, runnin
 		env:         map[string]string{spec.EnvSpec: string(encoded)},
 		memoryBytes: running.MemoryLimitBytes,
 	}
-	if runs(m, scenarios.KindPostgres) {
+	if stage.Runs(m, scenarios.KindPostgres) {
 		c.shmBytes = postgresShmBytes
 		c.mounts = sys.stage.databaseMounts(sys.options.Dataset)
 	}

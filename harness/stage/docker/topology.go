@@ -3,7 +3,6 @@ package docker
 import (
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"headroom/scenarios"
@@ -18,61 +17,6 @@ const (
 // DefaultPeriod is the CPU quota's period. The kernel's own 100 ms would put
 // stalls of 90 ms into every p99.
 const DefaultPeriod = 10 * time.Millisecond
-
-// waves returns the machines in the order they may start: each wave links only
-// to machines of the waves before it. A cycle is an error.
-func waves(t scenarios.Topology) ([][]scenarios.Machine, error) {
-	started := make(map[string]bool, len(t.Machines))
-	waiting := t.Machines
-	var all [][]scenarios.Machine
-	for len(waiting) > 0 {
-		var wave, later []scenarios.Machine
-		for _, m := range waiting {
-			if linksAreStarted(m, started) {
-				wave = append(wave, m)
-			} else {
-				later = append(later, m)
-			}
-		}
-		if len(wave) == 0 {
-			names := make([]string, 0, len(later))
-			for _, m := range later {
-				names = append(names, m.Name)
-			}
-			return nil, fmt.Errorf("topology %q: machines %s wait for each other, or for one that is not there", t.Label, strings.Join(names, ", "))
-		}
-		for _, m := range wave {
-			started[m.Name] = true
-		}
-		all = append(all, wave)
-		waiting = later
-	}
-	return all, nil
-}
-
-func linksAreStarted(m scenarios.Machine, started map[string]bool) bool {
-	for _, p := range m.Processes {
-		for _, link := range p.Links {
-			for _, to := range link.To {
-				machine, _, _ := strings.Cut(to, "/")
-				if machine != m.Name && !started[machine] {
-					return false
-				}
-			}
-		}
-	}
-	return true
-}
-
-// runs says whether one of the machine's processes is of the kind.
-func runs(m scenarios.Machine, kind scenarios.Kind) bool {
-	for _, p := range m.Processes {
-		if p.Kind == kind {
-			return true
-		}
-	}
-	return false
-}
 
 // cpuQuota is a CPU bandwidth limit as the kernel takes it.
 type cpuQuota struct {
