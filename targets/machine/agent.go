@@ -95,13 +95,23 @@ func (a *agent) observe(ctx context.Context) spec.Counters {
 	var err error
 	c.MonotonicNano, err = monotonicNanos()
 	fail("clock", err)
-	fail("cgroup", readCgroup(cgroupRoot, &c))
-	c.NetRxBytesTotal, c.NetTxBytesTotal, err = readNet()
-	fail("network", err)
+	if a.spec.Local == nil { // else both are the host's, and no machine's
+		fail("cgroup", readCgroup(cgroupRoot, &c))
+		c.NetRxBytesTotal, c.NetTxBytesTotal, err = readNet()
+		fail("network", err)
+	}
 
 	countErrors := a.readCounts(ctx, c.Processes)
 	procs, err := readProcs(procRoot)
 	fail("processes", err)
+	a.observeProcesses(procs, countErrors, &c, fail)
+	if a.spec.Local != nil {
+		fail("agent", addUp(procs, &c))
+	}
+	return c
+}
+
+func (a *agent) observeProcesses(procs map[int]proc, countErrors []error, c *spec.Counters, fail func(string, error)) {
 	for i, p := range a.spec.Processes {
 		out := &c.Processes[i]
 		out.Name, out.Kind = p.Name, p.Kind
@@ -111,10 +121,23 @@ func (a *agent) observe(ctx context.Context) spec.Counters {
 			fail(p.Name, errors.New("not started"))
 			continue
 		}
+		var err error
 		out.CPUSecondsTotal, out.RSSBytes, err = treeUsage(procRoot, procs, pid)
 		fail(p.Name, err)
 	}
-	return c
+}
+
+// addUp makes the machine's use the sum of its processes' and the agent's own.
+func addUp(procs map[int]proc, c *spec.Counters) error {
+	self := os.Getpid()
+	alone := map[int]proc{self: procs[self]}
+	cpuSeconds, rss, err := treeUsage(procRoot, alone, self)
+	for _, p := range c.Processes {
+		cpuSeconds += p.CPUSecondsTotal
+		rss += p.RSSBytes
+	}
+	c.CPUSecondsTotal, c.MemoryBytes = cpuSeconds, rss
+	return err
 }
 
 // readCounts asks all processes at the same time.

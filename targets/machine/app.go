@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -87,7 +86,7 @@ func (a *app) counts(ctx context.Context) (map[string]float64, error) {
 
 // get returns the body of a 200 answer; anything else is an error.
 func (a *app) get(ctx context.Context, path string) ([]byte, error) {
-	url := "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(a.spec.Port)) + path
+	url := "http://" + a.spec.Near() + path
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err

@@ -42,6 +42,9 @@ func (n *nursery) start(name string, cmd *exec.Cmd, stop syscall.Signal, out io.
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Setpgid = true
+	// We may be killed without a chance to stop it. The signal comes when our
+	// thread ends, and no thread of this program ends before the program.
+	cmd.SysProcAttr.Pdeathsig = stop
 
 	n.mu.Lock()
 	err := cmd.Start()

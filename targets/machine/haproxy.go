@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
 
@@ -39,7 +40,11 @@ func (h *haproxy) command(context.Context) (*exec.Cmd, error) {
 	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 		return nil, err
 	}
-	return exec.Command("haproxy", "-db", "-f", path), nil
+	program, err := find(scenarios.KindHAProxy)
+	if err != nil {
+		return nil, err
+	}
+	return exec.Command(program, "-db", "-f", path), nil
 }
 
 const (
@@ -80,7 +85,7 @@ func haproxyConfig(p spec.Process, socket string, dropRoot bool) (string, error)
 	line("    hold valid 60s") // how long between two questions
 	line("")
 	line("frontend %s", frontend)
-	line("    bind :%d", p.Port)
+	line("    bind %s", p.Listen())
 	line("    default_backend %s", backend)
 	line("")
 	line("backend %s", backend)

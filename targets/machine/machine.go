@@ -21,7 +21,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -80,10 +79,11 @@ type process interface {
 
 // newProcess chooses the program of a kind.
 func newProcess(s spec.Spec, p spec.Process, n *nursery, out *sharedWriter) (process, error) {
-	dir := filepath.Join(spec.DataDir, p.Name)
+	dataDir, datasetDir := s.Dirs()
+	dir := filepath.Join(dataDir, p.Name)
 	switch p.Kind {
 	case scenarios.KindPostgres:
-		return &postgres{spec: p, datasetDir: spec.DatasetDir, want: markerFor(s.Dataset), dir: dir, nursery: n, log: out}, nil
+		return &postgres{spec: p, datasetDir: datasetDir, want: markerFor(s.Dataset), dir: dir, nursery: n, log: out}, nil
 	case scenarios.KindValkey:
 		return newValkey(p), nil
 	case scenarios.KindHAProxy:
@@ -118,7 +118,7 @@ func Run(ctx context.Context, s spec.Spec, logOut io.Writer) error {
 		programs = append(programs, named{name: p.Name, program: made})
 		a.counters = append(a.counters, made)
 	}
-	listener, err := net.Listen("tcp", ":"+strconv.Itoa(spec.AgentPort))
+	listener, err := net.Listen("tcp", s.AgentAddress())
 	if err != nil {
 		return fmt.Errorf("machine %s: agent: %w", s.Machine, err)
 	}

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,12 +16,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 	"headroom/targets/shop/dataset"
 )
 
 const (
-	pgBin      = "/usr/lib/postgresql/17/bin"
 	pgUser     = "postgres"
 	pgShopBase = "shop"
 )
@@ -43,7 +44,6 @@ type postgres struct {
 // a machine of a fraction of a core has none. The rest is PostgreSQL's default,
 // durability included.
 var pgFixed = []string{
-	"listen_addresses=*",
 	"shared_preload_libraries=pg_stat_statements",
 	"pg_stat_statements.track_utility=off",
 	"jit=off",
@@ -66,12 +66,13 @@ func (p *postgres) command(ctx context.Context) (*exec.Cmd, error) {
 		return nil, err
 	}
 	settings := append([]string{
+		"listen_addresses=" + cmp.Or(p.spec.Address, "*"),
 		"port=" + strconv.Itoa(p.spec.Port),
 		"unix_socket_directories=" + p.dir,
 		"max_connections=" + p.spec.Settings["max_connections"],
 		"shared_buffers=" + p.spec.Settings["shared_buffers"],
 	}, pgFixed...)
-	return pgCommand("postgres", pgServerArgs(p.dataDir(), settings)...)
+	return pgCommand(p.dir, "postgres", pgServerArgs(p.dataDir(), settings)...)
 }
 
 // pgServerArgs turns settings into the server's command line.
@@ -215,14 +216,15 @@ func pgDSN(socketDir string, port int, database string) string {
 	return fmt.Sprintf("host=%s port=%d user=%s dbname=%s", socketDir, port, pgUser, database)
 }
 
-// pgCommand is one of PostgreSQL's programs, as the user that it insists on.
-func pgCommand(program string, args ...string) (*exec.Cmd, error) {
-	path := filepath.Join(pgBin, program)
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("PostgreSQL 17 is not installed: %w", err)
+// pgCommand is one of PostgreSQL's programs, as the user that it insists on,
+// working in a folder that is that user's.
+func pgCommand(dir, program string, args ...string) (*exec.Cmd, error) {
+	server, err := find(scenarios.KindPostgres)
+	if err != nil {
+		return nil, err
 	}
-	cmd := exec.Command(path, args...)
-	cmd.Dir = "/"
+	cmd := exec.Command(filepath.Join(filepath.Dir(server), program), args...)
+	cmd.Dir = dir
 	if os.Geteuid() != 0 {
 		return cmd, nil
 	}

@@ -20,10 +20,8 @@ import (
 
 const (
 	markerFile = "COMPLETE"
-	lockFile   = "lock"
 	seedingDir = "seeding"
 	seedPort   = 5432 // names the socket only: the seeding server has no TCP port
-	lockPoll   = 200 * time.Millisecond
 	seedReady  = 30 * time.Second
 	seedStop   = 60 * time.Second
 )
@@ -66,13 +64,17 @@ func Seed(ctx context.Context, size scenarios.Dataset, dir string, logOut io.Wri
 	if want.check(dir) == nil {
 		return nil
 	}
-	unlock, err := lockDir(ctx, dir)
+	unlock, err := LockDir(ctx, dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("seed: %w", err)
 	}
 	defer unlock()
 	if want.check(dir) == nil {
 		return nil // another seeder was faster
+	}
+	// In a container everything of a killed seeder is gone with it.
+	if _, err := StopUnder(ctx, dir); err != nil {
+		return fmt.Errorf("seed: stopping what a killed seeder left: %w", err)
 	}
 	for _, old := range []string{markerFile, "pgdata", seedingDir} {
 		if err := os.RemoveAll(filepath.Join(dir, old)); err != nil {
@@ -125,7 +127,7 @@ func (s *seeder) make(ctx context.Context, size scenarios.Dataset) error {
 	if err := chownToPostgres(s.dir); err != nil {
 		return err
 	}
-	initdb, err := pgCommand("initdb", "-D", s.dataDir(), "-U", pgUser, "--auth=trust",
+	initdb, err := pgCommand(s.dir, "initdb", "-D", s.dataDir(), "-U", pgUser, "--auth=trust",
 		"--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
 	if err != nil {
 		return err
@@ -161,7 +163,7 @@ var seedSettings = []string{
 // fill runs a server over the new directory, has the shop's data written, and
 // stops it cleanly.
 func (s *seeder) fill(ctx context.Context, size scenarios.Dataset) (err error) {
-	cmd, err := pgCommand("postgres",
+	cmd, err := pgCommand(s.dir, "postgres",
 		pgServerArgs(s.dataDir(), append([]string{"unix_socket_directories=" + s.dir}, seedSettings...))...)
 	if err != nil {
 		return err
@@ -206,32 +208,6 @@ func awaitPostgres(ctx context.Context, socketDir string, server *child) error {
 			return fmt.Errorf("the server died: %w; %s", server.err, server.log.lastLines())
 		case <-ctx.Done():
 			return fmt.Errorf("the server does not answer: %w; %s", err, server.log.lastLines())
-		}
-	}
-}
-
-// lockDir takes the folder's lock, which ends with the process that holds it.
-func lockDir(ctx context.Context, dir string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, fmt.Errorf("seed: %w", err)
-	}
-	poll := time.NewTicker(lockPoll)
-	defer poll.Stop()
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return func() { f.Close() }, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			f.Close()
-			return nil, fmt.Errorf("seed: locking %s: %w", f.Name(), err)
-		}
-		select {
-		case <-poll.C:
-		case <-ctx.Done():
-			f.Close()
-			return nil, fmt.Errorf("seed: waiting for another seeder of %s: %w", dir, context.Cause(ctx))
 		}
 	}
 }

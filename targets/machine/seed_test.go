@@ -69,7 +69,7 @@ func TestSeedKeepsAFinishedDataset(t *testing.T) {
 // A second seeder waits for the first and then finds its work done.
 func TestSeedWaitsForAnother(t *testing.T) {
 	dir := t.TempDir()
-	unlock, err := lockDir(t.Context(), dir)
+	unlock, err := LockDir(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

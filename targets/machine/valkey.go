@@ -3,7 +3,6 @@ package machine
 import (
 	"context"
 	"fmt"
-	"net"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/gomodule/redigo/redis"
 
+	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
 
@@ -22,7 +22,7 @@ type valkey struct {
 }
 
 func newValkey(p spec.Process) *valkey {
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Port))
+	address := p.Near()
 	return &valkey{spec: p, client: &redis.Pool{
 		MaxIdle: 1,
 		DialContext: func(ctx context.Context) (redis.Conn, error) {
@@ -46,12 +46,20 @@ func (v *valkey) command(context.Context) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	return exec.Command("valkey-server",
-		"--port", strconv.Itoa(v.spec.Port), "--bind", "*", "-::*", "--protected-mode", "no",
+	program, err := find(scenarios.KindValkey)
+	if err != nil {
+		return nil, err
+	}
+	bind := []string{"*", "-::*"}
+	if v.spec.Address != "" {
+		bind = []string{v.spec.Address}
+	}
+	return exec.Command(program, append(append([]string{"--bind"}, bind...),
+		"--port", strconv.Itoa(v.spec.Port), "--protected-mode", "no",
 		"--save", "", "--appendonly", "no",
 		"--maxmemory", size, "--maxmemory-policy", "allkeys-lru",
 		"--io-threads", "1", "--daemonize", "no",
-	), nil
+	)...), nil
 }
 
 // valkeySize turns a size of a scenario ("256MB", 1024-based as PostgreSQL's)

@@ -84,7 +84,7 @@ func (r *processReader) listen() string {
 	if r.p.Port < 1 || r.p.Port > 65535 {
 		r.fail("port %d: must lie between 1 and 65535", r.p.Port)
 	}
-	return ":" + strconv.Itoa(r.p.Port)
+	return r.p.Listen()
 }
 
 func (r *processReader) link(role string, required bool) string {

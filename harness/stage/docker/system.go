@@ -142,7 +142,7 @@ func (sys *System) up(ctx context.Context) error {
 
 func (sys *System) startMachine(ctx context.Context, m scenarios.Machine, running *Machine) error {
 	began := time.Now()
-	machineSpec, err := spec.ForMachine(sys.topology, m, sys.host, sys.nonce, sys.options.Dataset)
+	machineSpec, err := spec.ForMachine(sys.topology, m, sys.host, sys.nonce, sys.options.Dataset, nil)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"strconv"
@@ -15,13 +16,23 @@ const ownHost = "127.0.0.1"
 // ForMachine builds the Spec of machine m of topology t: every link
 // "machine/process" becomes the host:port behind it. host names another
 // machine as the stage's network knows it. The error names a link that leads
-// nowhere.
-func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine string) string, nonce string, d scenarios.Dataset) (Spec, error) {
-	s := Spec{Machine: m.Name, Nonce: nonce, Dataset: d}
+// nowhere. local is nil where the machine has its host to itself.
+func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine string) string, nonce string, d scenarios.Dataset, local *Local) (Spec, error) {
+	s := Spec{Machine: m.Name, Nonce: nonce, Dataset: d, Local: local}
+	address := ""
+	if local != nil {
+		address = local.Address
+	}
+	at := func(machine string) string {
+		if machine == m.Name {
+			return cmp.Or(address, ownHost)
+		}
+		return host(machine)
+	}
 	for _, p := range m.Processes {
-		process := Process{Name: p.Name, Kind: p.Kind, Port: p.Port, Settings: p.Settings}
+		process := Process{Name: p.Name, Kind: p.Kind, Address: address, Port: p.Port, Settings: p.Settings}
 		for _, link := range p.Links {
-			addresses, err := resolve(t, m.Name, link.To, host)
+			addresses, err := resolve(t, link.To, at)
 			if err != nil {
 				return Spec{}, fmt.Errorf("link %s of %s/%s: %w", link.Role, m.Name, p.Name, err)
 			}
@@ -44,18 +55,14 @@ func Entry(t scenarios.Topology) (machine string, port int, err error) {
 	return machine, p.Port, nil
 }
 
-func resolve(t scenarios.Topology, own string, to []string, host func(string) string) ([]string, error) {
+func resolve(t scenarios.Topology, to []string, host func(machine string) string) ([]string, error) {
 	addresses := make([]string, 0, len(to))
 	for _, target := range to {
 		machine, process, err := find(t, target)
 		if err != nil {
 			return nil, err
 		}
-		at := ownHost
-		if machine != own {
-			at = host(machine)
-		}
-		addresses = append(addresses, net.JoinHostPort(at, strconv.Itoa(process.Port)))
+		addresses = append(addresses, net.JoinHostPort(host(machine), strconv.Itoa(process.Port)))
 	}
 	return addresses, nil
 }

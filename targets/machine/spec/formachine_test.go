@@ -34,7 +34,7 @@ func host(machine string) string { return "after-" + machine }
 func TestForMachine(t *testing.T) {
 	topology := shopTopology()
 	dataset := scenarios.Dataset{Users: 1, Posts: 2, Orders: 3}
-	got, err := ForMachine(topology, topology.Machines[0], host, "n", dataset)
+	got, err := ForMachine(topology, topology.Machines[0], host, "n", dataset, nil)
 	want := Spec{Machine: "app-1", Nonce: "n", Dataset: dataset, Processes: []Process{
 		{Name: "mail", Kind: scenarios.KindMail, Port: 8025},
 		{
@@ -45,10 +45,37 @@ func TestForMachine(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
 	}
-	balancer, err := ForMachine(topology, topology.Machines[1], host, "n", dataset)
+	balancer, err := ForMachine(topology, topology.Machines[1], host, "n", dataset, nil)
 	backends := []string{"after-app-1:8000", "after-app-2:8001"}
 	if err != nil || !reflect.DeepEqual(balancer.Processes[0].Links["backends"], backends) {
 		t.Errorf("%+v, %v: want backends %q", balancer, err, backends)
+	}
+}
+
+// A machine that shares its host listens, and finds itself, at its own address.
+func TestForMachineThatSharesItsHost(t *testing.T) {
+	topology := shopTopology()
+	local := &Local{Address: "127.64.0.9", DataDir: "/run", DatasetDir: "/seeded"}
+	got, err := ForMachine(topology, topology.Machines[0], host, "n", scenarios.Dataset{}, local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mail, shop := got.Processes[0], got.Processes[1]
+	if mail.Listen() != "127.64.0.9:8025" || mail.Near() != "127.64.0.9:8025" || shop.Links["mail"][0] != "127.64.0.9:8025" {
+		t.Errorf("mail listens at %s, is near at %s, linked at %v", mail.Listen(), mail.Near(), shop.Links["mail"])
+	}
+	if data, dataset := got.Dirs(); data != "/run" || dataset != "/seeded" || got.AgentAddress() != "127.64.0.9:9900" {
+		t.Errorf("folders %s and %s, agent at %s", data, dataset, got.AgentAddress())
+	}
+}
+
+func TestMachineWithItsHostToItself(t *testing.T) {
+	p, s := Process{Port: 8000}, Spec{}
+	if p.Listen() != ":8000" || p.Near() != "127.0.0.1:8000" || s.AgentAddress() != ":9900" {
+		t.Errorf("listens at %s, is near at %s, agent at %s", p.Listen(), p.Near(), s.AgentAddress())
+	}
+	if data, dataset := s.Dirs(); data != DataDir || dataset != DatasetDir {
+		t.Errorf("folders %s and %s", data, dataset)
 	}
 }
 
@@ -60,7 +87,7 @@ func TestForMachineRefusesLinksThatLeadNowhere(t *testing.T) {
 	} {
 		topology := shopTopology()
 		topology.Machines[0].Processes[1].Links[0].To = []string{to}
-		_, err := ForMachine(topology, topology.Machines[0], host, "n", scenarios.Dataset{})
+		_, err := ForMachine(topology, topology.Machines[0], host, "n", scenarios.Dataset{}, nil)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "link database of app-1/shop") {
 			t.Errorf("link to %q: error %v, want %q", to, err, want)
 		}

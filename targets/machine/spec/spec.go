@@ -4,6 +4,10 @@
 package spec
 
 import (
+	"cmp"
+	"net"
+	"strconv"
+
 	"headroom/scenarios"
 )
 
@@ -18,6 +22,10 @@ const NonceHeader = "X-Headroom-Nonce"
 // EnvSpec is the environment variable that hands a machine its Spec as JSON.
 const EnvSpec = "HEADROOM_MACHINE"
 
+// EnvFolder is the environment variable that says which folder a process on a
+// shared host belongs to: all that a machine starts inherits it.
+const EnvFolder = "HEADROOM_FOLDER"
+
 // Paths inside a machine.
 const (
 	DatasetDir  = "/dataset"               // the seeded PostgreSQL data directory, read-only
@@ -28,19 +36,55 @@ const (
 // Spec is what one machine runs.
 type Spec struct {
 	Machine   string            `json:"machine"`
+	Local     *Local            `json:"local,omitempty"` // nil: the machine has its host to itself, as in a container
 	Nonce     string            `json:"nonce"`
 	Dataset   scenarios.Dataset `json:"dataset"`
 	Processes []Process         `json:"processes"` // in start order
 }
 
-// Process is one program with everything resolved: its port, its settings
+// Local sets a machine apart from the others that share its host. Such a
+// machine has no cgroup and no network of its own: its counters are the sums
+// of its processes.
+type Local struct {
+	Address    string `json:"address"` // a loopback address that is this machine's alone
+	DataDir    string `json:"data_dir"`
+	DatasetDir string `json:"dataset_dir"`
+}
+
+// Dirs returns where the machine keeps its data and where the dataset is.
+func (s Spec) Dirs() (data, dataset string) {
+	if s.Local == nil {
+		return DataDir, DatasetDir
+	}
+	return s.Local.DataDir, s.Local.DatasetDir
+}
+
+// AgentAddress is where the machine's agent listens, as host:port.
+func (s Spec) AgentAddress() string {
+	host := ""
+	if s.Local != nil {
+		host = s.Local.Address
+	}
+	return net.JoinHostPort(host, strconv.Itoa(AgentPort))
+}
+
+// Process is one program with everything resolved: its address, its settings
 // and, for each role, the host:port of what it talks to.
 type Process struct {
 	Name     string              `json:"name"`
 	Kind     scenarios.Kind      `json:"kind"`
+	Address  string              `json:"address,omitempty"` // listens there only; "" is everywhere
 	Port     int                 `json:"port"`
 	Settings map[string]string   `json:"settings,omitempty"`
 	Links    map[string][]string `json:"links,omitempty"`
+}
+
+// Listen is where the process listens, as host:port or :port.
+func (p Process) Listen() string { return net.JoinHostPort(p.Address, strconv.Itoa(p.Port)) }
+
+// Near is where its own machine reaches the process, as host:port.
+func (p Process) Near() string {
+	return net.JoinHostPort(cmp.Or(p.Address, ownHost), strconv.Itoa(p.Port))
 }
 
 // Counters is a machine's state at one moment. All fields that end in _total

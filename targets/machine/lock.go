@@ -1,0 +1,53 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	lockFile = "lock"
+	lockPoll = 200 * time.Millisecond
+)
+
+// LockDir takes the folder's lock, which ends with the process that holds it,
+// and waits until ctx ends for another that has it.
+func LockDir(ctx context.Context, dir string) (unlock func(), err error) {
+	poll := time.NewTicker(lockPoll)
+	defer poll.Stop()
+	for {
+		unlock, err := TryLockDir(dir)
+		if unlock != nil || err != nil {
+			return unlock, err
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for another process that holds the lock of %s: %w", dir, context.Cause(ctx))
+		}
+	}
+}
+
+// TryLockDir takes the folder's lock; unlock is nil when another process has
+// it, and so is alive.
+func TryLockDir(dir string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		return func() { f.Close() }, nil
+	}
+	f.Close()
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, nil
+	}
+	return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
+}

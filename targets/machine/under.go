@@ -1,0 +1,80 @@
+package machine
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"headroom/targets/machine/spec"
+)
+
+const (
+	underTermLimit = 3 * time.Second // then SIGKILL
+	underLimit     = 6 * time.Second
+	underPoll      = 20 * time.Millisecond
+)
+
+// StopUnder stops every process whose environment says, in spec.EnvFolder,
+// that it belongs to dir or a folder below it, and returns how many there
+// were. Stages set it for what they start on a shared host, and it is handed
+// down, so this finds what lost its parent, also after a restart of headroom,
+// and nothing of anybody else.
+func StopUnder(ctx context.Context, dir string) (stopped int, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), underLimit)
+	defer cancel()
+	poll := time.NewTicker(underPoll)
+	defer poll.Stop()
+	seen := map[int]bool{}
+	for begun := time.Now(); ; {
+		pids, err := belongingTo(procRoot, dir)
+		if err != nil || len(pids) == 0 {
+			return len(seen), err
+		}
+		for _, pid := range pids {
+			switch {
+			case time.Since(begun) > underTermLimit:
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			case !seen[pid]: // SIGTERM once: the server may be busy with it
+				_ = syscall.Kill(pid, syscall.SIGTERM)
+			}
+			seen[pid] = true
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return len(seen), fmt.Errorf("processes %v of %s did not end when they were killed", pids, dir)
+		}
+	}
+}
+
+// belongingTo returns the processes of dir, but not this one.
+func belongingTo(root, dir string) ([]int, error) {
+	procs, err := readProcs(root)
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for pid, p := range procs {
+		// One that has ended, or is another user's, has no environment for us.
+		environment, err := os.ReadFile(filepath.Join(root, strconv.Itoa(pid), "environ"))
+		if err == nil && p.state != 'Z' && pid != os.Getpid() && isOf(dir, environment) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+func isOf(dir string, environment []byte) bool {
+	for variable := range bytes.SplitSeq(environment, []byte{0}) {
+		if folder, found := bytes.CutPrefix(variable, []byte(spec.EnvFolder+"=")); found {
+			return string(folder) == dir || strings.HasPrefix(string(folder), dir+"/")
+		}
+	}
+	return false
+}
