@@ -164,6 +164,7 @@ func (c *Conductor) limits(ctx context.Context, running map[scenarios.Variant]Sy
 
 func (c *Conductor) ramp(ctx context.Context, v scenarios.Variant, s System) (float64, error) {
 	r := newRamp(c.Plan.SeedRPS)
+	r.hostCPUs = float64(c.Environment.CPUs)
 	if err := c.warmCache(ctx, v, s, c.Plan.SeedRPS, 0); err != nil {
 		return 0, err
 	}

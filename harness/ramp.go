@@ -17,14 +17,15 @@ import (
 // docs/measurement.md, "Capacity under an SLO", steps 1 and 2. It is an
 // estimate: the slices that follow are what is reported.
 type ramp struct {
-	seedRPS float64
-	bound   float64 // X_max = min over machines of quota / demand
-	rate    float64 // of the next probe
-	held    float64 // highest that held
-	failed  float64 // lowest that failed
-	steps   int
-	unknown int     // probes that said nothing about the target
-	doubted float64 // a rate that failed once, far below the bound
+	seedRPS  float64
+	hostCPUs float64 // that all machines share; 0 is unknown
+	bound    float64 // X_max = min over machines of quota / demand
+	rate     float64 // of the next probe
+	held     float64 // highest that held
+	failed   float64 // lowest that failed
+	steps    int
+	unknown  int     // probes that said nothing about the target
+	doubted  float64 // a rate that failed once, far below the bound
 }
 
 const (
@@ -67,7 +68,7 @@ func (r *ramp) feed(rps float64, v verdict, uses []record.MachineUse, completed 
 	// The demand seen at a low rate holds what the machines use when idle, so
 	// the bound grows with the rate.
 	if v != failed {
-		r.bound = max(r.bound, throughputBound(uses, completed))
+		r.bound = max(r.bound, throughputBound(uses, completed, r.hostCPUs))
 	}
 	// One short probe may meet a checkpoint or a cold buffer: a failure where
 	// the CPU was far from used up is asked for again.
@@ -106,10 +107,12 @@ func (r *ramp) limit() float64 {
 }
 
 // throughputBound is X_max = min over machines of cores / D, with D the CPU
-// seconds of one request (operational laws).
-func throughputBound(uses []record.MachineUse, completed int64) float64 {
-	bound := math.Inf(1)
+// seconds of one request (operational laws). Where machines have no limits of
+// their own they share the host, so it bounds them together too.
+func throughputBound(uses []record.MachineUse, completed int64, hostCPUs float64) float64 {
+	bound, total := math.Inf(1), 0.0
 	for _, u := range uses {
+		total += u.CPUSeconds
 		if u.External || u.CPUSeconds <= 0 || completed == 0 {
 			continue
 		}
@@ -117,6 +120,9 @@ func throughputBound(uses []record.MachineUse, completed int64) float64 {
 	}
 	if math.IsInf(bound, 1) {
 		return 0
+	}
+	if hostCPUs > 0 {
+		bound = min(bound, hostCPUs*float64(completed)/total)
 	}
 	return bound
 }

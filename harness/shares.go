@@ -56,6 +56,16 @@ func Share(s *scenarios.Scenario, hostCPUs float64) (record.Shares, error) {
 	return shares, nil
 }
 
+// ShareFreely is for a stage without CPU limits: the machines, the driver and
+// the rest of the host take what they get, and there is no scale.
+func ShareFreely(hostCPUs float64) record.Shares {
+	shares := record.Shares{HostCPUs: hostCPUs, UnitCPUs: 1, DriverCPUs: hostCPUs, VariantCPUs: map[scenarios.Variant]float64{}}
+	for _, v := range scenarios.Variants() {
+		shares.VariantCPUs[v] = hostCPUs
+	}
+	return shares
+}
+
 func externalCPUs(t scenarios.Topology) float64 {
 	sum := 0.0
 	for _, m := range t.Machines {

@@ -11,6 +11,7 @@ import (
 	"headroom/harness/drive"
 	"headroom/harness/stage/docker"
 	"headroom/harness/stage/docker/idle"
+	"headroom/harness/stage/process/lifeline"
 	"headroom/scenarios"
 	"headroom/targets/machine"
 	"headroom/targets/machine/spec"
@@ -20,8 +21,8 @@ import (
 // maxJobBytes bounds what `headroom job` reads.
 const maxJobBytes = 16 << 20
 
-// insideCommands are what headroom runs of itself: in a machine, in the
-// driver's container, and as the reaper. Nobody types them, so they are hidden.
+// insideCommands are what headroom runs of itself: in a machine, as
+// the driver, and as the reaper. Nobody types them, so they are hidden.
 func insideCommands() []*cobra.Command {
 	commands := []*cobra.Command{
 		{Use: "machine", Short: "Run a machine's processes (the image's entry point)", Args: cobra.NoArgs, RunE: runMachine},
@@ -38,8 +39,19 @@ func insideCommands() []*cobra.Command {
 	}
 	for _, c := range commands {
 		c.Hidden = true
+		c.PreRunE = followStarter
 	}
 	return commands
+}
+
+// followStarter ends the command when the process stage that started it is
+// gone. In a container there is no such line, and the engine sees to it.
+func followStarter(cmd *cobra.Command, _ []string) error {
+	ctx, err := lifeline.Follow(cmd.Context())
+	if err == nil {
+		cmd.SetContext(ctx)
+	}
+	return err
 }
 
 func runMachine(cmd *cobra.Command, _ []string) error {
@@ -101,12 +113,14 @@ func runJob(cmd *cobra.Command, _ []string) error {
 
 func newSeed() *cobra.Command {
 	var size scenarios.Dataset
+	var dir string
 	cmd := &cobra.Command{
-		Use: "seed", Short: "Seed the dataset volume", Args: cobra.NoArgs,
+		Use: "seed", Short: "Seed the dataset's folder", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return machine.Seed(cmd.Context(), size, spec.DatasetDir, cmd.ErrOrStderr())
+			return machine.Seed(cmd.Context(), size, dir, cmd.ErrOrStderr())
 		},
 	}
+	cmd.Flags().StringVar(&dir, "dir", spec.DatasetDir, "folder of the dataset")
 	cmd.Flags().IntVar(&size.Users, "users", 0, "rows")
 	cmd.Flags().IntVar(&size.Posts, "posts", 0, "rows")
 	cmd.Flags().IntVar(&size.Orders, "orders", 0, "rows")

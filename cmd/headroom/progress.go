@@ -6,6 +6,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"headroom/scenarios"
 )
 
 // progress says on stderr what is being done now and how long it will take:
@@ -66,6 +68,11 @@ func (p *progress) countDown(what string, about time.Duration, stop chan struct{
 		case <-tick.C:
 		}
 	}
+}
+
+// seeding begins the step that every stage has before its first block.
+func (p *progress) seeding(d scenarios.Dataset) {
+	p.Begin(fmt.Sprintf("dataset: %d users, %d posts, %d orders (seeded once, then reused)", d.Users, d.Posts, d.Orders), 2*time.Second)
 }
 
 // Note prints one line that stays.

@@ -13,10 +13,8 @@ import (
 
 	"headroom/harness"
 	"headroom/harness/record"
-	"headroom/harness/stage/docker"
 	"headroom/reports"
 	"headroom/scenarios"
-	"headroom/targets/shop/dataset"
 )
 
 // maxStalledShare is where a machine is plainly not fit to measure on.
@@ -26,6 +24,7 @@ type runFlags struct {
 	quick bool
 	out   string
 	seed  uint64
+	stage string
 }
 
 func newRun() *cobra.Command {
@@ -35,9 +34,19 @@ func newRun() *cobra.Command {
 		Short: "Measure a scenario's before and after, and report",
 		Long: `Measure a scenario's before and after in containers, and report.
 SCENARIO is a name from ` + "`headroom list`" + `, or a YAML file. The trials go to
-out/<scenario>-<time>/trials.jsonl, the page to report.html beside it.`,
+out/<scenario>-<time>/trials.jsonl, the page to report.html beside it.
+
+Without Docker, --stage process runs the machines as local processes on loopback
+addresses. It needs Linux and the scenario's servers on this computer: PostgreSQL
+15 or newer, and valkey-server or redis-server, and haproxy, where they are used.
+Machines then have no CPU limits and share the computer, so absolute rates and
+the bottleneck are the computer's. --stage auto takes Docker where it answers,
+and says so when it does not.`,
 		Args: exactly(1, "a scenario's name, for example: headroom run phase3"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkStage(cmd, flags.stage); err != nil {
+				return err
+			}
 			s, err := loadScenario(args[0])
 			if err != nil {
 				return err
@@ -48,6 +57,7 @@ out/<scenario>-<time>/trials.jsonl, the page to report.html beside it.`,
 	cmd.Flags().BoolVar(&flags.quick, "quick", false, "one short block: shows that everything works, proves nothing")
 	cmd.Flags().StringVar(&flags.out, "out", "", "folder for the results (default out/<scenario>-<time>)")
 	cmd.Flags().Uint64Var(&flags.seed, "seed", 1, "of arrivals, keys and the order of slices")
+	cmd.Flags().StringVar(&flags.stage, "stage", stageDocker, "where the machines stand: docker, auto or process")
 	return cmd
 }
 
@@ -57,10 +67,6 @@ func runScenario(cmd *cobra.Command, s *scenarios.Scenario, flags runFlags) (err
 	plan := harness.FullPlan()
 	if flags.quick {
 		plan = harness.QuickPlan()
-	}
-	shares, err := harness.Share(s, float64(runtime.NumCPU()))
-	if err != nil {
-		return err
 	}
 	runID := fmt.Sprintf("%s-%s", s.Name, started.Format("20060102-150405"))
 	dir := flags.out
@@ -77,16 +83,24 @@ func runScenario(cmd *cobra.Command, s *scenarios.Scenario, flags runFlags) (err
 		progress.Note("warning: this machine stood still for %.0f%% of the last second: other work, or a hypervisor that throttles it; slices will come out invalid", stalled*100)
 	}
 
-	stage, err := openStage(ctx, s, runID, shares, progress)
+	chosen, err := chooseStage(ctx, flags.stage, progress)
+	if err != nil {
+		return err
+	}
+	shares, err := shareOut(chosen, s, float64(runtime.NumCPU()))
+	if err != nil {
+		return err
+	}
+	stage, err := openStage(ctx, chosen, s, runID, shares, progress)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		progress.Begin("stop and remove the containers", time.Second)
-		err = errors.Join(err, stage.stage.Close(ctx))
+		progress.Begin("stop and remove everything that was started", time.Second)
+		err = errors.Join(err, stage.Close(ctx))
 		progress.End()
 	}()
-	environment, err := describe(ctx, stage.stage)
+	environment, err := describe(ctx, stage)
 	if err != nil {
 		return err
 	}
@@ -124,53 +138,11 @@ func checkOut(dir string) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// openStage makes the image, the stage, the dataset and the driver.
-func openStage(ctx context.Context, s *scenarios.Scenario, runID string, shares record.Shares, progress *progress) (_ *dockerStage, err error) {
-	cli, err := docker.Connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer cli.Close()
-	ref, err := ensureImage(ctx, cli, progress)
-	if err != nil {
-		return nil, err
-	}
-	stage, err := docker.Open(ctx, docker.Options{
-		RunID: runID, Image: ref.Tag, DatasetVersion: dataset.Version, Progress: progress,
-	})
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, stage.Close(ctx))
-		}
-	}()
-	progress.Begin(fmt.Sprintf("dataset: %d users, %d posts, %d orders (seeded once, then reused)", s.Dataset.Users, s.Dataset.Posts, s.Dataset.Orders), 2*time.Second)
-	if err := stage.EnsureDataset(ctx, s.Dataset); err != nil {
-		return nil, err
-	}
-	driver, err := stage.StartDriver(ctx, shares.DriverCPUs)
-	if err != nil {
-		return nil, err
-	}
-	return &dockerStage{stage: stage, driver: driver, scenario: s, shares: shares}, nil
-}
-
 // describe completes the host's environment with the stage's.
-func describe(ctx context.Context, stage *docker.Stage) (record.Environment, error) {
+func describe(ctx context.Context, stage openedStage) (record.Environment, error) {
 	environment := harness.HostEnvironment()
-	found, err := stage.Environment(ctx)
-	if err != nil {
-		return environment, err
-	}
-	environment.Stage = "docker"
-	environment.Engine = found.Engine
-	environment.CgroupMode = found.Cgroup
-	environment.ImageDigest = found.ImageDigest
-	environment.Packages = found.Packages
-	environment.NetworkPath = "driver container, same bridge network, no published port between"
-	return environment, nil
+	err := stage.describe(ctx, &environment)
+	return environment, err
 }
 
 // ending is how the run's last line says that it ended.

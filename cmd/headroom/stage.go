@@ -3,48 +3,97 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"time"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
 
 	"headroom/harness"
 	"headroom/harness/drive"
-	"headroom/harness/observe"
 	"headroom/harness/record"
 	"headroom/harness/stage/docker"
 	"headroom/scenarios"
 )
 
-// dockerStage is the Docker stage as the conductor wants it: systems of one
-// scenario, and a driver in the same network.
-type dockerStage struct {
-	stage    *docker.Stage
-	driver   *docker.Driver
-	scenario *scenarios.Scenario
-	shares   record.Shares
-}
+// The words of --stage.
+const (
+	stageDocker  = "docker"
+	stageAuto    = "auto"
+	stageProcess = "process"
+)
 
-// Start starts variant v afresh for a block.
-func (d *dockerStage) Start(ctx context.Context, v scenarios.Variant, block int) (harness.System, error) {
-	system, err := d.stage.Start(ctx, v, d.scenario.Topology(v), docker.StartOptions{
-		UnitCPUs: d.shares.UnitCPUs,
-		Period:   time.Duration(d.shares.PeriodMicros) * time.Microsecond,
-		Dataset:  d.scenario.Dataset,
-		Instance: fmt.Sprintf("block-%d", block),
-	})
-	if err != nil {
-		return nil, err
+var stageWords = []string{stageDocker, stageAuto, stageProcess}
+
+// checkStage refuses a word that is no stage.
+func checkStage(cmd *cobra.Command, word string) error {
+	if slices.Contains(stageWords, word) {
+		return nil
 	}
-	return dockerSystem{system}, nil
+	return usageError(cmd, fmt.Errorf("--stage %q: want one of %s", word, strings.Join(stageWords, ", ")))
 }
 
-// Drive hands the job to `headroom job` in the driver's container.
-func (d *dockerStage) Drive(ctx context.Context, job drive.Job) (record.Measurement, error) {
+// chooseStage turns auto into docker where that answers, and else into
+// process, and says so.
+func chooseStage(ctx context.Context, word string, progress *progress) (string, error) {
+	if word != stageAuto {
+		return word, nil
+	}
+	cli, err := docker.Connect(ctx)
+	if err == nil {
+		return stageDocker, cli.Close()
+	}
+	if !errors.Is(err, docker.ErrUnavailable) || ctx.Err() != nil {
+		return "", err
+	}
+	progress.Note("stage: local processes, without CPU limits, because %s", shortReason(err))
+	return stageProcess, nil
+}
+
+// shortReason is the first line of an error, cut to what fits on one.
+func shortReason(err error) string {
+	const most = 160 // bytes
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	line, _, _ = strings.Cut(line, "; ") // what follows is the remedy
+	if len(line) > most {
+		line = strings.ToValidUTF8(line[:most], "") + "…"
+	}
+	return line
+}
+
+// openedStage is a stage that is ready for the conductor, with what the run
+// records of it.
+type openedStage interface {
+	harness.Stage
+	describe(ctx context.Context, e *record.Environment) error
+	Close(ctx context.Context) error
+}
+
+// shareOut says how the machine is shared out on a stage.
+func shareOut(stage string, s *scenarios.Scenario, hostCPUs float64) (record.Shares, error) {
+	if stage == stageProcess {
+		return harness.ShareFreely(hostCPUs), nil
+	}
+	return harness.Share(s, hostCPUs)
+}
+
+// openStage makes all that a stage needs before its first block.
+func openStage(ctx context.Context, stage string, s *scenarios.Scenario, runID string, shares record.Shares, progress *progress) (openedStage, error) {
+	if stage == stageProcess {
+		return openProcess(ctx, s, shares, progress)
+	}
+	return openDocker(ctx, s, runID, shares, progress)
+}
+
+// driveJob hands the job to `headroom job`, which run runs as a driver.
+func driveJob(ctx context.Context, job drive.Job, run func(ctx context.Context, stdin []byte, args ...string) ([]byte, error)) (record.Measurement, error) {
 	var m record.Measurement
 	encoded, err := json.Marshal(job)
 	if err != nil {
 		return m, fmt.Errorf("encode the job: %w", err)
 	}
-	out, _, err := d.driver.Run(ctx, encoded, "job")
+	out, err := run(ctx, encoded, "job")
 	// An interrupted driver still says what it measured.
 	if len(out) == 0 || (err != nil && ctx.Err() == nil) {
 		return m, err
@@ -53,20 +102,4 @@ func (d *dockerStage) Drive(ctx context.Context, job drive.Job) (record.Measurem
 		return m, fmt.Errorf("read the driver's measurement: %w", err)
 	}
 	return m, nil
-}
-
-// dockerSystem is a running system as the conductor wants it.
-type dockerSystem struct{ *docker.System }
-
-// Machines adds to each machine where its agent answers.
-func (s dockerSystem) Machines() []harness.Machine {
-	var out []harness.Machine
-	for _, m := range s.System.Machines() {
-		out = append(out, harness.Machine{
-			Name: m.Name, Group: m.Group, External: m.External,
-			QuotaCPUs: m.QuotaCPUs, MemoryLimitBytes: m.MemoryLimitBytes,
-			Agent: observe.Target{Machine: m.Name, AgentURL: m.AgentURL, Nonce: s.Nonce()},
-		})
-	}
-	return out
 }

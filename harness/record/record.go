@@ -45,6 +45,12 @@ type Shares struct {
 	VariantCPUs  map[scenarios.Variant]float64 `json:"variant_cpus"` // sum of a variant's quotas; one variant is loaded at a time
 }
 
+// The stages, as Environment names them.
+const (
+	StageDocker  = "docker"
+	StageProcess = "process" // machines share the host's cores, without limits
+)
+
 // Environment is where a trial was measured. Two trials are comparable in
 // time only when theirs agree.
 type Environment struct {
@@ -55,7 +61,7 @@ type Environment struct {
 	CPUModel    string            `json:"cpu_model"`
 	CPUs        int               `json:"cpus"`
 	MemoryBytes int64             `json:"memory_bytes"`
-	Stage       string            `json:"stage"`  // docker, process, compose, url
+	Stage       string            `json:"stage"`  // StageDocker, StageProcess
 	Engine      string            `json:"engine"` // "docker 20.10.24"
 	CgroupMode  string            `json:"cgroup"` // "v1" or "v2"
 	ImageDigest string            `json:"image_digest"`

@@ -30,10 +30,13 @@ func NewNonce() string {
 	return hex.EncodeToString(nonce[:])
 }
 
+// DatasetPrefix begins the name of every dataset.
+const DatasetPrefix = "dataset-"
+
 // DatasetName names a dataset by what is in it.
 func DatasetName(d scenarios.Dataset, version string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %s", d.Users, d.Posts, d.Orders, version))
-	return "dataset-" + hex.EncodeToString(sum[:6])
+	return DatasetPrefix + hex.EncodeToString(sum[:6])
 }
 
 // Tail keeps the last bytes written to it. It may be read while it is written.

@@ -1,0 +1,302 @@
+// Package process is the stage without containers: each machine is a local
+// `headroom machine` on a loopback address of its own, so that the ports of the
+// topology stay as they are.
+//
+//  1. Open sweeps what dead runs left and makes the run's folder, which is the
+//     run's as long as this process holds its lock.
+//  2. EnsureDataset seeds the folder that the databases start from, once.
+//  3. Start brings a topology up, in the order of its links. It returns a
+//     running System or has cleaned up.
+//  4. Drive sends the load from a process of its own.
+//  5. Close stops and removes everything. If we die first, every child notices
+//     the end of its lifeline; what was killed beside us and left children, the
+//     next Open finds by its folder.
+//
+// There are no CPU quotas and no memory limits: machines, driver and everything
+// else on the computer share its cores.
+package process
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"headroom/harness/stage"
+	"headroom/scenarios"
+	"headroom/targets/machine"
+)
+
+const (
+	runPrefix   = "run-"
+	seedTimeout = 5 * time.Minute
+	lockTimeout = 30 * time.Second
+	// maxFolderBytes leaves room for the sockets below a machine's folder: the
+	// kernel takes names of 107 bytes.
+	maxFolderBytes = 60
+	rootCache      = "/var/cache"
+)
+
+// Options are what a stage needs to know of its run.
+type Options struct {
+	Command        []string  // nil: this program; `machine`, `seed` and `job` are appended
+	CacheDir       string    // "": CacheDir()
+	DatasetVersion string    // changes whenever the same sizes seed to other files
+	Progress       io.Writer // a line an event, for people; nil discards
+}
+
+// Stage is one run's place on this host. Its methods may be called from
+// several goroutines.
+type Stage struct {
+	options Options
+	folder  string // of this run
+	unlock  func()
+
+	mu      sync.Mutex // guards what follows, and Progress
+	dataset map[scenarios.Dataset]string
+	folders int // made so far
+	running map[*System]bool
+
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// CacheDir is where datasets stay and runs have their folders: the user's
+// cache, or the system's for root, into whose home PostgreSQL, which does not
+// run as root, could not look.
+func CacheDir() (string, error) {
+	base := rootCache
+	if os.Geteuid() != 0 {
+		var err error
+		if base, err = os.UserCacheDir(); err != nil {
+			return "", fmt.Errorf("find the cache folder: %w; set XDG_CACHE_HOME", err)
+		}
+	}
+	return filepath.Join(base, "headroom"), nil
+}
+
+// Open removes what dead runs left and makes this run's folder. The caller
+// closes the stage.
+func Open(ctx context.Context, options Options) (*Stage, error) {
+	if options.Progress == nil {
+		options.Progress = io.Discard
+	}
+	if len(options.Command) == 0 {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("find the headroom binary: %w", err)
+		}
+		options.Command = []string{self}
+	}
+	cache, err := openCache(options.CacheDir)
+	if err != nil {
+		return nil, err
+	}
+	options.CacheDir = cache
+	s := &Stage{options: options, dataset: map[scenarios.Dataset]string{}, running: map[*System]bool{}}
+	removed, err := sweepAnd(ctx, cache, s.makeFolder)
+	for _, thing := range removed {
+		s.progress("removed %s, left by a run that is dead", thing)
+	}
+	if s.unlock == nil {
+		return nil, err
+	}
+	if err != nil {
+		s.progress("warning: %v; `headroom clean` tries again", err)
+	}
+	return s, nil
+}
+
+// openCache makes the cache folder and returns it without symbolic links, as
+// processes that belong to it name it.
+func openCache(dir string) (string, error) {
+	if dir == "" {
+		var err error
+		if dir, err = CacheDir(); err != nil {
+			return "", err
+		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("the cache folder can't be made: %w; set XDG_CACHE_HOME to a folder that can", err)
+	}
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return "", fmt.Errorf("the cache folder: %w", err)
+	}
+	if len(dir) > maxFolderBytes {
+		return "", fmt.Errorf("the cache folder %s has a name of %d bytes, at most %d leave room for the servers' sockets in it: set XDG_CACHE_HOME to a shorter one", dir, len(dir), maxFolderBytes)
+	}
+	return dir, nil
+}
+
+// makeFolder makes the run's folder and takes its lock.
+func (s *Stage) makeFolder() error {
+	var name [4]byte
+	_, _ = rand.Read(name[:]) // never fails
+	s.folder = filepath.Join(s.options.CacheDir, runPrefix+hex.EncodeToString(name[:]))
+	if err := os.Mkdir(s.folder, 0o755); err != nil {
+		return fmt.Errorf("the run's folder: %w", err)
+	}
+	unlock, err := machine.TryLockDir(s.folder)
+	if err == nil && unlock == nil {
+		err = errors.New("another process took its lock")
+	}
+	if err != nil {
+		return fmt.Errorf("the run's folder: %w", err)
+	}
+	s.unlock = unlock
+	return nil
+}
+
+// Sweep stops and removes what runs left whose process is dead, which is so
+// when nobody holds the lock of their folder. With datasets it also removes
+// the seeded datasets. It returns what it removed, also beside an error.
+func Sweep(ctx context.Context, datasets bool) (removed []string, err error) {
+	cache, err := openCache("")
+	if err != nil {
+		return nil, err
+	}
+	var seeded []string
+	removed, err = sweepAnd(ctx, cache, func() error {
+		alive, err := filepath.Glob(filepath.Join(cache, runPrefix+"*"))
+		if !datasets || len(alive) > 0 {
+			return err // a run that is alive copies its dataset whenever a block begins
+		}
+		return removeIdle(ctx, cache, stage.DatasetPrefix, &seeded)
+	})
+	return append(removed, seeded...), err
+}
+
+// sweepAnd sweeps, and then does something that a sweep must not come between.
+func sweepAnd(ctx context.Context, cache string, then func() error) (removed []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
+	unlock, err := machine.LockDir(ctx, cache)
+	if err != nil {
+		return nil, fmt.Errorf("sweep: %w", err)
+	}
+	defer unlock()
+	err = removeIdle(ctx, cache, runPrefix, &removed)
+	return removed, errors.Join(err, then())
+}
+
+// removeIdle removes the cache's folders of a prefix whose lock is free.
+func removeIdle(ctx context.Context, cache, prefix string, removed *[]string) error {
+	entries, err := os.ReadDir(cache)
+	if err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	var errs []error
+	for _, entry := range entries {
+		dir := filepath.Join(cache, entry.Name())
+		if !entry.IsDir() || !strings.HasPrefix(entry.Name(), prefix) {
+			continue
+		}
+		unlock, err := machine.TryLockDir(dir)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("sweep: %w", err))
+		}
+		if unlock == nil {
+			continue // alive
+		}
+		stopped, err := remove(ctx, dir)
+		unlock()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("sweep: %w", err))
+			continue
+		}
+		*removed = append(*removed, fmt.Sprintf("%s with %d processes", dir, stopped))
+	}
+	return errors.Join(errs...)
+}
+
+// remove stops what belongs to a folder, and removes it.
+func remove(ctx context.Context, dir string) (stopped int, err error) {
+	stopped, err = machine.StopUnder(ctx, dir)
+	return stopped, errors.Join(err, os.RemoveAll(dir))
+}
+
+// EnsureDataset fills the folder that the databases of a dataset start from,
+// with `headroom seed`, and gives up after 5 min. Two runs may do this at once:
+// seed takes the folder's lock, and marks it when it is complete. It outlives
+// the run; Sweep with datasets removes it.
+func (s *Stage) EnsureDataset(ctx context.Context, d scenarios.Dataset) error {
+	ctx, cancel := context.WithTimeout(ctx, seedTimeout)
+	defer cancel()
+	dir := filepath.Join(s.options.CacheDir, stage.DatasetName(d, s.options.DatasetVersion))
+	if err := s.seed(ctx, d, dir); err != nil {
+		return fmt.Errorf("seed dataset %s (%d users, %d posts, %d orders): %w", dir, d.Users, d.Posts, d.Orders, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dataset[d] = dir
+	return nil
+}
+
+func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	seeder, err := s.launch(job{
+		name: "seed", folder: dir,
+		args: []string{"seed", "--dir", dir, "--users", fmt.Sprint(d.Users), "--posts", fmt.Sprint(d.Posts), "--orders", fmt.Sprint(d.Orders)},
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case <-seeder.done:
+	case <-ctx.Done():
+		seeder.stop()
+		return seeder.log.Explain(ctx.Err())
+	}
+	if seeder.err != nil {
+		return seeder.log.Explain(seeder.err)
+	}
+	return nil
+}
+
+// newFolder makes a folder below the run's.
+func (s *Stage) newFolder() (string, error) {
+	s.mu.Lock()
+	s.folders++
+	dir := filepath.Join(s.folder, fmt.Sprint(s.folders))
+	s.mu.Unlock()
+	return dir, os.Mkdir(dir, 0o755)
+}
+
+// Close stops everything of the run and removes its folder, whether ctx has
+// ended or not. Only the first call works; all return its error.
+func (s *Stage) Close(ctx context.Context) error {
+	s.closeOnce.Do(func() {
+		s.mu.Lock()
+		var systems []*System
+		for sys := range s.running {
+			systems = append(systems, sys)
+		}
+		s.mu.Unlock()
+		var errs []error
+		for _, sys := range systems {
+			errs = append(errs, sys.Close(ctx))
+		}
+		_, err := remove(ctx, s.folder)
+		s.unlock()
+		if s.closeErr = errors.Join(append(errs, err)...); s.closeErr != nil {
+			s.closeErr = fmt.Errorf("close the process stage: %w", s.closeErr)
+		}
+	})
+	return s.closeErr
+}
+
+func (s *Stage) progress(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fmt.Fprintf(s.options.Progress, format+"\n", args...)
+}
