@@ -329,6 +329,17 @@ func TestRampDoubtsALoneFailure(t *testing.T) {
 	}
 }
 
+// Machines without limits of their own share the host: together they can't use
+// more than it has.
+func TestRampBoundOfASharedHost(t *testing.T) {
+	uses := []record.MachineUse{{QuotaCPUs: 2, CPUSeconds: 1}, {QuotaCPUs: 2, CPUSeconds: 1}, {QuotaCPUs: 2, External: true, CPUSeconds: 2}}
+	for hostCPUs, want := range map[float64]float64{0: 200, 2: 50, 100: 200} {
+		if got := throughputBound(uses, 100, hostCPUs); got != want {
+			t.Errorf("on %v CPUs the bound is %v, want %v", hostCPUs, got, want)
+		}
+	}
+}
+
 func TestRampFallsBackOnDemand(t *testing.T) {
 	r := newRamp(20)
 	for {

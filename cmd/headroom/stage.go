@@ -47,7 +47,7 @@ func chooseStage(ctx context.Context, word string, progress *progress) (string, 
 	if !errors.Is(err, docker.ErrUnavailable) || ctx.Err() != nil {
 		return "", err
 	}
-	progress.Note("stage: local processes, without CPU limits, because %s", shortReason(err))
+	progress.Note("took the process stage (local processes, no CPU limits): %s", shortReason(err))
 	return stageProcess, nil
 }
 

@@ -73,7 +73,7 @@ func Ensure(ctx context.Context, cli *client.Client, binary string, progress io.
 	if id, err := find(ctx, cli, tag); err != nil || id != "" {
 		return Ref{Tag: tag, ID: id}, err
 	}
-	base, err := ensureBase(ctx, cli, progress)
+	base, err := EnsureBase(ctx, cli, progress)
 	if err != nil {
 		return Ref{}, err
 	}
@@ -100,8 +100,9 @@ func Ensure(ctx context.Context, cli *client.Client, binary string, progress io.
 	return Ref{Tag: tag, ID: id}, nil
 }
 
-// ensureBase returns the tag of the base image, building it when it is missing.
-func ensureBase(ctx context.Context, cli *client.Client, progress io.Writer) (string, error) {
+// EnsureBase returns the tag of the base image, which has the server programs
+// and not headroom itself, building it when it is missing: minutes.
+func EnsureBase(ctx context.Context, cli *client.Client, progress io.Writer) (string, error) {
 	tag := repoBase + ":" + shortHash(baseDockerfile)
 	if id, err := find(ctx, cli, tag); err != nil || id != "" {
 		return tag, err

@@ -98,3 +98,22 @@ func BenchmarkObserve(b *testing.B) {
 		a.observe(b.Context())
 	}
 }
+
+// Where a machine has no cgroup of its own, its use is that of its processes
+// and the agent, and no cgroup is missed.
+func TestAgentObserveOnASharedHost(t *testing.T) {
+	a := testAgent(nil)
+	a.spec.Local = &spec.Local{Address: "127.0.0.1"}
+	a.spec.Processes, a.counters = a.spec.Processes[:1], a.counters[:1]
+	var c spec.Counters
+	if err := json.Unmarshal(ask(t, a, "/observe").Body.Bytes(), &c); err != nil {
+		t.Fatal(err)
+	}
+	// "self" is this process, and so is the agent: all counts twice here.
+	if p := c.Processes[0]; len(c.Errors) > 0 || c.MemoryBytes < p.RSSBytes || c.CPUSecondsTotal < p.CPUSecondsTotal {
+		t.Errorf("%+v is not the sum of its processes", c)
+	}
+	if c.PeriodsTotal != 0 || c.NetRxBytesTotal != 0 {
+		t.Errorf("%+v holds the host's counters", c)
+	}
+}

@@ -114,3 +114,12 @@ func FuzzParseHAProxyStats(f *testing.F) {
 		}
 	})
 }
+
+// A machine that shares its host must not take the port of all others.
+func TestHAProxyBindsItsAddress(t *testing.T) {
+	got, err := haproxyConfig(spec.Process{Address: "127.64.0.9", Port: 8080,
+		Links: map[string][]string{"backends": {"127.64.0.10:8000"}}}, "s", false)
+	if err != nil || !strings.Contains(got, "bind 127.64.0.9:8080\n") {
+		t.Errorf("%v\n%s", err, got)
+	}
+}

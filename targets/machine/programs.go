@@ -16,9 +16,14 @@ import (
 	"headroom/scenarios"
 )
 
+// Where to look besides PATH; variables for the tests.
+var (
+	pgInstalled = "/usr/lib/postgresql"                    // Debian's: a folder a major version
+	serverDirs  = []string{"/usr/sbin", "/usr/local/sbin"} // the PATH of users who are not root does not lead there
+)
+
 const (
-	pgInstalled  = "/usr/lib/postgresql" // Debian's: a folder a major version
-	pgLeastMajor = 15                    // the counters' queries need its views
+	pgLeastMajor = 15 // the counters' queries need its views
 	versionLimit = 5 * time.Second
 )
 
@@ -82,14 +87,13 @@ func find(kind scenarios.Kind) (string, error) {
 	return "", fmt.Errorf("%s is no server program", kind)
 }
 
-// findProgram looks in PATH, and then where servers are but the PATH of users
-// who are not root does not lead.
+// findProgram returns the first of the programs that is there.
 func findProgram(names ...string) (string, error) {
 	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, nil
 		}
-		for _, dir := range []string{"/usr/sbin", "/usr/local/sbin"} {
+		for _, dir := range serverDirs {
 			if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
 				return path, nil
 			}
@@ -109,7 +113,8 @@ func findPostgres(installed string) (string, error) {
 		}
 	}
 	if server, err := exec.LookPath("postgres"); err == nil {
-		if server, err = filepath.EvalSymlinks(server); err == nil && hasInitdb(server) && versionInPath(server) >= pgLeastMajor {
+		server, err = filepath.EvalSymlinks(server)
+		if err == nil && hasInitdb(server) && versionInPath(server) >= pgLeastMajor {
 			return server, nil
 		}
 	}

@@ -1,0 +1,201 @@
+package process
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"headroom/harness/stage/process/lifeline"
+	"headroom/scenarios"
+	"headroom/targets/machine"
+	"headroom/targets/machine/spec"
+	"headroom/targets/shop"
+)
+
+// TestMain is also everything that the stage starts, as the headroom command
+// is: real machines, whose only process is the mail provider's stand-in, which
+// needs no server program. And it is the owner that a test kills.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
+		if err := command(os.Args[1], os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func command(name string, args []string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	ctx, err := lifeline.Follow(ctx)
+	if err != nil {
+		return err
+	}
+	switch name {
+	case "machine":
+		s, err := machine.SpecFromEnv()
+		if err != nil {
+			return err
+		}
+		if s.Processes[0].Settings["ready"] == "never" {
+			fmt.Fprintln(os.Stderr, "the process waits for Godot")
+			<-ctx.Done()
+			return nil
+		}
+		return machine.Run(ctx, s, os.Stderr)
+	case "mail":
+		var p spec.Process
+		if err := json.Unmarshal([]byte(os.Getenv(machine.EnvProcess)), &p); err != nil {
+			return err
+		}
+		config, err := shop.MailConfigFromProcess(p)
+		if err != nil {
+			return err
+		}
+		return shop.RunMail(ctx, config, os.Stderr)
+	case "own":
+		return own(ctx, args[0])
+	case "seed":
+		return fmt.Errorf("initdb: out of luck")
+	case "echo":
+		_, err := io.Copy(os.Stdout, os.Stdin)
+		return err
+	case "wait":
+		fmt.Print("so far")
+		if err := os.WriteFile("waiting", nil, 0o600); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		fmt.Print(" and no further")
+		return nil
+	}
+	return fmt.Errorf("unknown command %q", name)
+}
+
+// own holds a run with a running system until it is killed.
+func own(ctx context.Context, cache string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	s, err := Open(ctx, Options{CacheDir: cache})
+	if err != nil {
+		return err
+	}
+	defer s.Close(ctx)
+	sys, err := s.Start(ctx, scenarios.Before, pair(nil), StartOptions{})
+	if err != nil {
+		return err
+	}
+	fmt.Println(s.folder, sys.machines[0].child.pid)
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// pair is a topology of two machines, the entry linked to the other, which has
+// the settings.
+func pair(settings map[string]string) scenarios.Topology {
+	all := map[string]string{"delay": "1ms"}
+	for k, v := range settings {
+		all[k] = v
+	}
+	return scenarios.Topology{Label: "pair", Entry: "front/mail", Machines: []scenarios.Machine{
+		{Name: "front", Group: "front", VCPU: 1, Processes: []scenarios.Process{{
+			Name: "mail", Kind: scenarios.KindMail, Port: 8025, Settings: map[string]string{"delay": "1ms"},
+			Links: []scenarios.Link{{Role: "next", To: []string{"back/mail"}}},
+		}}},
+		{Name: "back", Group: "back", VCPU: 1, External: true, Processes: []scenarios.Process{{
+			Name: "mail", Kind: scenarios.KindMail, Port: 8025, Settings: all,
+		}}},
+	}}
+}
+
+// openStage opens a stage in a cache of its own; the test's end closes it and
+// proves that nothing is left.
+func openStage(t *testing.T) *Stage {
+	t.Helper()
+	s, err := Open(t.Context(), Options{CacheDir: cacheDir(t), Progress: testLog{t}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for range 2 {
+			if err := s.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		}
+		checkGone(t, s.folder)
+	})
+	return s
+}
+
+// cacheDir is short, unlike t.TempDir: sockets are made in it.
+func cacheDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// checkGone demands that the folder and all that belongs to it end soon.
+func checkGone(t *testing.T, folder string) {
+	t.Helper()
+	eventually(t, "no process belongs to "+folder, 15*time.Second, func() bool { return len(belonging(t, folder)) == 0 })
+	if _, err := os.Stat(folder); !os.IsNotExist(err) {
+		t.Errorf("%s is still there: %v", folder, err)
+	}
+}
+
+// belonging finds the folder's processes independently of the code under test.
+func belonging(t *testing.T, folder string) []int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pids []int
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		environment, err := os.ReadFile("/proc/" + entry.Name() + "/environ")
+		if err == nil && strings.Contains(string(environment), spec.EnvFolder+"="+folder) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(p []byte) (int, error) {
+	l.t.Log(strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+// eventually polls until the condition holds.
+func eventually(t *testing.T, what string, within time.Duration, condition func() bool) {
+	t.Helper()
+	deadline := time.After(within)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-deadline:
+			t.Fatalf("not within %v: %s", within, what)
+		case <-tick.C:
+		}
+	}
+}
