@@ -2,12 +2,15 @@ package main
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,15 +19,20 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"headroom/harness/record"
 	"headroom/harness/stage/docker"
+	"headroom/harness/stage/process"
 	"headroom/targets/image"
 )
 
-// localLimit bounds the run in the container: 50 s on a quiet computer.
-const localLimit = 4 * time.Minute
+const (
+	localLimit = 3 * time.Minute  // for all of it: 20 s on a quiet computer
+	stopLimit  = 30 * time.Second // for a run that was interrupted: docs say 15 s, these computers stall
+)
 
 // A computer that has all server programs and no Docker is the base of our own
-// machine image: there a run takes the process stage, says so, and measures.
+// machine image: there a run takes the process stage, says so, measures with
+// processes of every kind, and when it is interrupted reports what it has.
 func TestRunWithoutDocker(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs a Docker engine: skipped by -short")
@@ -39,6 +47,55 @@ func TestRunWithoutDocker(t *testing.T) {
 	t.Cleanup(func() { cli.Close() })
 	ctx, cancel := context.WithTimeout(t.Context(), localLimit)
 	defer cancel()
+	id := createLocal(ctx, t, cli)
+	if _, err := cli.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	output := interruptSecondProbe(ctx, t, cli, id)
+	for _, want := range []string{"took the process stage", "docker is not available", "without CPU or memory limits", "interrupted: the finished trials are in /out"} {
+		if !strings.Contains(output, want) {
+			t.Errorf("it does not say %q:\n%s", want, output)
+		}
+	}
+	out := t.TempDir()
+	for _, name := range []string{record.FileName, "report.json", "report.html"} {
+		copyOut(ctx, t, cli, id, "/out/"+name, out)
+	}
+	checkTrials(t, out)
+	left := copyOut(ctx, t, cli, id, process.RootCacheDir, t.TempDir())
+	complete := slices.DeleteFunc(slices.Clone(left), func(name string) bool { return !strings.HasSuffix(name, "/COMPLETE") })
+	if len(complete) != 1 || slices.ContainsFunc(left, func(name string) bool { return strings.Contains(name, "run-") }) {
+		t.Errorf("left in the cache: %q, want one complete dataset and no run", left)
+	}
+}
+
+// checkTrials demands a trial whose machines could be counted, cgroup or not.
+func checkTrials(t *testing.T, dir string) {
+	t.Helper()
+	log, err := record.ReadFile(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if log.Run.Environment.Stage != record.StageProcess || len(log.Run.Environment.Packages) != 3 {
+		t.Errorf("environment %+v", log.Run.Environment)
+	}
+	if len(log.Trials) == 0 {
+		t.Fatal("no trial is on file")
+	}
+	first := log.Trials[0]
+	if first.Measurement.Succeeded == 0 || len(first.Machines) != 6 {
+		t.Errorf("%d requests succeeded, %d machines were counted", first.Measurement.Succeeded, len(first.Machines))
+	}
+	for _, reason := range first.Invalid {
+		if strings.Contains(reason, "could not read") {
+			t.Error(reason)
+		}
+	}
+}
+
+// createLocal makes the container: the base image, this program and a scenario.
+func createLocal(ctx context.Context, t *testing.T, cli *client.Client) string {
+	t.Helper()
 	base, err := image.EnsureBase(ctx, cli, io.Discard)
 	if err != nil {
 		t.Fatal(err)
@@ -62,24 +119,43 @@ func TestRunWithoutDocker(t *testing.T) {
 	})
 	copyIn(t, cli, made.ID, "/", "testdata/local.yaml")
 	copyIn(t, cli, made.ID, "/usr/local/bin", buildHeadroom(t))
-	if _, err := cli.ContainerStart(ctx, made.ID, client.ContainerStartOptions{}); err != nil {
+	return made.ID
+}
+
+// interruptSecondProbe follows the run's output to its end, and presses Ctrl-C
+// when the first trial is on file.
+func interruptSecondProbe(ctx context.Context, t *testing.T, cli *client.Client, id string) string {
+	t.Helper()
+	logs, err := cli.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: true})
+	if err != nil {
 		t.Fatal(err)
 	}
-	stdout, stderr := follow(ctx, t, cli, made.ID)
-	if !strings.Contains(stderr, "took the process stage") || !strings.Contains(stderr, "docker is not available") {
-		t.Errorf("it does not say which stage it took, and why:\n%s", stderr)
-	}
-	if !strings.Contains(stdout, "without CPU or memory limits") {
-		t.Errorf("the report does not warn:\n%s\n%s", stdout, stderr)
-	}
-	for _, want := range []string{"report.json", "trials.jsonl", "report.html"} {
-		copied, err := cli.CopyFromContainer(ctx, made.ID, client.CopyFromContainerOptions{SourcePath: "/out/" + want})
-		if err != nil {
-			t.Fatalf("%v\n%s", err, stderr)
+	defer logs.Close()
+	reader, writer := io.Pipe()
+	go func() {
+		_, err := stdcopy.StdCopy(writer, writer, logs)
+		writer.CloseWithError(err)
+	}()
+	var output strings.Builder
+	probes := 0
+	lines := bufio.NewScanner(reader)
+	for lines.Scan() {
+		fmt.Fprintln(&output, lines.Text())
+		if !strings.Contains(lines.Text(), "limits: before at") {
+			continue
 		}
-		copied.Content.Close()
+		if probes++; probes == 2 {
+			if _, err := cli.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "SIGINT"}); err != nil {
+				t.Fatal(err)
+			}
+			late := time.AfterFunc(stopLimit, func() { logs.Close() })
+			defer late.Stop()
+		}
 	}
-	checkNothingLeft(ctx, t, cli, made.ID)
+	if err := lines.Err(); err != nil {
+		t.Fatalf("the run did not end in time: %v\n%s", err, output.String())
+	}
+	return output.String()
 }
 
 // buildHeadroom builds this very program as the image needs it.
@@ -117,48 +193,33 @@ func copyIn(t *testing.T, cli *client.Client, id, folder, path string) {
 	}
 }
 
-// follow reads the container's log until it ends.
-func follow(ctx context.Context, t *testing.T, cli *client.Client, id string) (stdout, stderr string) {
+// copyOut copies a file to dir; of a folder it only returns the names of all
+// that is in it.
+func copyOut(ctx context.Context, t *testing.T, cli *client.Client, id, path, dir string) (names []string) {
 	t.Helper()
-	logs, err := cli.ContainerLogs(ctx, id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer logs.Close()
-	var out, errOut bytes.Buffer
-	if _, err := stdcopy.StdCopy(&out, &errOut, logs); err != nil {
-		t.Fatalf("not ended within %v: %v\n%s", localLimit, err, errOut.String())
-	}
-	return out.String(), errOut.String()
-}
-
-// checkNothingLeft demands that the run removed its folder: only datasets and
-// the lock stay in the cache.
-func checkNothingLeft(ctx context.Context, t *testing.T, cli *client.Client, id string) {
-	t.Helper()
-	copied, err := cli.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: "/var/cache/headroom"})
+	copied, err := cli.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: path})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer copied.Content.Close()
-	datasets := 0
 	for files := tar.NewReader(copied.Content); ; {
 		header, err := files.Next()
 		if err == io.EOF {
-			break
+			return names
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		name := strings.TrimPrefix(header.Name, "headroom/")
-		if strings.HasPrefix(name, "run-") {
-			t.Errorf("%s is left", header.Name)
+		names = append(names, header.Name)
+		if strings.Contains(header.Name, "/") {
+			continue
 		}
-		if strings.HasPrefix(name, "dataset-") && strings.HasSuffix(name, "/COMPLETE") {
-			datasets++
+		content, err := io.ReadAll(files)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if datasets != 1 {
-		t.Errorf("%d complete datasets, want 1", datasets)
+		if err := os.WriteFile(filepath.Join(dir, header.Name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -41,8 +41,10 @@ const (
 	// maxFolderBytes leaves room for the sockets below a machine's folder: the
 	// kernel takes names of 107 bytes.
 	maxFolderBytes = 60
-	rootCache      = "/var/cache"
 )
+
+// RootCacheDir is the CacheDir of root.
+const RootCacheDir = "/var/cache/headroom"
 
 // Options are what a stage needs to know of its run.
 type Options struct {
@@ -72,12 +74,12 @@ type Stage struct {
 // cache, or the system's for root, into whose home PostgreSQL, which does not
 // run as root, could not look.
 func CacheDir() (string, error) {
-	base := rootCache
-	if os.Geteuid() != 0 {
-		var err error
-		if base, err = os.UserCacheDir(); err != nil {
-			return "", fmt.Errorf("find the cache folder: %w; set XDG_CACHE_HOME", err)
-		}
+	if os.Geteuid() == 0 {
+		return RootCacheDir, nil
+	}
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find the cache folder: %w; set XDG_CACHE_HOME", err)
 	}
 	return filepath.Join(base, "headroom"), nil
 }
