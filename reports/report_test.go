@@ -88,6 +88,28 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// Without limits the rates are the computer's: every page must say so.
+func TestProcessStageIsSaid(t *testing.T) {
+	run, trials := syntheticRun(), syntheticTrials(1)
+	run.Environment.Stage, run.Shares.PeriodMicros = record.StageProcess, 0
+	for i := range trials {
+		trials[i].Environment = run.Environment
+	}
+	var page, terminal bytes.Buffer
+	r := build(t, run, trials, &record.End{})
+	if err := errors.Join(WriteHTML(&page, r), WriteTerminal(&terminal, r, Terminal{})); err != nil {
+		t.Fatal(err)
+	}
+	for what, text := range map[string]string{"page": page.String(), "terminal": terminal.String()} {
+		if !strings.Contains(text, "local processes without CPU or memory limits") {
+			t.Errorf("the %s does not say that nothing was limited", what)
+		}
+	}
+	if !strings.Contains(page.String(), "without limits for machines or driver") || strings.Contains(page.String(), "kept in reserve") {
+		t.Error("the page shares out what was not shared out")
+	}
+}
+
 // TestSameTrialsSameBytes goes through the trials' JSON, as a rebuild does.
 func TestSameTrialsSameBytes(t *testing.T) {
 	write := func(trials []record.Trial) []byte {

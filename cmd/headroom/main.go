@@ -6,7 +6,8 @@
 //
 //  1. scenarios parses the scenario: two topologies, the load, the SLO, claims.
 //  2. targets/image makes the one image that every machine runs.
-//  3. harness/stage/docker starts the machines; targets/machine is what runs
+//  3. harness/stage/docker starts the machines, or harness/stage/process does
+//     where there is no Docker; targets/machine is what runs
 //     inside one, targets/shop the application on it.
 //  4. harness conducts: limits, then blocks of slices. harness/drive sends each
 //     slice's requests, harness/observe reads what the machines used.

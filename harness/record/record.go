@@ -65,7 +65,7 @@ type Environment struct {
 	Engine      string            `json:"engine"` // "docker 20.10.24"
 	CgroupMode  string            `json:"cgroup"` // "v1" or "v2"
 	ImageDigest string            `json:"image_digest"`
-	Packages    map[string]string `json:"packages"`     // of the image: postgresql-17 -> 17.6-0+deb13u1
+	Packages    map[string]string `json:"packages"`     // of the image: postgresql-17 -> 17.6-0+deb13u1; of the process stage: postgres -> what it says of itself
 	NetworkPath string            `json:"network_path"` // how requests reach the target
 }
 

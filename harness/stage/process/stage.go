@@ -214,7 +214,10 @@ func removeIdle(ctx context.Context, cache, prefix string, removed *[]string) er
 			errs = append(errs, fmt.Errorf("sweep: %w", err))
 			continue
 		}
-		*removed = append(*removed, fmt.Sprintf("%s with %d processes", dir, stopped))
+		if stopped > 0 {
+			dir = fmt.Sprintf("%s and its %d processes", dir, stopped)
+		}
+		*removed = append(*removed, dir)
 	}
 	return errors.Join(errs...)
 }

@@ -274,7 +274,7 @@ func TestSweepSparesTheLiving(t *testing.T) {
 	}
 	orphan, bystander := sleeper(t, spec.EnvFolder+"="+dead+"/1"), sleeper(t, "MY_FOLDER="+dead)
 	removed, err := sweepAnd(t.Context(), cache, func() error { return nil })
-	if err != nil || !slices.Equal(removed, []string{dead + " with 1 processes"}) {
+	if err != nil || !slices.Equal(removed, []string{dead + " and its 1 processes"}) {
 		t.Errorf("removed %q, %v", removed, err)
 	}
 	select {
