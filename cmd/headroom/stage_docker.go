@@ -28,7 +28,7 @@ type dockerStage struct {
 func openDocker(ctx context.Context, s *scenarios.Scenario, runID string, shares record.Shares, progress *progress) (_ *dockerStage, err error) {
 	cli, err := docker.Connect(ctx)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; or measure without it: --stage process", err)
 	}
 	defer cli.Close()
 	ref, err := ensureImage(ctx, cli, progress)
