@@ -5,7 +5,7 @@
 // The order of a run (docs/measurement.md):
 //
 //  1. For each block both variants start afresh. The first block begins with
-//     a ramp to a first estimate of each variant's limit.
+//     a search for each variant's capacity under the SLO.
 //  2. At the common rate, 80% of before's limit, and at the high rate, near
 //     after's, each variant gets a slice, in coin-flipped order. One is loaded
 //     while the other idles.
@@ -26,6 +26,7 @@ import (
 	"headroom/harness/drive"
 	"headroom/harness/observe"
 	"headroom/harness/record"
+	"headroom/harness/search"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -113,7 +114,7 @@ func (c *Conductor) rates(limits map[scenarios.Variant]float64) map[string]float
 		RateCommon: limits[scenarios.Before] * commonShare,
 		RateHigh:   limits[scenarios.After] * highShare,
 	}
-	c.Progress.Note("limits, a first estimate: before %.0f requests/s, after %.0f; measuring at %.0f and %.0f requests/s",
+	c.Progress.Note("capacity: before %.0f requests/s, after %.0f; measuring at %.0f and %.0f requests/s",
 		limits[scenarios.Before], limits[scenarios.After], rates[RateCommon], rates[RateHigh])
 	return rates
 }
@@ -149,11 +150,11 @@ func (c *Conductor) systems(ctx context.Context, block int, use func(map[scenari
 	return use(running)
 }
 
-// limits estimates both variants' limits, on the systems of the first block.
+// limits finds both variants' limits, on the systems of the first block.
 func (c *Conductor) limits(ctx context.Context, running map[scenarios.Variant]System) (map[scenarios.Variant]float64, error) {
 	limits := map[scenarios.Variant]float64{}
 	for _, v := range scenarios.Variants() {
-		limit, err := c.ramp(ctx, v, running[v])
+		limit, err := c.capacity(ctx, v, running[v])
 		if err != nil {
 			return nil, err
 		}
@@ -162,50 +163,46 @@ func (c *Conductor) limits(ctx context.Context, running map[scenarios.Variant]Sy
 	return limits, nil
 }
 
-func (c *Conductor) ramp(ctx context.Context, v scenarios.Variant, s System) (float64, error) {
-	r := newRamp(c.Plan.SeedRPS)
-	r.hostCPUs = float64(c.Environment.CPUs)
-	if err := c.warmCache(ctx, v, s, c.Plan.SeedRPS, 0); err != nil {
+// capacity searches one variant's limit. Every step is a trial on file. When
+// nothing held a confirmation, it is where the capacity most likely is, and
+// when the driver or the host spoiled the search, what CPU demand allows.
+func (c *Conductor) capacity(ctx context.Context, v scenarios.Variant, s System) (float64, error) {
+	if err := c.warmCache(ctx, v, s, c.Plan.Search.StartRPS, 0); err != nil {
 		return 0, err
 	}
-	for {
-		rps, more := r.next()
-		if !more {
-			break
-		}
-		c.Progress.Begin(fmt.Sprintf("limits: %s at %.0f requests/s", v, rps), c.Plan.Probe)
-		trial, err := c.slice(ctx, sliceOf{record.KindProbe, v, 0, "probe", rps, c.Plan.Probe}, s)
-		if err != nil {
-			return 0, err
-		}
-		r.feed(rps, judgeProbe(trial, c.Scenario.SLO), trial.Machines, trial.Measurement.Sent)
-		if rps, more = r.next(); more && r.steps == 1 {
-			// Freshly started, its buffers are empty: that is no limit.
-			if err := c.warmUp(ctx, v, s, rps, 0); err != nil {
-				return 0, err
+	steps, bounds := 0, boundFinder{hostCPUs: float64(c.Environment.CPUs)}
+	search, err := Capacity{
+		SLO: c.Scenario.SLO, Config: c.Plan.Search,
+		Drive: func(ctx context.Context, step search.Step, maxInFlight int) (record.Trial, error) {
+			if steps++; steps == 2 {
+				// Freshly started, its buffers are empty: that is no limit.
+				if err := c.warmUp(ctx, v, s, step.RPS, 0); err != nil {
+					return record.Trial{}, err
+				}
 			}
-		}
+			c.Progress.Begin(fmt.Sprintf("capacity: %s, %s at %.0f requests/s", v, step.Kind, step.RPS), step.Duration)
+			return c.slice(ctx, sliceOf{record.KindProbe, v, 0, string(step.Kind), step.RPS, step.Duration, maxInFlight}, s)
+		},
+		OnStep: func(CapacityStep) {},
+		Bound:  bounds.add,
+	}.Search(ctx)
+	if err != nil {
+		return 0, err
 	}
-	if r.limit() <= 0 {
-		return 0, fmt.Errorf("%s did not hold the SLO %s even at %.3g requests/s: is it the right SLO for this system?", v, c.Scenario.SLO.Text, r.failed)
+	outcome := search.Outcome()
+	switch limit := search.Estimate(); {
+	case outcome.BelowMin:
+		return 0, fmt.Errorf("%s did not hold the SLO %s even at %.3g requests/s: is it the right SLO for this system?", v, c.Scenario.SLO.Text, outcome.FailedRPS)
+	case outcome.Confirmed:
+		return limit, nil
+	case limit > c.Plan.Search.StartRPS:
+		c.Progress.Note("capacity: %s held no confirmation; measuring as if it were %.0f requests/s", v, limit)
+		return limit, nil
+	case bounds.bound > 0:
+		c.Progress.Note("capacity: %s's steps were spoiled, its limit is taken from CPU demand alone (%.0f requests/s): is this machine busy with other work?", v, bounds.bound*boundShare)
+		return bounds.bound * boundShare, nil
 	}
-	if r.unknown >= rampMaxUnknown {
-		c.Progress.Note("limits: %s's probes were spoiled, its limit is taken from CPU demand alone (%.0f requests/s): is this machine busy with other work?", v, r.limit())
-	}
-	return r.limit(), nil
-}
-
-// judgeProbe judges a short probe. Too few samples to be sure count as held,
-// because the ramp only looks for where to measure.
-func judgeProbe(t record.Trial, slo scenarios.SLO) verdict {
-	judgement, _, counts := t.Judge(slo)
-	switch {
-	case !counts:
-		return unknown
-	case judgement == record.SLOFails:
-		return failed
-	}
-	return held
+	return 0, fmt.Errorf("%s: no step of the search was valid, so there is no rate to measure at: a quiet machine is needed", v)
 }
 
 // slices measures one block: both variants at both rates, in coin-flipped
@@ -226,7 +223,7 @@ func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios
 			if err := c.warmUp(ctx, v, running[v], rates[name], block); err != nil {
 				return err
 			}
-			of := sliceOf{record.KindSlice, v, block, name, rates[name], c.Plan.Slice}
+			of := sliceOf{record.KindSlice, v, block, name, rates[name], c.Plan.Slice, 0}
 			if err := c.measureSlice(ctx, of, running[v]); err != nil {
 				return err
 			}
@@ -256,6 +253,7 @@ type sliceOf struct {
 	rateName string
 	rps      float64
 	duration time.Duration
+	inFlight int // at most; 0: the scenario's
 }
 
 // slice measures one slice and writes its trial.
@@ -269,16 +267,11 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 	if err != nil {
 		return trial, err
 	}
-	steal0, total0 := stealTicks()
 	trial.Measurement, err = c.Stage.Drive(ctx, c.job(of, s))
 	if err != nil {
 		return trial, fmt.Errorf("drive %s: %w", of.variant, err)
 	}
-	steal1, total1 := stealTicks()
 	trial.Invalid = append(trial.Invalid, trial.Measurement.InvalidReasons...)
-	if share := (steal1 - steal0) / max(total1-total0, 1); share > maxStealShare {
-		trial.Invalid = append(trial.Invalid, fmt.Sprintf("the hypervisor took %.1f%% of the CPU time (at most %.0f%% is allowed)", share*100, maxStealShare*100))
-	}
 	if trial.Measurement.Interrupted {
 		trial.Invalid = append(trial.Invalid, "interrupted")
 	}
@@ -299,9 +292,6 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 	trial.Order = c.order
 	return trial, errors.Join(c.Writer.WriteTrial(trial), ctx.Err())
 }
-
-// maxStealShare is docs/measurement.md's limit on stolen CPU time.
-const maxStealShare = 0.02
 
 // readAttempts bounds how often a reading is tried: behind a slice that
 // overloaded a machine its agent has to wait for the queue to drain.
@@ -335,18 +325,26 @@ func uses(machines []Machine, before, after []spec.Counters, invalid *[]string) 
 // job is the traffic of one slice. The seed depends on block and rate only:
 // both variants see the same arrivals and the same keys.
 func (c *Conductor) job(of sliceOf, s System) drive.Job {
+	schedule := of.rateName
+	if of.kind == record.KindProbe { // an unlucky one must not lean on every step
+		schedule = fmt.Sprintf("%s at %g", of.rateName, of.rps)
+	}
 	load := c.Scenario.Load
+	inFlight := load.MaxInFlight
+	if of.inFlight > 0 {
+		inFlight = min(inFlight, of.inFlight)
+	}
 	return drive.Job{
 		BaseURL:     s.EntryURL(),
 		Arrivals:    load.Arrivals,
 		RateRPS:     of.rps,
 		Duration:    of.duration,
-		Seed:        mixSeed(c.Seed, uint64(of.block), uint64(crc32.ChecksumIEEE([]byte(of.rateName)))),
+		Seed:        mixSeed(c.Seed, uint64(of.block), uint64(crc32.ChecksumIEEE([]byte(schedule)))),
 		Mix:         load.Mix,
 		Keys:        load.Keys,
 		Timeout:     load.Timeout,
 		Connections: load.Connections,
-		MaxInFlight: load.MaxInFlight,
+		MaxInFlight: inFlight,
 		MaxBody:     4 << 20,
 		SLOLatency:  c.Scenario.SLO.TightestLatency(),
 	}

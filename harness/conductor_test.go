@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -131,7 +130,9 @@ func conduct(t *testing.T, ctx context.Context, stage *fakeStage) (*record.Log, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	conductor := &Conductor{Scenario: s, Plan: FullPlan(), Seed: 7, Stage: stage, Writer: writer, Progress: silent{}}
+	plan := FullPlan()
+	plan.Search.Pause = 0
+	conductor := &Conductor{Scenario: s, Plan: plan, Seed: 7, Stage: stage, Writer: writer, Progress: silent{}}
 	runErr := conductor.Run(ctx)
 	if err := writer.Finish(record.End{}); err != nil {
 		t.Fatal(err)
@@ -183,10 +184,10 @@ func TestRunMeasuresBothVariantsAlike(t *testing.T) {
 		}
 		seen[pair[scenarios.Before]] = key
 	}
-	if low, high := 0.8*200/rampStep, 0.8*200*rampStep; rates[RateCommon] < low || rates[RateCommon] > high {
+	if low, high := 0.8*200*0.9, 0.8*200*1.01; rates[RateCommon] < low || rates[RateCommon] > high {
 		t.Errorf("common rate %v, want about 160", rates[RateCommon])
 	}
-	if low, high := 0.85*500/rampStep, 0.85*500*rampStep; rates[RateHigh] < low || rates[RateHigh] > high {
+	if low, high := 0.85*500*0.9, 0.85*500*1.01; rates[RateHigh] < low || rates[RateHigh] > high {
 		t.Errorf("high rate %v, want about 425", rates[RateHigh])
 	}
 	if len(stage.started) != 2*3 {
@@ -284,72 +285,5 @@ func TestShareFitsTheHost(t *testing.T) {
 		if _, err := Share(s, 0.6); err == nil {
 			t.Errorf("%s on 0.6 CPUs was accepted", name)
 		}
-	}
-}
-
-func TestRampFindsTheLimit(t *testing.T) {
-	for _, capacity := range []float64{5, 30, 400, 20000} {
-		r := newRamp(20)
-		for {
-			rps, more := r.next()
-			if !more {
-				break
-			}
-			uses := []record.MachineUse{{QuotaCPUs: 2, CPUSeconds: 2 * 100 / capacity}, {QuotaCPUs: 1, External: true, CPUSeconds: 99}}
-			v := held
-			if rps > capacity {
-				v = failed
-			}
-			r.feed(rps, v, uses, 100)
-		}
-		if got := r.limit(); math.Abs(math.Log(got/capacity)) > math.Log(2)/2+1e-9 {
-			t.Errorf("capacity %v: estimated %v", capacity, got)
-		}
-		if r.steps > rampMaxSteps {
-			t.Errorf("capacity %v: %d steps", capacity, r.steps)
-		}
-	}
-}
-
-// A failure far below what the CPU allows is believed when it happens twice.
-func TestRampDoubtsALoneFailure(t *testing.T) {
-	uses := []record.MachineUse{{QuotaCPUs: 1, CPUSeconds: 0.1}} // X_max is 1000
-	r := newRamp(20)
-	r.feed(20, held, uses, 100)
-	if rps, _ := r.next(); rps != 500 {
-		t.Fatalf("after the seed comes %v, want 500", rps)
-	}
-	r.feed(500, failed, uses, 100)
-	if rps, more := r.next(); !more || rps != 500 || r.failed != 0 {
-		t.Errorf("after one failure comes %v, failed %v; want 500 again", rps, r.failed)
-	}
-	r.feed(500, failed, uses, 100)
-	if rps, more := r.next(); !more || rps != 100 || r.failed != 500 {
-		t.Errorf("after two failures comes %v, failed %v; want 100, between 20 and 500", rps, r.failed)
-	}
-}
-
-// Machines without limits of their own share the host: together they can't use
-// more than it has.
-func TestRampBoundOfASharedHost(t *testing.T) {
-	uses := []record.MachineUse{{QuotaCPUs: 2, CPUSeconds: 1}, {QuotaCPUs: 2, CPUSeconds: 1}, {QuotaCPUs: 2, External: true, CPUSeconds: 2}}
-	for hostCPUs, want := range map[float64]float64{0: 200, 2: 50, 100: 200} {
-		if got := throughputBound(uses, 100, hostCPUs); got != want {
-			t.Errorf("on %v CPUs the bound is %v, want %v", hostCPUs, got, want)
-		}
-	}
-}
-
-func TestRampFallsBackOnDemand(t *testing.T) {
-	r := newRamp(20)
-	for {
-		rps, more := r.next()
-		if !more {
-			break
-		}
-		r.feed(rps, unknown, []record.MachineUse{{QuotaCPUs: 1, CPUSeconds: 1}}, 400)
-	}
-	if r.steps != rampMaxUnknown || r.limit() != 400*boundShare {
-		t.Errorf("%d steps, limit %v; want %d and %v", r.steps, r.limit(), rampMaxUnknown, 400*boundShare)
 	}
 }

@@ -86,24 +86,3 @@ func memoryBytes() int64 {
 	}
 	return kilobytes << 10
 }
-
-// stealTicks reads the host's CPU time from /proc/stat: how much of it the
-// hypervisor took away, and how much there was in all. Zero where there is no
-// such file.
-func stealTicks() (steal, total float64) {
-	fields := strings.Fields(firstLine("/proc/stat"))
-	if len(fields) < 9 || fields[0] != "cpu" {
-		return 0, 0
-	}
-	for i, f := range fields[1:9] { // guest time is already within user's
-		v, err := strconv.ParseFloat(f, 64)
-		if err != nil {
-			return 0, 0
-		}
-		total += v
-		if i == 7 {
-			steal = v
-		}
-	}
-	return steal, total
-}

@@ -142,13 +142,26 @@ func limitText(l compare.Limit) string {
 	case len(l.Probes) == 0:
 		return "not searched"
 	case l.HeldRPS > 0 && l.FailedRPS > 0:
-		return fmt.Sprintf("%s held, %s failed", held, failed)
+		return fmt.Sprintf("%s held, %s failed%s", held, failed, confirmation(l))
 	case l.HeldRPS > 0:
-		return fmt.Sprintf(">= %s: no valid probe failed", held)
+		return fmt.Sprintf(">= %s: no valid probe failed%s", held, confirmation(l))
 	case l.FailedRPS > 0:
 		return fmt.Sprintf("< %s: the lowest rate tried failed", failed)
 	}
 	return "unknown: no valid probe held or failed"
+}
+
+// confirmation says how sure the held rate is.
+func confirmation(l compare.Limit) string {
+	switch {
+	case !l.Confirmed:
+		return " (in a short probe, not confirmed)"
+	case l.Metastable:
+		return ", confirmed; metastable"
+	case l.Recovered:
+		return ", confirmed; recovered from 1.3 times as much"
+	}
+	return ", confirmed"
 }
 
 // given collects what comes from the search and the price book.

@@ -92,3 +92,12 @@ func (s SLO) TightestLatency() time.Duration {
 	}
 	return tightest
 }
+
+// LoosestLatency is the largest latency that the SLO names, 0 if none.
+func (s SLO) LoosestLatency() time.Duration {
+	var loosest time.Duration
+	for _, c := range s.Conditions {
+		loosest = max(loosest, c.Latency)
+	}
+	return loosest
+}

@@ -38,11 +38,14 @@ func Drive(ctx context.Context, job Job) (record.Measurement, error) {
 	m.Driver = record.DriverUse{
 		CPUSeconds: result.used.process.Seconds(), MaxRSSMB: float64(result.used.maxRSSKB) / 1024,
 		CPUs: usableCPUs(), ThrottledS: result.used.throttled.Seconds(),
+		StolenShare: result.used.host.stolenShare(),
 	}
-	m.InvalidReasons = invalidReasons(&m, driverFacts{
+	facts := driverFacts{
 		late: result.rec.late, lagLimit: job.lagLimit(),
 		window: result.used.at, usageKnown: result.used.known, busiest: result.busiest,
-	})
+	}
+	m.Driver.Saturated = saturated(&m, facts)
+	m.InvalidReasons = invalidReasons(&m, facts)
 	return m, nil
 }
 

@@ -16,6 +16,7 @@ type reading struct {
 	process   time.Duration // CPU time of the process
 	throttled time.Duration
 	maxRSSKB  int64
+	host      hostTime
 	known     bool // whether this system tells anything but the time
 }
 
@@ -41,5 +42,14 @@ func (u *usage) finish(now time.Duration) {
 		at: last.at - u.start.at, thread: last.thread - u.start.thread,
 		process: last.process - u.start.process, throttled: last.throttled - u.start.throttled,
 		maxRSSKB: last.maxRSSKB, known: last.known,
+		host: hostTime{stolen: last.host.stolen - u.start.host.stolen, total: last.host.total - u.start.host.total},
 	}
 }
+
+// hostTime is CPU time of all the host's cores, in the kernel's ticks.
+type hostTime struct {
+	stolen float64 // by the hypervisor
+	total  float64
+}
+
+func (h hostTime) stolenShare() float64 { return h.stolen / max(h.total, 1) }

@@ -11,6 +11,7 @@ import (
 const (
 	maxLateShare = 0.001
 	maxCPUShare  = 0.7
+	maxStolen    = 0.02
 )
 
 // driverFacts is what validity rests on besides the measurement.
@@ -20,6 +21,13 @@ type driverFacts struct {
 	window     time.Duration // in which the driver's use was read
 	usageKnown bool
 	busiest    float64 // share of a core that the driver's busiest thread used
+}
+
+// saturated says that the driver had no more to give: what it saw at this rate
+// must never be called the target's capacity.
+func saturated(m *record.Measurement, d driverFacts) bool {
+	return m.Driver.ThrottledS > 0 || d.busiest > maxCPUShare ||
+		m.Driver.CPUSeconds > maxCPUShare*m.Driver.CPUs*d.window.Seconds()
 }
 
 // invalidReasons says in how many ways the driver itself spoiled the slice, so
@@ -42,6 +50,9 @@ func invalidReasons(m *record.Measurement, d driverFacts) []string {
 	}
 	if m.Driver.ThrottledS > 0 {
 		fail("the driver was throttled by its CPU quota for %.3f s", m.Driver.ThrottledS)
+	}
+	if m.Driver.StolenShare > maxStolen {
+		fail("the hypervisor took %.1f%% of the CPU time (at most %.0f%% is allowed)", m.Driver.StolenShare*100, maxStolen*100)
 	}
 	share := m.Driver.CPUSeconds / (m.Driver.CPUs * d.window.Seconds())
 	switch {

@@ -173,6 +173,10 @@ type DriverUse struct {
 	MaxRSSMB   float64 `json:"max_rss_mb"`
 	CPUs       float64 `json:"cpus"` // what it may use: its quota, or its cores
 	ThrottledS float64 `json:"throttled_s"`
+	// StolenShare is how much of all its cores' time the host lost to the
+	// hypervisor.
+	StolenShare float64 `json:"stolen_share"`
+	Saturated   bool    `json:"saturated,omitempty"` // it had no more to give
 }
 
 // MachineUse is the difference of a machine's counters over one slice.

@@ -3,26 +3,30 @@ package compare
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"headroom/harness/record"
 	"headroom/scenarios"
 )
 
-// Limit is what a run found of one variant: the highest rate that was itself
-// seen to hold the SLO, in a probe or a slice, and the lowest above it that
-// failed.
+// Limit is a variant's capacity under the SLO as a run found it: the highest
+// rate that was itself seen to hold, and the lowest above it that failed.
 type Limit struct {
 	Variant      scenarios.Variant `json:"variant"`
 	HeldRPS      float64           `json:"held_rps,omitempty"`   // 0: no rate held
 	FailedRPS    float64           `json:"failed_rps,omitempty"` // 0: no rate failed
 	FailedReason string            `json:"failed_reason,omitempty"`
+	Confirmed    bool              `json:"confirmed"`  // HeldRPS held in a longer step of its own, or in a slice
+	Recovered    bool              `json:"recovered"`  // the SLO came back after an overload
+	Metastable   bool              `json:"metastable"` // it did not
 	Probes       []Probe           `json:"probes"`
 }
 
 // Probe is one rate that was tried: a step of the search or a slice.
 type Probe struct {
 	Order      int              `json:"order"`
+	Kind       string           `json:"kind"` // the step's, or the slice's rate
 	OfferedRPS float64          `json:"offered_rps"`
 	Judgement  record.Judgement `json:"judgement"`
 	Reason     string           `json:"reason,omitempty"`
@@ -30,37 +34,70 @@ type Probe struct {
 	Invalid    []string         `json:"invalid,omitempty"`
 }
 
-// FindLimit reads variant's limit off its probes and slices. Invalid ones are
+// The search's kinds of steps that are read here; see package search, which
+// reports must not reach.
+const (
+	stepConfirm  = "confirm"
+	stepOverload = "overload"
+	stepRecover  = "recover"
+)
+
+// FindLimit reads variant's limit off its steps and slices. Invalid ones are
 // kept, and do not count: a driver in distress says nothing of the target.
-// Warnings tell when the rates were not monotone.
+// Where the search came to confirm, only confirmations and slices show that a
+// rate holds: a short step is too kind. Warnings tell when the rates were not
+// monotone.
 func FindLimit(trials []record.Trial, variant scenarios.Variant, slo scenarios.SLO) (Limit, []string) {
 	limit := Limit{Variant: variant, Probes: []Probe{}}
+	confirming := slices.ContainsFunc(trials, func(t record.Trial) bool {
+		return t.Variant == variant && t.Kind == record.KindProbe && t.RateName == stepConfirm
+	})
 	for _, t := range trials {
 		if t.Variant != variant {
 			continue
 		}
-		p := Probe{Order: t.Order, OfferedRPS: t.Measurement.OfferedRPS, Invalid: invalidReasons(&t)}
+		p := Probe{Order: t.Order, Kind: t.RateName, OfferedRPS: t.Measurement.OfferedRPS, Invalid: invalidReasons(&t)}
 		p.Judgement, p.Reason, p.Counts = t.Judge(slo)
 		limit.Probes = append(limit.Probes, p)
-		if p.Counts && p.Judgement == record.SLOHolds {
-			limit.HeldRPS = max(limit.HeldRPS, p.OfferedRPS)
+		long := t.Kind == record.KindSlice || t.RateName == stepConfirm
+		if p.Counts && p.Judgement == record.SLOHolds && (long || !confirming) && p.OfferedRPS >= limit.HeldRPS {
+			limit.HeldRPS, limit.Confirmed = p.OfferedRPS, long
+		}
+		if t.RateName == stepRecover && p.Counts {
+			limit.Metastable = p.Judgement == record.SLOFails
+			limit.Recovered = !limit.Metastable
 		}
 	}
-	var warnings []string
-	for _, p := range limit.Probes {
-		if !p.Counts || p.Judgement != record.SLOFails {
-			continue
-		}
-		if p.OfferedRPS <= limit.HeldRPS {
-			warnings = append(warnings, fmt.Sprintf("%s failed at %.4g requests/s and held at %.4g: its limit is not sharp",
-				variant, p.OfferedRPS, limit.HeldRPS))
-			continue
-		}
-		if limit.FailedRPS == 0 || p.OfferedRPS < limit.FailedRPS {
-			limit.FailedRPS, limit.FailedReason = p.OfferedRPS, p.Reason
+	return limit, limit.findFailure()
+}
+
+// findFailure finds the lowest rate above the held one that failed.
+func (l *Limit) findFailure() (warnings []string) {
+	below, lowest := 0, math.Inf(1)
+	for _, p := range l.Probes {
+		switch {
+		case !p.Counts || p.Judgement != record.SLOFails || p.Kind == stepOverload || p.Kind == stepRecover:
+		case p.OfferedRPS <= l.HeldRPS:
+			below, lowest = below+1, min(lowest, p.OfferedRPS)
+		case l.FailedRPS == 0 || p.OfferedRPS < l.FailedRPS:
+			l.FailedRPS, l.FailedReason = p.OfferedRPS, p.Reason
 		}
 	}
-	return limit, warnings
+	if below > 0 {
+		warnings = append(warnings, fmt.Sprintf("%s held %.4g requests/s and failed %s at or below that, the lowest at %.4g: its limit is not sharp",
+			l.Variant, l.HeldRPS, times(below), lowest))
+	}
+	if l.Metastable {
+		warnings = append(warnings, fmt.Sprintf("%s is metastable: after 1.3 times its limit it did not recover at 0.7 times", l.Variant))
+	}
+	return warnings
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // Range is a value with what it may lie between.

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestCapacityRefuses(t *testing.T) {
+	local := []string{"--url", "http://127.0.0.1:9/"}
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "empty SLO: write conditions joined by commas, for example"},
+		{[]string{"--slo", "p99<50"}, "is not a time with a unit, for example"},
+		{[]string{"--slo", "GET /api/feed p95<400ms"}, "is for one endpoint"},
+		{[]string{"--slo", "p99<50ms", "--max-rate", "fast"}, "--max-rate: "},
+		{[]string{"--slo", "p99<50ms", "--max-time", "3s"}, "give 30s or more"},
+	} {
+		code, stdout, stderr := headroom(t.Context(), append(append([]string{"capacity"}, local...), test.args...)...)
+		if code != exitFailure || !strings.Contains(stderr, test.want) || stdout != "" {
+			t.Errorf("%q: exit code %d, want %q in %q", test.args, code, test.want, stderr)
+		}
+	}
+	if code, _, stderr := headroom(t.Context(), "capacity", "--slo", "p99<50ms", "--url", "http://192.0.2.1/"); code != exitFailure || !strings.Contains(stderr, "--allow-host") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+// Row 31: an SLO that fails at the lowest rate has a capacity below it.
+func TestCapacityBelowTheLowestRate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some 15 s")
+	}
+	url := answering(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	code, stdout, stderr := headroom(t.Context(), "capacity", "--url", url, "--slo", "errors<1%", "--max-time", "1m", "--json")
+	var report struct {
+		Capacity map[string]*float64 `json:"capacity_rps"`
+		BelowMin bool                `json:"below_min"`
+		Probes   []struct{ Verdict string }
+	}
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || code != 0 {
+		t.Fatalf("exit code %d, %v: %s%s", code, err, stdout, stderr)
+	}
+	failed := report.Capacity["failed"]
+	if !report.BelowMin || report.Capacity["held"] != nil || failed == nil || *failed != lowestRPS || len(report.Probes) < 3 {
+		t.Errorf("%+v, failed %v", report, failed)
+	}
+}
+
+// A target that is fast enough for the highest rate allowed.
+func TestCapacityUnbounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some 15 s")
+	}
+	url := answering(t, func(http.ResponseWriter, *http.Request) {})
+	code, stdout, stderr := headroom(t.Context(), "capacity", "--url", url, "--slo", "p50<5s,errors<50%", "--max-rate", "60/s", "--max-time", "30s")
+	if code != 0 || !strings.Contains(stdout, ">= 60 requests/s, the highest rate allowed") || !strings.Contains(stderr, "confirm") {
+		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
+	}
+}

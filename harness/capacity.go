@@ -1,0 +1,200 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"headroom/harness/record"
+	"headroom/harness/search"
+	"headroom/scenarios"
+)
+
+// Capacity is a search for the highest rate at which one target holds an SLO.
+type Capacity struct {
+	SLO    scenarios.SLO
+	Config search.Config
+	// Drive runs one step and returns its trial, written down where it belongs.
+	Drive func(ctx context.Context, step search.Step, maxInFlight int) (record.Trial, error)
+	// OnStep hears of every step when it is over.
+	OnStep func(CapacityStep)
+	// Bound returns the throughput that the CPU demand of a trial allows; nil
+	// where that is not known.
+	Bound func(*record.Trial) float64
+}
+
+// CapacityStep is one step and what came of it.
+type CapacityStep struct {
+	search.Step
+	Verdict search.Verdict
+	Reason  string
+	Trial   record.Trial
+}
+
+// Search runs the steps until the capacity is found or the time is up. What
+// it knows stands in the search that it returns, with an error too.
+func (c Capacity) Search(ctx context.Context) (*search.Search, error) {
+	s := search.New(c.Config)
+	for {
+		step, more := s.Next()
+		if !more {
+			return s, nil
+		}
+		began := time.Now()
+		trial, err := c.Drive(ctx, step, inFlightCap(step.RPS, c.SLO))
+		if err != nil {
+			return s, err
+		}
+		if trial.Measurement.Interrupted {
+			return s, ctx.Err()
+		}
+		verdict, reason := JudgeStep(&trial, c.SLO)
+		if c.Bound != nil && step.Kind == search.Grow && verdict != search.Failed {
+			s.Guess(c.Bound(&trial) * boundShare)
+		}
+		if err := sleep(ctx, c.Config.Pause); err != nil {
+			return s, err
+		}
+		s.Feed(step, verdict, time.Since(began))
+		c.OnStep(CapacityStep{step, verdict, reason, trial})
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Where a step is given up: by Little's law this many requests in flight mean
+// a mean response of hopelessFactor times the SLO's latency. What is due beyond
+// is unsent, and the queue to drain stays short.
+const (
+	hopelessFactor = 4
+	minInFlight    = 128
+	maxInFlight    = 20_000
+)
+
+func inFlightCap(rps float64, slo scenarios.SLO) int {
+	latency := slo.LoosestLatency()
+	if latency == 0 {
+		latency = time.Second // only errors count
+	}
+	return int(min(max(hopelessFactor*rps*latency.Seconds(), minInFlight), maxInFlight))
+}
+
+// JudgeStep turns a trial into a verdict for the search.
+func JudgeStep(t *record.Trial, slo scenarios.SLO) (search.Verdict, string) {
+	judgement, reason, counts := t.Judge(slo)
+	switch {
+	case t.Measurement.Driver.Saturated:
+		return search.Spoiled, joinReasons(t.Invalid)
+	case counts && judgement == record.SLOFails:
+		return search.Failed, reason
+	case judgement == record.SLOFails && failsFromTheSend(t, slo):
+		// The driver was late too, but even from the actual send on the
+		// answers took too long.
+		return search.Failed, reason
+	case !counts:
+		return search.Spoiled, joinReasons(t.Invalid)
+	case judgement == record.SLOInsufficient:
+		return search.Insufficient, reason
+	}
+	return search.Held, ""
+}
+
+// failsFromTheSend judges service time in place of response time.
+func failsFromTheSend(t *record.Trial, slo scenarios.SLO) bool {
+	m := t.Measurement
+	for _, c := range slo.Conditions {
+		if c.Quantile > 0 && c.Endpoint == "" && m.Sent > 0 && m.Service.Quantile(c.Quantile) > c.Latency {
+			return true
+		}
+	}
+	return false
+}
+
+func joinReasons(reasons []string) string {
+	if len(reasons) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s (%d reasons in all)", reasons[0], len(reasons))
+}
+
+// boundShare of X_max is where the capacity is looked for: queueing makes the
+// last quarter useless for most SLOs.
+const boundShare = 0.75
+
+// boundFinder bounds the throughput by CPU demand, better with every step: what
+// the machines use when idle is part of the demand seen at a low rate, and
+// falls out of the difference between two rates.
+type boundFinder struct {
+	hostCPUs float64
+	first    *record.Trial
+	bound    float64
+}
+
+// minRateRatio of two steps is where their difference says something.
+const minRateRatio = 2
+
+func (b *boundFinder) add(t *record.Trial) float64 {
+	bound := throughputBound(t.Machines, t.Measurement.Sent, b.hostCPUs)
+	switch {
+	case b.first == nil:
+		b.first = t
+	case t.Measurement.OfferedRPS >= minRateRatio*b.first.Measurement.OfferedRPS:
+		bound = max(bound, marginalBound(b.first, t))
+	}
+	b.bound = max(b.bound, bound)
+	return b.bound
+}
+
+// marginalBound is min over machines of (cores - idle) / D with D and idle from
+// two rates. It is 0 where the readings do not allow it, and at most eight
+// times the higher rate: small differences are mostly noise.
+func marginalBound(low, high *record.Trial) float64 {
+	lowRPS, highRPS := low.Measurement.OfferedRPS, high.Measurement.OfferedRPS
+	idle := map[string]record.MachineUse{}
+	for _, u := range low.Machines {
+		idle[u.Machine] = u
+	}
+	bound := 8 * highRPS
+	for _, u := range high.Machines {
+		first, known := idle[u.Machine]
+		if u.External || !known || u.WindowS == 0 || first.WindowS == 0 {
+			continue
+		}
+		lowUse, highUse := first.CPUSeconds/first.WindowS, u.CPUSeconds/u.WindowS
+		demand := (highUse - lowUse) / (highRPS - lowRPS)
+		if demand <= 0 {
+			continue
+		}
+		bound = min(bound, (u.QuotaCPUs-lowUse+demand*lowRPS)/demand)
+	}
+	return max(bound, 0)
+}
+
+// throughputBound is X_max = min over machines of cores / D, with D the CPU
+// seconds of one request (operational laws). Where machines have no limits of
+// their own they share the host, so it bounds them together too.
+func throughputBound(uses []record.MachineUse, completed int64, hostCPUs float64) float64 {
+	bound, total := math.Inf(1), 0.0
+	for _, u := range uses {
+		total += u.CPUSeconds
+		if u.External || u.CPUSeconds <= 0 || completed == 0 {
+			continue
+		}
+		bound = min(bound, u.QuotaCPUs*float64(completed)/u.CPUSeconds)
+	}
+	if math.IsInf(bound, 1) {
+		return 0
+	}
+	if hostCPUs > 0 {
+		bound = min(bound, hostCPUs*float64(completed)/total)
+	}
+	return bound
+}

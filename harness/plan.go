@@ -1,0 +1,49 @@
+package harness
+
+import (
+	"fmt"
+	"time"
+
+	"headroom/harness/search"
+)
+
+// drainPause lets a system come to rest after a step: the driver returns with
+// the last answer, what the system does behind it may go on a little.
+const drainPause = 200 * time.Millisecond
+
+// Plan is how long a run measures.
+type Plan struct {
+	Quick       bool
+	Blocks      int
+	Slice       time.Duration
+	Warmup      time.Duration // before each slice, the same load, not recorded
+	CacheWarmup time.Duration // at most, before a block's first slice, until the hit ratio is flat
+	Search      search.Config
+	Repeats     int // of slices that the driver or the host spoiled, in all
+}
+
+// FullPlan is what verdicts need; QuickPlan shows that everything works.
+func FullPlan() Plan {
+	return Plan{
+		Blocks: 3, Slice: 6 * time.Second, Warmup: 2 * time.Second, CacheWarmup: 8 * time.Second, Repeats: 4,
+		Search: search.Config{
+			StartRPS: 20, MinRPS: 1, Probes: 5, Samples: 350, MaxStep: 12 * time.Second,
+			Grow: 2 * time.Second, Probe: 3 * time.Second, Confirm: 7 * time.Second, Recover: 3 * time.Second, Total: 75 * time.Second, Pause: drainPause,
+		},
+	}
+}
+
+// QuickPlan is one short block: no interval, hence no verdict.
+func QuickPlan() Plan {
+	return Plan{
+		Quick: true, Blocks: 1, Slice: 4 * time.Second, Warmup: time.Second, CacheWarmup: 4 * time.Second, Repeats: 1,
+		Search: search.Config{
+			StartRPS: 20, MinRPS: 1, Probes: 2, Samples: 350, MaxStep: 4 * time.Second,
+			Grow: 1500 * time.Millisecond, Probe: 2 * time.Second, Confirm: 3 * time.Second, Total: 25 * time.Second, Pause: drainPause,
+		},
+	}
+}
+
+func (p Plan) String() string {
+	return fmt.Sprintf("%d blocks of slices of %v", p.Blocks, p.Slice)
+}
