@@ -24,8 +24,8 @@ var pageTemplate = template.Must(template.New("report.html").Funcs(template.Func
 	"capital": func(s any) string { return capital(fmt.Sprint(s)) }, "count": compare.FormatCount, "claimDetail": claimDetail,
 	"detectable": func(e compare.Effect) string { return detectableText(e) },
 	"dollars":    dollars, "invalidName": invalidName, "join": strings.Join,
-	"level": func(l compare.Level, u compare.Unit) string { return levelText(l, u) },
-	"num":   compare.FormatNumber, "orNone": orNone, "packages": packages, "rateHeading": rateHeading, "rateNote": rateNote,
+	"loadCaption": loadCaption, "level": func(l compare.Level, u compare.Unit) string { return levelText(l, u) },
+	"num": compare.FormatNumber, "orNone": orNone, "packages": packages, "rateHeading": rateHeading, "rateNote": rateNote,
 	"ratio": ratioParts, "settings": settingsText, "validity": validityText,
 }).Parse(page))
 
@@ -42,7 +42,12 @@ func WriteHTML(w io.Writer, r Report) error {
 	view := struct {
 		Report
 		RateViews []rateView
+		LoadCurve template.HTML
 	}{Report: r}
+	var err error
+	if view.LoadCurve, err = drawLoad(r); err != nil {
+		return fmt.Errorf("write the HTML report: %w", err)
+	}
 	for _, rate := range r.Rates {
 		v, err := draw(rate)
 		if err != nil {
