@@ -68,7 +68,7 @@ func (f *capacityFlags) config(maxRPS float64) search.Config {
 		return (time.Duration(share*float64(f.maxTime)) / 100 * 100).Round(100 * time.Millisecond)
 	}
 	return search.Config{
-		StartRPS: firstRPS, MinRPS: lowestRPS, MaxRPS: maxRPS, Probes: 14, Samples: stepSamples, MaxStep: scale(0.17),
+		StartRPS: firstRPS, MinRPS: lowestRPS, MaxRPS: maxRPS, Probes: 6, Samples: stepSamples, MaxStep: scale(0.17),
 		Grow: scale(0.015), Probe: scale(0.045), Confirm: scale(0.13), Recover: scale(0.05), Total: scale(0.96), Pause: 200 * time.Millisecond,
 	}
 }

@@ -28,6 +28,7 @@ type Config struct {
 	MinRPS   float64 // the lowest rate worth trying; 0: StartRPS / 64
 	MaxRPS   float64 // the highest that may be sent; 0: no limit
 	Probes   int     // in the bracket, at most
+	Confirms int     // at most; 0: as many as there is time for
 
 	// Of one step of each kind. Without Recover the search ends with its
 	// confirmation.
@@ -98,18 +99,31 @@ type Outcome struct {
 const (
 	growFactor    = 2.0
 	growSamples   = 10
-	guessBelow    = 0.5  // of the guess: where growing from it starts
-	growNearGuess = 1.5  // from one step to the next there
-	noise         = 0.04 // standard deviation of ln(limit) from one probe to the next
-	confirmNoise  = 0.02
-	closeEnough   = 0.012 // standard deviation of the posterior at which probing ends
+	guessBelow    = 0.5   // of the guess: where growing from it starts
+	growNearGuess = 1.5   // from one step to the next there
+	closeEnough   = 0.015 // standard deviation of the posterior at which probing ends
 	candidateAt   = 0.4   // quantile of the posterior that is confirmed: rather a little low
-	lowerBy       = 0.97  // after a confirmation failed
+	lowerBy       = 0.98  // at least, after a confirmation failed
+	higherBy      = 1.015 // at least, after one held, for another to be worth its time
 	overloadBy    = 1.3
 	recoverAt     = 0.7
 	maxSpoiled    = 6 // in a row: then nothing can be measured here
 	maxSaturated  = 2 // in a row: then the driver is the limit
+	maxConfirms   = 4 // where no time is set
 	minRatio      = 64
+)
+
+// scatter is how a step's verdict strays from the truth, in ln(rate).
+type scatter struct {
+	sigma float64 // standard deviation of the limit from one step to the next
+	// kind is by how much a step's limit lies above the true one: it begins
+	// with empty queues, and near saturation a few seconds do not fill them.
+	kind float64
+}
+
+var (
+	ofProbe   = scatter{sigma: 0.05, kind: 0.025}
+	ofConfirm = scatter{sigma: 0.025, kind: 0.005}
 )
 
 // Search is one search. It is not safe for concurrent use.
@@ -122,6 +136,7 @@ type Search struct {
 	held, failed float64 // of growing: the bracket
 	belief       posterior
 	probes       int
+	confirms     int
 	spoiled      int     // in a row, saturated ones included
 	saturated    int     // in a row
 	doubted      float64 // a rate at which growing failed once
@@ -261,15 +276,15 @@ func (s *Search) faster(rps float64) float64 {
 
 func (s *Search) startProbing() {
 	s.belief = newPosterior(s.held, s.failed)
-	s.belief.learn(s.held, true, noise)
-	s.belief.learn(s.failed, false, noise)
+	s.belief.learn(s.held, true, ofProbe)
+	s.belief.learn(s.failed, false, ofProbe)
 	s.kind = Probe
 	s.nextProbe()
 }
 
 func (s *Search) probed(rps float64, held bool) {
 	s.probes++
-	s.belief.learn(rps, held, noise)
+	s.belief.learn(rps, held, ofProbe)
 	s.nextProbe()
 }
 
@@ -286,25 +301,50 @@ func (s *Search) nextProbe() {
 	}
 }
 
-// confirmed publishes a rate that held, or tries a lower one.
+// confirmed takes a confirmation: what held is published. While there is time,
+// a higher rate is confirmed after one that held, a lower one after one that
+// did not, and then the recovery follows.
 func (s *Search) confirmed(rps float64, held bool) {
-	if held {
+	s.confirms++
+	if held && rps > s.out.HeldRPS {
 		s.out.HeldRPS, s.out.Confirmed = rps, true
-		s.kind, s.rps = Overload, rps*overloadBy
-		if s.out.Unbounded || s.config.Recover == 0 {
-			s.done = true // what is beyond cannot be sent, or is not asked
-		}
+	}
+	if held && s.out.Unbounded {
+		s.done = true // what is beyond cannot be sent
 		return
 	}
-	s.out.Unbounded, s.out.DriverLimited = false, false
 	if s.belief.logs == nil { // failed where growing had seen it hold
+		s.out.Unbounded, s.out.DriverLimited = false, false
 		s.belief = newPosterior(rps/growFactor, rps)
 	}
-	s.belief.learn(rps, false, confirmNoise)
-	s.rps = s.within(min(s.belief.quantile(candidateAt), rps*lowerBy))
-	if rps <= s.config.MinRPS {
-		s.out.BelowMin, s.done = true, true
+	s.belief.learn(rps, held, ofConfirm)
+	next := s.within(s.belief.quantile(0.5))
+	if !held {
+		next = s.within(min(s.belief.quantile(candidateAt), rps*lowerBy))
 	}
+	switch {
+	case !s.out.Confirmed && rps <= s.config.MinRPS:
+		s.out.BelowMin, s.done = true, true
+	case !s.out.Confirmed:
+		s.rps = next
+	case next > s.out.HeldRPS*higherBy && s.another(next):
+		s.rps = next
+	case s.config.Recover == 0:
+		s.done = true
+	default:
+		s.kind, s.rps = Overload, s.out.HeldRPS*overloadBy
+	}
+}
+
+// another says whether there is time for one more confirmation.
+func (s *Search) another(rps float64) bool {
+	if s.config.Confirms > 0 && s.confirms >= s.config.Confirms {
+		return false
+	}
+	if s.config.Total == 0 {
+		return s.confirms < maxConfirms
+	}
+	return s.spent+s.length(Confirm, rps)+2*s.length(Recover, rps) <= s.config.Total
 }
 
 // settle finds the lowest failure above what held.
@@ -357,10 +397,10 @@ func newPosterior(low, high float64) posterior {
 const lapse = 0.03
 
 // learn multiplies by the likelihood of a verdict at rps.
-func (p *posterior) learn(rps float64, held bool, sigma float64) {
-	at, sum := math.Log(rps), 0.0
+func (p *posterior) learn(rps float64, held bool, of scatter) {
+	at, sum := math.Log(rps)-of.kind, 0.0
 	for i, capacity := range p.logs {
-		likelihood := lapse/2 + (1-lapse)*0.5*math.Erfc((at-capacity)/(sigma*math.Sqrt2))
+		likelihood := lapse/2 + (1-lapse)*0.5*math.Erfc((at-capacity)/(of.sigma*math.Sqrt2))
 		if !held {
 			likelihood = 1 - likelihood
 		}

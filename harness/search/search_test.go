@@ -9,7 +9,7 @@ import (
 
 func config() Config {
 	return Config{
-		StartRPS: 20, MaxRPS: 1_000_000, Probes: 12, Samples: 350, MaxStep: 15 * time.Second,
+		StartRPS: 20, MaxRPS: 1_000_000, Probes: 6, Samples: 350, MaxStep: 15 * time.Second,
 		Grow: 1200 * time.Millisecond, Probe: 4 * time.Second, Confirm: 12 * time.Second, Recover: 5 * time.Second,
 		Total: 85 * time.Second,
 	}
