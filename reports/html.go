@@ -42,7 +42,12 @@ func WriteHTML(w io.Writer, r Report) error {
 	view := struct {
 		Report
 		RateViews []rateView
+		CostChart template.HTML
 	}{Report: r}
+	var err error
+	if view.CostChart, err = drawing(chart.CostPerUser("Cost per user by number of users, before and after", costLines(r.CostCurve))); err != nil {
+		return fmt.Errorf("write the HTML report: %w", err)
+	}
 	for _, rate := range r.Rates {
 		v, err := draw(rate)
 		if err != nil {

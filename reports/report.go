@@ -35,6 +35,7 @@ type Report struct {
 	Variants    []Variant          `json:"variants"`
 	Overall     []Row              `json:"overall"` // limit and cost, at no rate
 	BreakEven   string             `json:"break_even"`
+	CostCurve   []CostPoint        `json:"cost_curve"` // by number of users; empty without a limit
 	Rates       []Rate             `json:"rates"`
 	Claims      []compare.Result   `json:"claims"`
 	Validity    Validity           `json:"validity"`
@@ -69,6 +70,9 @@ type Variant struct {
 	// Users is how many the limit carries on machines of full size; 0 without
 	// a limit.
 	Users float64 `json:"users"`
+	// EgressPerUserUSD is a month's price of what a user downloads; 0 when the
+	// price book has none.
+	EgressPerUserUSD float64 `json:"egress_per_user_usd"`
 }
 
 // Machine is one machine of a topology, with its share of this one.

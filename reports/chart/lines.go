@@ -57,7 +57,34 @@ func Timeline(description string, lines []Line) (string, error) {
 	return drawLines(p, description, lines)
 }
 
+// CostPerUser draws dollars a month (Y) by number of users (X), both on
+// logarithmic axes. ErrNoData when no line has a point.
+func CostPerUser(description string, lines []Line) (string, error) {
+	low, high := math.Inf(1), 0.0
+	for _, line := range lines {
+		for _, run := range unbroken(line.Points) {
+			low, high = math.Min(low, run[0].X), math.Max(high, run[len(run)-1].X)
+		}
+	}
+	if high == 0 {
+		return "", ErrNoData
+	}
+	p := newPlot("number of users (log scale)", "$ per user and month (log scale)")
+	p.X.Scale = plot.LogScale{}
+	ticks := logTicks(low, high)
+	for i := range ticks {
+		ticks[i].Label = bigLabel(ticks[i].Value)
+	}
+	p.X.Tick.Marker = plot.ConstantTicks(ticks)
+	p.X.Min, p.X.Max = low, high
+	return renderLines(p, barWidth, description, lines)
+}
+
 func drawLines(p *plot.Plot, description string, lines []Line) (string, error) {
+	return renderLines(p, lineWidth, description, lines)
+}
+
+func renderLines(p *plot.Plot, width vg.Length, description string, lines []Line) (string, error) {
 	low, high := math.Inf(1), 0.0
 	var drawn []plot.Plotter
 	for _, line := range lines {
@@ -98,7 +125,7 @@ func drawLines(p *plot.Plot, description string, lines []Line) (string, error) {
 		p.X.Min -= 0.5
 	}
 	p.X.Max += (p.X.Max - p.X.Min) * 0.05 // room for half of the last label
-	return render(p, lineWidth, lineHeight, description)
+	return render(p, width, lineHeight, description)
 }
 
 // unbroken splits points at gaps.
