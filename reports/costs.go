@@ -1,6 +1,8 @@
 package reports
 
 import (
+	"fmt"
+
 	"headroom/harness/record"
 	"headroom/reports/chart"
 	"headroom/reports/compare"
@@ -60,4 +62,14 @@ func costLines(points []CostPoint) []chart.Line {
 		after.Points = append(after.Points, chart.Point{X: p.Users, Y: orNaN(p.AfterUSD)})
 	}
 	return []chart.Line{before, after}
+}
+
+// downloadsText says how much of a user's cost grows with the traffic, "" when
+// the price book has no egress.
+func downloadsText(variants []Variant) string {
+	before, after := variants[0].EgressPerUserUSD, variants[1].EgressPerUserUSD
+	if before == 0 && after == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s of before's cost per user and %s of after's are what the user downloads", dollars(before), dollars(after))
 }

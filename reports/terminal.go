@@ -45,6 +45,9 @@ func WriteTerminal(w io.Writer, r Report, t Terminal) error {
 	out.rows(r.Overall)
 	out.line("  limits under %s: before %s; after %s", r.Scenario.SLO, r.Variants[0].LimitText, r.Variants[1].LimitText)
 	out.line("  break-even: %s", r.BreakEven)
+	if text := downloadsText(r.Variants); text != "" {
+		out.line("  downloads: %s", text)
+	}
 	for _, rate := range r.Rates {
 		out.rate(rate)
 	}

@@ -60,10 +60,17 @@ func TestPlanAnswersOrRefuses(t *testing.T) {
 	if answer.Best != nil || len(answer.Options) != 2 {
 		t.Fatalf("%+v, want no best of two", answer)
 	}
+	beyond := 0
 	for _, o := range answer.Options {
-		if o.Carries || o.MonthlyUSD != nil || !strings.Contains(o.Reason, "beyond 4x") {
+		if o.Carries || o.MonthlyUSD != nil || o.Reason == "" {
 			t.Errorf("%+v", o)
 		}
+		if strings.Contains(o.Reason, "beyond 4x") {
+			beyond++
+		}
+	}
+	if beyond == 0 {
+		t.Errorf("no refusal beyond 4 times: %+v", answer.Options)
 	}
 }
 

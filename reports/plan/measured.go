@@ -62,6 +62,21 @@ func lawPoints(trials []record.Trial) []Point {
 	return points
 }
 
+// bytesPerRequest is read off the slices, as a report does, or off the probes
+// where there are none; 0 without either.
+func bytesPerRequest(trials []record.Trial) float64 {
+	var measured []record.Trial
+	for _, t := range trials {
+		if t.Kind == record.KindSlice {
+			measured = append(measured, t)
+		}
+	}
+	if len(measured) == 0 {
+		measured = trials
+	}
+	return compare.Pool(measured).Value("bytes_per_request").V
+}
+
 func near(a, b float64) bool { return a <= b*(1+sameRateShare) && b <= a*(1+sameRateShare) }
 
 // Group is the copies of one machine, with what a request costs them.

@@ -78,7 +78,8 @@ type Option struct {
 	Carries             bool              `json:"carries"`
 	Reason              string            `json:"reason,omitempty"` // why no number is given
 	Machines            []Machines        `json:"machines"`
-	MonthlyUSD          *Figure           `json:"monthly_usd"` // machines, storage and egress
+	MonthlyUSD          *Figure           `json:"monthly_usd"` // machines and storage, and egress
+	EgressUSD           *Figure           `json:"egress_usd"`  // of it: what the users download
 	ResponseMS          *Figure           `json:"mean_response_ms"`
 	Bound               *Bound            `json:"bound"` // of the machines with data
 	Law                 *Law              `json:"law"`
@@ -203,16 +204,25 @@ func assess(ask Ask, log *record.Log, v scenarios.Variant) (Option, error) {
 	if err != nil {
 		return o, err
 	}
-	egress := ask.Prices.EgressPerUser(compare.Pool(trials).Value("bytes_per_request").V, o.RequestsPerUserPerS)
-	monthly := basis.of(bill.MonthlyUSD + ask.Users*egress)
-	o.MonthlyUSD = &monthly
+	egress := basis.of(ask.Users * ask.Prices.EgressPerUser(bytesPerRequest(trials), o.RequestsPerUserPerS))
+	monthly := basis.of(bill.MonthlyUSD + egress.Value)
+	o.MonthlyUSD, o.EgressUSD = &monthly, &egress
 	o.Warnings = append(o.Warnings, bill.Warnings...)
 	return o, nil
 }
 
 func unknownLimit(l compare.Limit) string {
 	const remedy = "; measure it with this SLO in the scenario, for example headroom run phase3"
-	if l.FailedRPS > 0 {
+	short := 0.0
+	for _, p := range l.Probes {
+		if p.Counts && p.Judgement == record.SLOHolds {
+			short = max(short, p.OfferedRPS)
+		}
+	}
+	switch {
+	case short > 0:
+		return fmt.Sprintf("its capacity under this SLO is not known: it held only in short steps, up to %s requests/s, and was not confirmed%s", compare.FormatRate(short), remedy)
+	case l.FailedRPS > 0:
 		return fmt.Sprintf("this SLO failed at the lowest rate that was tried, %s requests/s%s", compare.FormatRate(l.FailedRPS), remedy)
 	}
 	for _, p := range l.Probes {

@@ -36,7 +36,7 @@ func slo(t *testing.T, text string) scenarios.SLO {
 	return slo
 }
 
-// trial is a step at which the system answers in R = 1/(mu-rate), at least 2 ms.
+// trial is a step at which every request took so long.
 func trial(v scenarios.Variant, order int, name string, rate, ms float64) record.Trial {
 	const seconds = 60
 	kind := record.KindProbe
@@ -72,7 +72,8 @@ func app(name string) scenarios.Machine {
 		Processes: []scenarios.Process{{Name: "shop", Kind: scenarios.KindShop, Settings: map[string]string{"pool_size": "8"}}}}
 }
 
-// synthetic holds heldRPS in both variants; after has no copy to add.
+// synthetic holds heldRPS in both variants, answers in 9 ms / (1 - rate/165),
+// and has no copy to add in after.
 func synthetic() *record.Log {
 	database := scenarios.Machine{Name: "database", Size: "large", VCPU: 4, MemoryGiB: 16,
 		Processes: []scenarios.Process{{Name: "postgres", Kind: scenarios.KindPostgres, Settings: map[string]string{"max_connections": "20"}}}}
@@ -88,7 +89,7 @@ func synthetic() *record.Log {
 		for _, step := range []struct {
 			name     string
 			rps, lag float64
-		}{{"grow", 20, 10}, {"grow", 50, 11}, {"grow", 80, 12}, {"common", 120, 16}, {"confirm", heldRPS, 40}, {"probe", failedRPS, 300}} {
+		}{{"grow", 20, 10.2}, {"grow", 50, 12.9}, {"grow", 80, 17.5}, {"common", 120, 33}, {"confirm", heldRPS, 99}, {"probe", failedRPS, 297}} {
 			order++
 			log.Trials = append(log.Trials, trial(v, order, step.name, step.rps, step.lag))
 		}
@@ -181,13 +182,13 @@ func TestDearerAndStatefulVariants(t *testing.T) {
 
 func TestCapacityIsJudgedByTheAskedSLO(t *testing.T) {
 	strict := answer(t, usersAt(100), "p99<15ms", synthetic()).Options[0]
-	// 150/s was confirmed at 40 ms: a stricter SLO has no confirmation, and 120/s took 16 ms.
-	if strict.Carries || !strings.Contains(strict.Reason, "failed at the lowest rate that was tried") {
+	// Only the short steps at 20/s and 50/s were faster.
+	if strict.Carries || !strings.Contains(strict.Reason, "held only in short steps, up to 50 requests/s") {
 		t.Errorf("strict: %+v", strict.Reason)
 	}
-	medium := answer(t, usersAt(100), "p99<20ms", synthetic()).Options[0]
+	medium := answer(t, usersAt(100), "p99<50ms", synthetic()).Options[0]
 	if medium.Limit.HeldRPS != 120 || medium.Limit.FailedRPS != heldRPS {
-		t.Errorf("p99<20ms: %+v, want 120 held and 150 failed", medium.Limit)
+		t.Errorf("p99<50ms: %+v, want 120 held and 150 failed", medium.Limit)
 	}
 	none := answer(t, usersAt(100), "GET /nowhere p99<20ms", synthetic())
 	if none.Best != nil || !strings.Contains(none.Options[0].Reason, "GET /nowhere: no request was sent") {
@@ -229,8 +230,8 @@ func TestLawBehindThePlan(t *testing.T) {
 	if o.Law == nil || o.Law.Points != 6 {
 		t.Fatalf("law %+v, not fitted: %q", o.Law, o.NotFitted)
 	}
-	if o.ResponseMS == nil || o.ResponseMS.Value < 10 || o.ResponseMS.Value > 20 || o.ResponseMS.Basis != Interpolated {
-		t.Errorf("mean response at 100/s %+v, measured were 12 ms at 80/s and 16 ms at 120/s", o.ResponseMS)
+	if o.ResponseMS == nil || o.ResponseMS.Value < 20 || o.ResponseMS.Value > 26 || o.ResponseMS.Basis != Interpolated {
+		t.Errorf("mean response at 100/s %+v, the truth is 22.8 ms", o.ResponseMS)
 	}
 	few := synthetic()
 	few.Trials = few.Trials[4:6]

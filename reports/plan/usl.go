@@ -78,7 +78,7 @@ func Fit(points []Point) (Law, error) {
 	}
 	law.HeldOutError /= requests
 	if law.HeldOutError > maxHeldOutError {
-		return Law{}, fmt.Errorf("at rates left out it is %.0f%% off, more than %.0f%%", law.HeldOutError*100, maxHeldOutError*100)
+		return Law{}, fmt.Errorf("at rates left out it is %.1f%% off, more than %.0f%%", law.HeldOutError*100, maxHeldOutError*100)
 	}
 	return law, nil
 }

@@ -48,7 +48,7 @@ func (p Plan) answer() string {
 		copies = append(copies, fmt.Sprintf("%.0f %s (%s)", m.Copies.Value, m.Name, m.Size))
 	}
 	return fmt.Sprintf("Cheapest: %s of %s (%s): %s.\n%s a month, %s a user; %s.", o.Variant, o.RunID, o.Label, strings.Join(copies, ", "),
-		dollars(o.MonthlyUSD.Value), dollars(o.MonthlyUSD.Value/p.Users), o.MonthlyUSD.basis())
+		compare.FormatDollars(o.MonthlyUSD.Value), compare.FormatDollars(o.MonthlyUSD.Value/p.Users), o.MonthlyUSD.basis())
 }
 
 // basis is "measured", or "extrapolated, 2.1x the largest rate that held".
@@ -98,7 +98,8 @@ func (o Option) write(out *strings.Builder) {
 		line(m.Name, "%.0f %s %s, %s; %s", m.Copies.Value, m.Size, m.Copies.mark(), kind, busy)
 	}
 	if o.MonthlyUSD != nil {
-		line("monthly", "%s %s", dollars(o.MonthlyUSD.Value), o.MonthlyUSD.mark())
+		line("monthly", "%s %s: machines and storage %s, downloads %s", compare.FormatDollars(o.MonthlyUSD.Value), o.MonthlyUSD.mark(),
+			compare.FormatDollars(o.MonthlyUSD.Value-o.EgressUSD.Value), compare.FormatDollars(o.EgressUSD.Value))
 	}
 	if o.ResponseMS != nil {
 		line("mean response", "%s ms (by the fitted law, %s)", compare.FormatNumber(o.ResponseMS.Value), o.ResponseMS.basis())
@@ -128,15 +129,4 @@ func (o Option) lawText() string {
 	}
 	return fmt.Sprintf("sigma %.3g, kappa %.2g from %d rates; %.1f%% off at rates left out; %s",
 		o.Law.Sigma, o.Law.Kappa, o.Law.Points, o.Law.HeldOutError*100, peak)
-}
-
-// dollars writes cents below 10 dollars, and two digits below one.
-func dollars(v float64) string {
-	switch {
-	case v < 1:
-		return fmt.Sprintf("$%.2g", v)
-	case v < 10:
-		return fmt.Sprintf("$%.2f", v)
-	}
-	return "$" + compare.FormatCount(int(math.Round(v)))
 }
