@@ -33,7 +33,7 @@ func (o Offer) lastOf(copies int) float64 { return math.Floor(float64(copies) * 
 // Bounds of the searches and curves below.
 const (
 	mostCopies      = 1000
-	drawnCopies     = 10 // steps that a curve shows exactly
+	drawnCopies     = 24 // steps that a curve shows exactly
 	pointsPerDecade = 12
 	emptiestShare   = 0.1 // a curve begins where the smaller copy is this full
 	fullestCopies   = 6   // and ends at so many copies of the larger

@@ -309,8 +309,8 @@ func (o *Option) refusal(run record.Run, groups []Group) string {
 		compare.FormatNumber(o.RateRPS/held), compare.FormatRate(held))
 	switch {
 	case o.RateRPS > maxFactor*held:
-		return fmt.Sprintf("%s: beyond %dx a number would be a guess; measure a variant that holds more, or ask for at most %s users",
-			asked, maxFactor, compare.FormatCount(int(maxFactor*o.Limit.Users)))
+		return fmt.Sprintf("%s: beyond %dx a number would be a guess; measure a variant that holds more",
+			asked, maxFactor)
 	case run.Environment.Stage == record.StageProcess:
 		return asked + ": it was measured as local processes that shared this computer, which does not tell what more machines would do; measure with --stage docker"
 	case !slices.ContainsFunc(groups, func(g Group) bool { return g.Stateless }):
