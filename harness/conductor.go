@@ -17,7 +17,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -72,14 +74,16 @@ type Conductor struct {
 	Writer      *record.Writer
 	Progress    Progress
 
-	order   int // of the last trial
-	repeats int // of slices, so far
+	order   int                             // of the last trial
+	repeats int                             // of slices, so far
+	tried   map[scenarios.Variant][]float64 // rates of the search that said something
 }
 
 // Rates that slices run at, by name.
 const (
 	RateCommon = "common"
 	RateHigh   = "high"
+	RateCurve  = "curve" // one of several, for the load-latency curve
 
 	commonShare = 0.8  // of before's limit
 	highShare   = 0.85 // of after's limit
@@ -153,15 +157,41 @@ func (c *Conductor) systems(ctx context.Context, block int, use func(map[scenari
 // limits finds both variants' limits, on the systems of the first block.
 func (c *Conductor) limits(ctx context.Context, running map[scenarios.Variant]System) (map[scenarios.Variant]float64, error) {
 	limits := map[scenarios.Variant]float64{}
+	c.tried = map[scenarios.Variant][]float64{}
 	for _, v := range scenarios.Variants() {
 		limit, err := c.capacity(ctx, v, running[v])
 		if err != nil {
 			return nil, err
 		}
 		limits[v] = limit
+		if err := c.curve(ctx, v, running[v], limit); err != nil {
+			return nil, err
+		}
 	}
 	return limits, nil
 }
+
+// curve measures the load-latency curve where the search left it out.
+func (c *Conductor) curve(ctx context.Context, v scenarios.Variant, s System, limit float64) error {
+	for _, share := range c.Plan.Curve {
+		rps := share * limit
+		if slices.ContainsFunc(c.tried[v], func(tried float64) bool { return math.Abs(tried/rps-1) < sameRate }) {
+			continue
+		}
+		c.Progress.Begin(fmt.Sprintf("curve: %s at %.0f requests/s, %.0f%% of its capacity", v, rps, share*100), c.Plan.Search.Probe)
+		if _, err := c.slice(ctx, sliceOf{record.KindProbe, v, 0, RateCurve, rps, c.Plan.Search.Probe, inFlightCap(rps, c.Scenario.SLO)}, s); err != nil {
+			return err
+		}
+		if err := sleep(ctx, c.Plan.Search.Pause); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sameRate is how near to a point of the curve another measurement stands for
+// it.
+const sameRate = 0.07
 
 // capacity searches one variant's limit. Every step is a trial on file. When
 // nothing held a confirmation, it is where the capacity most likely is, and
@@ -183,8 +213,12 @@ func (c *Conductor) capacity(ctx context.Context, v scenarios.Variant, s System)
 			c.Progress.Begin(fmt.Sprintf("capacity: %s, %s at %.0f requests/s", v, step.Kind, step.RPS), step.Duration)
 			return c.slice(ctx, sliceOf{record.KindProbe, v, 0, string(step.Kind), step.RPS, step.Duration, maxInFlight}, s)
 		},
-		OnStep: func(CapacityStep) {},
-		Bound:  bounds.add,
+		OnStep: func(step CapacityStep) {
+			if long := step.Kind != search.Grow; long && step.Verdict != search.Spoiled {
+				c.tried[v] = append(c.tried[v], step.RPS)
+			}
+		},
+		Bound: bounds.add,
 	}.Search(ctx)
 	if err != nil {
 		return 0, err

@@ -19,7 +19,8 @@ type Plan struct {
 	Warmup      time.Duration // before each slice, the same load, not recorded
 	CacheWarmup time.Duration // at most, before a block's first slice, until the hit ratio is flat
 	Search      search.Config
-	Repeats     int // of slices that the driver or the host spoiled, in all
+	Curve       []float64 // shares of the capacity at which latency is measured
+	Repeats     int       // of slices that the driver or the host spoiled, in all
 }
 
 // FullPlan is what verdicts need; QuickPlan shows that everything works.
@@ -30,6 +31,7 @@ func FullPlan() Plan {
 			StartRPS: 20, MinRPS: 1, Probes: 5, Samples: 350, MaxStep: 12 * time.Second,
 			Grow: 2 * time.Second, Probe: 3 * time.Second, Confirm: 7 * time.Second, Recover: 3 * time.Second, Total: 75 * time.Second, Pause: drainPause,
 		},
+		Curve: []float64{0.2, 0.4, 0.6, 0.8, 0.9, 1, 1.1},
 	}
 }
 

@@ -77,7 +77,9 @@ func scenarioOf(s scenarios.Scenario) Scenario {
 	for _, e := range s.Load.Mix {
 		mix = append(mix, fmt.Sprintf("%s %.3g%%", e.Name, e.Weight*100))
 	}
+	quantile, latencyMS := sloQuantile(s.SLO)
 	return Scenario{
+		SLOQuantile: quantile, SLOLatencyMS: latencyMS,
 		Name: s.Name, Title: s.Title, Question: s.Question, Sources: slices.Concat([]string{}, s.Sources), SLO: s.SLO.Text,
 		Traffic: fmt.Sprintf("%s arrivals, open loop, the same schedule and keys for both: %s",
 			s.Load.Arrivals, strings.Join(mix, ", ")),
@@ -99,6 +101,8 @@ func (r *Report) addVariants(run record.Run, trials []record.Trial, prices cost.
 			Variant: v, Label: topology.Label, Entry: topology.Entry,
 			Machines: machinesOf(topology, quotas(trials, v)),
 			Limit:    limit, LimitText: limitText(limit), Bill: bill,
+			Load:             loadCurve(trials, v, run.Scenario.SLO, limit.HeldRPS),
+			Bottleneck:       bottleneckSentence(trials, v, run.Scenario.SLO),
 			Users:            cost.Users(limit.HeldRPS, run.Shares.UnitCPUs, run.Scenario.Load.RequestsPerUserPerS),
 			EgressPerUserUSD: egressPerUser(run, trials, v, prices),
 		})

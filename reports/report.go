@@ -53,8 +53,12 @@ type Scenario struct {
 	Question string   `json:"question"`
 	Sources  []string `json:"sources"`
 	SLO      string   `json:"slo"`
-	Traffic  string   `json:"traffic"` // arrivals and mix in words
-	Dataset  string   `json:"dataset"` // rows in words
+	// SLOQuantile and SLOLatencyMS are its first condition on the latency of
+	// all requests; 0 without one.
+	SLOQuantile  float64 `json:"slo_quantile"`
+	SLOLatencyMS float64 `json:"slo_latency_ms"`
+	Traffic      string  `json:"traffic"` // arrivals and mix in words
+	Dataset      string  `json:"dataset"` // rows in words
 }
 
 // Variant is one side: what it is, what it holds and what it costs.
@@ -65,8 +69,12 @@ type Variant struct {
 	Machines []Machine         `json:"machines"`
 	Limit    compare.Limit     `json:"limit"`
 	// LimitText is the limit in words: "1,790 held, 1,880 failed".
-	LimitText string    `json:"limit_text"`
-	Bill      cost.Bill `json:"bill"`
+	LimitText string `json:"limit_text"`
+	// Load is the load-latency curve, by offered rate.
+	Load []LoadPoint `json:"load"`
+	// Bottleneck says in a sentence what limits it, and by how much.
+	Bottleneck string    `json:"bottleneck"`
+	Bill       cost.Bill `json:"bill"`
 	// Users is how many the limit carries on machines of full size; 0 without
 	// a limit.
 	Users float64 `json:"users"`

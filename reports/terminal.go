@@ -44,6 +44,11 @@ func WriteTerminal(w io.Writer, r Report, t Terminal) error {
 	out.columns()
 	out.rows(r.Overall)
 	out.line("  limits under %s: before %s; after %s", r.Scenario.SLO, r.Variants[0].LimitText, r.Variants[1].LimitText)
+	for _, v := range r.Variants {
+		if v.Bottleneck != "" {
+			out.line("  bottleneck of %s: %s", v.Variant, v.Bottleneck)
+		}
+	}
 	out.line("  break-even: %s", r.BreakEven)
 	if text := downloadsText(r.Variants); text != "" {
 		out.line("  downloads: %s", text)

@@ -52,7 +52,7 @@ type outcome struct {
 
 // Limits of what a recorder keeps.
 const (
-	maxTimeline = 3600 // entries; longer runs get coarser ones
+	maxTimeline = 600 // entries; longer runs get coarser ones
 	maxCounts   = 64   // values of a counted header
 	otherValues = "other values"
 	statusCodes = 1000
@@ -137,6 +137,7 @@ func (r *recorder) inFlight(now time.Duration, before, after int) {
 	}
 	for r.ended < len(r.timeline) && r.from+time.Duration(r.ended+1)*r.perEntry <= now {
 		r.timeline[r.ended].InFlight = int64(before)
+		r.timeline[r.ended].Response.Compact() // what comes late still finds its place
 		r.ended++
 	}
 	r.maxInFlight = max(r.maxInFlight, int64(after))

@@ -126,11 +126,11 @@ func TestTimelineInFlight(t *testing.T) {
 
 func TestLongRunsHaveACoarserTimeline(t *testing.T) {
 	for window, want := range map[time.Duration]time.Duration{
-		500 * time.Millisecond:       time.Second,
-		10 * time.Minute:             time.Second,
-		time.Hour:                    time.Second,
-		time.Hour + time.Millisecond: 2 * time.Second,
-		24 * time.Hour:               24 * time.Second,
+		500 * time.Millisecond:            time.Second,
+		10 * time.Minute:                  time.Second,
+		10*time.Minute + time.Millisecond: 2 * time.Second,
+		time.Hour:                         6 * time.Second,
+		24 * time.Hour:                    144 * time.Second,
 	} {
 		if got := timelineStep(window); got != want {
 			t.Errorf("a run of %v has entries of %v, want %v", window, got, want)

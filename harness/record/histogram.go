@@ -49,6 +49,13 @@ func (h *Histogram) Record(d time.Duration) bool {
 	return h.open().RecordValue(int64(max(d, 0))) == nil
 }
 
+// Compact gives back the room that recording takes on top of the counts.
+func (h *Histogram) Compact() {
+	if h.h != nil {
+		h.h.Compact()
+	}
+}
+
 func (h *Histogram) open() *hdr.PackedHistogram {
 	if h.h == nil {
 		h.h = hdr.NewPacked(lowestNanos, highestNanos, significantDigits)

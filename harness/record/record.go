@@ -84,7 +84,7 @@ type Trial struct {
 	Variant     scenarios.Variant `json:"variant"`
 	Block       int               `json:"block"`     // 1.. for slices; 0 for probes
 	Order       int               `json:"order"`     // position in the run, from 1
-	RateName    string            `json:"rate_name"` // "common", "high" or "probe"
+	RateName    string            `json:"rate_name"` // "common" or "high"; of a probe the search's step, or "curve"
 	StartedAt   time.Time         `json:"started_at"`
 	Measurement Measurement       `json:"measurement"`
 	Machines    []MachineUse      `json:"machines"` // what every machine of the loaded variant used during the slice

@@ -247,14 +247,10 @@ func (s *Search) grown(rps float64, held bool) {
 
 // faster is the next rate while growing: in small steps near the guess.
 func (s *Search) faster(rps float64) float64 {
-	switch guess := s.config.GuessRPS; {
-	case guess == 0:
+	if s.config.GuessRPS == 0 {
 		return rps * growFactor
-	case rps < guess*guessBelow:
-		return guess * guessBelow
-	default:
-		return rps * growNearGuess
 	}
+	return max(rps*growNearGuess, s.config.GuessRPS*guessBelow)
 }
 
 func (s *Search) startProbing() {

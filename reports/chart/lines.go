@@ -80,11 +80,34 @@ func CostPerUser(description string, lines []Line) (string, error) {
 	return renderLines(p, barWidth, description, lines)
 }
 
-func drawLines(p *plot.Plot, description string, lines []Line) (string, error) {
-	return renderLines(p, lineWidth, description, lines)
+// Load draws response time in ms (Y) by offered load in requests/s (X), with a
+// rule at limit, the SLO's latency in ms; 0: no rule. ErrNoData when no line
+// has a point.
+func Load(description string, lines []Line, limit float64) (string, error) {
+	p := newPlot("offered load (requests/s)", "response time (ms, log scale)")
+	p.X.Min = 0
+	highest := 0.0
+	for _, line := range lines {
+		for _, point := range line.Points {
+			highest = max(highest, point.X)
+		}
+	}
+	if limit <= 0 {
+		return drawLines(p, description, lines)
+	}
+	rule, err := plotter.NewLine(plotter.XYs{{X: 0, Y: limit}, {X: highest, Y: limit}})
+	if err != nil {
+		return "", fmt.Errorf("draw rule: %w", err)
+	}
+	rule.Color, rule.Width, rule.Dashes = ink, vg.Points(1), []vg.Length{2, 3}
+	return drawLines(p, description, lines, rule)
 }
 
-func renderLines(p *plot.Plot, width vg.Length, description string, lines []Line) (string, error) {
+func drawLines(p *plot.Plot, description string, lines []Line, rules ...*plotter.Line) (string, error) {
+	return renderLines(p, lineWidth, description, lines, rules...)
+}
+
+func renderLines(p *plot.Plot, width vg.Length, description string, lines []Line, rules ...*plotter.Line) (string, error) {
 	low, high := math.Inf(1), 0.0
 	var drawn []plot.Plotter
 	for _, line := range lines {
@@ -111,6 +134,10 @@ func renderLines(p *plot.Plot, width vg.Length, description string, lines []Line
 	}
 	if len(drawn) == 0 {
 		return "", ErrNoData
+	}
+	for _, rule := range rules {
+		low, high = math.Min(low, rule.XYs[0].Y), math.Max(high, rule.XYs[0].Y)
+		drawn = append(drawn, rule)
 	}
 	low, high = logBounds(low, high)
 	lattice := plotter.NewGrid()

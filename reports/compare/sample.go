@@ -198,6 +198,9 @@ func QuantileMillis(h record.Histogram, sent int64, q float64) Value {
 
 func (e endpointSample) quantile(q float64) Value { return QuantileMillis(e.response, e.sent, q) }
 
+// MeanMS is the mean response time in ms.
+func (s Sample) MeanMS() float64 { return s.all.response.Mean().Seconds() * 1e3 }
+
 // Bottleneck names the machine with the largest service demand per CPU it may
 // use, external ones excepted: the one that runs out first as load grows.
 func (s Sample) Bottleneck() (machine string, ok bool) {

@@ -1,0 +1,116 @@
+package reports
+
+import (
+	"fmt"
+	"html/template"
+	"slices"
+
+	"headroom/harness/record"
+	"headroom/reports/chart"
+	"headroom/reports/compare"
+	"headroom/scenarios"
+)
+
+// LoadPoint is response time at one offered rate.
+type LoadPoint struct {
+	OfferedRPS float64  `json:"offered_rps"`
+	OfLimit    float64  `json:"of_limit"` // share of the variant's limit; 0 without one
+	Requests   int64    `json:"requests"`
+	P50MS      *float64 `json:"p50_ms"` // null: too few samples
+	P95MS      *float64 `json:"p95_ms"`
+	P99MS      *float64 `json:"p99_ms"`
+	// SLOMS is the response time at the SLO's quantile.
+	SLOMS *float64 `json:"slo_ms"`
+}
+
+// nearRates are pooled into one point.
+const nearRates = 1.02
+
+// loadCurve adds up a variant's valid trials by offered rate, the lowest first.
+// Overloaded ones take part: that latency explodes there is what the curve
+// shows. What was sent then still has response times, and those that were not
+// sent had none to hide.
+func loadCurve(trials []record.Trial, v scenarios.Variant, slo scenarios.SLO, limit float64) []LoadPoint {
+	var usable []record.Trial
+	for _, t := range trials {
+		if _, _, counts := t.Judge(slo); t.Variant == v && counts {
+			usable = append(usable, t)
+		}
+	}
+	slices.SortStableFunc(usable, func(a, b record.Trial) int {
+		return compareRates(a.Measurement.OfferedRPS, b.Measurement.OfferedRPS)
+	})
+	points := []LoadPoint{}
+	for start := 0; start < len(usable); {
+		rps, end := usable[start].Measurement.OfferedRPS, start
+		for end < len(usable) && usable[end].Measurement.OfferedRPS <= rps*nearRates {
+			end++
+		}
+		points = append(points, loadPoint(usable[start:end], slo, limit))
+		start = end
+	}
+	return points
+}
+
+func compareRates(a, b float64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+func loadPoint(trials []record.Trial, slo scenarios.SLO, limit float64) LoadPoint {
+	s := compare.Pool(trials)
+	at := func(q float64) *float64 { return s.Quantile(q).Level().Value }
+	p := LoadPoint{OfferedRPS: s.OfferedRPS(), P50MS: at(0.5), P95MS: at(0.95), P99MS: at(0.99)}
+	for _, t := range trials {
+		p.Requests += t.Measurement.Sent
+	}
+	if limit > 0 {
+		p.OfLimit = p.OfferedRPS / limit
+	}
+	if quantile, _ := sloQuantile(slo); quantile > 0 {
+		p.SLOMS = at(quantile)
+	}
+	return p
+}
+
+// sloQuantile returns the SLO's first condition on the latency of all requests,
+// its quantile and limit in ms; 0 when it has none.
+func sloQuantile(slo scenarios.SLO) (quantile, limitMS float64) {
+	for _, c := range slo.Conditions {
+		if c.Quantile > 0 && c.Endpoint == "" {
+			return c.Quantile, c.Latency.Seconds() * 1e3
+		}
+	}
+	return 0, 0
+}
+
+// drawLoad draws the SLO's quantile, and p50 dashed, of both variants.
+func drawLoad(r Report) (template.HTML, error) {
+	var lines []chart.Line
+	for _, v := range r.Variants {
+		line, median := chart.Line{Variant: v.Variant}, chart.Line{Variant: v.Variant, Dashed: true}
+		for _, p := range v.Load {
+			if p.SLOMS != nil { // a point with too few samples is no gap in the curve
+				line.Points = append(line.Points, chart.Point{X: p.OfferedRPS, Y: *p.SLOMS})
+			}
+			if p.P50MS != nil {
+				median.Points = append(median.Points, chart.Point{X: p.OfferedRPS, Y: *p.P50MS})
+			}
+		}
+		lines = append(lines, line, median)
+	}
+	return drawing(chart.Load("Response time by offered load, before and after", lines, r.Scenario.SLOLatencyMS))
+}
+
+// loadCaption says what the curve shows.
+func loadCaption(s Scenario) string {
+	if s.SLOQuantile == 0 {
+		return "Response time by load: p50 dashed"
+	}
+	return fmt.Sprintf("Response time by load: p%.4g, and p50 dashed; the dotted rule is the SLO, %s ms", s.SLOQuantile*100, compare.FormatNumber(s.SLOLatencyMS))
+}
