@@ -27,7 +27,7 @@ func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.B
 	r := Report{
 		Schema: SchemaVersion, Quick: run.Quick, RunID: run.ID, StartedAt: run.StartedAt.UTC(), Seed: run.Seed,
 		Scenario: scenarioOf(run.Scenario), Shares: run.Shares, Environment: run.Environment,
-		Prices:   Prices{Name: prices.Name, Source: prices.Source, Date: prices.Date, Example: prices.Example},
+		Prices:   prices,
 		Validity: validityOf(table, trials),
 		Claims:   []compare.Result{},
 		Warnings: []string{},

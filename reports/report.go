@@ -41,7 +41,7 @@ type Report struct {
 	Validity    Validity           `json:"validity"`
 	Shares      record.Shares      `json:"shares"`
 	Environment record.Environment `json:"environment"`
-	Prices      Prices             `json:"prices"`
+	Prices      cost.Book          `json:"prices"`
 	Method      []string           `json:"method"`
 	Warnings    []string           `json:"warnings"`
 }
@@ -162,12 +162,4 @@ type Validity struct {
 	Probes        int               `json:"probes"`
 	InvalidProbes int               `json:"invalid_probes"`
 	Invalid       []compare.Invalid `json:"invalid"`
-}
-
-// Prices says where the prices come from.
-type Prices struct {
-	Name    string `json:"name"`
-	Source  string `json:"source"`
-	Date    string `json:"date"`
-	Example bool   `json:"example"`
 }

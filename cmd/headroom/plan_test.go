@@ -103,6 +103,9 @@ func TestReportWithPrices(t *testing.T) {
 	if mine != pages("--prices", book) || example != pages() {
 		t.Error("a rebuild with the same prices differs")
 	}
+	if !strings.Contains(mine, "size large, 2026-11-20: an offer") {
+		t.Error("the page does not say where the price of its own comes from")
+	}
 	if !strings.Contains(mine, "$730") || strings.Contains(mine, "prices are an example") || !strings.Contains(example, "prices are an example") {
 		t.Error("the report was not made with the prices that were given")
 	}

@@ -2,6 +2,7 @@ package cost
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -177,6 +178,18 @@ func (b Book) prices() []price {
 		all = append(all, price{"queue", "$.queue", "queue: {usd_per_million: 0.4}", []field{{"usd_per_million", p.USDPerMillion}}, p.Origin})
 	}
 	return all
+}
+
+// Origins lists the prices that have a source or date of their own, each with
+// both.
+func (b Book) Origins() []string {
+	var own []string
+	for _, p := range b.prices() {
+		if p.origin != (Origin{}) {
+			own = append(own, fmt.Sprintf("%s, %s: %s", p.name, cmp.Or(p.origin.Date, b.Date), cmp.Or(p.origin.Source, b.Source)))
+		}
+	}
+	return own
 }
 
 // lineOf is ":7", the line that a YAML path stands on, or "" when it is not

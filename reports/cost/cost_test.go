@@ -131,6 +131,9 @@ func TestStorageAndEgress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got := book.Origins(); !slices.Equal(got, []string{"egress, 2026-11-02: the bill"}) {
+		t.Errorf("origins %q", got)
+	}
 	bill, err := book.Monthly(scenarios.Topology{Machines: []scenarios.Machine{
 		{Name: "db", Size: "small", VCPU: 2, MemoryGiB: 4, Processes: []scenarios.Process{{Kind: scenarios.KindPostgres}}},
 		{Name: "app", Size: "small", VCPU: 2, MemoryGiB: 4, Processes: []scenarios.Process{{Kind: scenarios.KindShop}}},
