@@ -93,18 +93,18 @@ func Load(description string, lines []Line, limit float64) (string, error) {
 		}
 	}
 	if limit <= 0 {
-		return drawLines(p, description, lines)
+		return renderLines(p, barWidth, description, lines)
 	}
 	rule, err := plotter.NewLine(plotter.XYs{{X: 0, Y: limit}, {X: highest, Y: limit}})
 	if err != nil {
 		return "", fmt.Errorf("draw rule: %w", err)
 	}
 	rule.Color, rule.Width, rule.Dashes = ink, vg.Points(1), []vg.Length{2, 3}
-	return drawLines(p, description, lines, rule)
+	return renderLines(p, barWidth, description, lines, rule)
 }
 
-func drawLines(p *plot.Plot, description string, lines []Line, rules ...*plotter.Line) (string, error) {
-	return renderLines(p, lineWidth, description, lines, rules...)
+func drawLines(p *plot.Plot, description string, lines []Line) (string, error) {
+	return renderLines(p, lineWidth, description, lines)
 }
 
 func renderLines(p *plot.Plot, width vg.Length, description string, lines []Line, rules ...*plotter.Line) (string, error) {
