@@ -49,7 +49,7 @@ func (c Capacity) Search(ctx context.Context) (*search.Search, error) {
 		if trial.Measurement.Interrupted {
 			return s, ctx.Err()
 		}
-		verdict, reason := JudgeStep(&trial, c.SLO)
+		verdict, reason := JudgeStep(step.Kind, &trial, c.SLO)
 		if c.Bound != nil && step.Kind == search.Grow && verdict != search.Failed {
 			s.Guess(c.Bound(&trial) * boundShare)
 		}
@@ -87,19 +87,21 @@ func inFlightCap(rps float64, slo scenarios.SLO) int {
 	return int(min(max(hopelessFactor*rps*latency.Seconds(), minInFlight), maxInFlight))
 }
 
-// JudgeStep turns a trial into a verdict for the search.
-func JudgeStep(t *record.Trial, slo scenarios.SLO) (search.Verdict, string) {
+// JudgeStep turns a trial of a step into a verdict for the search.
+func JudgeStep(kind search.Kind, t *record.Trial, slo scenarios.SLO) (search.Verdict, string) {
 	judgement, reason, counts := t.Judge(slo)
+	// A driver that was late and a host that was slow only make response times
+	// longer: where the SLO held all the same, it would have held without. That
+	// is good enough to go on, not to publish.
+	good := counts || kind == search.Grow || kind == search.Probe
 	switch {
 	case t.Measurement.Driver.Saturated:
-		return search.Spoiled, joinReasons(t.Invalid)
-	case counts && judgement == record.SLOFails:
+		return search.Saturated, joinReasons(t.Invalid)
+	case judgement == record.SLOFails && (counts || failsFromTheSend(t, slo)):
+		// When the driver was late too, the answers took too long even from
+		// the actual send on.
 		return search.Failed, reason
-	case judgement == record.SLOFails && failsFromTheSend(t, slo):
-		// The driver was late too, but even from the actual send on the
-		// answers took too long.
-		return search.Failed, reason
-	case !counts:
+	case judgement == record.SLOFails || !good:
 		return search.Spoiled, joinReasons(t.Invalid)
 	case judgement == record.SLOInsufficient:
 		return search.Insufficient, reason
@@ -121,6 +123,9 @@ func failsFromTheSend(t *record.Trial, slo scenarios.SLO) bool {
 func joinReasons(reasons []string) string {
 	if len(reasons) == 0 {
 		return ""
+	}
+	if len(reasons) == 1 {
+		return reasons[0]
 	}
 	return fmt.Sprintf("%s (%d reasons in all)", reasons[0], len(reasons))
 }

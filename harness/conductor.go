@@ -214,7 +214,7 @@ func (c *Conductor) capacity(ctx context.Context, v scenarios.Variant, s System)
 			return c.slice(ctx, sliceOf{record.KindProbe, v, 0, string(step.Kind), step.RPS, step.Duration, maxInFlight}, s)
 		},
 		OnStep: func(step CapacityStep) {
-			if long := step.Kind != search.Grow; long && step.Verdict != search.Spoiled {
+			if long := step.Kind != search.Grow; long && step.Verdict != search.Spoiled && step.Verdict != search.Saturated {
 				c.tried[v] = append(c.tried[v], step.RPS)
 			}
 		},

@@ -23,6 +23,10 @@ type LoadPoint struct {
 	SLOMS *float64 `json:"slo_ms"`
 }
 
+// stepGrow is the search's step that only looks for the order of magnitude: too
+// short for a point of the curve.
+const stepGrow = "grow"
+
 // nearRates are pooled into one point.
 const nearRates = 1.02
 
@@ -33,7 +37,7 @@ const nearRates = 1.02
 func loadCurve(trials []record.Trial, v scenarios.Variant, slo scenarios.SLO, limit float64) []LoadPoint {
 	var usable []record.Trial
 	for _, t := range trials {
-		if _, _, counts := t.Judge(slo); t.Variant == v && counts {
+		if _, _, counts := t.Judge(slo); t.Variant == v && counts && t.RateName != stepGrow {
 			usable = append(usable, t)
 		}
 	}

@@ -163,7 +163,7 @@ type capacityProbe struct {
 	Achieved  float64     `json:"achieved_rps"`
 }
 
-var verdictNames = map[search.Verdict]string{search.Held: "held", search.Failed: "failed", search.Insufficient: "insufficient", search.Spoiled: "spoiled"}
+var verdictNames = map[search.Verdict]string{search.Held: "held", search.Failed: "failed", search.Insufficient: "insufficient", search.Spoiled: "spoiled", search.Saturated: "saturated"}
 
 func (r *capacityReport) add(step harness.CapacityStep) {
 	s := record.Summarise(step.Trial.Measurement)

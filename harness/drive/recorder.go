@@ -53,7 +53,7 @@ type outcome struct {
 // Limits of what a recorder keeps.
 const (
 	maxTimeline = 600 // entries; longer runs get coarser ones
-	maxCounts   = 64   // values of a counted header
+	maxCounts   = 64  // values of a counted header
 	otherValues = "other values"
 	statusCodes = 1000
 )

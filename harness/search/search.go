@@ -68,15 +68,17 @@ type Step struct {
 // held: those steps only look for where to confirm.
 type Verdict int
 
-// The verdicts. Spoiled says nothing of the system: the driver or the host was
-// at fault.
+// The verdicts.
 const (
 	Held Verdict = iota
 	Failed
 	// Insufficient is neither: too few requests to be sure, or too close to the
 	// limit. A confirmation that comes out so has not held.
 	Insufficient
+	// Spoiled says nothing of the system: the host disturbed it, or the driver.
 	Spoiled
+	// Saturated says that the driver had no more to give.
+	Saturated
 )
 
 // Outcome is what the search found.
@@ -105,7 +107,8 @@ const (
 	lowerBy       = 0.97  // after a confirmation failed
 	overloadBy    = 1.3
 	recoverAt     = 0.7
-	maxSpoiled    = 3 // in a row: then the driver is the limit
+	maxSpoiled    = 6 // in a row: then nothing can be measured here
+	maxSaturated  = 2 // in a row: then the driver is the limit
 	minRatio      = 64
 )
 
@@ -119,7 +122,8 @@ type Search struct {
 	held, failed float64 // of growing: the bracket
 	belief       posterior
 	probes       int
-	spoiled      int     // in a row
+	spoiled      int     // in a row, saturated ones included
+	saturated    int     // in a row
 	doubted      float64 // a rate at which growing failed once
 
 	allFailed []float64
@@ -177,11 +181,11 @@ func (s *Search) length(k Kind, rps float64) time.Duration {
 // Feed takes what came of a step, and how long it took in all.
 func (s *Search) Feed(step Step, v Verdict, took time.Duration) {
 	s.spent += max(took, step.Duration)
-	if v == Spoiled {
-		s.feedSpoiled(step)
+	if v == Spoiled || v == Saturated {
+		s.feedSpoiled(step, v)
 		return
 	}
-	s.spoiled = 0
+	s.spoiled, s.saturated = 0, 0
 	if v == Failed && step.Kind != Overload && step.Kind != Recover {
 		s.allFailed = append(s.allFailed, step.RPS)
 	}
@@ -201,20 +205,22 @@ func (s *Search) Feed(step Step, v Verdict, took time.Duration) {
 	s.settle()
 }
 
-// feedSpoiled asks for the step again; after some in a row the driver itself
-// is the limit, and what held before it is what can be said.
-func (s *Search) feedSpoiled(step Step) {
+// feedSpoiled asks for the step again, some times. Where the driver has no more
+// to give while the rate grows, what held before is what can be said.
+func (s *Search) feedSpoiled(step Step, v Verdict) {
 	s.spoiled++
+	if v == Saturated {
+		s.saturated++
+	}
 	switch {
 	case step.Kind == Overload: // that it was too much is what was wanted
-		s.spoiled = 0
+		s.spoiled, s.saturated = 0, 0
 		s.kind, s.rps = Recover, s.out.HeldRPS*recoverAt
-	case s.spoiled < maxSpoiled:
-	case step.Kind == Grow && s.held > 0:
-		s.spoiled = 0
+	case s.saturated >= maxSaturated && step.Kind == Grow && s.held > 0:
+		s.spoiled, s.saturated = 0, 0
 		s.out.Unbounded, s.out.DriverLimited = true, true
 		s.kind, s.rps = Confirm, s.held
-	default:
+	case s.spoiled >= maxSpoiled || s.saturated >= maxSaturated:
 		s.done = true
 	}
 	s.settle()

@@ -22,7 +22,8 @@ type system struct {
 	lapse      float64 // share of steps that fail for no reason
 	metastable bool    // once overloaded, it carries a third
 	broken     bool
-	driver     float64 // beyond it the driver is at fault; 0: never
+	driver     float64 // beyond it the driver has no more to give; 0: never
+	noisy      float64 // share of steps that the host spoils
 	random     *rand.Rand
 	steps      []Step
 	verdicts   []Verdict
@@ -37,8 +38,10 @@ func (s *system) load(step Step) Verdict {
 	scatter := s.noise / math.Sqrt(max(step.Duration.Seconds()/4, 0.25))
 	v := Held
 	switch {
-	case s.driver > 0 && step.RPS > s.driver:
+	case s.random.Float64() < s.noisy:
 		v = Spoiled
+	case s.driver > 0 && step.RPS > s.driver:
+		v = Saturated
 	case step.RPS > capacity*math.Exp(scatter*s.random.NormFloat64()) || s.random.Float64() < s.lapse:
 		v = Failed
 	}
@@ -162,6 +165,27 @@ func TestNeverFails(t *testing.T) {
 	s.driver = 3000
 	if out, _ = s.search(config()); !out.Unbounded || !out.DriverLimited || !out.Confirmed || out.HeldRPS != 2560 {
 		t.Errorf("limited by the driver: %+v", out)
+	}
+}
+
+// A host that spoils a step in four costs time, and nothing else.
+func TestNoisyHost(t *testing.T) {
+	near := 0
+	for seed := range uint64(100) {
+		s := newSystem(800, 0.02, seed)
+		s.noisy = 0.25
+		out, _ := s.search(config())
+		checkPublished(t, s, out)
+		if out.DriverLimited || out.Unbounded {
+			t.Errorf("seed %d: %+v", seed, out)
+		}
+		if math.Abs(out.HeldRPS/800-1) <= 0.05 {
+			near++
+		}
+	}
+	t.Logf("%d of 100 within 5%%", near)
+	if near < 80 {
+		t.Errorf("%d of 100 within 5%%", near)
 	}
 }
 
