@@ -27,7 +27,7 @@ func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.B
 	r := Report{
 		Schema: SchemaVersion, Quick: run.Quick, RunID: run.ID, StartedAt: run.StartedAt.UTC(), Seed: run.Seed,
 		Scenario: scenarioOf(run.Scenario), Shares: run.Shares, Environment: run.Environment,
-		Prices:   Prices{Name: prices.Name, Source: prices.Source, Date: prices.Date, Example: prices.Example},
+		Prices:   prices,
 		Validity: validityOf(table, trials),
 		Claims:   []compare.Result{},
 		Warnings: []string{},
@@ -40,7 +40,7 @@ func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.B
 	for _, key := range []string{compare.LimitRPS, compare.MonthlyUSD, compare.CostPerUserUSD} {
 		r.Overall = append(r.Overall, givenRow(key, given))
 	}
-	r.BreakEven = breakEven(r.Variants)
+	r.BreakEven, r.CostCurve = breakEven(r.Variants), costCurve(r.Variants)
 	for _, name := range table.Rates() {
 		r.Rates = append(r.Rates, rateOf(table, name))
 	}
@@ -101,9 +101,10 @@ func (r *Report) addVariants(run record.Run, trials []record.Trial, prices cost.
 			Variant: v, Label: topology.Label, Entry: topology.Entry,
 			Machines: machinesOf(topology, quotas(trials, v)),
 			Limit:    limit, LimitText: limitText(limit), Bill: bill,
-			Load:       loadCurve(trials, v, run.Scenario.SLO, limit.HeldRPS),
-			Bottleneck: bottleneckSentence(trials, v, run.Scenario.SLO),
-			Users:      cost.Users(limit.HeldRPS, run.Shares.UnitCPUs, run.Scenario.Load.RequestsPerUserPerS),
+			Load:             loadCurve(trials, v, run.Scenario.SLO, limit.HeldRPS),
+			Bottleneck:       bottleneckSentence(trials, v, run.Scenario.SLO),
+			Users:            cost.Users(limit.HeldRPS, run.Shares.UnitCPUs, run.Scenario.Load.RequestsPerUserPerS),
+			EgressPerUserUSD: egressPerUser(run, trials, v, prices),
 		})
 	}
 	return nil
@@ -185,8 +186,8 @@ func (r *Report) given(run record.Run) compare.Given {
 			perUser.Missing = "the scenario does not say how many requests a user makes"
 		default:
 			// The more the variant holds, the less a user costs.
-			perUser = compare.Range{Point: monthly / users(limit.Point),
-				Low: monthly / users(limit.High), High: monthly / users(limit.Low)}
+			share := func(rps float64) float64 { return monthly/users(rps) + v.EgressPerUserUSD }
+			perUser = compare.Range{Point: share(limit.Point), Low: share(limit.High), High: share(limit.Low)}
 		}
 		given[compare.CostPerUserUSD][v.Variant] = perUser
 	}
@@ -207,11 +208,11 @@ func breakEven(variants []Variant) string {
 	if !(cheap.Users > 0) || !(dear.Users > 0) {
 		return "unknown: it takes the limits of both variants"
 	}
-	users, ok := cost.BreakEvenUsers(cheap.Bill.MonthlyUSD, cheap.Users, dear.Bill.MonthlyUSD, dear.Users)
+	users, ok := cost.BreakEvenUsers(cheap.offer(), dear.offer())
 	switch {
 	case !ok:
 		return fmt.Sprintf("%s is the cheaper per user at any number of users", cheap.Variant)
-	case cheap.Bill.MonthlyUSD == dear.Bill.MonthlyUSD:
+	case cheap.Bill.MonthlyUSD == dear.Bill.MonthlyUSD && users > cheap.Users:
 		return fmt.Sprintf("both cost the same until one copy of %s is full, at %s users", cheap.Variant,
 			compare.FormatNumber(users-1))
 	}

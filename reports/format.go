@@ -11,19 +11,7 @@ import (
 // none stands where there is no figure.
 const none = "–"
 
-// dollars writes an amount: whole dollars from 10 on, cents from 1 on, else
-// two significant digits.
-func dollars(v float64) string {
-	switch a := math.Abs(v); {
-	case v == 0:
-		return "$0"
-	case a >= 1 && a < 9.995:
-		return fmt.Sprintf("$%.2f", v)
-	case a < 1:
-		return fmt.Sprintf("$%.2g", v)
-	}
-	return "$" + compare.FormatCount(int(math.Round(v)))
-}
+func dollars(v float64) string { return compare.FormatDollars(v) }
 
 // levelText writes a value with its unit, or in one word why there is none.
 func levelText(l compare.Level, unit compare.Unit) string {

@@ -23,7 +23,7 @@ var page string
 var pageTemplate = template.Must(template.New("report.html").Funcs(template.FuncMap{
 	"capital": func(s any) string { return capital(fmt.Sprint(s)) }, "count": compare.FormatCount, "claimDetail": claimDetail,
 	"detectable": func(e compare.Effect) string { return detectableText(e) },
-	"dollars":    dollars, "invalidName": invalidName, "join": strings.Join,
+	"dollars":    dollars, "downloads": downloadsText, "invalidName": invalidName, "join": strings.Join,
 	"loadCaption": loadCaption, "level": func(l compare.Level, u compare.Unit) string { return levelText(l, u) },
 	"num": compare.FormatNumber, "orNone": orNone, "packages": packages, "rateHeading": rateHeading, "rateNote": rateNote,
 	"ratio": ratioParts, "settings": settingsText, "validity": validityText,
@@ -41,11 +41,13 @@ type rateView struct {
 func WriteHTML(w io.Writer, r Report) error {
 	view := struct {
 		Report
-		RateViews []rateView
-		LoadCurve template.HTML
+		RateViews            []rateView
+		LoadCurve, CostChart template.HTML
 	}{Report: r}
-	var err error
-	if view.LoadCurve, err = drawLoad(r); err != nil {
+	var errs [2]error
+	view.LoadCurve, errs[0] = drawLoad(r)
+	view.CostChart, errs[1] = drawing(chart.CostPerUser("Cost per user by number of users, before and after", costLines(r.CostCurve)))
+	if err := errors.Join(errs[:]...); err != nil {
 		return fmt.Errorf("write the HTML report: %w", err)
 	}
 	for _, rate := range r.Rates {

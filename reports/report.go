@@ -35,12 +35,13 @@ type Report struct {
 	Variants    []Variant          `json:"variants"`
 	Overall     []Row              `json:"overall"` // limit and cost, at no rate
 	BreakEven   string             `json:"break_even"`
+	CostCurve   []CostPoint        `json:"cost_curve"` // by number of users; empty without a limit
 	Rates       []Rate             `json:"rates"`
 	Claims      []compare.Result   `json:"claims"`
 	Validity    Validity           `json:"validity"`
 	Shares      record.Shares      `json:"shares"`
 	Environment record.Environment `json:"environment"`
-	Prices      Prices             `json:"prices"`
+	Prices      cost.Book          `json:"prices"`
 	Method      []string           `json:"method"`
 	Warnings    []string           `json:"warnings"`
 }
@@ -77,6 +78,9 @@ type Variant struct {
 	// Users is how many the limit carries on machines of full size; 0 without
 	// a limit.
 	Users float64 `json:"users"`
+	// EgressPerUserUSD is a month's price of what a user downloads; 0 when the
+	// price book has none.
+	EgressPerUserUSD float64 `json:"egress_per_user_usd"`
 }
 
 // Machine is one machine of a topology, with its share of this one.
@@ -158,12 +162,4 @@ type Validity struct {
 	Probes        int               `json:"probes"`
 	InvalidProbes int               `json:"invalid_probes"`
 	Invalid       []compare.Invalid `json:"invalid"`
-}
-
-// Prices says where the prices come from.
-type Prices struct {
-	Name    string `json:"name"`
-	Source  string `json:"source"`
-	Date    string `json:"date"`
-	Example bool   `json:"example"`
 }

@@ -50,6 +50,9 @@ func WriteTerminal(w io.Writer, r Report, t Terminal) error {
 		}
 	}
 	out.line("  break-even: %s", r.BreakEven)
+	if text := downloadsText(r.Variants); text != "" {
+		out.line("  downloads: %s", text)
+	}
 	for _, rate := range r.Rates {
 		out.rate(rate)
 	}

@@ -180,5 +180,5 @@ func methodOf(r Report) []string {
 		method = append(method, fmt.Sprintf("One vCPU of the real system is %.3g CPUs here, for both variants. Rates are those of this scale; users and cost per user take them times %.3g, in proportion.",
 			unit, 1/unit))
 	}
-	return append(method, fmt.Sprintf("A month has %d hours. A user's cost is the variant's monthly cost over the users that its limit carries.", cost.HoursPerMonth))
+	return append(method, fmt.Sprintf("A month has %d hours. A user's cost is the variant's monthly cost over the users that its limit carries, and what the user downloads where the price book has egress. The chart buys whole copies of a variant, as if each carried what the one that was measured did.", cost.HoursPerMonth))
 }

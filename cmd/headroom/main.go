@@ -29,7 +29,7 @@ import (
 const (
 	exitGood         = 0
 	exitFailure      = 2 // usage, or something went wrong
-	exitInconclusive = 3 // measured, but invalid or interrupted
+	exitInconclusive = 3 // measured, but invalid, interrupted, or too little for a number
 )
 
 func main() {

@@ -16,26 +16,28 @@ import (
 
 func newReport() *cobra.Command {
 	var asJSON bool
+	var priceFile string
 	cmd := &cobra.Command{
 		Use:   "report DIR",
 		Short: "Rebuild a run's table, report.html and report.json from its trials file",
 		Args:  exactly(1, "a run's folder, for example: headroom report out/phase3-20260102-150405"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return writeReports(args[0], asJSON, cmd.OutOrStdout())
+			prices, err := readPrices(priceFile)
+			if err != nil {
+				return err
+			}
+			return writeReports(args[0], prices, asJSON, cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print report.json instead of the table")
+	addPrices(cmd, &priceFile)
 	return cmd
 }
 
 // writeReports reads DIR/trials.jsonl and writes DIR/report.html and
 // DIR/report.json, then the table to out.
-func writeReports(dir string, asJSON bool, out io.Writer) error {
+func writeReports(dir string, prices cost.Book, asJSON bool, out io.Writer) error {
 	log, err := record.ReadFile(dir)
-	if err != nil {
-		return err
-	}
-	prices, err := cost.Example()
 	if err != nil {
 		return err
 	}

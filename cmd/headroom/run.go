@@ -14,6 +14,7 @@ import (
 	"headroom/harness"
 	"headroom/harness/record"
 	"headroom/reports"
+	"headroom/reports/cost"
 	"headroom/scenarios"
 )
 
@@ -25,6 +26,9 @@ type runFlags struct {
 	out   string
 	seed  uint64
 	stage string
+	// prices are read before any load: a mistake in them must not cost a run.
+	priceFile string
+	prices    cost.Book
 }
 
 func newRun() *cobra.Command {
@@ -51,6 +55,12 @@ and says so when it does not.`,
 			if err != nil {
 				return err
 			}
+			if flags.prices, err = readPrices(flags.priceFile); err != nil {
+				return err
+			}
+			if err := checkPrices(s, flags.prices); err != nil {
+				return err
+			}
 			return runScenario(cmd, s, flags)
 		},
 	}
@@ -58,6 +68,7 @@ and says so when it does not.`,
 	cmd.Flags().StringVar(&flags.out, "out", "", "folder for the results (default out/<scenario>-<time>)")
 	cmd.Flags().Uint64Var(&flags.seed, "seed", 1, "of arrivals, keys and the order of slices")
 	cmd.Flags().StringVar(&flags.stage, "stage", stageDocker, "where the machines stand: docker, auto or process")
+	addPrices(cmd, &flags.priceFile)
 	return cmd
 }
 
@@ -120,7 +131,7 @@ func runScenario(cmd *cobra.Command, s *scenarios.Scenario, flags runFlags) (err
 		return errors.Join(runErr, err)
 	}
 	progress.End()
-	return finish(cmd, dir, runErr)
+	return finish(cmd, dir, flags.prices, runErr)
 }
 
 // checkOut finds out before any load whether the results can be written.
@@ -155,12 +166,12 @@ func ending(ctx context.Context, runErr error) record.End {
 }
 
 // finish reports what was measured, also when the run was cut short.
-func finish(cmd *cobra.Command, dir string, runErr error) error {
+func finish(cmd *cobra.Command, dir string, prices cost.Book, runErr error) error {
 	interrupted := cmd.Context().Err() != nil
 	if runErr != nil && !interrupted {
 		return fmt.Errorf("%w\nWhat was measured until then: headroom report %s", runErr, dir)
 	}
-	err := writeReports(dir, false, cmd.OutOrStdout())
+	err := writeReports(dir, prices, false, cmd.OutOrStdout())
 	if interrupted && errors.Is(err, reports.ErrNoTrials) {
 		return &exitError{exitInconclusive, errors.New("interrupted: nothing was measured yet")}
 	}

@@ -146,3 +146,14 @@ func tickLabel(v float64) string {
 	}
 	return text
 }
+
+// bigLabel shortens thousands and millions: 20k, 5M.
+func bigLabel(v float64) string {
+	switch {
+	case v >= 1e6:
+		return tickLabel(v/1e6) + "M"
+	case v >= 1e3:
+		return tickLabel(v/1e3) + "k"
+	}
+	return tickLabel(v)
+}

@@ -34,6 +34,11 @@ func drawAll(t *testing.T) map[string]string {
 	if charts["timeline"], err = Timeline("over time", sampleLines()); err != nil {
 		t.Fatal(err)
 	}
+	if charts["cost"], err = CostPerUser("cost", []Line{
+		{Variant: scenarios.Before, Points: []Point{{1000, 0.02}, {50000, 0.004}, {50001, 0.008}, {2e6, 0.004}}},
+		{Variant: scenarios.After, Points: []Point{{1000, 0.03}, {2e6, 0.002}}}}); err != nil {
+		t.Fatal(err)
+	}
 	if charts["utilisation"], err = Utilisation("CPU", sampleMachines()); err != nil {
 		t.Fatal(err)
 	}
@@ -83,6 +88,9 @@ func TestNoData(t *testing.T) {
 	if _, err := Percentiles("", []Line{{Points: []Point{{50, math.NaN()}, {99, 0}}}}); !errors.Is(err, ErrNoData) {
 		t.Errorf("percentiles: %v", err)
 	}
+	if _, err := CostPerUser("", []Line{{Points: []Point{{100, math.NaN()}}}}); !errors.Is(err, ErrNoData) {
+		t.Errorf("cost: %v", err)
+	}
 	if _, err := Timeline("", nil); !errors.Is(err, ErrNoData) {
 		t.Errorf("timeline: %v", err)
 	}
@@ -111,5 +119,13 @@ func TestUnbroken(t *testing.T) {
 	runs := unbroken([]Point{{1, 1}, {2, 0}, {3, math.Inf(1)}, {4, 2}, {5, 3}})
 	if len(runs) != 2 || len(runs[0]) != 1 || len(runs[1]) != 2 {
 		t.Errorf("got %v, want a run of one and a run of two points", runs)
+	}
+}
+
+func TestBigLabel(t *testing.T) {
+	for v, want := range map[float64]string{500: "500", 1000: "1k", 20000: "20k", 5e6: "5M", 2e9: "2,000M"} {
+		if got := bigLabel(v); got != want {
+			t.Errorf("bigLabel(%v) = %q, want %q", v, got, want)
+		}
 	}
 }

@@ -57,6 +57,29 @@ func Timeline(description string, lines []Line) (string, error) {
 	return drawLines(p, description, lines)
 }
 
+// CostPerUser draws dollars a month (Y) by number of users (X), both on
+// logarithmic axes. ErrNoData when no line has a point.
+func CostPerUser(description string, lines []Line) (string, error) {
+	low, high := math.Inf(1), 0.0
+	for _, line := range lines {
+		for _, run := range unbroken(line.Points) {
+			low, high = math.Min(low, run[0].X), math.Max(high, run[len(run)-1].X)
+		}
+	}
+	if high == 0 {
+		return "", ErrNoData
+	}
+	p := newPlot("number of users (log scale)", "$ per user and month (log scale)")
+	p.X.Scale = plot.LogScale{}
+	ticks := logTicks(low, high)
+	for i := range ticks {
+		ticks[i].Label = bigLabel(ticks[i].Value)
+	}
+	p.X.Tick.Marker = plot.ConstantTicks(ticks)
+	p.X.Min, p.X.Max = low, high
+	return renderLines(p, barWidth, description, lines)
+}
+
 // Load draws response time in ms (Y) by offered load in requests/s (X), with a
 // rule at limit, the SLO's latency in ms; 0: no rule. ErrNoData when no line
 // has a point.
@@ -70,17 +93,21 @@ func Load(description string, lines []Line, limit float64) (string, error) {
 		}
 	}
 	if limit <= 0 {
-		return drawLines(p, description, lines)
+		return renderLines(p, barWidth, description, lines)
 	}
 	rule, err := plotter.NewLine(plotter.XYs{{X: 0, Y: limit}, {X: highest, Y: limit}})
 	if err != nil {
 		return "", fmt.Errorf("draw rule: %w", err)
 	}
 	rule.Color, rule.Width, rule.Dashes = ink, vg.Points(1), []vg.Length{2, 3}
-	return drawLines(p, description, lines, rule)
+	return renderLines(p, barWidth, description, lines, rule)
 }
 
-func drawLines(p *plot.Plot, description string, lines []Line, rules ...*plotter.Line) (string, error) {
+func drawLines(p *plot.Plot, description string, lines []Line) (string, error) {
+	return renderLines(p, lineWidth, description, lines)
+}
+
+func renderLines(p *plot.Plot, width vg.Length, description string, lines []Line, rules ...*plotter.Line) (string, error) {
 	low, high := math.Inf(1), 0.0
 	var drawn []plot.Plotter
 	for _, line := range lines {
@@ -125,7 +152,7 @@ func drawLines(p *plot.Plot, description string, lines []Line, rules ...*plotter
 		p.X.Min -= 0.5
 	}
 	p.X.Max += (p.X.Max - p.X.Min) * 0.05 // room for half of the last label
-	return render(p, lineWidth, lineHeight, description)
+	return render(p, width, lineHeight, description)
 }
 
 // unbroken splits points at gaps.

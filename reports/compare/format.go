@@ -43,3 +43,17 @@ func FormatRate(v float64) string {
 
 // FormatCount writes a whole number with commas between thousands.
 func FormatCount(n int) string { return groupDigits(strconv.Itoa(n)) }
+
+// FormatDollars writes an amount: whole dollars from 10 on, cents from 1 on, else
+// two significant digits.
+func FormatDollars(v float64) string {
+	switch a := math.Abs(v); {
+	case v == 0:
+		return "$0"
+	case a >= 1 && a < 9.995:
+		return fmt.Sprintf("$%.2f", v)
+	case a < 1:
+		return fmt.Sprintf("$%.2g", v)
+	}
+	return "$" + FormatCount(int(math.Round(v)))
+}

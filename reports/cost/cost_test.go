@@ -2,6 +2,7 @@ package cost
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,15 +34,22 @@ sizes:
 
 func TestParseErrors(t *testing.T) {
 	tests := []struct{ name, old, new, want string }{
-		{"unknown key", "source:", "sauce:", "sauce"},
-		{"unknown key of a size", "gib: 4", "gb: 4", "5"},
-		{"no source", "source: our contract\n", "", "source is missing"},
+		{"unknown key", "source:", "sauce:", "b.yaml:2: unknown field \"sauce\""},
+		{"unknown key of a size", "gib: 4", "gb: 4", "b.yaml:5: unknown field \"gb\""},
+		{"no source", "source: our contract\n", "", "b.yaml:1: source is missing"},
 		{"no date", "date: 2026-11-01", "date: soon", "b.yaml:3"},
 		{"free machine", "usd_per_hour: 0.1", "usd_per_hour: 0", "b.yaml:5"},
 		{"negative", "vcpu: 4", "vcpu: -4", "b.yaml:6: size large: vcpu"},
 		{"not a number", "usd_per_hour: 0.1", "usd_per_hour: .nan", "usd_per_hour must be"},
 		{"infinite", "usd_per_hour: 0.1", "usd_per_hour: .inf", "usd_per_hour must be"},
-		{"text", "usd_per_hour: 0.1", "usd_per_hour: cheap", "b.yaml"},
+		{"text", "usd_per_hour: 0.1", "usd_per_hour: cheap", "b.yaml:5: "},
+		{"text, with an example", "usd_per_hour: 0.1", "usd_per_hour: cheap", "for example small: {vcpu"},
+		{"egress for nothing", "sizes:", "egress: {usd_per_gib: 0}\nsizes:", "b.yaml:4: egress: usd_per_gib must be a number above 0, it is 0; for example egress:"},
+		{"storage without a size", "sizes:", "storage: {usd_per_gib_month: 0.1}\nsizes:", "b.yaml:4: storage: gib must be"},
+		{"balancer below nothing", "sizes:", "balancer: {usd_per_hour: -1}\nsizes:", "balancer: usd_per_hour must be"},
+		{"a CDN without a price", "sizes:", "cdn: {source: mine}\nsizes:", "cdn: usd_per_gib must be"},
+		{"a queue of another unit", "sizes:", "queue: {usd_per_hour: 1}\nsizes:", "b.yaml:4: unknown field"},
+		{"a price's own date", "usd_per_hour: 0.1", "usd_per_hour: 0.1, date: today", "b.yaml:5: size small: date \"today\""},
 		{"empty", validBook, "", "b.yaml"},
 	}
 	for _, tt := range tests {
@@ -118,24 +126,94 @@ func TestUsers(t *testing.T) {
 	}
 }
 
+func TestStorageAndEgress(t *testing.T) {
+	book, err := Parse("b.yaml", []byte(validBook+"storage: {gib: 50, usd_per_gib_month: 0.1}\negress: {usd_per_gib: 0.09, source: the bill, date: 2026-11-02}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := book.Origins(); !slices.Equal(got, []string{"egress, 2026-11-02: the bill"}) {
+		t.Errorf("origins %q", got)
+	}
+	bill, err := book.Monthly(scenarios.Topology{Machines: []scenarios.Machine{
+		{Name: "db", Size: "small", VCPU: 2, MemoryGiB: 4, Processes: []scenarios.Process{{Kind: scenarios.KindPostgres}}},
+		{Name: "app", Size: "small", VCPU: 2, MemoryGiB: 4, Processes: []scenarios.Process{{Kind: scenarios.KindShop}}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := 5 + 730*0.2; math.Abs(bill.MonthlyUSD-want) > 1e-9 || bill.StorageUSD != 5 {
+		t.Errorf("monthly %v with storage %v, want %v with 5", bill.MonthlyUSD, bill.StorageUSD, want)
+	}
+	// 0.01/s is 26,280 requests a month.
+	if got, want := book.EgressPerUser(1<<20, 0.01), 26280.0/1024*0.09; math.Abs(got-want) > 1e-9 {
+		t.Errorf("egress of a user %v, want %v", got, want)
+	}
+	if got := (Book{}).EgressPerUser(1<<20, 0.01); got != 0 {
+		t.Errorf("egress without a price costs %v", got)
+	}
+}
+
+func TestRateOfInvertsUsers(t *testing.T) {
+	for _, unit := range []float64{0, 0.1, 1} {
+		if got := RateOf(Users(50, unit, 0.02), unit, 0.02); math.Abs(got-50) > 1e-9 {
+			t.Errorf("unit %v: %v, want 50", unit, got)
+		}
+	}
+}
+
 func TestBreakEvenUsers(t *testing.T) {
 	tests := []struct {
-		name                                     string
-		cheapUSD, cheapUsers, dearUSD, dearUsers float64
-		want                                     float64
-		ok                                       bool
+		name        string
+		cheap, dear Offer
+		want        float64
+		ok          bool
 	}{
 		// One more user than two copies of the cheap one carry needs a third.
-		{"dearer carries three times as many for 2.5 times the price", 100, 1000, 250, 3000, 2001, true},
-		{"dearer carries more for less per user at once", 100, 1000, 150, 2000, 1001, true},
-		{"dearer is dearer per user as well", 100, 1000, 250, 2000, 0, false},
-		{"same price, more users", 100, 1000, 100, 1500, 1001, true},
-		{"no limit known", 100, 0, 250, 3000, 0, false},
+		{"dearer carries three times as many for 2.5 times the price", Offer{100, 1000, 0}, Offer{250, 3000, 0}, 2001, true},
+		{"dearer carries more for less per user at once", Offer{100, 1000, 0}, Offer{150, 2000, 0}, 1001, true},
+		{"dearer is dearer per user as well", Offer{100, 1000, 0}, Offer{250, 2000, 0}, 0, false},
+		{"same price, more users", Offer{100, 1000, 0}, Offer{100, 1500, 0}, 1001, true},
+		{"the traffic of the dearer costs less", Offer{100, 1000, 1}, Offer{150, 1000, 0.5}, 101, true},
+		{"the same, but only past a step", Offer{100, 1000, 0.25}, Offer{350, 3000, 0.125}, 1201, true},
+		{"no limit known", Offer{100, 0, 0}, Offer{250, 3000, 0}, 0, false},
 	}
 	for _, tt := range tests {
-		got, ok := BreakEvenUsers(tt.cheapUSD, tt.cheapUsers, tt.dearUSD, tt.dearUsers)
+		got, ok := BreakEvenUsers(tt.cheap, tt.dear)
 		if got != tt.want || ok != tt.ok {
 			t.Errorf("%s: %v %v, want %v %v", tt.name, got, ok, tt.want, tt.ok)
 		}
+	}
+}
+
+func TestStepsAddWholeCopies(t *testing.T) {
+	offer := Offer{CopyUSD: 100, CopyUsers: 1000, UserUSD: 0.01}
+	tests := []struct{ users, copies, monthly float64 }{
+		{1, 1, 100.01}, {999, 1, 109.99}, {1000, 1, 110}, {1001, 2, 210.01}, {2000, 2, 220}, {2001, 3, 320.01},
+	}
+	for _, tt := range tests {
+		if got := offer.Copies(tt.users); got != tt.copies {
+			t.Errorf("%v users need %v copies, want %v", tt.users, got, tt.copies)
+		}
+		if got := offer.MonthlyUSD(tt.users); math.Abs(got-tt.monthly) > 1e-9 {
+			t.Errorf("%v users cost %v, want %v", tt.users, got, tt.monthly)
+		}
+		if got := offer.PerUserUSD(tt.users); math.Abs(got-tt.monthly/tt.users) > 1e-9 {
+			t.Errorf("one of %v users costs %v", tt.users, got)
+		}
+	}
+}
+
+func TestCurveShowsBothSidesOfEveryStep(t *testing.T) {
+	users := CurveUsers(Offer{CopyUSD: 1, CopyUsers: 1000.5}, Offer{CopyUSD: 1, CopyUsers: 3000}, Offer{})
+	if !slices.IsSorted(users) || users[0] != 100 || users[len(users)-1] != 18000 || len(users) > 100 {
+		t.Errorf("%d points: %v", len(users), users)
+	}
+	for _, want := range []float64{1000, 1001, 2001, 2002, 3000, 3001, 15000, 15001} {
+		if !slices.Contains(users, want) {
+			t.Errorf("no point at %v users", want)
+		}
+	}
+	if CurveUsers(Offer{CopyUSD: 1}) != nil {
+		t.Error("a curve without a limit")
 	}
 }

@@ -1,0 +1,75 @@
+package reports
+
+import (
+	"fmt"
+
+	"headroom/harness/record"
+	"headroom/reports/chart"
+	"headroom/reports/compare"
+	"headroom/reports/cost"
+	"headroom/scenarios"
+)
+
+// CostPoint is what a user costs a month when there are so many, each variant
+// bought in whole copies.
+type CostPoint struct {
+	Users     float64  `json:"users"`
+	BeforeUSD *float64 `json:"before_usd"` // null: its limit is not known
+	AfterUSD  *float64 `json:"after_usd"`
+}
+
+// egressPerUser prices what a user of the variant downloads in a month, by
+// the bytes per request of its valid slices, 0 without any.
+func egressPerUser(run record.Run, trials []record.Trial, v scenarios.Variant, prices cost.Book) float64 {
+	var valid []record.Trial
+	for _, t := range trials {
+		if t.Variant == v && t.Kind == record.KindSlice && t.Valid() {
+			valid = append(valid, t)
+		}
+	}
+	bytes := compare.Pool(valid).Value("bytes_per_request")
+	if !bytes.OK() {
+		return 0
+	}
+	return prices.EgressPerUser(bytes.V, run.Scenario.Load.RequestsPerUserPerS)
+}
+
+func (v Variant) offer() cost.Offer {
+	return cost.Offer{CopyUSD: v.Bill.MonthlyUSD, CopyUsers: v.Users, UserUSD: v.EgressPerUserUSD}
+}
+
+func costCurve(variants []Variant) []CostPoint {
+	before, after := variants[0].offer(), variants[1].offer()
+	at := func(o cost.Offer, users float64) *float64 {
+		if !o.Known() {
+			return nil
+		}
+		usd := o.PerUserUSD(users)
+		return &usd
+	}
+	points := []CostPoint{}
+	for _, users := range cost.CurveUsers(before, after) {
+		points = append(points, CostPoint{Users: users, BeforeUSD: at(before, users), AfterUSD: at(after, users)})
+	}
+	return points
+}
+
+// costLines are the curve as the chart wants it.
+func costLines(points []CostPoint) []chart.Line {
+	before, after := chart.Line{Variant: scenarios.Before}, chart.Line{Variant: scenarios.After}
+	for _, p := range points {
+		before.Points = append(before.Points, chart.Point{X: p.Users, Y: orNaN(p.BeforeUSD)})
+		after.Points = append(after.Points, chart.Point{X: p.Users, Y: orNaN(p.AfterUSD)})
+	}
+	return []chart.Line{before, after}
+}
+
+// downloadsText says how much of a user's cost grows with the traffic, "" when
+// the price book has no egress.
+func downloadsText(variants []Variant) string {
+	before, after := variants[0].EgressPerUserUSD, variants[1].EgressPerUserUSD
+	if before == 0 && after == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s of before's cost per user and %s of after's are what the user downloads", dollars(before), dollars(after))
+}

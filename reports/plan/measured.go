@@ -1,0 +1,168 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"headroom/harness/record"
+	"headroom/reports/compare"
+	"headroom/scenarios"
+)
+
+// Thresholds of what is read off the trials.
+const (
+	keptUp        = 0.98 // answered of planned, for a point of the law
+	fewest        = 100  // requests behind a point of the law
+	nearLimit     = 0.5  // demands are read at rates of at least so much of the limit: they fall with load
+	sameRateShare = 0.02 // rates this near one another are one
+)
+
+// unsettled are the steps of the search that are loaded on purpose with what
+// does not last: see package search, which reports must not reach.
+var unsettled = []string{"overload", "recover"}
+
+// sound returns the trials of a variant that say how it works when it works:
+// valid, and with every due request sent.
+func sound(trials []record.Trial, v scenarios.Variant) []record.Trial {
+	var out []record.Trial
+	for _, t := range trials {
+		m := t.Measurement
+		if t.Variant == v && t.Valid() && !m.Interrupted && m.Unsent == 0 && m.OfferedRPS > 0 && !slices.Contains(unsettled, t.RateName) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// lawPoints are the rates at which the variant kept up, each once.
+func lawPoints(trials []record.Trial) []Point {
+	type sum struct{ offered, seconds, answered, sent, latency float64 }
+	var sums []sum
+	for _, t := range trials {
+		m := t.Measurement
+		if m.Sent < fewest || float64(m.Succeeded) < keptUp*float64(m.Planned) || m.Clipped > 0 || !(m.DurationS > 0) {
+			continue
+		}
+		i := slices.IndexFunc(sums, func(s sum) bool { return near(s.offered, m.OfferedRPS) })
+		if i < 0 {
+			i = len(sums)
+			sums = append(sums, sum{offered: m.OfferedRPS})
+		}
+		s := &sums[i]
+		s.seconds += m.DurationS
+		s.answered += float64(m.Succeeded)
+		s.sent += float64(m.Sent)
+		s.latency += m.Response.Mean().Seconds() * float64(m.Sent)
+	}
+	slices.SortFunc(sums, func(a, b sum) int { return cmp.Compare(a.offered, b.offered) })
+	var points []Point
+	for _, s := range sums {
+		points = append(points, Point{RPS: s.answered / s.seconds, ResponseS: s.latency / s.sent, Requests: s.sent})
+	}
+	return points
+}
+
+// bytesPerRequest is read off the slices, as a report does, or off the probes
+// where there are none; 0 without either.
+func bytesPerRequest(trials []record.Trial) float64 {
+	var measured []record.Trial
+	for _, t := range trials {
+		if t.Kind == record.KindSlice {
+			measured = append(measured, t)
+		}
+	}
+	if len(measured) == 0 {
+		measured = trials
+	}
+	return compare.Pool(measured).Value("bytes_per_request").V
+}
+
+func near(a, b float64) bool { return a <= b*(1+sameRateShare) && b <= a*(1+sameRateShare) }
+
+// Group is the copies of one machine, with what a request costs them.
+type Group struct {
+	Name      string  `json:"name"`
+	Size      string  `json:"size"`
+	Stateless bool    `json:"stateless"` // more copies of it can be added
+	Measured  int     `json:"measured_copies"`
+	DemandMS  float64 `json:"demand_ms"` // CPU time a request, of all copies together; 0: not known
+	CPUs      float64 `json:"cpus"`      // what all copies together may use, at the run's scale
+}
+
+// share is how busy each copy is when rps is spread over so many copies.
+func (g Group) share(rps float64, copies int) float64 {
+	return rps * g.DemandMS / 1000 / g.CPUs * float64(g.Measured) / float64(copies)
+}
+
+// boundRPS is the operational bound: CPUs over demand.
+func (g Group) boundRPS() float64 { return g.CPUs / (g.DemandMS / 1000) }
+
+func (g Group) known() bool { return g.DemandMS > 0 && g.CPUs > 0 }
+
+// stateless says whether a machine holds nothing that copies would have to
+// agree on.
+func stateless(m scenarios.Machine) bool {
+	for _, p := range m.Processes {
+		if p.Kind != scenarios.KindShop && p.Kind != scenarios.KindHAProxy {
+			return false
+		}
+	}
+	return len(m.Processes) > 0
+}
+
+func groupName(m scenarios.Machine) string {
+	if m.Group != "" {
+		return m.Group
+	}
+	return m.Name
+}
+
+// groupsOf reads the service demands off the trials at rates near the limit.
+func groupsOf(t scenarios.Topology, trials []record.Trial, limitRPS float64) []Group {
+	var loaded []record.Trial
+	for _, trial := range trials {
+		if trial.Measurement.OfferedRPS >= nearLimit*limitRPS {
+			loaded = append(loaded, trial)
+		}
+	}
+	sample := compare.Pool(loaded)
+	cpus := map[string]float64{}
+	for _, trial := range loaded {
+		for _, m := range trial.Machines {
+			cpus[m.Machine] = m.QuotaCPUs
+		}
+	}
+	var groups []Group
+	for _, m := range t.Machines {
+		if m.External {
+			continue
+		}
+		i := slices.IndexFunc(groups, func(g Group) bool { return g.Name == groupName(m) })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, Group{Name: groupName(m), Size: m.Size, Stateless: stateless(m)})
+		}
+		groups[i].Measured++
+		groups[i].CPUs += cpus[m.Name]
+		if demand := sample.Value("cpu_ms_per_request[" + m.Name + "]"); demand.OK() {
+			groups[i].DemandMS += demand.V
+		}
+	}
+	return groups
+}
+
+// withCopies is the topology with so many copies of each group, for a bill.
+func withCopies(t scenarios.Topology, copies map[string]int) scenarios.Topology {
+	machines := slices.Clone(t.Machines)
+	have := map[string]int{}
+	for _, m := range t.Machines {
+		have[groupName(m)]++
+	}
+	for _, m := range t.Machines {
+		for name := groupName(m); have[name] < copies[name]; have[name]++ {
+			machines = append(machines, m)
+		}
+	}
+	t.Machines = machines
+	return t
+}

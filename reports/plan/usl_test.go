@@ -1,0 +1,115 @@
+package plan
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// pointsOf are what a system that follows the law would show.
+func pointsOf(l Law, noise float64, concurrencies ...float64) []Point {
+	random := rand.New(rand.NewPCG(3, 5))
+	var points []Point
+	for _, n := range concurrencies {
+		x := l.throughput(n) * math.Exp(noise*random.NormFloat64())
+		points = append(points, Point{RPS: x, ResponseS: n / x, Requests: 1000})
+	}
+	return points
+}
+
+func TestFitRecoversTheLaw(t *testing.T) {
+	wide := []float64{0.5, 1, 2, 4, 8, 16, 24, 32, 48}
+	tests := []struct {
+		name      string
+		law       Law
+		noise     float64
+		tolerance float64
+	}{
+		{"sigma and kappa", Law{LambdaRPS: 100, Sigma: 0.05, Kappa: 0.002}, 0, 1e-6},
+		{"no crosstalk", Law{LambdaRPS: 40, Sigma: 0.1}, 0, 1e-6},
+		{"no queue", Law{LambdaRPS: 40, Kappa: 0.001}, 0, 1e-6},
+		{"all is one queue", Law{LambdaRPS: 40, Sigma: 1}, 0, 1e-6},
+		{"linear", Law{LambdaRPS: 40}, 0, 1e-6},
+		{"noise of 3%", Law{LambdaRPS: 100, Sigma: 0.05, Kappa: 0.002}, 0.03, 0.15},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := Fit(pointsOf(tt.law, tt.noise, wide...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, pair := range map[string][2]float64{"lambda": {got.LambdaRPS, tt.law.LambdaRPS},
+				"sigma": {got.Sigma, tt.law.Sigma}, "kappa": {got.Kappa, tt.law.Kappa}} {
+				if math.Abs(pair[0]-pair[1]) > tt.tolerance*max(pair[1], 1e-3) {
+					t.Errorf("%s is %v, want %v", name, pair[0], pair[1])
+				}
+			}
+			if limit := max(1e-6, 2*tt.noise); got.HeldOutError > limit || got.Points != len(wide) {
+				t.Errorf("held-out error %v from %d points, want at most %v", got.HeldOutError, got.Points, limit)
+			}
+		})
+	}
+}
+
+// Measurements that speed up with load can't make a coefficient negative.
+func TestFitIsClamped(t *testing.T) {
+	for seed := range uint64(200) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		var points []Point
+		for n := 1.0; n < 100; n *= 2 {
+			points = append(points, Point{RPS: 30 * math.Pow(n, 1.1) * math.Exp(0.2*random.NormFloat64()), ResponseS: math.Pow(n, -0.1) / 30, Requests: n})
+		}
+		got, err := Fit(points)
+		if err == nil && (got.Sigma < 0 || got.Sigma > 1 || got.Kappa < 0 || !(got.LambdaRPS > 0)) {
+			t.Fatalf("seed %d: %+v", seed, got)
+		}
+	}
+}
+
+func TestNoFit(t *testing.T) {
+	law := Law{LambdaRPS: 100, Sigma: 0.05, Kappa: 0.002}
+	tests := []struct {
+		name   string
+		points []Point
+		want   string
+	}{
+		{"too few", pointsOf(law, 0, 1, 2, 4, 8), "5 different rates at which the system kept up, there are 4"},
+		{"none", nil, "there are 0"},
+		{"idle", pointsOf(law, 0, 0.1, 0.2, 0.3, 0.4, 0.5), "at most 0.5 requests were in progress"},
+		{"narrow", pointsOf(law, 0, 8, 9, 10, 11, 12), "too narrow"},
+		{"chaos", []Point{{10, 1, 1}, {20, 0.05, 1}, {30, 9, 1}, {40, 0.03, 1}, {50, 7, 1}}, "off, more than 25%"},
+	}
+	for _, tt := range tests {
+		if _, err := Fit(tt.points); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: error %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+func TestPeakAndItsInverse(t *testing.T) {
+	tests := []struct {
+		law  Law
+		peak float64
+	}{
+		{Law{LambdaRPS: 100, Sigma: 0.1}, 1000},
+		{Law{LambdaRPS: 100}, math.Inf(1)},
+		{Law{LambdaRPS: 100, Kappa: 0.01}, 100 * 10 / (1 + 0.01*90)},
+		{Law{LambdaRPS: 100, Sigma: 1, Kappa: 0.5}, 100},
+	}
+	for _, tt := range tests {
+		if got := tt.law.PeakRPS(); math.Abs(got-tt.peak) > 1e-9 {
+			t.Errorf("peak of %+v is %v, want %v", tt.law, got, tt.peak)
+		}
+		if _, ok := tt.law.ResponseS(tt.peak * 1.01); ok && !math.IsInf(tt.peak, 1) {
+			t.Errorf("%+v has a response time beyond its peak", tt.law)
+		}
+	}
+	law := Law{LambdaRPS: 100, Sigma: 0.05, Kappa: 0.002}
+	for _, n := range []float64{0.5, 1, 4, 12} {
+		x := law.throughput(n)
+		if got, ok := law.ResponseS(x); !ok || math.Abs(got-n/x) > 1e-9 {
+			t.Errorf("response at %v/s is %v, want %v", x, got, n/x)
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+
+	"headroom/reports/compare"
+)
+
+// WriteJSON writes the plan, indented.
+func (p Plan) WriteJSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(p); err != nil {
+		return fmt.Errorf("write the plan: %w", err)
+	}
+	return nil
+}
+
+// WriteText writes the plan for people: the answer, then every variant that
+// was looked at.
+func (p Plan) WriteText(w io.Writer) error {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s users under %s\n\n%s\n", compare.FormatCount(int(p.Users)), p.SLO, p.answer())
+	for _, o := range p.Options {
+		o.write(&out)
+	}
+	for _, note := range p.Notes {
+		fmt.Fprintf(&out, "\nNote: %s.\n", note)
+	}
+	if _, err := io.WriteString(w, out.String()); err != nil {
+		return fmt.Errorf("write the plan: %w", err)
+	}
+	return nil
+}
+
+func (p Plan) answer() string {
+	if p.Best == nil {
+		return "No number: none of the measured variants is known to carry them. Why, for each:"
+	}
+	o := p.Best
+	var copies []string
+	for _, m := range o.Machines {
+		copies = append(copies, fmt.Sprintf("%.0f %s (%s)", m.Copies.Value, m.Name, m.Size))
+	}
+	return fmt.Sprintf("Cheapest: %s of %s (%s): %s.\n%s a month, %s a user; %s.", o.Variant, o.RunID, o.Label, strings.Join(copies, ", "),
+		compare.FormatDollars(o.MonthlyUSD.Value), compare.FormatDollars(o.MonthlyUSD.Value/p.Users), o.MonthlyUSD.basis())
+}
+
+// basis is "measured", or "extrapolated, 2.1x the largest rate that held".
+func (f Figure) basis() string {
+	if f.Basis == Extrapolated {
+		return fmt.Sprintf("extrapolated, %sx the largest rate that held", compare.FormatNumber(f.Factor))
+	}
+	return string(f.Basis)
+}
+
+// mark is the same in brackets and short.
+func (f Figure) mark() string {
+	if f.Basis == Extrapolated {
+		return fmt.Sprintf("(extrapolated %sx)", compare.FormatNumber(f.Factor))
+	}
+	return "(" + string(f.Basis) + ")"
+}
+
+func (o Option) write(out *strings.Builder) {
+	line := func(label, format string, a ...any) {
+		fmt.Fprintf(out, "  %-14s %s\n", label, fmt.Sprintf(format, a...))
+	}
+	fmt.Fprintf(out, "\n%s of %s: %s\n", o.Variant, o.RunID, o.Label)
+	line("asked for", "%s requests/s, which is %s at the run's scale", compare.FormatRate(o.RealRPS), compare.FormatRate(o.RateRPS))
+	if o.Limit.HeldRPS > 0 {
+		failed := "nothing above it failed"
+		if o.Limit.FailedRPS > 0 {
+			failed = compare.FormatRate(o.Limit.FailedRPS) + " failed"
+		}
+		line("capacity", "%s requests/s held (measured), %s: %s users", compare.FormatRate(o.Limit.HeldRPS), failed, compare.FormatNumber(math.Floor(o.Limit.Users)))
+	}
+	if !o.Carries {
+		line("no number", "%s", o.Reason)
+	}
+	for _, m := range o.Machines {
+		kind := "can be copied"
+		if !m.Stateless {
+			kind = "holds data, stays one"
+			if m.Measured > 1 {
+				kind = "holds data, stays as measured"
+			}
+		}
+		busy := "CPU use not known"
+		if m.Share != nil {
+			busy = fmt.Sprintf("%.0f%% busy %s, %s ms of CPU a request (measured)", m.Share.Value*100, m.Share.mark(), compare.FormatNumber(m.DemandMS))
+		}
+		line(m.Name, "%.0f %s %s, %s; %s", m.Copies.Value, m.Size, m.Copies.mark(), kind, busy)
+	}
+	if o.MonthlyUSD != nil {
+		line("monthly", "%s %s: machines and storage %s, downloads %s", compare.FormatDollars(o.MonthlyUSD.Value), o.MonthlyUSD.mark(),
+			compare.FormatDollars(o.MonthlyUSD.Value-o.EgressUSD.Value), compare.FormatDollars(o.EgressUSD.Value))
+	}
+	if o.ResponseMS != nil {
+		line("mean response", "%s ms (by the fitted law, %s)", compare.FormatNumber(o.ResponseMS.Value), o.ResponseMS.basis())
+	}
+	if b := o.Bound; b != nil {
+		if b.RPS.Factor > maxFactor {
+			line("bound", "what %s can answer at most is beyond %dx the largest rate that held: no number", b.Machine, maxFactor)
+		} else {
+			line("bound", "%s requests/s is the most that %s can answer %s", compare.FormatRate(b.RPS.Value), b.Machine, b.RPS.mark())
+		}
+	}
+	if o.Limit.HeldRPS > 0 {
+		line("scaling law", "%s", o.lawText())
+	}
+	for _, w := range o.Warnings {
+		line("warning", "%s", w)
+	}
+}
+
+func (o Option) lawText() string {
+	if o.Law == nil {
+		return "not fitted: " + o.NotFitted
+	}
+	peak := fmt.Sprintf("no peak within %dx", maxFactor)
+	if o.LawPeak != nil {
+		peak = fmt.Sprintf("peak %s/s as measured %s", compare.FormatRate(o.LawPeak.Value), o.LawPeak.mark())
+	}
+	return fmt.Sprintf("sigma %.3g, kappa %.2g from %d rates; %.1f%% off at rates left out; %s",
+		o.Law.Sigma, o.Law.Kappa, o.Law.Points, o.Law.HeldOutError*100, peak)
+}
