@@ -141,7 +141,7 @@ func interruptSecondProbe(ctx context.Context, t *testing.T, cli *client.Client,
 	lines := bufio.NewScanner(reader)
 	for lines.Scan() {
 		fmt.Fprintln(&output, lines.Text())
-		if !strings.Contains(lines.Text(), "limits: before at") {
+		if !strings.Contains(lines.Text(), "capacity: before") {
 			continue
 		}
 		if probes++; probes == 2 {
