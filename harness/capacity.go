@@ -49,7 +49,7 @@ func (c Capacity) Search(ctx context.Context) (*search.Search, error) {
 		if trial.Measurement.Interrupted {
 			return s, ctx.Err()
 		}
-		verdict, reason := JudgeStep(step.Kind, &trial, c.SLO)
+		verdict, reason := JudgeStep(&trial, c.SLO)
 		if c.Bound != nil && step.Kind == search.Grow && verdict != search.Failed {
 			s.Guess(c.Bound(&trial) * boundShare)
 		}
@@ -87,13 +87,9 @@ func inFlightCap(rps float64, slo scenarios.SLO) int {
 	return int(min(max(hopelessFactor*rps*latency.Seconds(), minInFlight), maxInFlight))
 }
 
-// JudgeStep turns a trial of a step into a verdict for the search.
-func JudgeStep(kind search.Kind, t *record.Trial, slo scenarios.SLO) (search.Verdict, string) {
+// JudgeStep turns a trial into a verdict for the search.
+func JudgeStep(t *record.Trial, slo scenarios.SLO) (search.Verdict, string) {
 	judgement, reason, counts := t.Judge(slo)
-	// A driver that was late and a host that was slow only make response times
-	// longer: where the SLO held all the same, it would have held without. That
-	// is good enough to go on, not to publish.
-	good := counts || kind == search.Grow || kind == search.Probe
 	switch {
 	case t.Measurement.Driver.Saturated:
 		return search.Saturated, joinReasons(t.Invalid)
@@ -101,7 +97,7 @@ func JudgeStep(kind search.Kind, t *record.Trial, slo scenarios.SLO) (search.Ver
 		// When the driver was late too, the answers took too long even from
 		// the actual send on.
 		return search.Failed, reason
-	case judgement == record.SLOFails || !good:
+	case !counts:
 		return search.Spoiled, joinReasons(t.Invalid)
 	case judgement == record.SLOInsufficient:
 		return search.Insufficient, reason

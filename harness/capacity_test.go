@@ -60,29 +60,28 @@ func TestJudgeStep(t *testing.T) {
 	const fast, slow = 10 * time.Millisecond, 300 * time.Millisecond
 	for _, test := range []struct {
 		name   string
-		kind   search.Kind
 		trial  record.Trial
 		change func(*record.Trial)
 		want   search.Verdict
 	}{
-		{"holds", search.Confirm, trial(500, fast, fast), nil, search.Held},
-		{"too few", search.Confirm, trial(50, fast, fast), nil, search.Insufficient},
-		{"fails", search.Confirm, trial(500, slow, slow), nil, search.Failed},
-		{"held although disturbed", search.Probe, trial(500, fast, fast), func(t *record.Trial) { t.Invalid = []string{"late"} }, search.Held},
-		{"spoiled", search.Confirm, trial(500, fast, fast), func(t *record.Trial) { t.Invalid = []string{"late"} }, search.Spoiled},
-		{"the driver's own lag", search.Probe, trial(500, slow, fast), func(t *record.Trial) { t.Invalid = []string{"late"} }, search.Spoiled},
-		{"slow from the send on, and late", search.Probe, trial(500, slow, slow), func(t *record.Trial) { t.Invalid = []string{"late"} }, search.Failed},
-		{"saturated", search.Grow, trial(500, slow, slow), func(t *record.Trial) {
+		{"holds", trial(500, fast, fast), nil, search.Held},
+		{"too few", trial(50, fast, fast), nil, search.Insufficient},
+		{"fails", trial(500, slow, slow), nil, search.Failed},
+		{"held although disturbed", trial(500, fast, fast), func(t *record.Trial) { t.Invalid, t.Measurement.InvalidReasons = []string{"late"}, []string{"late"} }, search.Held},
+		{"spoiled by a restart", trial(500, fast, fast), func(t *record.Trial) { t.Invalid = []string{"machine app restarted"} }, search.Spoiled},
+		{"the driver's own lag", trial(500, slow, fast), func(t *record.Trial) { t.Invalid = []string{"late"} }, search.Spoiled},
+		{"slow from the send on, and late", trial(500, slow, slow), func(t *record.Trial) { t.Invalid = []string{"late"} }, search.Failed},
+		{"saturated", trial(500, slow, slow), func(t *record.Trial) {
 			t.Invalid, t.Measurement.Driver.Saturated = []string{"the driver used 99%"}, true
 		}, search.Saturated},
-		{"overloaded", search.Grow, trial(500, fast, fast), func(t *record.Trial) {
+		{"overloaded", trial(500, fast, fast), func(t *record.Trial) {
 			t.Invalid, t.Measurement.Unsent, t.Measurement.Planned = []string{"unsent"}, 100, 600
 		}, search.Failed},
 	} {
 		if test.change != nil {
 			test.change(&test.trial)
 		}
-		if got, reason := JudgeStep(test.kind, &test.trial, slo); got != test.want {
+		if got, reason := JudgeStep(&test.trial, slo); got != test.want {
 			t.Errorf("%s: %v (%s), want %v", test.name, got, reason, test.want)
 		}
 	}

@@ -37,7 +37,8 @@ const nearRates = 1.02
 func loadCurve(trials []record.Trial, v scenarios.Variant, slo scenarios.SLO, limit float64) []LoadPoint {
 	var usable []record.Trial
 	for _, t := range trials {
-		if _, _, counts := t.Judge(slo); t.Variant == v && counts && t.RateName != stepGrow {
+		sound := t.Valid() && !t.Measurement.Interrupted || t.Overloaded()
+		if t.Variant == v && sound && t.RateName != stepGrow {
 			usable = append(usable, t)
 		}
 	}

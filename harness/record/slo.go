@@ -23,7 +23,7 @@ const (
 const sampleRisk = 0.05
 
 // Judge says whether m held the SLO, and why not when it did not. It does not
-// ask whether m is valid: an invalid slice never shows that an SLO held.
+// ask whether m is valid: Trial.Judge does.
 //
 // A latency condition counts every planned request that was not answered
 // correctly within the limit: slow, failed or unsent. With t of n such
@@ -54,12 +54,29 @@ func Judge(m Measurement, slo scenarios.SLO) (Judgement, string) {
 }
 
 // Judge says whether the trial's rate held the SLO. counts is false when the
-// trial is invalid and so says nothing; but requests that the in-flight cap
-// kept back are the system's failure, whatever else went wrong.
+// trial is invalid and so says nothing, with two exceptions. Requests that the
+// in-flight cap kept back are the system's failure, whatever else went wrong.
+// And a driver that was late, or a host that lost time, only makes response
+// times longer, as they run from when a request was due: where the SLO held all
+// the same, it holds.
 func (t *Trial) Judge(slo scenarios.SLO) (judgement Judgement, reason string, counts bool) {
 	judgement, reason = Judge(t.Measurement, slo)
-	valid := t.Valid() && !t.Measurement.Interrupted
-	return judgement, reason, valid || judgement == SLOFails && t.Overloaded()
+	switch {
+	case t.Measurement.Interrupted:
+	case t.Valid():
+		counts = true
+	case judgement == SLOFails:
+		counts = t.Overloaded()
+	default:
+		counts = t.disturbed()
+	}
+	return judgement, reason, counts
+}
+
+// disturbed says that all that is wrong with the trial is that the driver was
+// late, with reserves left, or that the host lost time.
+func (t *Trial) disturbed() bool {
+	return len(t.Invalid) == len(t.Measurement.InvalidReasons) && !t.Measurement.Driver.Saturated
 }
 
 // Overloaded says that requests were due and could not be sent, because as
