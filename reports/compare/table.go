@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"headroom/harness/record"
@@ -77,7 +78,11 @@ func (t Table) AllInvalid(rate string, variant scenarios.Variant) string {
 		return ""
 	}
 	if low, high, overloaded := t.overload(c); overloaded {
-		return fmt.Sprintf("%s was overloaded: %.0f%% to %.0f%% of its requests could not be sent, too many were unanswered", variant, low*100, high*100)
+		share := fmt.Sprintf("%.0f%% to %.0f%%", low*100, high*100)
+		if math.Round(low*100) == math.Round(high*100) {
+			share = fmt.Sprintf("%.0f%%", high*100)
+		}
+		return fmt.Sprintf("%s was overloaded: %s of its requests could not be sent, too many were unanswered", variant, share)
 	}
 	var reasons []string
 	for _, trial := range t.spoiled[c] {
