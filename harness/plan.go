@@ -38,7 +38,7 @@ func FullPlan() Plan {
 // QuickPlan is one short block: no interval, hence no verdict.
 func QuickPlan() Plan {
 	return Plan{
-		Quick: true, Blocks: 1, Slice: 4 * time.Second, Warmup: time.Second, CacheWarmup: 4 * time.Second,
+		Quick: true, Blocks: 1, Slice: 3 * time.Second, Warmup: time.Second, CacheWarmup: 4 * time.Second,
 		Search: search.Config{
 			StartRPS: 20, MinRPS: 1, Probes: 2, Confirms: 1, Samples: 350, MaxStep: 4 * time.Second,
 			Grow: time.Second, Probe: 2 * time.Second, Confirm: 3 * time.Second, Total: 22 * time.Second, Pause: drainPause,
