@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"fmt"
 	"time"
 
 	"headroom/harness/search"
@@ -44,8 +43,4 @@ func QuickPlan() Plan {
 			Grow: time.Second, Probe: 2 * time.Second, Confirm: 3 * time.Second, Total: 22 * time.Second, Pause: drainPause,
 		},
 	}
-}
-
-func (p Plan) String() string {
-	return fmt.Sprintf("%d blocks of slices of %v", p.Blocks, p.Slice)
 }
