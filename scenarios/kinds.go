@@ -10,6 +10,11 @@ const (
 	KindPostgres Kind = "postgres" // PostgreSQL with the shop's dataset
 	KindValkey   Kind = "valkey"
 	KindHAProxy  Kind = "haproxy"
+	KindNATS     Kind = "nats"    // NATS with JetStream: the queue
+	KindWorker   Kind = "worker"  // takes jobs from the queue: mail, image, analytics
+	KindGateway  Kind = "gateway" // API gateway: sessions, rate limit, correlation id
+	KindVarnish  Kind = "varnish" // a CDN's edge
+	KindLink     Kind = "link"    // a TCP link with a delay: distance
 )
 
 // setting is what one key of a process may hold.
@@ -24,6 +29,8 @@ type linkRule struct {
 	kinds    []Kind
 	required bool
 	many     bool
+	// pairwise: copy i talks to target i, counted round where there are fewer.
+	pairwise bool
 }
 
 // kindRule is all that the parser knows of a kind.
@@ -41,14 +48,24 @@ var kinds = map[Kind]kindRule{
 		settings: map[string]setting{
 			"feed":        {fallback: "join", values: []string{"join", "n_plus_1"}, typ: "enum"},
 			"orders":      {fallback: "limited", values: []string{"limited", "unbounded"}, typ: "enum"},
-			"email":       {fallback: "background", values: []string{"background", "inline"}, typ: "enum"},
+			"email":       {fallback: "background", values: []string{"background", "inline", "queue"}, typ: "enum"},
 			"pool_size":   {fallback: "8", typ: "int"},
 			"cache_ttl":   {fallback: "5m0s", typ: "duration"},
 			"cache_write": {fallback: "delete", values: []string{"delete", "none"}, typ: "enum"},
+			// Where a session reads for own_writes_for after it wrote; needs a
+			// cache, which keeps the marks.
+			"own_writes":     {fallback: "primary", values: []string{"primary", "replica"}, typ: "enum"},
+			"own_writes_for": {fallback: "1s", typ: "duration"},
+			"shard_by":       {fallback: "hash", values: []string{"hash", "range", "region", "time"}, typ: "enum"},
+			"purge":          {fallback: "none", values: []string{"none", "write"}, typ: "enum"}, // of the edges
 		},
 		links: map[string]linkRule{
-			"database": {kinds: []Kind{KindPostgres}, required: true},
+			"database": {kinds: []Kind{KindPostgres}, required: true, many: true}, // several are shards
+			// Replica i belongs to database i, counted round.
+			"replicas": {kinds: []Kind{KindPostgres}, many: true},
 			"cache":    {kinds: []Kind{KindValkey}},
+			"queue":    {kinds: []Kind{KindNATS}},
+			"edges":    {kinds: []Kind{KindVarnish}, many: true},
 			"mail":     {kinds: []Kind{KindMail}, required: true},
 		},
 	},
@@ -62,7 +79,11 @@ var kinds = map[Kind]kindRule{
 			"indexes":         {fallback: "all", values: []string{"all", "primary_keys_only"}, typ: "enum"},
 			"max_connections": {fallback: "100", typ: "int"},
 			"shared_buffers":  {fallback: "256MB", typ: "size"},
+			// With shard, copy i of n holds the rows that hash to it.
+			"data": {fallback: "all", values: []string{"all", "shard"}, typ: "enum"},
 		},
+		// With a primary it is a streaming replica, a hot standby.
+		links: map[string]linkRule{"primary": {kinds: []Kind{KindPostgres}, pairwise: true}},
 	},
 	KindValkey: {
 		port:     6379,
@@ -73,6 +94,57 @@ var kinds = map[Kind]kindRule{
 		settings: map[string]setting{
 			"balance": {fallback: "roundrobin", values: []string{"roundrobin", "leastconn"}, typ: "enum"},
 		},
-		links: map[string]linkRule{"backends": {kinds: []Kind{KindShop}, required: true, many: true}},
+		// Requests for /api/orders, /api/users and /api/search go to their own
+		// backends where there are any.
+		links: map[string]linkRule{
+			"backends": {kinds: []Kind{KindShop, KindGateway}, required: true, many: true},
+			"orders":   {kinds: []Kind{KindShop}, many: true},
+			"users":    {kinds: []Kind{KindShop}, many: true},
+			"search":   {kinds: []Kind{KindShop}, many: true},
+		},
+	},
+	KindNATS: {port: 4222},
+	KindWorker: {
+		port: 8026,
+		settings: map[string]setting{
+			"jobs":       {fallback: "all", values: []string{"all", "mail", "image", "analytics"}, typ: "enum"},
+			"idempotent": {fallback: "yes", values: []string{"yes", "no"}, typ: "enum"},
+			"image_work": {fallback: "5ms", typ: "duration"}, // CPU time of one image
+		},
+		links: map[string]linkRule{
+			"queue": {kinds: []Kind{KindNATS}, required: true},
+			"cache": {kinds: []Kind{KindValkey}, required: true}, // remembers what was done
+			"mail":  {kinds: []Kind{KindMail}, required: true},
+		},
+	},
+	KindGateway: {
+		port: 8081,
+		settings: map[string]setting{
+			"limiter":     {fallback: "sliding", values: []string{"sliding", "fixed", "none"}, typ: "enum"},
+			"rate_limit":  {fallback: "100", typ: "int"}, // requests of one user in rate_window
+			"rate_window": {fallback: "1m0s", typ: "duration"},
+		},
+		links: map[string]linkRule{
+			"upstream": {kinds: []Kind{KindHAProxy, KindShop}, required: true, many: true},
+			"cache":    {kinds: []Kind{KindValkey}, required: true}, // sessions and rates
+		},
+	},
+	KindVarnish: {
+		port: 8082,
+		settings: map[string]setting{
+			"assets_ttl": {fallback: "24h0m0s", typ: "duration"},
+			"api_ttl":    {fallback: "2s", typ: "duration"}, // of public API answers
+			"storage":    {fallback: "64MB", typ: "size"},
+		},
+		links: map[string]linkRule{"origin": {kinds: []Kind{KindHAProxy, KindGateway, KindShop, KindLink}, required: true}},
+	},
+	KindLink: {
+		port: 9000,
+		settings: map[string]setting{
+			"delay":     {fallback: "40ms", typ: "duration"}, // one way
+			"jitter":    {fallback: "0s", typ: "duration"},   // added to it, 0 to this, uniform
+			"bandwidth": {fallback: "1GB", typ: "size"},      // a second, each way
+		},
+		links: map[string]linkRule{"to": {kinds: []Kind{KindHAProxy, KindGateway, KindShop, KindVarnish, KindLink}, required: true}},
 	},
 }

@@ -26,7 +26,7 @@ func Parse(file string, data []byte) (*Scenario, error) {
 }
 
 func readScenario(root node) *Scenario {
-	m := root.mapping("name", "title", "question", "sources", "dataset", "slo", "load", "before", "after", "claims")
+	m := root.mapping("name", "title", "question", "sources", "dataset", "slo", "load", "before", "after", "claims", "oracles")
 	s := &Scenario{}
 	if n, ok := root.need(m, "name"); ok {
 		s.Name = n.text()
@@ -67,7 +67,13 @@ func readScenario(root node) *Scenario {
 	if n, ok := m["claims"]; ok {
 		s.Claims = readClaims(n, s.Load.Mix)
 	}
+	if n, ok := m["oracles"]; ok {
+		s.Oracles = readOracles(n)
+	}
 	checkSLOEndpoints(m["slo"], s)
+	if n, ok := m["load"]; ok {
+		checkEntries(n, s)
+	}
 	return s
 }
 
@@ -186,7 +192,7 @@ func readMix(n node, keys map[string]Keys) []Endpoint {
 	var mix []Endpoint
 	sum := 0.0
 	for _, item := range items {
-		m := item.mapping("request", "weight", "body", "expect")
+		m := item.mapping("request", "weight", "body", "expect", "from", "session", "object", "creates")
 		e := Endpoint{}
 		if v, ok := item.need(m, "request"); ok {
 			match := requestText.FindStringSubmatch(v.text())
@@ -195,9 +201,6 @@ func readMix(n node, keys map[string]Keys) []Endpoint {
 				continue
 			}
 			e.Name, e.Method, e.Path = v.text(), match[1], match[2]
-			if knownEndpoint(mix, e.Name) {
-				v.fail("%q stands twice in the mix: add up the weights", e.Name)
-			}
 		}
 		if v, ok := item.need(m, "weight"); ok {
 			e.Weight = v.percent()
@@ -206,13 +209,24 @@ func readMix(n node, keys map[string]Keys) []Endpoint {
 		if v, ok := m["body"]; ok {
 			e.Body = v.text()
 		}
-		if v, ok := m["expect"]; ok {
-			e.Expect = v.text()
+		for key, field := range map[string]*string{"expect": &e.Expect, "from": &e.From, "session": &e.Session, "object": &e.Object} {
+			if v, ok := m[key]; ok {
+				*field = v.text()
+			}
 		}
-		for _, match := range placeholder.FindAllStringSubmatch(e.Path+e.Body+e.Expect, -1) {
+		if v, ok := m["creates"]; ok {
+			e.Creates = v.oneOf("order", "post")
+		}
+		for _, match := range placeholder.FindAllStringSubmatch(e.Path+e.Body+e.Expect+e.Session+e.Object, -1) {
 			if _, ok := keys[match[1]]; !ok && match[1] != "seq" {
 				item.fail("{%s} is not under load.keys", match[1])
 			}
+		}
+		if e.From != "" {
+			e.Name += " from " + e.From
+		}
+		if knownEndpoint(mix, e.Name) {
+			item.fail("%q stands twice in the mix: add up the weights", e.Name)
 		}
 		mix = append(mix, e)
 	}

@@ -31,6 +31,9 @@ type Scenario struct {
 	Before   Topology `json:"before"`
 	After    Topology `json:"after"`
 	Claims   []Claim  `json:"claims"`
+	// Oracles are the checks that run with the load, by their names: see
+	// Oracles().
+	Oracles []string `json:"oracles,omitempty"`
 }
 
 // Topology returns the topology of variant v.
@@ -46,15 +49,27 @@ type Dataset struct {
 	Users  int `json:"users"`
 	Posts  int `json:"posts"`
 	Orders int `json:"orders"`
+	// Shards is over how many databases the rows are spread; 0: one has all.
+	Shards int `json:"shards,omitempty"`
+}
+
+// DatasetOf is the scenario's dataset as variant v keeps it.
+func (s *Scenario) DatasetOf(v Variant) Dataset {
+	d := s.Dataset
+	d.Shards = s.Topology(v).Shards()
+	return d
 }
 
 // Topology is the machines of one variant and, through their processes, the
 // links between them. Machines stand in start order: a process links only to
 // processes of its own machine that stand before it, or of other machines.
 type Topology struct {
-	Label    string    `json:"label"` // "tuned single server"
-	Entry    string    `json:"entry"` // machine/process that users talk to
-	Machines []Machine `json:"machines"`
+	Label string `json:"label"` // "tuned single server"
+	Entry string `json:"entry"` // machine/process that users talk to
+	// Entries are several of them by name, for users in several places:
+	// Endpoint.From says which. Entry is the first of them then.
+	Entries  map[string]string `json:"entries,omitempty"`
+	Machines []Machine         `json:"machines"`
 }
 
 // Machine is a priced size that runs one or more processes. Copies are
@@ -112,6 +127,17 @@ type Endpoint struct {
 	Body   string  `json:"body,omitempty"`
 	Weight float64 `json:"weight"`           // share of the mix, 0..1; the mix sums to 1
 	Expect string  `json:"expect,omitempty"` // a substring that a correct answer's body holds, with placeholders
+	From   string  `json:"from,omitempty"`   // which of Topology.Entries it is sent to
+	// Session is who sends it, with a placeholder: "{user}". It goes into the
+	// header X-Session.
+	Session string `json:"session,omitempty"`
+	// Object is the versioned thing that it reads (GET) or writes, with a
+	// placeholder: "user {user}". The answer's first "version":N is the
+	// version shown or acknowledged.
+	Object string `json:"object,omitempty"`
+	// Creates is the kind of thing, "order" or "post", whose row the answer
+	// acknowledges by its first "id":N.
+	Creates string `json:"creates,omitempty"`
 }
 
 // Claim is a sentence with a number that the scenario tests.

@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,7 +11,8 @@ import (
 
 // SLO is a service level objective: every condition must hold. Its text, in
 // YAML and on the command line, is `p99<250ms,errors<0.1%` with any quantile,
-// and `GET /api/feed p95<400ms` for one endpoint.
+// `GET /api/feed p95<400ms` for one endpoint, and `stale<1%` or `lost=0` for an
+// oracle.
 type SLO struct {
 	Text       string         `json:"text"`
 	Conditions []SLOCondition `json:"conditions"`
@@ -22,6 +24,10 @@ type SLOCondition struct {
 	Quantile   float64       `json:"quantile,omitempty"`    // of response time, 0..1; 0 for an error rate
 	Latency    time.Duration `json:"latency_ns,omitempty"`  // the quantile must be below
 	ErrorShare float64       `json:"error_share,omitempty"` // failed and unsent / planned must be below
+	// Oracle names a check; its violations / checked must be below
+	// ViolationShare, or 0 where that is 0.
+	Oracle         string  `json:"oracle,omitempty"`
+	ViolationShare float64 `json:"violation_share,omitempty"`
 }
 
 const sloExample = "for example p99<250ms,errors<0.1%"
@@ -29,6 +35,7 @@ const sloExample = "for example p99<250ms,errors<0.1%"
 var (
 	sloQuantile = regexp.MustCompile(`^p(\d{1,2}(?:\.\d+)?)\s*<\s*(\S+)$`)
 	sloErrors   = regexp.MustCompile(`^errors\s*<\s*([\d.]+)%$`)
+	sloOracle   = regexp.MustCompile(`^([a-z_]+)\s*(?:<\s*([\d.]+)%|=\s*0)$`)
 	sloEndpoint = regexp.MustCompile(`^((?:GET|POST|PUT|DELETE|PATCH|HEAD) \S+)\s+(.+)$`)
 )
 
@@ -62,6 +69,9 @@ func parseSLOCondition(text string) (SLOCondition, error) {
 		condition.ErrorShare = percent / 100
 		return condition, nil
 	}
+	if m := sloOracle.FindStringSubmatch(rest); m != nil && condition.Endpoint == "" && m[1] != "errors" {
+		return parseOracleCondition(text, m[1], m[2])
+	}
 	m := sloQuantile.FindStringSubmatch(rest)
 	if m == nil {
 		return condition, fmt.Errorf("SLO %q is neither a quantile nor an error rate: write conditions joined by commas, %s", text, sloExample)
@@ -78,6 +88,22 @@ func parseSLOCondition(text string) (SLOCondition, error) {
 		return condition, fmt.Errorf("SLO %q: the latency must be above 0, %s", text, sloExample)
 	}
 	condition.Quantile, condition.Latency = percentile/100, limit
+	return condition, nil
+}
+
+func parseOracleCondition(text, name, percent string) (SLOCondition, error) {
+	condition := SLOCondition{Oracle: name}
+	if !slices.Contains(Oracles(), name) || name == OracleLag {
+		return condition, fmt.Errorf("SLO %q: no oracle counts %q%s", text, name, nearest(name, Oracles()))
+	}
+	if percent == "" {
+		return condition, nil
+	}
+	share, err := strconv.ParseFloat(percent, 64)
+	if err != nil || share <= 0 || share > 100 {
+		return condition, fmt.Errorf("SLO %q: the share must be above 0%% and at most 100%%, for example stale<1%%; for none at all write %s=0", text, name)
+	}
+	condition.ViolationShare = share / 100
 	return condition, nil
 }
 

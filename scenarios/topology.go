@@ -54,10 +54,7 @@ func readTopology(n node) Topology {
 		t.Machines = sorted
 	}
 	if v, ok := n.need(m, "entry"); ok {
-		t.Entry = v.text()
-		if found := t.match(t.Entry); len(found) != 1 {
-			v.fail("%q is not exactly one process of this topology%s", t.Entry, nearest(t.Entry, t.addresses()))
-		}
+		t.readEntry(v)
 	}
 	return t
 }
@@ -221,17 +218,26 @@ func (t *Topology) expandLinks(said map[string]node) {
 			for k := range process.Links {
 				link := &process.Links[k]
 				n := said[machine.Group+"/"+process.Name+" "+link.Role]
-				link.To = t.checkLink(link.To[0], kinds[process.Kind].links[link.Role], n)
+				link.To = t.checkLink(link.To[0], t.copyOf(*machine), kinds[process.Kind].links[link.Role], n)
 			}
 		}
 	}
 }
 
-func (t *Topology) checkLink(target string, rule linkRule, n node) []string {
+// copyOf is which of its group a machine is, from 0.
+func (t *Topology) copyOf(m Machine) int {
+	copy, _ := t.CopyOf(m)
+	return copy - 1
+}
+
+func (t *Topology) checkLink(target string, copy int, rule linkRule, n node) []string {
 	found := t.match(target)
 	if len(found) == 0 {
 		n.fail("there is no process %q%s", target, nearest(target, t.addresses()))
 		return nil
+	}
+	if rule.pairwise {
+		found = found[copy%len(found) : copy%len(found)+1]
 	}
 	if len(found) > 1 && !rule.many {
 		n.fail("%q stands for %d processes, and this link takes one", target, len(found))
@@ -282,6 +288,34 @@ func (t Topology) VCPUs() float64 {
 		sum += m.VCPU
 	}
 	return sum
+}
+
+// CopyOf says which of its group a machine is, from 1, and of how many.
+func (t Topology) CopyOf(m Machine) (copy, copies int) {
+	for _, other := range t.Machines {
+		if other.Group != m.Group {
+			continue
+		}
+		copies++
+		if other.Name == m.Name {
+			copy = copies
+		}
+	}
+	return copy, copies
+}
+
+// Shards is over how many databases the topology spreads its rows, 0 when each
+// has all of them.
+func (t Topology) Shards() int {
+	for _, m := range t.Machines {
+		for _, p := range m.Processes {
+			if p.Kind == KindPostgres && p.Settings["data"] == "shard" {
+				_, copies := t.CopyOf(m)
+				return copies
+			}
+		}
+	}
+	return 0
 }
 
 // startOrder sorts machines so that each stands after those its processes

@@ -145,6 +145,12 @@ func (n node) fields() []field {
 	return out
 }
 
+// isMapping says whether n is a mapping, and not a single value.
+func (n node) isMapping() bool {
+	_, ok := n.resolved().(*ast.MappingNode)
+	return ok
+}
+
 // mapping reads n as a mapping that may hold only the known keys.
 func (n node) mapping(known ...string) map[string]node {
 	out := map[string]node{}

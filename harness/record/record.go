@@ -89,10 +89,28 @@ type Trial struct {
 	Measurement Measurement       `json:"measurement"`
 	Machines    []MachineUse      `json:"machines"` // what every machine of the loaded variant used during the slice
 	Environment Environment       `json:"environment"`
+	Oracles     []Oracle          `json:"oracles,omitempty"` // of the scenario's, in its order
 	// Invalid holds every reason why this trial must not be averaged in: the
 	// driver's own, then those that only the conductor can see (throttled
 	// driver, restarts, steal).
 	Invalid []string `json:"invalid,omitempty"`
+}
+
+// Oracle is what one check found in a slice. Zero checks is "not measured",
+// with Unknown as the reason, and never "no violations".
+type Oracle struct {
+	Name       string `json:"name"`            // one of scenarios.Oracles()
+	Scope      string `json:"scope,omitempty"` // of what: "replica-1", "order"; "" is all
+	Checked    int64  `json:"checked"`
+	Violations int64  `json:"violations"`
+	Unknown    string `json:"unknown,omitempty"` // why some or all could not be checked
+	// Age is how stale the violating reads were, or a replica's lag; nil where
+	// there is none.
+	Age *Histogram `json:"age,omitempty"`
+	// LagBytes are quantiles of a replica's lag in bytes of write-ahead log:
+	// "p50", "p99", "max".
+	LagBytes map[string]float64 `json:"lag_bytes,omitempty"`
+	Example  string             `json:"example,omitempty"` // one violation in words
 }
 
 // Valid says whether the trial may take part in a comparison.
@@ -146,6 +164,16 @@ type Measurement struct {
 	Interrupted    bool             `json:"interrupted,omitempty"`
 	InvalidReasons []string         `json:"invalid_reasons,omitempty"` // the driver's own verdict on the slice
 	Counts         map[string]int64 `json:"counts,omitempty"`          // of response headers the driver was asked to count, e.g. "X-Cache: hit"
+	Oracles        []Oracle         `json:"oracles,omitempty"`         // what the driver itself could check
+	// Created samples what answers acknowledged, by kind, for the oracles that
+	// look for it afterwards; at most some thousands each.
+	Created map[string][]Created `json:"created,omitempty"`
+}
+
+// Created is one thing whose creation was acknowledged.
+type Created struct {
+	ID      int64 `json:"id"`
+	Session int64 `json:"session,omitempty"`
 }
 
 // EndpointMeasurement is one endpoint's share of a Measurement.

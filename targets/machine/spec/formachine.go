@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,8 +30,13 @@ func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine str
 		}
 		return host(machine)
 	}
+	copy, copies := t.CopyOf(m)
+	node := slices.IndexFunc(t.Machines, func(other scenarios.Machine) bool { return other.Name == m.Name })
 	for _, p := range m.Processes {
-		process := Process{Name: p.Name, Kind: p.Kind, Address: address, Port: p.Port, Settings: p.Settings}
+		process := Process{
+			Name: p.Name, Kind: p.Kind, Address: address, Port: p.Port, Settings: p.Settings,
+			Copy: copy, Copies: copies, Node: node,
+		}
 		for _, link := range p.Links {
 			addresses, err := resolve(t, link.To, at)
 			if err != nil {

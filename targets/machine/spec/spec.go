@@ -77,6 +77,11 @@ type Process struct {
 	Port     int                 `json:"port"`
 	Settings map[string]string   `json:"settings,omitempty"`
 	Links    map[string][]string `json:"links,omitempty"`
+	// Copy of Copies says which of its group the machine is, from 1; Node is
+	// its place in the whole topology, from 0.
+	Copy   int `json:"copy"`
+	Copies int `json:"copies"`
+	Node   int `json:"node"`
 }
 
 // Listen is where the process listens, as host:port or :port.
