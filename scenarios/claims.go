@@ -17,6 +17,10 @@ func Metrics() []string {
 		"db_cpu_ms_per_request", "statements_per_request", "feed_statements_per_request", "rows_read_per_row_returned",
 		"postgres_demand_share", "cache_hit_ratio", "bytes_per_request",
 		"monthly_cost_usd", "cost_per_user_usd",
+		"stale_share", "read_your_writes_share", "monotonic_reads_share",
+		"replication_lag_p50_ms", "replication_lag_p99_ms",
+		"misplaced_share", "lost_share", "duplicated_share", "over_limit_share",
+		"origin_requests_per_request", "edge_hit_ratio", "db_cpu_share",
 	}
 }
 
@@ -71,7 +75,9 @@ func readClaimTest(n node, c *Claim, mix []Endpoint) {
 	c.Op = n.word(match[4], "<=", ">=")
 	c.At = n.word(match[6], "common", "high", "limit")
 	value, err := strconv.ParseFloat(match[5], 64)
-	if err != nil || !(value > 0) || value > 1e12 {
+	// "No violation at all" is the one claim of 0 that can be tested.
+	none := value == 0 && c.Op == "<=" && strings.HasSuffix(metric, "_share")
+	if err != nil || !(value > 0 || none) || value > 1e12 {
 		n.fail("%q: the claimed value must be a number above 0, %s", match[5], testExample)
 	}
 	c.Value = value
