@@ -77,8 +77,9 @@ type service struct {
 	Name      string
 	Says      string // what it runs and talks to, for people
 	MemoryMiB int
-	Database  bool   // keeps data of its own
-	Seeded    bool   // which begins as the seeded data
+	Database  bool
+	Seeded    bool // a database that begins as the seeded data
+	Keeps     bool // has data that must outlive its container: a database's, a queue's
 	Spec      string // its spec as a quoted YAML scalar
 	Needs     []string
 	Ports     []port
@@ -145,6 +146,7 @@ func (f File) service(m scenarios.Machine, entries []port) (service, error) {
 		MemoryMiB: int(m.MemoryGiB * mibPerGiB),
 		Database:  stage.Runs(m, scenarios.KindPostgres),
 		Seeded:    seeded(m),
+		Keeps:     stage.Runs(m, scenarios.KindPostgres) || stage.Runs(m, scenarios.KindNATS),
 		Spec:      quote(string(encoded)),
 		Needs:     needs(m),
 	}

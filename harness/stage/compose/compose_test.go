@@ -138,7 +138,8 @@ func checkSpec(t *testing.T, f File, m scenarios.Machine, c composeFile) {
 		if _, waits := service.DependsOn[seedService]; p.Kind == scenarios.KindPostgres && waits == (len(primary) > 0) {
 			t.Errorf("%s waits for the dataset: %v; is a replica: %v", m.Name, waits, len(primary) > 0)
 		}
-		if p.Kind == scenarios.KindPostgres && !slices.Contains(service.Volumes, spec.DataDir) {
+		keeps := p.Kind == scenarios.KindPostgres || p.Kind == scenarios.KindNATS
+		if keeps && !slices.Contains(service.Volumes, spec.DataDir) {
 			t.Errorf("%s keeps its data in no volume: %v", m.Name, service.Volumes)
 		}
 		for role, addresses := range p.Links {
