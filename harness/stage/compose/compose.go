@@ -78,8 +78,8 @@ type service struct {
 	Says      string // what it runs and talks to, for people
 	MemoryMiB int
 	Database  bool
-	Seeded    bool // a database that begins as the seeded data
-	Keeps     bool // has data that must outlive its container: a database's, a queue's
+	Seeded    bool   // a database that begins as the seeded data
+	Keeps     bool   // has data that must outlive its container: a database's, a queue's
 	Spec      string // its spec as a quoted YAML scalar
 	Needs     []string
 	Ports     []port
