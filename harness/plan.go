@@ -27,8 +27,8 @@ func FullPlan() Plan {
 	return Plan{
 		Blocks: 3, Slice: 6 * time.Second, Warmup: 2 * time.Second, CacheWarmup: 8 * time.Second, Repeats: 4,
 		Search: search.Config{
-			StartRPS: 20, MinRPS: 1, Probes: 5, Confirms: 2, Samples: 350, MaxStep: 12 * time.Second,
-			Grow: 2 * time.Second, Probe: 3 * time.Second, Confirm: 7 * time.Second, Recover: 3 * time.Second, Total: 75 * time.Second, Pause: drainPause,
+			StartRPS: 20, MinRPS: 1, Probes: 2, Confirms: 3, Samples: 350, MaxStep: 12 * time.Second,
+			Grow: 2 * time.Second, Probe: 4 * time.Second, Confirm: 8 * time.Second, Recover: 3 * time.Second, Total: 70 * time.Second, Pause: drainPause,
 		},
 		Curve: []float64{0.2, 0.4, 0.6, 0.8, 0.9, 1, 1.1},
 	}

@@ -58,9 +58,12 @@ func FindLimit(trials []record.Trial, variant scenarios.Variant, slo scenarios.S
 		}
 		p := Probe{Order: t.Order, Kind: t.RateName, OfferedRPS: t.Measurement.OfferedRPS, Invalid: invalidReasons(&t)}
 		p.Judgement, p.Reason, p.Counts = t.Judge(slo)
-		limit.Probes = append(limit.Probes, p)
 		long := t.Kind == record.KindSlice || t.RateName == stepConfirm
-		if p.Counts && p.Judgement == record.SLOHolds && (long || !confirming) && p.OfferedRPS >= limit.HeldRPS {
+		if p.Judgement == record.SLOFails && !long && !record.FailsByMoreThanChance(record.Bad(t.Measurement, slo)) {
+			p.Judgement = record.SLOInsufficient
+		}
+		limit.Probes = append(limit.Probes, p)
+		if p.Counts && p.Judgement == record.SLOHolds && (long || !confirming) && p.OfferedRPS >= limit.HeldRPS && !failedConfirmation(trials, variant, slo, p.OfferedRPS) {
 			limit.HeldRPS, limit.Confirmed = p.OfferedRPS, long
 		}
 		if t.RateName == stepRecover && p.Counts {
@@ -69,6 +72,18 @@ func FindLimit(trials []record.Trial, variant scenarios.Variant, slo scenarios.S
 		}
 	}
 	return limit, limit.findFailure()
+}
+
+// failedConfirmation says whether the rate failed in one of its confirmations:
+// then others that it held count for nothing.
+func failedConfirmation(trials []record.Trial, variant scenarios.Variant, slo scenarios.SLO, rps float64) bool {
+	return slices.ContainsFunc(trials, func(t record.Trial) bool {
+		if t.Variant != variant || t.RateName != stepConfirm || t.Measurement.OfferedRPS != rps {
+			return false
+		}
+		judgement, _, counts := t.Judge(slo)
+		return counts && judgement == record.SLOFails
+	})
 }
 
 // findFailure finds the lowest rate above the held one that failed.
