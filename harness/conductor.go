@@ -77,6 +77,7 @@ type Conductor struct {
 	order   int                             // of the last trial
 	repeats int                             // of slices, so far
 	tried   map[scenarios.Variant][]float64 // rates of the search that said something
+	resize  *record.Resize                  // of the system that is measured; nil outside a proof
 }
 
 // Rates that slices run at, by name.
@@ -294,7 +295,7 @@ type sliceOf struct {
 func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Trial, error) {
 	trial := record.Trial{
 		Kind: of.kind, Variant: of.variant, Block: of.block, RateName: of.rateName,
-		StartedAt: time.Now().UTC(), Environment: c.Environment,
+		StartedAt: time.Now().UTC(), Environment: c.Environment, Resize: c.resize,
 	}
 	machines := s.Machines()
 	before, err := readAll(ctx, machines)
