@@ -124,7 +124,11 @@ func (s *synthetic) machines(v scenarios.Variant, requests, seconds float64) []r
 	use := func(name, process string, kind scenarios.Kind, quota, cpuPerRequest float64, counts map[string]float64) record.MachineUse {
 		cpu := requests * cpuPerRequest * math.Exp(0.03*s.random.NormFloat64())
 		periods := int64(seconds * 100)
-		return record.MachineUse{Machine: name, WindowS: seconds, QuotaCPUs: quota, CPUSeconds: cpu, Periods: periods,
+		group := name
+		if kind == scenarios.KindShop {
+			group = "app"
+		}
+		return record.MachineUse{Machine: name, Group: group, WindowS: seconds, QuotaCPUs: quota, CPUSeconds: cpu, Periods: periods,
 			ThrottledPeriods: int64(float64(periods) * cpu / seconds / quota / 4), External: kind == scenarios.KindMail,
 			Processes: []record.ProcessUse{{Name: process, Kind: kind, CPUSeconds: cpu * 0.98, Counts: counts}}}
 	}
