@@ -21,7 +21,8 @@ const (
 	// lie above: there is always another limit behind the bottleneck, so not all
 	// of ProofFactor need come through.
 	leastMoved = 1.05
-	// mostStill is how far from 1 the effect of the others may come out.
+	// mostStill is how far from 1 the effect of the others may come out: less
+	// than a step of the search near saturation scatters.
 	mostStill = 1.07
 )
 
@@ -102,8 +103,9 @@ type Proof struct {
 
 // JudgeProof reads a proof off the steps that were measured for it. It is nil
 // when none was asked for. The capacity moved with the named machines when the
-// interval of its ratio lies above 1.05, and stayed with the others when theirs
-// holds 1 and comes out within 7% of it. Anything else proves nothing.
+// interval of its ratio lies above 1.05. It stayed with the others when theirs
+// comes out within 7% of 1, with an interval that holds 1 or lies all within
+// those 7%. Anything else proves nothing.
 func JudgeProof(run record.Run, trials []record.Trial, v scenarios.Variant) *Proof {
 	if run.Prove != v {
 		return nil
@@ -202,12 +204,18 @@ func (p *Proof) doubt(quick bool, rounds int) string {
 		return fmt.Sprintf("the capacity did not move with %s", p.Named)
 	case named.Low <= leastMoved:
 		return fmt.Sprintf("whether the capacity moved with %s can't be told from the scatter", p.Named)
+	case stayed(p.OtherEffect):
+		return ""
 	case other.Low > 1:
 		return fmt.Sprintf("the capacity moved with %s too", p.Other)
 	case other.High < 1:
 		return fmt.Sprintf("the capacity fell with %s larger, which it can't: something else changed", p.Other)
-	case p.OtherEffect.Ratio > mostStill || p.OtherEffect.Ratio < 1/mostStill:
-		return fmt.Sprintf("whether the capacity moved with %s too can't be told from the scatter", p.Other)
 	}
-	return ""
+	return fmt.Sprintf("whether the capacity moved with %s too can't be told from the scatter", p.Other)
+}
+
+func stayed(e Effect) bool {
+	still := func(ratio float64) bool { return ratio <= mostStill && ratio >= 1/mostStill }
+	holdsOne := e.Interval.Low <= 1 && e.Interval.High >= 1
+	return still(e.Ratio) && (holdsOne || still(e.Interval.Low) && still(e.Interval.High))
 }

@@ -137,6 +137,7 @@ func TestJudgeProof(t *testing.T) {
 		reason       string
 	}{
 		{"moved and stayed", times(1.22, little...), times(1, little...), true, ""},
+		{"stayed, to a hair", times(1.22, little...), times(1.02, 1, 1.002, 0.998, 1, 1.001), true, ""},
 		{"did not move", times(1, little...), times(1, little...), false, "did not move with database"},
 		{"moved hardly", times(1.05, little...), times(1, little...), false, "whether the capacity moved with database can't be told"},
 		{"scatters", times(1.2, much...), times(1, little...), false, "whether the capacity moved with database can't be told"},
