@@ -10,6 +10,8 @@
 //     after's, each variant gets a slice, in coin-flipped order. One is loaded
 //     while the other idles.
 //  3. Every slice and probe is a line of the trials file before the next begins.
+//  4. Where it is asked for, the bottleneck that those trials name is put to the
+//     proof (Prove).
 package harness
 
 import (
@@ -302,7 +304,8 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 	if err != nil {
 		return trial, err
 	}
-	trial.Measurement, err = c.Stage.Drive(ctx, c.job(of, s))
+	var middle []spec.Counters
+	trial.Measurement, middle, err = c.driveWatched(ctx, c.job(of, s), machines)
 	if err != nil {
 		return trial, fmt.Errorf("drive %s: %w", of.variant, err)
 	}
@@ -322,6 +325,9 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 		trial.Invalid = append(trial.Invalid, err.Error())
 	} else {
 		trial.Machines = uses(machines, before, after, &trial.Invalid)
+		for i, counters := range middle {
+			observe.Gauges(&trial.Machines[i], counters)
+		}
 	}
 	c.order++
 	trial.Order = c.order
@@ -333,10 +339,7 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 const readAttempts = 3
 
 func readAll(ctx context.Context, machines []Machine) ([]spec.Counters, error) {
-	targets := make([]observe.Target, len(machines))
-	for i, m := range machines {
-		targets[i] = m.Agent
-	}
+	targets := agents(machines)
 	var counters []spec.Counters
 	var err error
 	for range readAttempts {

@@ -224,7 +224,7 @@ type MachineUse struct {
 
 // ProcessUse is the difference of one process's counters over one slice.
 // Counts keep the keys of spec.ProcessCounters less the "_total"; gauges are
-// the reading at the end.
+// a reading in the middle of the slice, or at its end where that failed.
 type ProcessUse struct {
 	Name       string             `json:"name"`
 	Kind       scenarios.Kind     `json:"kind"`

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -240,7 +241,7 @@ func (sys *System) clamp(ctx context.Context, m Machine, quota cpuQuota) error {
 func (sys *System) Resize(ctx context.Context, group string, factor float64) error {
 	found := false
 	for i, m := range sys.topology.Machines {
-		if m.Group != group {
+		if cmp.Or(m.Group, m.Name) != group {
 			continue
 		}
 		found = true
