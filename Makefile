@@ -9,7 +9,8 @@ BIN     := bin/headroom
 export CGO_ENABLED := 0
 SOURCES := $(shell find . -name '*.go' -o -name '*.yaml' -o -name '*.html' -o -name '*.css' -o -name '*Dockerfile' | grep -v '^./out/') go.mod go.sum
 
-# QUICK=1 runs a short version, marked as such. ARGS adds flags of headroom run.
+# QUICK=1 runs a short version, marked as such. ARGS adds flags of headroom run:
+# make bench-phase3 ARGS=--prove.
 RUN_FLAGS := $(if $(QUICK),--quick) $(ARGS)
 
 .DEFAULT_GOAL := help

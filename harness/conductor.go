@@ -10,6 +10,8 @@
 //     after's, each variant gets a slice, in coin-flipped order. One is loaded
 //     while the other idles.
 //  3. Every slice and probe is a line of the trials file before the next begins.
+//  4. Where it is asked for, the bottleneck that those trials name is put to the
+//     proof (Prove).
 package harness
 
 import (
@@ -82,6 +84,7 @@ type Conductor struct {
 	order   int                             // of the last trial
 	repeats int                             // of slices, so far
 	tried   map[scenarios.Variant][]float64 // rates of the search that said something
+	resize  *record.Resize                  // of the system that is measured; nil outside a proof
 }
 
 // Rates that slices run at, by name.
@@ -282,14 +285,15 @@ type sliceOf struct {
 func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Trial, error) {
 	trial := record.Trial{
 		Kind: of.kind, Variant: of.variant, Block: of.block, RateName: of.rateName,
-		StartedAt: time.Now().UTC(), Environment: c.Environment,
+		StartedAt: time.Now().UTC(), Environment: c.Environment, Resize: c.resize,
 	}
 	machines := s.Machines()
 	before, err := readAll(ctx, machines)
 	if err != nil {
 		return trial, err
 	}
-	trial.Measurement, err = c.Stage.Drive(ctx, c.job(of, s))
+	var middle []spec.Counters
+	trial.Measurement, middle, err = c.driveWatched(ctx, c.job(of, s), machines)
 	if err != nil {
 		return trial, fmt.Errorf("drive %s: %w", of.variant, err)
 	}
@@ -309,6 +313,9 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 		trial.Invalid = append(trial.Invalid, err.Error())
 	} else {
 		trial.Machines = uses(machines, before, after, &trial.Invalid)
+		for i, counters := range middle {
+			observe.Gauges(&trial.Machines[i], counters)
+		}
 	}
 	c.order++
 	trial.Order = c.order
@@ -320,10 +327,7 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 const readAttempts = 3
 
 func readAll(ctx context.Context, machines []Machine) ([]spec.Counters, error) {
-	targets := make([]observe.Target, len(machines))
-	for i, m := range machines {
-		targets[i] = m.Agent
-	}
+	targets := agents(machines)
 	var counters []spec.Counters
 	var err error
 	for range readAttempts {

@@ -53,7 +53,7 @@ func FindLimit(trials []record.Trial, variant scenarios.Variant, slo scenarios.S
 		return t.Variant == variant && t.Kind == record.KindProbe && t.RateName == stepConfirm
 	})
 	for _, t := range trials {
-		if t.Variant != variant {
+		if t.Variant != variant || t.Resize != nil {
 			continue
 		}
 		p := Probe{Order: t.Order, Kind: t.RateName, OfferedRPS: t.Measurement.OfferedRPS, Invalid: invalidReasons(&t)}
@@ -84,6 +84,25 @@ func failedConfirmation(trials []record.Trial, variant scenarios.Variant, slo sc
 		judgement, _, counts := t.Judge(slo)
 		return counts && judgement == record.SLOFails
 	})
+}
+
+// NearRates is the ratio up to which two rates are one.
+const NearRates = 1.02
+
+// AtLimit returns the trials at the limit's rate that held: what the machines
+// did then is their demand at the capacity. Steps of a proof take no part.
+func AtLimit(trials []record.Trial, limit Limit, slo scenarios.SLO) []record.Trial {
+	var at []record.Trial
+	for _, t := range trials {
+		rps := t.Measurement.OfferedRPS
+		if t.Variant != limit.Variant || t.Resize != nil || rps > limit.HeldRPS*NearRates || rps < limit.HeldRPS/NearRates {
+			continue
+		}
+		if judgement, _, counts := t.Judge(slo); counts && judgement == record.SLOHolds {
+			at = append(at, t)
+		}
+	}
+	return at
 }
 
 // findFailure finds the lowest rate above the held one that failed.
