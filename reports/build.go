@@ -23,6 +23,8 @@ func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.B
 	if len(trials) == 0 {
 		return Report{}, fmt.Errorf("run %s: %w", run.ID, ErrNoTrials)
 	}
+	all := trials
+	trials = asTheyAre(all)
 	table := compare.NewTable(trials)
 	r := Report{
 		Schema: SchemaVersion, Quick: run.Quick, RunID: run.ID, StartedAt: run.StartedAt.UTC(), Seed: run.Seed,
@@ -35,6 +37,10 @@ func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.B
 	r.mark(end)
 	if err := r.addVariants(run, trials, prices); err != nil {
 		return Report{}, err
+	}
+	for i, v := range r.Variants {
+		r.Variants[i].Proof = compare.JudgeProof(run, all, v.Variant)
+		r.Variants[i].ProofText = proofText(r.Variants[i].Proof)
 	}
 	given := r.given(run)
 	for _, key := range []string{compare.LimitRPS, compare.MonthlyUSD, compare.CostPerUserUSD} {
@@ -51,6 +57,17 @@ func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.B
 	r.Method = methodOf(r)
 	r.Answer = answerOf(r)
 	return r, nil
+}
+
+// asTheyAre leaves out what was measured on variants that a proof had changed.
+func asTheyAre(trials []record.Trial) []record.Trial {
+	var out []record.Trial
+	for _, t := range trials {
+		if t.Resize == nil {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 func (r *Report) mark(end *record.End) {
@@ -96,13 +113,14 @@ func (r *Report) addVariants(run record.Run, trials []record.Trial, prices cost.
 			return fmt.Errorf("price %s: %w", v, err)
 		}
 		limit, warnings := compare.FindLimit(trials, v, run.Scenario.SLO)
+		atLimit := compare.Pool(compare.AtLimit(trials, limit, run.Scenario.SLO))
 		r.Warnings = append(append(r.Warnings, warnings...), bill.Warnings...)
 		r.Variants = append(r.Variants, Variant{
 			Variant: v, Label: topology.Label, Entry: topology.Entry,
 			Machines: machinesOf(topology, quotas(trials, v)),
 			Limit:    limit, LimitText: limitText(limit), Bill: bill,
-			Load:             loadCurve(trials, v, run.Scenario.SLO, limit.HeldRPS),
-			Bottleneck:       bottleneckSentence(trials, v, run.Scenario.SLO),
+			Load:       loadCurve(trials, v, run.Scenario.SLO, limit.HeldRPS),
+			Bottleneck: bottleneckSentence(atLimit), Demand: demandOf(atLimit),
 			Users:            cost.Users(limit.HeldRPS, run.Shares.UnitCPUs, run.Scenario.Load.RequestsPerUserPerS),
 			EgressPerUserUSD: egressPerUser(run, trials, v, prices),
 		})

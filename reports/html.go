@@ -23,7 +23,8 @@ var page string
 var pageTemplate = template.Must(template.New("report.html").Funcs(template.FuncMap{
 	"capital": func(s any) string { return capital(fmt.Sprint(s)) }, "count": compare.FormatCount, "claimDetail": claimDetail,
 	"detectable": func(e compare.Effect) string { return detectableText(e) },
-	"dollars":    dollars, "downloads": downloadsText, "invalidName": invalidName, "join": strings.Join,
+	"demandNote": demandNote, "demandRows": Demand.rows,
+	"dollars": dollars, "downloads": downloadsText, "invalidName": invalidName, "join": strings.Join,
 	"loadCaption": loadCaption, "level": func(l compare.Level, u compare.Unit) string { return levelText(l, u) },
 	"num": compare.FormatNumber, "orNone": orNone, "packages": packages, "rateHeading": rateHeading, "rateNote": rateNote,
 	"ratio": ratioParts, "settings": settingsText, "validity": validityText,

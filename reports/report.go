@@ -73,8 +73,13 @@ type Variant struct {
 	// Load is the load-latency curve, by offered rate.
 	Load []LoadPoint `json:"load"`
 	// Bottleneck says in a sentence what limits it, and by how much.
-	Bottleneck string    `json:"bottleneck"`
-	Bill       cost.Bill `json:"bill"`
+	Bottleneck string `json:"bottleneck"`
+	// Demand is what each machine and process did there.
+	Demand Demand `json:"demand"`
+	// Proof is what came of making the bottleneck larger; null: not asked for.
+	Proof     *compare.Proof `json:"proof,omitempty"`
+	ProofText string         `json:"proof_text,omitempty"`
+	Bill      cost.Bill      `json:"bill"`
 	// Users is how many the limit carries on machines of full size; 0 without
 	// a limit.
 	Users float64 `json:"users"`

@@ -59,6 +59,11 @@ func cases() map[string]func() (record.Run, []record.Trial, *record.End) {
 			run.Quick, run.Blocks = true, 1
 			return run, syntheticTrials(1), &record.End{Interrupted: true, Reason: "Ctrl-C"}
 		},
+		"proved": func() (record.Run, []record.Trial, *record.End) {
+			run := syntheticRun()
+			run.Prove = scenarios.After
+			return run, append(syntheticTrials(3), proofTrials(1.19, 1.01)...), &record.End{}
+		},
 	}
 }
 

@@ -48,6 +48,9 @@ func WriteTerminal(w io.Writer, r Report, t Terminal) error {
 		if v.Bottleneck != "" {
 			out.line("  bottleneck of %s: %s", v.Variant, v.Bottleneck)
 		}
+		if v.ProofText != "" {
+			out.line("    %s", v.ProofText)
+		}
 	}
 	out.line("  break-even: %s", r.BreakEven)
 	if text := downloadsText(r.Variants); text != "" {
@@ -56,6 +59,7 @@ func WriteTerminal(w io.Writer, r Report, t Terminal) error {
 	for _, rate := range r.Rates {
 		out.rate(rate)
 	}
+	out.demands(r.Variants)
 	out.claims(r.Claims)
 	out.validity(r.Validity)
 	out.list("Warnings", r.Warnings)
@@ -138,6 +142,33 @@ func (t *terminalWriter) rate(rate Rate) {
 	t.columns()
 	t.rows(rate.Rows)
 	t.row("bottleneck machine", orNone(rate.Bottleneck.Before), orNone(rate.Bottleneck.After), "", "")
+}
+
+// demands is a table of machines and processes for each variant.
+func (t *terminalWriter) demands(variants []Variant) {
+	for _, v := range variants {
+		if len(v.Demand.Machines) == 0 {
+			continue
+		}
+		t.heading("CPU of " + string(v.Variant) + " at its limit")
+		t.line("  %s", demandNote(v))
+		t.demandRow("2", "machine", "process", "a request", "of its CPUs", "CPUs", "throttled")
+		for _, row := range v.Demand.rows() {
+			t.demandRow("", row.Machine, row.Process, row.Millis, row.Share, row.CPUs, row.Throttled)
+		}
+	}
+}
+
+func (t *terminalWriter) demandRow(style, machine, process string, figures ...string) {
+	text := "  " + pad(machine, 22) + " " + pad(process, 14)
+	for _, figure := range figures {
+		text += padLeft(figure, 12)
+	}
+	text = strings.TrimRight(text, " ") + "\n"
+	if style != "" {
+		text = t.styled(style, strings.TrimSuffix(text, "\n")) + "\n"
+	}
+	t.WriteString(text)
 }
 
 // rateHeading names a rate with what was offered: "Common rate: 40 requests/s".
