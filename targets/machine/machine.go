@@ -83,7 +83,7 @@ func newProcess(s spec.Spec, p spec.Process, n *nursery, out *sharedWriter) (pro
 	dir := filepath.Join(dataDir, p.Name)
 	switch p.Kind {
 	case scenarios.KindPostgres:
-		return &postgres{spec: p, datasetDir: datasetDir, want: markerFor(s.Dataset), dir: dir, nursery: n, log: out}, nil
+		return &postgres{spec: p, machine: s.Machine, datasetDir: datasetDir, want: markerFor(s.Dataset), dir: dir, nursery: n, log: out}, nil
 	case scenarios.KindValkey:
 		return newValkey(p), nil
 	case scenarios.KindHAProxy:
