@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -103,7 +102,7 @@ func (p *postgres) prepareData(ctx context.Context) error {
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return err
 	}
-	if err := chownToPostgres(p.dir); err != nil {
+	if err := chownTo(pgUser, p.dir); err != nil {
 		return err
 	}
 	half := p.dataDir() + ".half"
@@ -274,35 +273,6 @@ func pgCommand(dir, program string, args ...string) (*exec.Cmd, error) {
 	}
 	cmd := exec.Command(filepath.Join(filepath.Dir(server), program), args...)
 	cmd.Dir = dir
-	if os.Geteuid() != 0 {
-		return cmd, nil
-	}
-	uid, gid, err := postgresIDs()
-	if err != nil {
-		return nil, err
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
-	return cmd, nil
-}
-
-func postgresIDs() (uid, gid int, err error) {
-	u, err := user.Lookup(pgUser)
-	if err != nil {
-		return 0, 0, err
-	}
-	uid, errUID := strconv.Atoi(u.Uid)
-	gid, errGID := strconv.Atoi(u.Gid)
-	return uid, gid, errors.Join(errUID, errGID)
-}
-
-// chownToPostgres hands a folder to the server's user, where we may.
-func chownToPostgres(dir string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	uid, gid, err := postgresIDs()
-	if err != nil {
-		return err
-	}
-	return os.Chown(dir, uid, gid)
+	cmd.SysProcAttr, err = asUser(pgUser)
+	return cmd, err
 }

@@ -158,7 +158,7 @@ func (s *seeder) make(ctx context.Context, size scenarios.Dataset) error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}
-	if err := chownToPostgres(s.dir); err != nil {
+	if err := chownTo(pgUser, s.dir); err != nil {
 		return err
 	}
 	initdb, err := pgCommand(s.dir, "initdb", "-D", s.dataDir(), "-U", pgUser, "--auth=trust",
