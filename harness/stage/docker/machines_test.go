@@ -339,4 +339,3 @@ while read -t 10 -r line <&3; do echo "$line"; case "$line" in *'"seq":1'*) brea
 		t.Errorf("from the network its monitor is %q", reach)
 	}
 }
-
