@@ -20,13 +20,16 @@ func TestLagHistory(t *testing.T) {
 		// r2 answers no more: at the first look there was already more than it has.
 		{200 * ms, []standby{{"r1", 2000, 1900, 1.5}, {"r2", 2000, 900, 3}},
 			[]spec.LagSample{{MonotonicNano: 200 * ms, Replica: "r1", Bytes: 100, Ms: 1.5}, {MonotonicNano: 200 * ms, Replica: "r2", Bytes: 1100, Ms: 100}}},
+		// r1 shows everything: what it measured last is over.
 		{350 * ms, []standby{{"r1", 2000, 2000, 2}, {"r2", 2000, 900, 3}},
-			[]spec.LagSample{{MonotonicNano: 350 * ms, Replica: "r1", Ms: 2}, {MonotonicNano: 350 * ms, Replica: "r2", Bytes: 1100, Ms: 250}}},
+			[]spec.LagSample{{MonotonicNano: 350 * ms, Replica: "r1"}, {MonotonicNano: 350 * ms, Replica: "r2", Bytes: 1100, Ms: 250}}},
 		// It answers again, from before the second look.
 		{400 * ms, []standby{{"r2", 2000, 1500, 260}},
 			[]spec.LagSample{{MonotonicNano: 400 * ms, Replica: "r2", Bytes: 500, Ms: 260}}},
 		// A standby may show more than the primary had when it was asked first.
-		{500 * ms, []standby{{"r2", 2000, 2010, 0}}, []spec.LagSample{{MonotonicNano: 500 * ms, Replica: "r2"}}},
+		{500 * ms, []standby{{"r2", 2000, 2010, 260}}, []spec.LagSample{{MonotonicNano: 500 * ms, Replica: "r2"}}},
+		// It shows everything, some of which was written since.
+		{600 * ms, []standby{{"r2", 3000, 3000, 0.7}}, []spec.LagSample{{MonotonicNano: 600 * ms, Replica: "r2", Ms: 0.7}}},
 	}
 	var h lagHistory
 	var all []spec.LagSample
@@ -43,7 +46,7 @@ func TestLagHistory(t *testing.T) {
 	if got := h.between(101*ms, 350*ms); !reflect.DeepEqual(got, all[2:6]) {
 		t.Errorf("some: %+v, want %+v", got, all[2:6])
 	}
-	if got := h.between(501*ms, 600*ms); got == nil || len(got) != 0 {
+	if got := h.between(601*ms, 700*ms); got == nil || len(got) != 0 {
 		t.Errorf("none: %#v", got)
 	}
 }
