@@ -43,7 +43,7 @@ type Stage interface {
 
 // System is one running variant.
 type System interface {
-	EntryURL() string // as the driver reaches it
+	EntryURL(from string) string // as the driver reaches it; "" is the main entry
 	Machines() []Machine
 	Close(ctx context.Context) error
 }
@@ -369,7 +369,7 @@ func (c *Conductor) job(of sliceOf, s System) drive.Job {
 		inFlight = min(inFlight, of.inFlight)
 	}
 	return drive.Job{
-		BaseURL:     s.EntryURL(),
+		BaseURL:     s.EntryURL(""),
 		Arrivals:    load.Arrivals,
 		RateRPS:     of.rps,
 		Duration:    of.duration,

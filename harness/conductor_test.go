@@ -63,7 +63,7 @@ func (f *fakeSystem) observe(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-func (f *fakeSystem) EntryURL() string { return string(f.variant) }
+func (f *fakeSystem) EntryURL(string) string { return string(f.variant) }
 
 func (f *fakeSystem) Machines() []Machine {
 	return []Machine{{Name: "server", Group: "server", QuotaCPUs: 1,

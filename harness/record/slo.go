@@ -29,14 +29,19 @@ const sampleRisk = 0.05
 // correctly within the limit: slow, failed or unsent. With t of n such
 // requests the quantile q holds when P[Bin(n, 1-q) <= t] <= 0.05, fails when
 // t exceeds n(1-q), and is insufficient between. An error condition compares
-// the share that was seen, as no bearable slice could prove 0.1%.
+// the share that was seen, as no bearable slice could prove 0.1%. An oracle's
+// condition is judged by what it found (judgeOracle).
 func Judge(m Measurement, slo scenarios.SLO) (Judgement, string) {
+	return judge(m, m.Oracles, slo)
+}
+
+func judge(m Measurement, oracles []Oracle, slo scenarios.SLO) (Judgement, string) {
 	if m.Planned == 0 {
 		return SLOInsufficient, "no request was planned"
 	}
 	var failed, insufficient []string
 	for _, c := range slo.Conditions {
-		judgement, reason := judgeCondition(m, c)
+		judgement, reason := judgeCondition(m, oracles, c)
 		switch judgement {
 		case SLOFails:
 			failed = append(failed, reason)
@@ -60,7 +65,11 @@ func Judge(m Measurement, slo scenarios.SLO) (Judgement, string) {
 // times longer, as they run from when a request was due: where the SLO held all
 // the same, it holds.
 func (t *Trial) Judge(slo scenarios.SLO) (judgement Judgement, reason string, counts bool) {
-	judgement, reason = Judge(t.Measurement, slo)
+	oracles := t.Oracles
+	if len(oracles) == 0 {
+		oracles = t.Measurement.Oracles
+	}
+	judgement, reason = judge(t.Measurement, oracles, slo)
 	switch {
 	case t.Measurement.Interrupted:
 	case t.Valid():
@@ -83,7 +92,10 @@ func (t *Trial) disturbed() bool {
 // many as the cap allows were still unanswered.
 func (t *Trial) Overloaded() bool { return t.Measurement.Unsent > 0 && !t.Measurement.Interrupted }
 
-func judgeCondition(m Measurement, c scenarios.SLOCondition) (Judgement, string) {
+func judgeCondition(m Measurement, oracles []Oracle, c scenarios.SLOCondition) (Judgement, string) {
+	if c.Oracle != "" {
+		return judgeOracle(oracles, c)
+	}
 	n, name := m.Planned, "requests"
 	bad := m.Failed + m.Unsent
 	slow := m.Planned - (m.ResponseSuccess.Count() - m.ResponseSuccess.CountAbove(c.Latency))
