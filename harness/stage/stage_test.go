@@ -126,6 +126,7 @@ func TestDatasetNameIsItsContent(t *testing.T) {
 	for _, other := range []string{
 		DatasetName(base, "v2"),
 		DatasetName(scenarios.Dataset{Users: 12, Posts: 3, Orders: 4}, "v1"),
+		DatasetName(scenarios.Dataset{Users: 1, Posts: 23, Orders: 4, Shards: 2}, "v1"),
 	} {
 		if other == name {
 			t.Errorf("two datasets share the name %s", other)

@@ -80,7 +80,7 @@ func (s *Stage) Start(ctx context.Context, v scenarios.Variant, t scenarios.Topo
 // machine's links may lead to any other.
 func (sys *System) plan() error {
 	for i, m := range sys.topology.Machines {
-		if stage.Runs(m, scenarios.KindPostgres) && sys.dataset == "" {
+		if stage.NeedsDataset(m) && sys.dataset == "" {
 			return fmt.Errorf("machine %s needs a dataset that is not seeded: call EnsureDataset before", m.Name)
 		}
 		ports := []int{spec.AgentPort}
