@@ -73,6 +73,7 @@ type Conductor struct {
 	Stage       Stage
 	Writer      *record.Writer
 	Progress    Progress
+	Auditor     Auditor // nil: the machines' agents
 
 	order   int                             // of the last trial
 	repeats int                             // of slices, so far
@@ -322,6 +323,7 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 	} else {
 		trial.Machines = uses(machines, before, after, &trial.Invalid)
 	}
+	c.audit(ctx, of, s, &trial, before, after)
 	c.order++
 	trial.Order = c.order
 	return trial, errors.Join(c.Writer.WriteTrial(trial), ctx.Err())
@@ -368,7 +370,7 @@ func (c *Conductor) job(of sliceOf, s System) drive.Job {
 	if of.inFlight > 0 {
 		inFlight = min(inFlight, of.inFlight)
 	}
-	return drive.Job{
+	job := drive.Job{
 		BaseURL:     s.EntryURL(""),
 		Arrivals:    load.Arrivals,
 		RateRPS:     of.rps,
@@ -382,6 +384,14 @@ func (c *Conductor) job(of sliceOf, s System) drive.Job {
 		MaxBody:     4 << 20,
 		SLOLatency:  c.Scenario.SLO.TightestLatency(),
 	}
+	for from := range c.Scenario.Topology(of.variant).Entries {
+		if job.Entries == nil {
+			job.Entries = map[string]string{}
+		}
+		job.Entries[from] = s.EntryURL(from)
+	}
+	c.watch(&job, of)
+	return job
 }
 
 // mixSeed derives one seed from several numbers.
