@@ -9,7 +9,9 @@
 //     loop of our own (loop.go); TLS and HTTP/2 through net/http (pool.go).
 //  3. Each loop has a recorder of its own, counts and histograms; at the end
 //     they are merged into one record.Measurement.
-//  4. validity.go says whether the driver itself spoiled the slice.
+//  4. With oracles in the job, watch.go tells them what goes out and what
+//     comes back.
+//  5. validity.go says whether the driver itself spoiled the slice.
 package drive
 
 import (

@@ -22,7 +22,7 @@ func nameOf(object uint64) string { return fmt.Sprintf("user %d", object) }
 // takes effect at some moment between its send and its answer.
 type simulation struct {
 	draw    *rand.Rand
-	history [][]ack // of each object: its versions, and since when
+	history [][]ack                                    // of each object: its versions, and since when
 	written [simSessions + 1][simObjects]time.Duration // when a session last wrote an object
 	// show is what a read sees that takes effect at a moment.
 	show func(s *simulation, object, session int, at time.Duration) int64
