@@ -23,13 +23,28 @@ func (l *loop) shareOut(addrs [][]unix.Sockaddr) {
 	at, count := 0, len(addrs)
 	for i := range l.entries {
 		e := &l.entries[i]
-		e.addrs, e.slots = addrs[i], (len(l.conns)+count-1-i)/count
+		e.addrs, e.slots = ownAddrs(addrs[i]), (len(l.conns)+count-1-i)/count
 		for slot := at + e.slots - 1; slot >= at; slot-- {
 			l.conns[slot].init(l, e, int32(slot))
 			e.unused = append(e.unused, int32(slot))
 		}
 		at += e.slots
 	}
+}
+
+// ownAddrs copies addresses for one loop: connecting writes into them, and
+// loops run side by side.
+func ownAddrs(addrs []unix.Sockaddr) []unix.Sockaddr {
+	own := make([]unix.Sockaddr, 0, len(addrs))
+	for _, addr := range addrs {
+		switch a := addr.(type) {
+		case *unix.SockaddrInet4:
+			own = append(own, &unix.SockaddrInet4{Port: a.Port, Addr: a.Addr})
+		case *unix.SockaddrInet6:
+			own = append(own, &unix.SockaddrInet6{Port: a.Port, ZoneId: a.ZoneId, Addr: a.Addr})
+		}
+	}
+	return own
 }
 
 // entryOf is where request k is sent.
