@@ -334,3 +334,35 @@ func TestJobIsGivenWhatOraclesWant(t *testing.T) {
 		t.Errorf("a slice of the plain system asks for %q", before.Oracles)
 	}
 }
+
+// Slices carry the findings, in the trials file and in the order of reports;
+// probes are not held up by what the SLO does not rest on.
+func TestRunRecordsOracles(t *testing.T) {
+	stage := &fakeStage{
+		capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 500},
+		oracles:  []string{scenarios.OracleLag, scenarios.OracleStale},
+	}
+	log, err := conduct(t, t.Context(), stage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, trial := range log.Trials {
+		if trial.Kind == record.KindProbe {
+			if len(trial.Oracles) > 0 {
+				t.Errorf("probe %d has findings: %+v", trial.Order, trial.Oracles)
+			}
+			continue
+		}
+		found++
+		if o := trial.Oracles; len(o) != 2 || o[0].Name != scenarios.OracleStale || o[0].Checked == 0 || o[1].Unknown != "not measured: there is no replica" {
+			t.Errorf("slice %d: %+v", trial.Order, o)
+		}
+		if trial.Measurement.Created != nil {
+			t.Errorf("slice %d stores what was created", trial.Order)
+		}
+	}
+	if found != 3*2*2 {
+		t.Errorf("%d slices", found)
+	}
+}
