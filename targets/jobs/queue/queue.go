@@ -77,6 +77,8 @@ func (q *Queue) Ping(ctx context.Context) error {
 	if err := q.ensure(ctx); err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
 	return q.conn.FlushWithContext(ctx)
 }
 

@@ -47,17 +47,13 @@ func once(kind jobs.Kind, m *marks, apply effect) func(context.Context, jobs.Job
 		if err != nil || done {
 			return false, err
 		}
-		if err := apply(ctx, j); err != nil {
-			skipped := errors.Is(err, errDuplicate)
-			if !skipped {
-				m.release(ctx, id)
-				return false, err
-			}
-			m.done(ctx, id)
-			return false, nil
+		err = apply(ctx, j)
+		if err != nil && !errors.Is(err, errDuplicate) {
+			m.release(ctx, id)
+			return false, err
 		}
 		m.done(ctx, id)
-		return true, nil
+		return err == nil, nil
 	}
 }
 

@@ -95,36 +95,46 @@ func (t *taker) take(ctx context.Context) error {
 			<-free
 			continue
 		}
+		job, attempt, err := t.arrived(message)
+		if err != nil {
+			t.log.Error("dropped a job that nobody can read", "kind", t.kind, "error", err)
+			_ = message.Term()
+			<-free
+			continue
+		}
 		inHand.Go(func() {
 			defer func() { <-free }()
-			t.do(doing, message)
+			t.do(doing, message, job, attempt)
 		})
 	}
 }
 
-// do does one job and tells the queue. An acknowledgement that does not arrive
-// is as good as none: the job comes again.
-func (t *taker) do(ctx context.Context, message jetstream.Msg) {
-	ctx, cancel := context.WithTimeout(ctx, jobLimit)
-	defer cancel()
-	attempt := uint64(1)
+// arrived reads and counts a job, in the order of delivery.
+func (t *taker) arrived(message jetstream.Msg) (job jobs.Job, attempt uint64, err error) {
+	t.delivered.Add(1)
+	attempt = 1
 	if meta, err := message.Metadata(); err == nil {
 		attempt = meta.NumDelivered
 	}
-	t.delivered.Add(1)
 	if attempt > 1 {
 		t.redelivered.Add(1)
 	}
-	job, err := jobs.Parse(message.Data())
+	job, err = jobs.Parse(message.Data())
 	if err != nil {
 		t.failed.Add(1)
-		t.log.Error("dropped a job that nobody can read", "kind", t.kind, "error", err)
-		_ = message.Term()
-		return
+		return job, attempt, err
 	}
 	if t.order.late(job.Publisher, job.Seq) {
 		t.reordered.Add(1)
 	}
+	return job, attempt, nil
+}
+
+// do does one job and tells the queue. An acknowledgement that does not arrive
+// is as good as none: the job comes again.
+func (t *taker) do(ctx context.Context, message jetstream.Msg, job jobs.Job, attempt uint64) {
+	ctx, cancel := context.WithTimeout(ctx, jobLimit)
+	defer cancel()
 	applied, err := t.handle(ctx, job)
 	switch {
 	case errors.Is(err, errInHand): // no failure: another has it, or died with it
