@@ -45,7 +45,7 @@ type Stage interface {
 
 // System is one running variant.
 type System interface {
-	EntryURL() string // as the driver reaches it
+	EntryURL(from string) string // as the driver reaches it; "" is the main entry
 	Machines() []Machine
 	Close(ctx context.Context) error
 }
@@ -80,6 +80,7 @@ type Conductor struct {
 	Stage       Stage
 	Writer      TrialWriter
 	Progress    Progress
+	Auditor     Auditor // nil: the machines' agents
 
 	order   int                             // of the last trial
 	repeats int                             // of slices, so far
@@ -317,6 +318,7 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 			observe.Gauges(&trial.Machines[i], counters)
 		}
 	}
+	c.audit(ctx, of, s, &trial, before, after)
 	c.order++
 	trial.Order = c.order
 	return trial, errors.Join(c.Writer.WriteTrial(trial), ctx.Err())
@@ -360,8 +362,8 @@ func (c *Conductor) job(of sliceOf, s System) drive.Job {
 	if of.inFlight > 0 {
 		inFlight = min(inFlight, of.inFlight)
 	}
-	return drive.Job{
-		BaseURL:     s.EntryURL(),
+	job := drive.Job{
+		BaseURL:     s.EntryURL(""),
 		Arrivals:    load.Arrivals,
 		RateRPS:     of.rps,
 		Duration:    of.duration,
@@ -374,6 +376,14 @@ func (c *Conductor) job(of sliceOf, s System) drive.Job {
 		MaxBody:     4 << 20,
 		SLOLatency:  c.Scenario.SLO.TightestLatency(),
 	}
+	for from := range c.Scenario.Topology(of.variant).Entries {
+		if job.Entries == nil {
+			job.Entries = map[string]string{}
+		}
+		job.Entries[from] = s.EntryURL(from)
+	}
+	c.watch(&job, of)
+	return job
 }
 
 // mixSeed derives one seed from several numbers.

@@ -110,6 +110,9 @@ func runCapacity(cmd *cobra.Command, f capacityFlags) error {
 		return usageError(cmd, fmt.Errorf("--slo: %w", err))
 	}
 	for _, c := range slo.Conditions {
+		if c.Oracle != "" {
+			return usageError(cmd, fmt.Errorf("--slo: %q rests on an oracle, which only a scenario's run can ask: leave %s out", slo.Text, c.Oracle))
+		}
 		if c.Endpoint != "" {
 			return usageError(cmd, fmt.Errorf("--slo: %q is for one endpoint of a scenario; here all requests count: leave %q out", slo.Text, c.Endpoint))
 		}

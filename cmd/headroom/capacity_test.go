@@ -16,6 +16,7 @@ func TestCapacityRefuses(t *testing.T) {
 		{nil, "empty SLO: write conditions joined by commas, for example"},
 		{[]string{"--slo", "p99<50"}, "is not a time with a unit, for example"},
 		{[]string{"--slo", "GET /api/feed p95<400ms"}, "is for one endpoint"},
+		{[]string{"--slo", "p99<50ms,stale<1%"}, "leave stale out"},
 		{[]string{"--slo", "p99<50ms", "--max-rate", "fast"}, "--max-rate: "},
 		{[]string{"--slo", "p99<50ms", "--max-time", "3s"}, "give 30s or more"},
 	} {

@@ -29,14 +29,19 @@ const sampleRisk = 0.05
 // correctly within the limit: slow, failed or unsent. With t of n such
 // requests the quantile q holds when P[Bin(n, 1-q) <= t] <= 0.05, fails when
 // t exceeds n(1-q), and is insufficient between. An error condition compares
-// the share that was seen, as no bearable slice could prove 0.1%.
+// the share that was seen, as no bearable slice could prove 0.1%. An oracle's
+// condition is judged by what it found (judgeOracle).
 func Judge(m Measurement, slo scenarios.SLO) (Judgement, string) {
+	return judge(m, m.Oracles, slo)
+}
+
+func judge(m Measurement, oracles []Oracle, slo scenarios.SLO) (Judgement, string) {
 	if m.Planned == 0 {
 		return SLOInsufficient, "no request was planned"
 	}
 	var failed, insufficient []string
 	for _, c := range slo.Conditions {
-		judgement, reason := judgeCondition(m, c)
+		judgement, reason := judgeCondition(m, oracles, c)
 		switch judgement {
 		case SLOFails:
 			failed = append(failed, reason)
@@ -60,7 +65,11 @@ func Judge(m Measurement, slo scenarios.SLO) (Judgement, string) {
 // times longer, as they run from when a request was due: where the SLO held all
 // the same, it holds.
 func (t *Trial) Judge(slo scenarios.SLO) (judgement Judgement, reason string, counts bool) {
-	judgement, reason = Judge(t.Measurement, slo)
+	oracles := t.Oracles
+	if len(oracles) == 0 {
+		oracles = t.Measurement.Oracles
+	}
+	judgement, reason = judge(t.Measurement, oracles, slo)
 	switch {
 	case t.Measurement.Interrupted:
 	case t.Valid():
@@ -113,10 +122,14 @@ func count(m Measurement, c scenarios.SLOCondition) (counted, bool) {
 
 // Bad is how near m is to the SLO's limit: bad of n requests, of which a share
 // may be. It is that of the condition that is nearest to breaking, or broken by
-// most; all 0 when nothing was counted.
+// most; all 0 when nothing was counted, or when an oracle has a say: then there
+// is only the judgement.
 func Bad(m Measurement, slo scenarios.SLO) (bad, n int64, allowed float64) {
 	worst := -1.0
 	for _, c := range slo.Conditions {
+		if c.Oracle != "" {
+			return 0, 0, 0
+		}
 		counts, ok := count(m, c)
 		if !ok || !(counts.allowed > 0) {
 			continue
@@ -131,7 +144,11 @@ func Bad(m Measurement, slo scenarios.SLO) (bad, n int64, allowed float64) {
 // FailsByMoreThanChance says that so many bad requests of n are not to be
 // expected where the share of allowed is kept: P[Poisson(n allowed) >= bad] <=
 // 2%. Who looks for a limit with short steps asks this; who measures, Judge.
+// Without a count a failure is one.
 func FailsByMoreThanChance(bad, n int64, allowed float64) bool {
+	if n == 0 {
+		return true
+	}
 	const chance, many = 0.02, 1000
 	expected := float64(n) * allowed
 	if expected > many {
@@ -147,7 +164,10 @@ func FailsByMoreThanChance(bad, n int64, allowed float64) bool {
 	return 1-below <= chance
 }
 
-func judgeCondition(m Measurement, c scenarios.SLOCondition) (Judgement, string) {
+func judgeCondition(m Measurement, oracles []Oracle, c scenarios.SLOCondition) (Judgement, string) {
+	if c.Oracle != "" {
+		return judgeOracle(oracles, c)
+	}
 	k, ok := count(m, c)
 	if !ok {
 		return SLOInsufficient, fmt.Sprintf("%s: no request was sent", c.Endpoint)

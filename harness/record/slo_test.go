@@ -112,6 +112,7 @@ func TestFailsByMoreThanChance(t *testing.T) {
 		{2_100, 200_000, 0.01, true},
 		{2_050, 200_000, 0.01, false},
 		{5_000, 5_000, 0.01, true},
+		{0, 0, 0, true}, // nothing was counted
 	} {
 		if got := FailsByMoreThanChance(test.bad, test.n, test.allowed); got != test.want {
 			t.Errorf("%d of %d: %v, want %v", test.bad, test.n, got, test.want)

@@ -18,11 +18,12 @@ type Config struct {
 	Listen     string        `json:"listen"`          // host:port or :port
 	Database   string        `json:"database"`        // host:port of PostgreSQL
 	Cache      string        `json:"cache,omitempty"` // host:port of Valkey; "" runs without a cache
+	Queue      string        `json:"queue,omitempty"` // host:port of NATS; "" unless Email is "queue"
 	Mail       string        `json:"mail"`            // base URL of the mail provider
 	PoolSize   int           `json:"pool_size"`       // database connections at most; one more watches its health
 	Feed       string        `json:"feed"`            // "join" or "n_plus_1"
 	Orders     string        `json:"orders"`          // "limited" or "unbounded"
-	Email      string        `json:"email"`           // "background" or "inline"
+	Email      string        `json:"email"`           // "background", "inline" or "queue"
 	CacheTTL   time.Duration `json:"cache_ttl_ns"`
 	CacheWrite string        `json:"cache_write"` // what a write does to cached pages: "delete" or "none"
 }
@@ -47,9 +48,12 @@ func ConfigFromProcess(p spec.Process) (Config, error) {
 		PoolSize:   r.count("pool_size", 1000),
 		Feed:       r.oneOf("feed", "join", "n_plus_1"),
 		Orders:     r.oneOf("orders", "limited", "unbounded"),
-		Email:      r.oneOf("email", "background", "inline"),
+		Email:      r.oneOf("email", "background", "inline", "queue"),
 		CacheTTL:   r.duration("cache_ttl", time.Millisecond),
 		CacheWrite: r.oneOf("cache_write", "delete", "none"),
+	}
+	if c.Email == "queue" {
+		c.Queue = r.link("queue", true)
 	}
 	return c, r.err
 }

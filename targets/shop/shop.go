@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"headroom/targets/jobs/queue"
+	"headroom/targets/program"
 )
 
 // Run serves the shop until ctx ends, then stops within 12 s: 3 s at
@@ -21,12 +24,12 @@ func Run(ctx context.Context, c Config, logOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer within(stopTimeout, pool.Close)
+	defer within(program.StopTimeout, pool.Close)
 	watch, err := openPool(c.Database, 1)
 	if err != nil {
 		return err
 	}
-	defer within(stopTimeout, watch.Close)
+	defer within(program.StopTimeout, watch.Close)
 
 	store := newPostgres(c, pool)
 	a := &api{reader: pages{store}, writer: store, searcher: store}
@@ -42,13 +45,20 @@ func Run(ctx context.Context, c Config, logOut io.Writer) error {
 	send, closeIdle := mailClient(c.Mail)
 	defer closeIdle()
 	var stopEmail func()
-	a.confirmer, stopEmail = newConfirmer(ctx, c.Email, send, log)
+	a.confirmer, stopEmail, err = newConfirmer(ctx, c, send, log)
+	if err != nil {
+		return err
+	}
 	defer stopEmail()
 
 	m := newMetrics()
 	own := counters(m, pool, cache)
+	if q, queues := a.confirmer.(*queueEmail); queues {
+		dependencies = append(dependencies, dependency{"queue", q.queue.Ping})
+		q.count(own)
+	}
 	own.register(m.registry)
-	return serve(ctx, c.Listen, routes(a, m, own, dependencies, log), log)
+	return program.Serve(ctx, c.Listen, routes(a, m, own, dependencies, log), log)
 }
 
 func newPostgres(c Config, pool *pgxpool.Pool) *postgres {
@@ -63,19 +73,26 @@ func newPostgres(c Config, pool *pgxpool.Pool) *postgres {
 }
 
 // newConfirmer returns how confirmations are sent, and what ends it: after
-// ctx, the queue has stopTimeout to drain.
-func newConfirmer(ctx context.Context, mode string, send sendEmail, log *slog.Logger) (confirmer, func()) {
-	if mode == "inline" {
-		return inlineEmail{send}, func() {}
+// ctx, the queue has program.StopTimeout to drain.
+func newConfirmer(ctx context.Context, c Config, send sendEmail, log *slog.Logger) (confirmer, func(), error) {
+	switch c.Email {
+	case "inline":
+		return inlineEmail{send}, func() {}, nil
+	case "queue":
+		q, err := queue.Open(c.Queue, "shop", log)
+		if err != nil {
+			return nil, nil, err
+		}
+		return &queueEmail{queue: q, publisher: queue.NewPublisher(q)}, q.Close, nil
 	}
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	background := newBackgroundEmail(send, log)
 	background.start(sending)
 	return background, func() {
-		defer time.AfterFunc(stopTimeout, cancel).Stop()
+		defer time.AfterFunc(program.StopTimeout, cancel).Stop()
 		background.stop()
 		cancel()
-	}
+	}, nil
 }
 
 // within waits for stop to return, but not longer than limit: a pool waits for

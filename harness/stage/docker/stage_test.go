@@ -69,8 +69,8 @@ func TestLifecycle(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("5 machines in 3 waves took %.2f s", time.Since(began).Seconds())
-	if sys.EntryURL() != "http://before-balancer:8080" {
-		t.Errorf("entry %s", sys.EntryURL())
+	if sys.EntryURL("") != "http://before-balancer:8080" {
+		t.Errorf("entry %s", sys.EntryURL(""))
 	}
 	var targets []observe.Target
 	for _, m := range sys.Machines() {
@@ -88,7 +88,7 @@ func TestLifecycle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, _, err := driver.Run(ctx, nil, "fetch", sys.EntryURL())
+	answer, _, err := driver.Run(ctx, nil, "fetch", sys.EntryURL(""))
 	if err != nil || string(answer) != "balancer/haproxy" {
 		t.Errorf("through the network: %q, %v", answer, err)
 	}

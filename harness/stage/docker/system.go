@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"sync"
 	"time"
 
@@ -50,14 +48,14 @@ type Machine struct {
 
 // System is a topology that runs.
 type System struct {
-	stage    *Stage
-	variant  scenarios.Variant
-	topology scenarios.Topology
-	options  StartOptions
-	entryURL string
-	nonce    string
-	quotas   []cpuQuota // by machine, as started
-	machines []Machine  // in the topology's order
+	stage     *Stage
+	variant   scenarios.Variant
+	topology  scenarios.Topology
+	options   StartOptions
+	entryURLs map[string]string // by where users are; "" is the main one
+	nonce     string
+	quotas    []cpuQuota // by machine, as started
+	machines  []Machine  // in the topology's order
 
 	closeMu sync.Mutex
 	closed  bool
@@ -87,11 +85,10 @@ func (s *Stage) plan(v scenarios.Variant, t scenarios.Topology, options StartOpt
 		options.ReadyTimeout = stage.DefaultReadyTimeout
 	}
 	sys := &System{stage: s, variant: v, topology: t, options: options, machines: make([]Machine, len(t.Machines))}
-	entry, port, err := spec.Entry(t)
-	if err != nil {
+	var err error
+	if sys.entryURLs, err = stage.EntryURLs(t, sys.host); err != nil {
 		return nil, err
 	}
-	sys.entryURL = "http://" + net.JoinHostPort(sys.host(entry), strconv.Itoa(port))
 	for i, m := range t.Machines {
 		quota, err := machineQuota(m, options.UnitCPUs, options.Period)
 		if err != nil {
@@ -276,9 +273,9 @@ func (s *Stage) databaseMounts(m scenarios.Machine, d scenarios.Dataset) []mount
 	return mounts
 }
 
-// EntryURL returns where users talk to the system, as seen inside the run's
-// network: http://before-balancer:8080.
-func (sys *System) EntryURL() string { return sys.entryURL }
+// EntryURL returns where users of a place talk to the system, as seen inside
+// the run's network: http://before-balancer:8080. "" is the main entry.
+func (sys *System) EntryURL(from string) string { return sys.entryURLs[from] }
 
 // Nonce returns what every agent's answer must carry.
 func (sys *System) Nonce() string { return sys.nonce }
