@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"headroom/reports/compare"
+	"headroom/scenarios"
 )
 
 // Terminal says how to write for one.
@@ -53,6 +54,10 @@ func WriteTerminal(w io.Writer, r Report, t Terminal) error {
 	if text := downloadsText(r.Variants); text != "" {
 		out.line("  downloads: %s", text)
 	}
+	if r.NotCharged != "" {
+		out.line("  not charged: %s", r.NotCharged)
+	}
+	out.oracles(r.Oracles)
 	for _, rate := range r.Rates {
 		out.rate(rate)
 	}
@@ -193,7 +198,10 @@ func claimDetail(c compare.Result) string {
 	if metric, ok := compare.Describe(c.Metric); ok {
 		label = metric.Label
 	}
-	if c.At != "" && !compare.Rateless(c.Metric) {
+	switch _, counted := scenarios.OracleOf(c.Metric); {
+	case counted && c.Value == 0:
+		label += ", at any rate"
+	case c.At != "" && !compare.Rateless(c.Metric):
 		label += " at the " + c.At + " rate"
 	}
 	detail := label + ": " + c.Summary
