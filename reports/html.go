@@ -26,7 +26,7 @@ var style string
 // pageFuncs are what both pages' templates call.
 var pageFuncs = template.FuncMap{
 	"capital": func(s any) string { return capital(fmt.Sprint(s)) }, "count": compare.FormatCount, "claimDetail": claimDetail,
-	"examples": examples,
+	"examples":   examples,
 	"detectable": func(e compare.Effect) string { return detectableText(e) },
 	"dollars":    dollars, "downloads": downloadsText, "invalidName": invalidName, "join": strings.Join,
 	"loadCaption": loadCaption, "level": func(l compare.Level, u compare.Unit) string { return levelText(l, u) },
@@ -49,7 +49,7 @@ type rateView struct {
 func WriteHTML(w io.Writer, r Report) error {
 	view := struct {
 		Report
-		RateViews            []rateView
+		RateViews                      []rateView
 		LoadCurve, CostChart, LagCurve template.HTML
 	}{Report: r}
 	var errs [3]error

@@ -36,7 +36,7 @@ type Report struct {
 	Overall     []Row              `json:"overall"` // limit and cost, at no rate
 	BreakEven   string             `json:"break_even"`
 	NotCharged  string             `json:"not_charged,omitempty"` // prices of the book that no variant pays
-	CostCurve   []CostPoint        `json:"cost_curve"` // by number of users; empty without a limit
+	CostCurve   []CostPoint        `json:"cost_curve"`            // by number of users; empty without a limit
 	Rates       []Rate             `json:"rates"`
 	Oracles     []OracleRow        `json:"oracles"` // what the change breaks; empty without checks
 	Claims      []compare.Result   `json:"claims"`

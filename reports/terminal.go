@@ -177,18 +177,25 @@ func (t *terminalWriter) claims(claims []compare.Result) {
 		return
 	}
 	t.heading("Claims")
+	for _, c := range claims {
+		t.verdict(c.Verdict, fmt.Sprintf("%s (%s)", c.Text, c.Source), claimDetail(c))
+	}
+}
+
+// verdict writes a claim's verdict beside its text, and what was measured
+// below.
+func (t *terminalWriter) verdict(v compare.Verdict, text, detail string) {
 	styles := map[compare.Verdict]string{compare.Confirmed: "32", compare.Refuted: "31",
 		compare.Inconclusive: "33", compare.NoVerdict: "33"}
-	for _, c := range claims {
-		verdict := pad(string(c.Verdict), len(compare.Inconclusive))
-		lines := wrap(fmt.Sprintf("%s (%s)", c.Text, c.Source), t.Width-len(compare.Inconclusive)-4)
-		t.WriteString("  " + t.styled(styles[c.Verdict], verdict) + "  " + lines[0] + "\n")
-		indent := strings.Repeat(" ", len(compare.Inconclusive)+4)
-		for _, rest := range lines[1:] {
-			t.WriteString(indent + rest + "\n")
+	indent := strings.Repeat(" ", len(compare.Inconclusive)+4)
+	for i, line := range wrap(text, t.Width-len(indent)) {
+		first := indent
+		if i == 0 {
+			first = "  " + t.styled(styles[v], pad(string(v), len(compare.Inconclusive))) + "  "
 		}
-		t.line("%s%s", indent, claimDetail(c))
+		t.WriteString(first + line + "\n")
 	}
+	t.line("%s%s", indent, detail)
 }
 
 // claimDetail is what was measured for a claim: "database CPU per request at
