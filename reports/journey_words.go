@@ -128,7 +128,9 @@ func (j *Journey) differences() []string {
 		"p95 and database CPU are at the run's common rate, 80% of what its before holds: two rows are at different loads",
 		"times are those of machines scaled down to the run's unit; rates and users are scaled up by it, in proportion, which is an assumption",
 	}
-	if !slices.ContainsFunc(j.order, func(s journeySource) bool { return s.place == placeFinal }) {
+	if slices.ContainsFunc(j.order, func(s journeySource) bool { return s.place == placeFinal }) {
+		notes = append(notes, "the final architecture's change, and the article's figures, are against the first server as measured again in that run")
+	} else {
 		notes = append(notes, "without a run of the final architecture the first row is held against the last, from different runs: no intervals, and no verdict on the article's figures")
 	}
 	units, slos, mixes := map[float64][]string{}, map[string][]string{}, map[string][]string{}
@@ -178,14 +180,6 @@ func stepCapacity(s Step) string {
 		return "< " + failed
 	}
 	return "not known"
-}
-
-// changeText is a step's own change, or none.
-func changeText(e *compare.Effect) string {
-	if e == nil {
-		return none
-	}
-	return ratioText(*e)
 }
 
 // usersText is how many users the held rate carries.

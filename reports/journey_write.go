@@ -18,7 +18,7 @@ import (
 var journeyPage string
 
 var journeyTemplate = template.Must(template.New("journey.html").Funcs(pageFuncs).Funcs(template.FuncMap{
-	"capacity": stepCapacity, "change": changeText, "gain": Gain.gainText, "users": usersText,
+	"capacity": stepCapacity, "gain": Gain.gainText, "users": usersText,
 	"rps": compare.FormatRate, "value": func(v float64) compare.Level { return compare.Level{Value: &v} },
 }).Parse(journeyPage))
 
