@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"headroom/harness/record"
 	"headroom/scenarios"
@@ -51,4 +52,17 @@ func machineTitle(m Machine) string {
 		return fmt.Sprintf("%s ×%d", m.Name, m.Copies)
 	}
 	return m.Name
+}
+
+// processText is what a process is: its kind where its name does not say it,
+// its settings and its links.
+func processText(p Process) string {
+	var parts []string
+	if p.Name != string(p.Kind) {
+		parts = append(parts, string(p.Kind))
+	}
+	if text := settingsText(p.Settings); text != "" {
+		parts = append(parts, text)
+	}
+	return strings.Join(append(parts, p.Links...), " · ")
 }
