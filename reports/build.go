@@ -3,7 +3,6 @@ package reports
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -46,16 +45,18 @@ func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.B
 	for _, key := range []string{compare.LimitRPS, compare.MonthlyUSD, compare.CostPerUserUSD} {
 		r.Overall = append(r.Overall, givenRow(key, given))
 	}
+	r.NotCharged = notCharged(run.Scenario, prices)
 	r.BreakEven, r.CostCurve = breakEven(r.Variants), costCurve(r.Variants)
 	for _, name := range table.Rates() {
 		r.Rates = append(r.Rates, rateOf(table, name))
 	}
+	r.Oracles = oraclesOf(run.Scenario.Oracles, table)
 	for _, claim := range run.Scenario.Claims {
 		r.Claims = append(r.Claims, compare.Judge(claim, table, given, run.Quick))
 	}
 	r.Warnings = append(r.Warnings, warningsOf(run, trials, table, prices)...)
 	r.Method = methodOf(r)
-	r.Answer = answerOf(r)
+	r.Answer = answerOf(r, consistencySentence(run.Scenario.Oracles, table))
 	return r, nil
 }
 
@@ -116,7 +117,7 @@ func (r *Report) addVariants(run record.Run, trials []record.Trial, prices cost.
 		atLimit := compare.Pool(compare.AtLimit(trials, limit, run.Scenario.SLO))
 		r.Warnings = append(append(r.Warnings, warnings...), bill.Warnings...)
 		r.Variants = append(r.Variants, Variant{
-			Variant: v, Label: topology.Label, Entry: topology.Entry,
+			Variant: v, Label: topology.Label, Entry: topology.EntryText(),
 			Machines: machinesOf(topology, quotas(trials, v)),
 			Limit:    limit, LimitText: limitText(limit), Bill: bill,
 			Load:       loadCurve(trials, v, run.Scenario.SLO, limit.HeldRPS),
@@ -126,37 +127,6 @@ func (r *Report) addVariants(run record.Run, trials []record.Trial, prices cost.
 		})
 	}
 	return nil
-}
-
-// quotas returns what every machine of a variant was allowed, by name.
-func quotas(trials []record.Trial, v scenarios.Variant) map[string]float64 {
-	cpus := map[string]float64{}
-	for _, t := range trials {
-		if t.Variant != v {
-			continue
-		}
-		for _, m := range t.Machines {
-			cpus[m.Machine] = m.QuotaCPUs
-		}
-	}
-	return cpus
-}
-
-func machinesOf(t scenarios.Topology, quotaCPUs map[string]float64) []Machine {
-	machines := []Machine{}
-	for _, m := range t.Machines {
-		machine := Machine{Name: m.Name, Size: m.Size, VCPU: m.VCPU, MemoryGiB: m.MemoryGiB,
-			QuotaCPUs: quotaCPUs[m.Name], External: m.External, Processes: []Process{}}
-		for _, p := range m.Processes {
-			process := Process{Name: p.Name, Kind: p.Kind, Settings: maps.Clone(p.Settings)}
-			for _, link := range p.Links {
-				process.Links = append(process.Links, link.Role+": "+strings.Join(link.To, ", "))
-			}
-			machine.Processes = append(machine.Processes, process)
-		}
-		machines = append(machines, machine)
-	}
-	return machines
 }
 
 func limitText(l compare.Limit) string {

@@ -54,6 +54,9 @@ func cases() map[string]func() (record.Run, []record.Trial, *record.End) {
 		"full": func() (record.Run, []record.Trial, *record.End) {
 			return syntheticRun(), syntheticTrials(3), &record.End{}
 		},
+		"final": func() (record.Run, []record.Trial, *record.End) {
+			return finalRun(), finalTrials(), &record.End{}
+		},
 		"quick": func() (record.Run, []record.Trial, *record.End) {
 			run := syntheticRun()
 			run.Quick, run.Blocks = true, 1

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"headroom/reports/compare"
+	"headroom/scenarios"
 )
 
 // Terminal says how to write for one.
@@ -56,6 +57,10 @@ func WriteTerminal(w io.Writer, r Report, t Terminal) error {
 	if text := downloadsText(r.Variants); text != "" {
 		out.line("  downloads: %s", text)
 	}
+	if r.NotCharged != "" {
+		out.line("  not charged: %s", r.NotCharged)
+	}
+	out.oracles(r.Oracles)
 	for _, rate := range r.Rates {
 		out.rate(rate)
 	}
@@ -203,18 +208,25 @@ func (t *terminalWriter) claims(claims []compare.Result) {
 		return
 	}
 	t.heading("Claims")
+	for _, c := range claims {
+		t.verdict(c.Verdict, fmt.Sprintf("%s (%s)", c.Text, c.Source), claimDetail(c))
+	}
+}
+
+// verdict writes a claim's verdict beside its text, and what was measured
+// below.
+func (t *terminalWriter) verdict(v compare.Verdict, text, detail string) {
 	styles := map[compare.Verdict]string{compare.Confirmed: "32", compare.Refuted: "31",
 		compare.Inconclusive: "33", compare.NoVerdict: "33"}
-	for _, c := range claims {
-		verdict := pad(string(c.Verdict), len(compare.Inconclusive))
-		lines := wrap(fmt.Sprintf("%s (%s)", c.Text, c.Source), t.Width-len(compare.Inconclusive)-4)
-		t.WriteString("  " + t.styled(styles[c.Verdict], verdict) + "  " + lines[0] + "\n")
-		indent := strings.Repeat(" ", len(compare.Inconclusive)+4)
-		for _, rest := range lines[1:] {
-			t.WriteString(indent + rest + "\n")
+	indent := strings.Repeat(" ", len(compare.Inconclusive)+4)
+	for i, line := range wrap(text, t.Width-len(indent)) {
+		first := indent
+		if i == 0 {
+			first = "  " + t.styled(styles[v], pad(string(v), len(compare.Inconclusive))) + "  "
 		}
-		t.line("%s%s", indent, claimDetail(c))
+		t.WriteString(first + line + "\n")
 	}
+	t.line("%s%s", indent, detail)
 }
 
 // claimDetail is what was measured for a claim: "database CPU per request at
@@ -224,7 +236,10 @@ func claimDetail(c compare.Result) string {
 	if metric, ok := compare.Describe(c.Metric); ok {
 		label = metric.Label
 	}
-	if c.At != "" && !compare.Rateless(c.Metric) {
+	switch _, counted := scenarios.OracleOf(c.Metric); {
+	case counted && c.Value == 0:
+		label += ", at any rate"
+	case c.At != "" && !compare.Rateless(c.Metric):
 		label += " at the " + c.At + " rate"
 	}
 	detail := label + ": " + c.Summary

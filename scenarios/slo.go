@@ -36,7 +36,7 @@ var (
 	sloQuantile = regexp.MustCompile(`^p(\d{1,2}(?:\.\d+)?)\s*<\s*(\S+)$`)
 	sloErrors   = regexp.MustCompile(`^errors\s*<\s*([\d.]+)%$`)
 	sloOracle   = regexp.MustCompile(`^([a-z_]+)\s*(?:<\s*([\d.]+)%|=\s*0)$`)
-	sloEndpoint = regexp.MustCompile(`^((?:GET|POST|PUT|DELETE|PATCH|HEAD) \S+)\s+(.+)$`)
+	sloEndpoint = regexp.MustCompile(`^((?:GET|POST|PUT|DELETE|PATCH|HEAD) \S+(?: from [a-z][a-z0-9-]*)?)\s+(.+)$`)
 )
 
 // ParseSLO parses an SLO's text.
