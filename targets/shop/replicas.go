@@ -38,11 +38,11 @@ const (
 // A watcher asks every replica every watchEvery, over a connection of its own,
 // takes it out when it does not answer and puts it back when it does. That alone
 // would fail every read for half a second, so a read that loses its connection
-// also takes the replica out, at once, and is tried once more, on another
-// replica or else on the primary; reads are safe to repeat. Reads in flight on
-// a replica that is lost are cut off and tried again too: one that hangs must
-// not hold them until their deadline. Without a healthy replica the primary
-// answers. Measured by scenario phase4.
+// also takes the replica out, at once, and is tried once more on another, and
+// in the end on the primary: reads are safe to repeat, and replicas alone never
+// fail one. Reads in flight on a replica that is lost are cut off and tried
+// again too: one that hangs must not hold them until their deadline. Without a
+// healthy replica the primary answers. Measured by scenario phase4.
 type replicas struct {
 	primary querier
 	log     *slog.Logger
@@ -98,13 +98,13 @@ func (r *replicas) add(name string, db querier, reset func()) *replica {
 // one replica.
 func (r *replicas) view(ctx context.Context, read func(ctx context.Context, db querier) error) error {
 	if !readsPrimary(ctx) {
-		for attempt := range 2 {
+		for range 2 {
 			healthy := *r.healthy.Load()
 			if len(healthy) == 0 {
 				break
 			}
 			again, err := r.try(ctx, healthy[r.next.Add(1)%uint64(len(healthy))], read)
-			if !again || attempt > 0 {
+			if !again {
 				return err
 			}
 		}
