@@ -12,20 +12,26 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// Config is one instance of the shop. The values of Feed, Orders, Email and
-// CacheWrite are those of scenarios.KindShop's settings.
+// Config is one instance of the shop. Words such as those of Feed, Orders and
+// Email are those of scenarios.KindShop's settings.
 type Config struct {
-	Listen     string        `json:"listen"`          // host:port or :port
-	Database   string        `json:"database"`        // host:port of PostgreSQL
-	Cache      string        `json:"cache,omitempty"` // host:port of Valkey; "" runs without a cache
-	Queue      string        `json:"queue,omitempty"` // host:port of NATS; "" unless Email is "queue"
-	Mail       string        `json:"mail"`            // base URL of the mail provider
-	PoolSize   int           `json:"pool_size"`       // database connections at most; one more watches its health
-	Feed       string        `json:"feed"`            // "join" or "n_plus_1"
-	Orders     string        `json:"orders"`          // "limited" or "unbounded"
-	Email      string        `json:"email"`           // "background", "inline" or "queue"
-	CacheTTL   time.Duration `json:"cache_ttl_ns"`
-	CacheWrite string        `json:"cache_write"` // what a write does to cached pages: "delete" or "none"
+	Listen       string        `json:"listen"`             // host:port or :port
+	Databases    []string      `json:"databases"`          // host:port of PostgreSQL; several are shards
+	Replicas     []string      `json:"replicas,omitempty"` // host:port; replica i is a copy of database i, counted round
+	Cache        string        `json:"cache,omitempty"`    // host:port of Valkey; "" runs without a cache
+	Queue        string        `json:"queue,omitempty"`    // host:port of NATS; "" unless Email is "queue"
+	Edges        []string      `json:"edges,omitempty"`    // host:port of a CDN's edges
+	Mail         string        `json:"mail"`               // base URL of the mail provider
+	PoolSize     int           `json:"pool_size"`          // connections at most to each database and replica; one more watches its health
+	Feed         string        `json:"feed"`               // "join" or "n_plus_1"
+	Orders       string        `json:"orders"`             // "limited" or "unbounded"
+	Email        string        `json:"email"`              // "background", "inline" or "queue"
+	CacheTTL     time.Duration `json:"cache_ttl_ns"`
+	CacheWrite   string        `json:"cache_write"`       // what a write does to cached pages: "delete" or "none"
+	OwnWrites    string        `json:"own_writes"`        // where a session that wrote reads, with replicas: "primary" or "replica"
+	OwnWritesFor time.Duration `json:"own_writes_for_ns"` // after its write
+	Purge        string        `json:"purge"`             // what a write does to the edges: "write" purges the feed, or "none"
+	Node         int           `json:"node"`              // of this machine: part of the ids made with shards
 }
 
 // MailConfig is the stand-in of a mail provider.
@@ -42,8 +48,10 @@ func ConfigFromProcess(p spec.Process) (Config, error) {
 	r.kind(scenarios.KindShop)
 	c := Config{
 		Listen:     r.listen(),
-		Database:   r.link("database", true),
+		Databases:  r.linksTo("database"),
+		Replicas:   r.linksTo("replicas"),
 		Cache:      r.link("cache", false),
+		Edges:      r.linksTo("edges"),
 		Mail:       "http://" + r.link("mail", true),
 		PoolSize:   r.count("pool_size", 1000),
 		Feed:       r.oneOf("feed", "join", "n_plus_1"),
@@ -51,11 +59,36 @@ func ConfigFromProcess(p spec.Process) (Config, error) {
 		Email:      r.oneOf("email", "background", "inline", "queue"),
 		CacheTTL:   r.duration("cache_ttl", time.Millisecond),
 		CacheWrite: r.oneOf("cache_write", "delete", "none"),
+
+		OwnWrites:    r.oneOf("own_writes", "primary", "replica"),
+		OwnWritesFor: r.duration("own_writes_for", 10*time.Millisecond),
+		Purge:        r.oneOf("purge", "none", "write"),
+		Node:         p.Node,
 	}
 	if c.Email == "queue" {
 		c.Queue = r.link("queue", true)
 	}
+	r.checkTogether(c, r.oneOf("shard_by", "hash", "range", "region", "time"))
 	return c, r.err
+}
+
+// checkTogether refuses what only goes wrong in company.
+func (r *processReader) checkTogether(c Config, shardBy string) {
+	several := len(c.Databases) > 1
+	switch {
+	case len(c.Databases) == 0:
+		r.fail("link database leads to 0 places, want at least 1")
+	case len(c.Replicas) > 0 && c.Cache == "" && c.OwnWrites == "primary":
+		r.fail("with replicas, own_writes: primary keeps its marks in the cache: add a link cache, or set own_writes: replica to read blindly")
+	case c.Purge == "write" && len(c.Edges) == 0:
+		r.fail("purge: write has nobody to tell: add links edges, or set purge: none")
+	case several && shardBy != "hash":
+		r.fail("shard_by: %s with %d databases: a seeded shard holds what hashes to it, set shard_by: hash", shardBy, len(c.Databases))
+	case several && c.Feed != "join":
+		r.fail("feed: %s with %d databases: a feed of several shards is gathered in one way, set feed: join", c.Feed, len(c.Databases))
+	case several && (c.Node < 0 || c.Node > maxNode):
+		r.fail("node %d: an id has room for nodes 0 to %d, use fewer machines", c.Node, maxNode)
+	}
 }
 
 // MailConfigFromProcess reads p as ConfigFromProcess does.
@@ -100,10 +133,18 @@ func (r *processReader) link(role string, required bool) string {
 		r.fail("link %s leads to %d places, want exactly 1", role, len(to))
 		return ""
 	}
-	if _, _, err := net.SplitHostPort(to[0]); err != nil {
-		r.fail("link %s: %q is not host:port", role, to[0])
+	return r.linksTo(role)[0]
+}
+
+// linksTo are all the places that a role leads to.
+func (r *processReader) linksTo(role string) []string {
+	to := r.p.Links[role]
+	for _, address := range to {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			r.fail("link %s: %q is not host:port", role, address)
+		}
 	}
-	return to[0]
+	return to
 }
 
 func (r *processReader) setting(name string) string {

@@ -135,7 +135,10 @@ type ProcessCounters struct {
 	//     (deliveries before the first that is not acknowledged)
 	//   shop: requests_total, pool_acquires_total, pool_wait_s_total, pool_max,
 	//     cache_hits_total, cache_misses_total,
-	//     cache_errors_total, feed_requests_total, feed_statements_total
+	//     cache_passes_total (reads of sessions that wrote lately),
+	//     cache_errors_total, feed_requests_total, feed_statements_total,
+	//     replica_reads_total, primary_reads_total, replica_failures_total,
+	//     replicas_healthy, purges_total, purge_errors_total
 	//   worker, gateway, link: what the program says at /internal/counters
 	Counts map[string]float64 `json:"counts,omitempty"`
 }
