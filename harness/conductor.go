@@ -329,7 +329,7 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 const readAttempts = 3
 
 func readAll(ctx context.Context, machines []Machine) ([]spec.Counters, error) {
-	targets := agents(machines)
+	targets := agentTargets(machines)
 	var counters []spec.Counters
 	var err error
 	for range readAttempts {

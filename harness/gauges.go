@@ -19,7 +19,7 @@ func (c *Conductor) driveWatched(ctx context.Context, job drive.Job, machines []
 	go func() {
 		var counters []spec.Counters
 		if sleep(watchCtx, job.Duration/2) == nil {
-			counters, _ = observe.ReadAll(watchCtx, agents(machines))
+			counters, _ = observe.ReadAll(watchCtx, agentTargets(machines))
 		}
 		middle <- counters
 	}()
@@ -28,7 +28,7 @@ func (c *Conductor) driveWatched(ctx context.Context, job drive.Job, machines []
 	return m, <-middle, err
 }
 
-func agents(machines []Machine) []observe.Target {
+func agentTargets(machines []Machine) []observe.Target {
 	targets := make([]observe.Target, len(machines))
 	for i, m := range machines {
 		targets[i] = m.Agent
