@@ -9,12 +9,13 @@ BIN     := bin/headroom
 export CGO_ENABLED := 0
 SOURCES := $(shell find . -name '*.go' -o -name '*.yaml' -o -name '*.html' -o -name '*.tmpl' -o -name '*.css' -o -name '*Dockerfile' | grep -v '^./out/') go.mod go.sum
 
-# QUICK=1 runs a short version, marked as such. ARGS adds flags of headroom run.
+# QUICK=1 runs a short version, marked as such. ARGS adds flags of headroom run:
+# make bench-phase3 ARGS=--prove.
 RUN_FLAGS := $(if $(QUICK),--quick) $(ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help build image test test-short lint clean bench-phase1 bench-phase2 bench-phase3 bench-phase4 \
-	bench-phase4-blind bench-phase5 bench-phase6 bench-final bench-all bench-driver
+	bench-phase4-blind bench-phase5 bench-phase6 bench-final bench-all bench-driver bench-capacity
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9.-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -67,6 +68,10 @@ bench-driver: $(BIN) ## The driver beside vegeta, wrk, ab, h2load and hey, on pi
 	@go build -o bin/vegeta github.com/tsenart/vegeta/v12
 	@go build -o bin/bench-driver ./cmd/bench-driver
 	@bin/bench-driver $(ARGS)
+
+bench-capacity: $(BIN) ## How true headroom capacity is: ten searches of a queue with a known answer
+	@go build -o bin/bench-capacity ./cmd/bench-capacity
+	@bin/bench-capacity $(ARGS)
 
 # With Docker away the container tests say that they were skipped; with
 # CI=true they fail. -p 1: two packages that measure at once would disturb

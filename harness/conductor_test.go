@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +27,7 @@ type fakeStage struct {
 	capacity map[scenarios.Variant]float64
 	onDrive  func(n int) // called before the n-th drive
 	spoiled  func(job drive.Job) bool
+	oracles  []string // of the scenario
 
 	mu      sync.Mutex
 	running map[*fakeSystem]bool
@@ -63,7 +65,7 @@ func (f *fakeSystem) observe(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-func (f *fakeSystem) EntryURL() string { return string(f.variant) }
+func (f *fakeSystem) EntryURL(string) string { return string(f.variant) }
 
 func (f *fakeSystem) Machines() []Machine {
 	return []Machine{{Name: "server", Group: "server", QuotaCPUs: 1,
@@ -105,6 +107,10 @@ func (s *fakeStage) Drive(ctx context.Context, job drive.Job) (record.Measuremen
 			f.mu.Unlock()
 		}
 	}
+	if slices.Contains(job.Oracles, scenarios.OracleStale) {
+		m.Oracles = []record.Oracle{{Name: scenarios.OracleStale, Checked: n}}
+		m.Created = map[string][]record.Created{"order": {{ID: 1}}}
+	}
 	m.Interrupted = ctx.Err() != nil
 	if s.spoiled != nil && s.spoiled(job) {
 		m.InvalidReasons = []string{"the driver sent late"}
@@ -124,6 +130,7 @@ func conduct(t *testing.T, ctx context.Context, stage *fakeStage) (*record.Log, 
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Oracles = stage.oracles
 	stage.t, stage.running = t, map[*fakeSystem]bool{}
 	dir := t.TempDir()
 	writer, err := record.Create(dir, record.Run{ID: "test", Scenario: *s})

@@ -16,10 +16,26 @@ func TestCapacityRefuses(t *testing.T) {
 		{nil, "empty SLO: write conditions joined by commas, for example"},
 		{[]string{"--slo", "p99<50"}, "is not a time with a unit, for example"},
 		{[]string{"--slo", "GET /api/feed p95<400ms"}, "is for one endpoint"},
+		{[]string{"--slo", "p99<50ms,stale<1%"}, "leave stale out"},
 		{[]string{"--slo", "p99<50ms", "--max-rate", "fast"}, "--max-rate: "},
 		{[]string{"--slo", "p99<50ms", "--max-time", "3s"}, "give 30s or more"},
 	} {
 		code, stdout, stderr := headroom(t.Context(), append(append([]string{"capacity"}, local...), test.args...)...)
+		if code != exitFailure || !strings.Contains(stderr, test.want) || stdout != "" {
+			t.Errorf("%q: exit code %d, want %q in %q", test.args, code, test.want, stderr)
+		}
+	}
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"phase33"}, "did you mean"},
+		{[]string{"phase3", "--url", "http://127.0.0.1:9/"}, "--url is for a URL"},
+		{[]string{"phase3", "--variant", "middle"}, "want before or after"},
+		{[]string{"phase3", "--slo", "GET /api/fed p95<400ms"}, `did you mean "GET /api/feed"`},
+		{[]string{"phase3", "phase2"}, "2 arguments given"},
+	} {
+		code, stdout, stderr := headroom(t.Context(), append([]string{"capacity"}, test.args...)...)
 		if code != exitFailure || !strings.Contains(stderr, test.want) || stdout != "" {
 			t.Errorf("%q: exit code %d, want %q in %q", test.args, code, test.want, stderr)
 		}

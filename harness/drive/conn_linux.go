@@ -25,6 +25,7 @@ const (
 // its socket: when one breaks, the next is opened here.
 type conn struct {
 	loop       *loop
+	entry      *entry // where it leads
 	index      int32
 	generation int32 // of the socket; events of an older one are stale
 	fd         int
@@ -42,22 +43,24 @@ type conn struct {
 	parser          http1.Parser
 	expect          []byte
 	match           matcher
+	watch           exchange
 
 	older, newer int32 // neighbours in the loop's deadlines
 }
 
-func (c *conn) init(l *loop, index int32) {
-	c.loop, c.index, c.fd = l, index, -1
-	c.parser.WantHeaders = len(l.job.CountHeaders) > 0
+func (c *conn) init(l *loop, e *entry, index int32) {
+	c.loop, c.entry, c.index, c.fd = l, e, index, -1
+	c.parser.WantHeaders = len(l.job.CountHeaders) > 0 || l.watch.wantsHeaders()
 }
 
-// start sends r. The connection must be the one that loop.free returned.
+// start sends r. The connection must be the one that its entry's free
+// returned.
 func (c *conn) start(r request, now time.Duration) {
-	l := c.loop
+	l, e := c.loop, c.entry
 	if c.state == connIdle {
-		l.idle = l.idle[:len(l.idle)-1]
+		e.idle = e.idle[:len(e.idle)-1]
 	} else {
-		l.unused = l.unused[:len(l.unused)-1]
+		e.unused = e.unused[:len(e.unused)-1]
 	}
 	c.request, c.sent, c.retried = r, now, false
 	c.req = l.mix.Pick(r.k)
@@ -65,6 +68,7 @@ func (c *conn) start(r request, now time.Duration) {
 	c.out, body = c.req.AppendWire(c.out[:0])
 	c.bodyOut = int64(body)
 	c.expect = c.req.AppendExpect(c.expect[:0])
+	l.watch.begin(&c.watch, c.req)
 	l.sent.push(l.conns, c)
 	c.begin()
 }
@@ -86,9 +90,9 @@ func (c *conn) begin() {
 
 // dial opens a socket; its outcome comes as an event.
 func (c *conn) dial() error {
-	l := c.loop
-	addr := l.addrs[l.dials%len(l.addrs)]
-	l.dials++
+	l, e := c.loop, c.entry
+	addr := e.addrs[e.dials%len(e.addrs)]
+	e.dials++
 	family := unix.AF_INET
 	if _, ok := addr.(*unix.SockaddrInet6); ok {
 		family = unix.AF_INET6
@@ -211,7 +215,7 @@ func (c *conn) answered(reusable bool) {
 	c.loop.sent.remove(c.loop.conns, c)
 	c.loop.record(c, now, class)
 	c.state, c.used = connIdle, true
-	c.loop.idle = append(c.loop.idle, c.index)
+	c.entry.idle = append(c.entry.idle, c.index)
 }
 
 // ended reacts to the other end's close.
@@ -236,6 +240,7 @@ func (c *conn) lost(err error) {
 	}
 	if c.used && !c.retried && !c.parser.Started() && c.req.Idempotent() {
 		c.retried = true
+		c.watch.again()
 		c.hangUp()
 		c.begin()
 		return
@@ -248,20 +253,20 @@ func (c *conn) finish(now time.Duration, class string) {
 	c.loop.sent.remove(c.loop.conns, c)
 	c.loop.record(c, now, class)
 	c.hangUp()
-	c.loop.unused = append(c.loop.unused, c.index)
+	c.entry.unused = append(c.entry.unused, c.index)
 }
 
 // discard closes an idle connection.
 func (c *conn) discard() {
-	l := c.loop
-	for i := len(l.idle) - 1; i >= 0; i-- {
-		if l.idle[i] == c.index {
-			l.idle = append(l.idle[:i], l.idle[i+1:]...)
+	e := c.entry
+	for i := len(e.idle) - 1; i >= 0; i-- {
+		if e.idle[i] == c.index {
+			e.idle = append(e.idle[:i], e.idle[i+1:]...)
 			break
 		}
 	}
 	c.hangUp()
-	l.unused = append(l.unused, c.index)
+	e.unused = append(e.unused, c.index)
 }
 
 func (c *conn) hangUp() {
@@ -278,12 +283,18 @@ func (c *conn) Header(name, value []byte) {
 			c.loop.rec.header(c.intended, i, value)
 		}
 	}
+	if c.watch.active {
+		c.watch.header(name, value)
+	}
 }
 
 // Body counts and checks a fragment, and keeps none of it.
 func (c *conn) Body(fragment []byte) error {
 	c.bodyIn += int64(len(fragment))
 	c.match.write(fragment)
+	if c.watch.active {
+		c.watch.body(fragment)
+	}
 	if c.bodyIn > c.loop.job.MaxBody {
 		return errBodyTooBig
 	}

@@ -3,6 +3,7 @@ package drive
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"headroom/harness/drive/mix"
@@ -22,16 +23,18 @@ func Drive(ctx context.Context, job Job) (record.Measurement, error) {
 	if err != nil {
 		return record.Measurement{}, fmt.Errorf("job: %w", err)
 	}
-	result, err := send(ctx, &job, requests)
+	watch := newWatcher(&job, requests)
+	result, err := send(ctx, &job, requests, watch)
 	if err != nil && ctx.Err() != nil {
 		// Called off before it could start.
 		epoch := time.Now()
 		result.rec = newRecorder(epoch, &job, len(requests.Names()))
 		result.rec.cut(0)
 	} else if err != nil {
-		return record.Measurement{}, fmt.Errorf("drive %s: %w", requests.HostPort(), err)
+		return record.Measurement{}, fmt.Errorf("drive %s: %w", strings.Join(requests.HostPorts(), ", "), err)
 	}
 	m := result.rec.measurement(requests.Names(), job.CountHeaders)
+	watch.report(&m)
 	m.Arrivals, m.OfferedRPS, m.Seed = job.Arrivals, job.RateRPS, job.Seed
 	m.WarmupS, m.InFlightCap = job.Warmup.Seconds(), job.MaxInFlight
 	m.Interrupted = ctx.Err() != nil && result.rec.till < job.Warmup+job.Duration
@@ -57,9 +60,9 @@ type result struct {
 }
 
 // send chooses the engine: plain HTTP goes through loops of our own.
-func send(ctx context.Context, job *Job, requests *mix.Mix) (result, error) {
+func send(ctx context.Context, job *Job, requests *mix.Mix, watch *watcher) (result, error) {
 	if requests.Secure() {
-		return sendPool(ctx, job, requests)
+		return sendPool(ctx, job, requests, watch)
 	}
-	return sendLoops(ctx, job, requests)
+	return sendLoops(ctx, job, requests, watch)
 }

@@ -22,29 +22,37 @@ import (
 const perLoopRPS = 25_000
 
 // loopCount is how many loops share the job, each a thread.
-func loopCount(job *Job, cpus float64) int {
+func loopCount(job *Job, entries int, cpus float64) int {
 	loops := max(int(cpus), 1)
 	if job.RateRPS > 0 {
 		loops = min(loops, int(math.Ceil(job.RateRPS/perLoopRPS)))
 	}
-	return min(loops, job.Connections, job.MaxInFlight)
+	return max(min(loops, job.Connections/entries, job.MaxInFlight), 1)
 }
 
 // sendLoops runs the job on loops of our own.
-func sendLoops(ctx context.Context, job *Job, requests *mix.Mix) (result, error) {
-	addrs, err := resolve(ctx, requests.HostPort())
-	if err != nil {
-		return result{}, err
+func sendLoops(ctx context.Context, job *Job, requests *mix.Mix, watch *watcher) (result, error) {
+	var addrs [][]unix.Sockaddr
+	fewest := 0 // connections are split evenly: the entry with the fewest addresses has the most for each
+	for _, hostPort := range requests.HostPorts() {
+		found, err := resolve(ctx, hostPort)
+		if err != nil {
+			return result{}, err
+		}
+		addrs = append(addrs, found)
+		if fewest == 0 || len(found) < fewest {
+			fewest = len(found)
+		}
 	}
-	if err := checkLimits(job, len(addrs)); err != nil {
+	if err := checkLimits(job, fewest*len(addrs)); err != nil {
 		return result{}, err
 	}
 	var stop atomic.Bool
 	epoch := time.Now()
-	count := loopCount(job, usableCPUs())
+	count := loopCount(job, len(addrs), usableCPUs())
 	loops := make([]*loop, 0, count)
 	for i := range count {
-		l, err := newLoop(job, requests, epoch, addrs, part(job, i, count), &stop)
+		l, err := newLoop(job, requests, watch, epoch, addrs, part(job, i, count), &stop)
 		if err != nil {
 			for _, l := range loops {
 				l.poll.close()
@@ -54,7 +62,7 @@ func sendLoops(ctx context.Context, job *Job, requests *mix.Mix) (result, error)
 		l.usage.wholeProcess = i == 0
 		loops = append(loops, l)
 	}
-	err = runAll(ctx, loops, &stop)
+	err := runAll(ctx, loops, &stop)
 	return sum(loops), err
 }
 

@@ -11,8 +11,8 @@ import (
 )
 
 // sendLoops has no event loop on this system; net/http takes its place.
-func sendLoops(ctx context.Context, job *Job, requests *mix.Mix) (result, error) {
-	return sendPool(ctx, job, requests)
+func sendLoops(ctx context.Context, job *Job, requests *mix.Mix, watch *watcher) (result, error) {
+	return sendPool(ctx, job, requests, watch)
 }
 
 // checkLimits has no limits to read on this system.

@@ -9,7 +9,9 @@
 //     loop of our own (loop.go); TLS and HTTP/2 through net/http (pool.go).
 //  3. Each loop has a recorder of its own, counts and histograms; at the end
 //     they are merged into one record.Measurement.
-//  4. validity.go says whether the driver itself spoiled the slice.
+//  4. With oracles in the job, watch.go tells them what goes out and what
+//     comes back.
+//  5. validity.go says whether the driver itself spoiled the slice.
 package drive
 
 import (
@@ -20,6 +22,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +46,9 @@ type Job struct {
 
 	Mix  []scenarios.Endpoint      `json:"mix,omitempty"`
 	Keys map[string]scenarios.Keys `json:"keys,omitempty"` // by placeholder
+	// Entries are further places that requests are sent to, by name: an
+	// endpoint's From says which. The others go to BaseURL.
+	Entries map[string]string `json:"entries,omitempty"`
 	// Targets, in place of BaseURL, Mix and Keys, is a list of requests sent in
 	// turn.
 	Targets []vegeta.Target `json:"targets,omitempty"`
@@ -58,9 +64,22 @@ type Job struct {
 	// CountHeaders names response headers whose values are counted, e.g.
 	// "X-Cache", into Measurement.Counts as "X-Cache: hit".
 	CountHeaders []string `json:"count_headers,omitempty"`
+	// Oracles are the checks, by their names in scenarios, that run with the
+	// load; those that a driver can't make are left out.
+	Oracles   []string  `json:"oracles,omitempty"`
+	RateLimit RateLimit `json:"rate_limit,omitzero"` // what over_limit is held against
 	// TLSSkipVerify accepts any certificate: a system under test often has one
 	// that it signed itself.
 	TLSSkipVerify bool `json:"tls_skip_verify,omitempty"`
+}
+
+// RateLimit is what a rate limiter promises.
+type RateLimit struct {
+	Limit  int           `json:"limit"` // requests of one session in any window
+	Window time.Duration `json:"window_ns"`
+	// BehindCache says that a cache stands before the limiter: what it answers
+	// itself, with the header "X-Cache: hit", the limiter never saw.
+	BehindCache bool `json:"behind_cache,omitempty"`
 }
 
 // What a Job's zero values mean.
@@ -80,6 +99,7 @@ const (
 	maxConnections = 100_000
 	maxInFlight    = 10_000_000
 	maxHeaders     = 16 // counted
+	maxRateLimit   = 1_000_000
 )
 
 // ParseJob reads a Job from JSON, strictly: an unknown key, a number out of
@@ -123,7 +143,7 @@ func (j Job) withDefaults() Job {
 
 // compile checks the whole job and returns its requests.
 func (j *Job) compile() (*mix.Mix, error) {
-	if err := errors.Join(j.checkLoad(), j.checkHeaders()); err != nil {
+	if err := errors.Join(j.checkLoad(), j.checkHeaders(), j.checkOracles()); err != nil {
 		return nil, err
 	}
 	header := http.Header{}
@@ -131,9 +151,13 @@ func (j *Job) compile() (*mix.Mix, error) {
 		header[name] = []string{value}
 	}
 	if len(j.Targets) == 0 {
-		return mix.New(j.BaseURL, header, j.Mix, j.Keys, j.Seed)
+		requests, err := mix.NewFrom(j.BaseURL, j.Entries, header, j.Mix, j.Keys, j.Seed)
+		if err == nil && len(requests.HostPorts()) > j.Connections {
+			err = fmt.Errorf("connections is %d: each of %d entries needs one", j.Connections, len(requests.HostPorts()))
+		}
+		return requests, err
 	}
-	if j.BaseURL != "" || len(j.Mix) > 0 || len(j.Keys) > 0 {
+	if j.BaseURL != "" || len(j.Entries) > 0 || len(j.Mix) > 0 || len(j.Keys) > 0 {
 		return nil, errors.New("targets stand in place of base_url, mix and keys: give one or the other")
 	}
 	return mix.NewFromTargets(j.Targets, header)
@@ -168,6 +192,20 @@ func (j *Job) checkHeaders() error {
 			return fmt.Errorf("count_headers: %q is not the name of a header, or stands twice", name)
 		}
 		seen[strings.ToLower(name)] = true
+	}
+	return nil
+}
+
+func (j *Job) checkOracles() error {
+	for _, name := range j.Oracles {
+		if !slices.Contains(scenarios.Oracles(), name) {
+			return fmt.Errorf("oracles: %q is unknown: there are %s", name, strings.Join(scenarios.Oracles(), ", "))
+		}
+	}
+	limited := slices.Contains(j.Oracles, scenarios.OracleOverLimit)
+	if limited && (j.RateLimit.Limit < 1 || j.RateLimit.Limit > maxRateLimit || j.RateLimit.Window <= 0 || j.RateLimit.Window > maxDuration) {
+		return fmt.Errorf("rate_limit is %d in %v: for %s it must be 1 to %d requests in a window above 0",
+			j.RateLimit.Limit, j.RateLimit.Window, scenarios.OracleOverLimit, maxRateLimit)
 	}
 	return nil
 }

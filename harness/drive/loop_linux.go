@@ -18,9 +18,9 @@ import (
 type loop struct {
 	job   *Job
 	mix   *mix.Mix
+	watch *watcher
 	rec   *recorder
 	epoch time.Time
-	addrs []unix.Sockaddr
 	poll  *poller
 	stop  *atomic.Bool
 
@@ -30,15 +30,12 @@ type loop struct {
 	end          time.Duration // of the schedule
 	capacity     int           // of requests due and unfinished
 	inFlight     int
-	waiting      ring
 
-	conns  []conn
-	unused []int32 // slots of conns without a connection
-	idle   []int32 // open connections, the last used last: it is used first
-	dials  int
-	sent   deadlines
-	buffer []byte
-	result outcome
+	conns   []conn
+	entries []entry
+	sent    deadlines
+	buffer  []byte
+	result  outcome
 
 	usage usage
 }
@@ -50,13 +47,13 @@ type share struct {
 	connections, capacity int
 }
 
-func newLoop(job *Job, requests *mix.Mix, epoch time.Time, addrs []unix.Sockaddr, part share, stop *atomic.Bool) (*loop, error) {
+func newLoop(job *Job, requests *mix.Mix, watch *watcher, epoch time.Time, addrs [][]unix.Sockaddr, part share, stop *atomic.Bool) (*loop, error) {
 	poll, err := newPoller()
 	if err != nil {
 		return nil, err
 	}
 	l := &loop{
-		job: job, mix: requests, epoch: epoch, addrs: addrs, poll: poll, stop: stop,
+		job: job, mix: requests, watch: watch, epoch: epoch, poll: poll, stop: stop,
 		rec:  newRecorder(epoch, job, len(requests.Names())),
 		next: part.first, stride: part.stride, end: job.Warmup + job.Duration,
 		capacity: part.capacity,
@@ -72,10 +69,7 @@ func newLoop(job *Job, requests *mix.Mix, epoch time.Time, addrs []unix.Sockaddr
 		poll.spin = spinFor(job.RateRPS/float64(part.stride), job.lagLimit(), usableCPUs())
 	}
 	l.sent.reset()
-	for i := range l.conns {
-		l.conns[i].init(l, int32(i))
-		l.unused = append(l.unused, int32(len(l.conns)-1-i))
-	}
+	l.shareOut(addrs)
 	return l, nil
 }
 
@@ -153,38 +147,12 @@ func (l *loop) admit(r request, now time.Duration) {
 		return
 	}
 	l.count(now, +1)
-	if c := l.free(); c != nil && l.waiting.len() == 0 {
+	e := l.entryOf(r.k)
+	if c := l.free(e); c != nil && e.waiting.len() == 0 {
 		c.start(r, now)
 		return
 	}
-	l.waiting.push(r)
-}
-
-// serveWaiting gives connections that have come free to those who wait.
-func (l *loop) serveWaiting(now time.Duration) {
-	for range len(l.conns) {
-		if l.waiting.len() == 0 {
-			return
-		}
-		c := l.free()
-		if c == nil {
-			return
-		}
-		c.start(l.waiting.pop(), now)
-		now = l.now()
-	}
-}
-
-// free returns a connection to send on, nil when all are busy. It stays where
-// it is until start takes it.
-func (l *loop) free() *conn {
-	if n := len(l.idle); n > 0 {
-		return &l.conns[l.idle[n-1]]
-	}
-	if n := len(l.unused); n > 0 {
-		return &l.conns[l.unused[n-1]]
-	}
-	return nil
+	e.waiting.push(r)
 }
 
 // expire ends the requests that have reached their deadline, and, once the
@@ -204,9 +172,11 @@ func (l *loop) expire(now time.Duration) {
 }
 
 func (l *loop) dropWaiting(now time.Duration) {
-	for l.waiting.len() > 0 {
-		l.rec.drop(l.waiting.pop().intended)
-		l.count(now, -1)
+	for i := range l.entries {
+		for e := &l.entries[i]; e.waiting.len() > 0; {
+			l.rec.drop(e.waiting.pop().intended)
+			l.count(now, -1)
+		}
 	}
 }
 
@@ -246,7 +216,7 @@ func (l *loop) until(now time.Duration) time.Duration {
 		until = min(until, l.conns[i].sent+l.job.Timeout)
 	}
 	closedRoom := l.sched == nil && now < l.end && l.inFlight < min(len(l.conns), l.capacity)
-	if closedRoom || l.waiting.len() > 0 && l.free() != nil {
+	if closedRoom || l.canServe() {
 		until = now // what failed at once left room
 	}
 	return until
@@ -282,4 +252,7 @@ func (l *loop) record(c *conn, now time.Duration, class string) {
 	o.intended, o.handed, o.name = c.intended, c.handed, c.req.Name()
 	l.count(now, -1)
 	l.rec.done(o)
+	if c.watch.active {
+		l.watch.end(&c.watch, c.req, c.sent, now, int(o.Code), class, l.rec.recorded(c.intended))
+	}
 }

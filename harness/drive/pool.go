@@ -24,6 +24,7 @@ import (
 type pool struct {
 	job    *Job
 	mix    *mix.Mix
+	watch  *watcher
 	epoch  time.Time
 	end    time.Duration // of the schedule
 	client *http.Transport
@@ -36,13 +37,13 @@ type pool struct {
 }
 
 // sendPool runs the job over net/http.
-func sendPool(ctx context.Context, job *Job, requests *mix.Mix) (result, error) {
-	if err := checkLimits(job, 1); err != nil {
+func sendPool(ctx context.Context, job *Job, requests *mix.Mix, watch *watcher) (result, error) {
+	if err := checkLimits(job, len(requests.HostPorts())); err != nil {
 		return result{}, err
 	}
 	epoch := time.Now()
 	p := &pool{
-		job: job, mix: requests, epoch: epoch, end: job.Warmup + job.Duration,
+		job: job, mix: requests, watch: watch, epoch: epoch, end: job.Warmup + job.Duration,
 		client: newTransport(job),
 		due:    make(chan request, job.MaxInFlight),
 		rec:    newRecorder(epoch, job, len(requests.Names())),
@@ -169,6 +170,7 @@ type worker struct {
 	buffer []byte
 	expect []byte
 	match  matcher
+	watch  exchange
 }
 
 func (w *worker) send(ctx context.Context, r request, now time.Duration) {
@@ -179,6 +181,7 @@ func (w *worker) send(ctx context.Context, r request, now time.Duration) {
 	o.Result = vegeta.Result{Seq: r.k, Timestamp: p.epoch.Add(now), Method: target.Method, URL: target.URL}
 	w.expect = picked.AppendExpect(w.expect[:0])
 	w.match.reset(w.expect)
+	p.watch.begin(&w.watch, picked)
 
 	header, err := w.exchange(ctx, &target, &o.Result)
 	done := time.Since(p.epoch)
@@ -197,6 +200,10 @@ func (w *worker) send(ctx context.Context, r request, now time.Duration) {
 			o.Error = classWrongBody
 		}
 	}
+	if w.watch.active {
+		w.watch.header([]byte(cacheHeader), []byte(header.Get(cacheHeader)))
+		p.watch.end(&w.watch, picked, now, done, int(o.Code), o.Error, p.recorded(r.intended))
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.count(done, -1)
@@ -206,6 +213,13 @@ func (w *worker) send(ctx context.Context, r request, now time.Duration) {
 			p.rec.header(r.intended, i, []byte(value))
 		}
 	}
+}
+
+// recorded says whether a request of that intended time belongs to the slice.
+func (p *pool) recorded(intended time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rec.recorded(intended)
 }
 
 // exchange sends the target and reads the answer to its end, into res.
@@ -227,6 +241,9 @@ func (w *worker) exchange(ctx context.Context, target *vegeta.Target, res *veget
 		n, err := resp.Body.Read(w.buffer)
 		res.BytesIn += uint64(n)
 		w.match.write(w.buffer[:n])
+		if w.watch.active {
+			w.watch.body(w.buffer[:n])
+		}
 		switch {
 		case int64(res.BytesIn) > w.pool.job.MaxBody:
 			return resp.Header, errBodyTooBig

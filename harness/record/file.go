@@ -55,7 +55,7 @@ func Create(dir string, run Run) (*Writer, error) {
 
 // WriteTrial appends one trial after checking its invariants.
 func (w *Writer) WriteTrial(t Trial) error {
-	if err := t.Measurement.Check(); err != nil {
+	if err := t.Check(); err != nil {
 		return fmt.Errorf("this trial would not add up (a bug in headroom's driver): %w", err)
 	}
 	return w.write(Line{Trial: &t})
@@ -178,7 +178,7 @@ func (l *Log) add(number int, data []byte) error {
 	case line.Run != nil:
 		l.Run = *line.Run
 	case line.Trial != nil:
-		if err := line.Trial.Measurement.Check(); err != nil {
+		if err := line.Trial.Check(); err != nil {
 			return fmt.Errorf("does not add up: %w", err)
 		}
 		l.Trials = append(l.Trials, *line.Trial)

@@ -8,7 +8,8 @@ import (
 
 // Check tests the invariants of docs/measurement.md, "Histograms". They hold
 // on write and on read: planned = sent + unsent, sent = succeeded + failed,
-// recorded + clipped = sent, and no number is missing.
+// recorded + clipped = sent, no number is missing, and no oracle found more
+// violations than it made checks.
 func (m *Measurement) Check() error {
 	var errs []error
 	equal := func(what string, a, b int64) {
@@ -40,5 +41,5 @@ func (m *Measurement) Check() error {
 			errs = append(errs, fmt.Errorf("%s is %v", name, v))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, checkOracles(m.Oracles))...)
 }

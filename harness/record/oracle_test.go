@@ -2,42 +2,143 @@ package record
 
 import (
 	"math"
+	"strings"
 	"testing"
+	"time"
+
+	"headroom/scenarios"
 )
 
-func TestOracleInterval(t *testing.T) {
-	tests := []struct {
-		violations, checked int64
-		low, high           float64
-	}{
-		{0, 0, 0, 1},                             // nothing is known
-		{0, 10, 0, 1 - math.Pow(0.025, 0.1)},     // closed form without a violation
-		{10, 10, math.Pow(0.025, 0.1), 1},        // and with nothing else
-		{0, 300, 0, 1 - math.Pow(0.025, 1./300)}, // 1.2%
-		{1, 10, 0.002529, 0.445016},              // published tables
-		{5, 10, 0.187086, 0.812914},
-		{98, 12340, 0.006452, 0.009670},
-		{0, 2_000_000, 0, 1 - math.Pow(0.025, 1./2e6)},
-		{7, 5, math.Pow(0.025, 0.2), 1}, // unsound input stays a share
+// Each end is where the binomial distribution leaves 2.5% beyond what was seen.
+func TestIntervalIsClopperPearson(t *testing.T) {
+	for _, test := range []struct{ violations, checked int64 }{
+		{0, 1}, {1, 1}, {0, 10}, {1, 10}, {5, 10}, {10, 10}, {7, 1000}, {0, 100_000}, {99_999, 100_000},
+	} {
+		v, n := test.violations, test.checked
+		o := Oracle{Name: "stale", Checked: n, Violations: v}
+		low, high := o.Interval()
+		const each = 0.025
+		if v == 0 && low != 0 || v > 0 && math.Abs(1-binomialAtMost(v-1, n, low)-each) > 1e-6 {
+			t.Errorf("%d of %d: the low end %v leaves %v", v, n, low, 1-binomialAtMost(v-1, n, low))
+		}
+		if v == n && high != 1 || v < n && math.Abs(binomialAtMost(v, n, high)-each) > 1e-6 {
+			t.Errorf("%d of %d: the high end %v leaves %v", v, n, high, binomialAtMost(v, n, high))
+		}
+		if share := o.Share(); share < low || share > high {
+			t.Errorf("%d of %d: the share %v lies outside of %v to %v", v, n, share, low, high)
+		}
 	}
-	for _, tt := range tests {
-		low, high := Oracle{Violations: tt.violations, Checked: tt.checked}.Interval()
-		if math.Abs(low-tt.low) > 1e-6 || math.Abs(high-tt.high) > 1e-6 {
-			t.Errorf("%d of %d: %v to %v, want %v to %v", tt.violations, tt.checked, low, high, tt.low, tt.high)
+	// With none of ten: 1 - 0.025^(1/10).
+	if _, high := (Oracle{Name: "stale", Checked: 10}).Interval(); math.Abs(high-0.3084971) > 1e-7 {
+		t.Errorf("0 of 10: up to %v", high)
+	}
+	if low, high := (Oracle{Name: "stale", Unknown: "-"}).Interval(); low != 0 || high != 1 {
+		t.Errorf("0 of 0: %v to %v", low, high)
+	}
+	// What does not add up says nothing.
+	if low, high := (Oracle{Checked: 1, Violations: 2}).Interval(); low != 0 || high != 1 {
+		t.Errorf("2 of 1: %v to %v", low, high)
+	}
+}
+
+func TestOracleInvariants(t *testing.T) {
+	for _, test := range []struct {
+		oracle Oracle
+		says   string
+	}{
+		{Oracle{Name: "stale", Checked: 5, Violations: 5}, ""},
+		{Oracle{Name: "stale", Unknown: "not measured: nothing was read"}, ""},
+		{Oracle{Name: "stale", Checked: 5, Violations: 6}, "oracle stale: 6 violations of 5 checks"},
+		{Oracle{Name: "lost", Scope: "order", Checked: -1, Unknown: "x"}, "oracle lost of order: a count is negative"},
+		{Oracle{Name: "stale", Checked: 5, Violations: -1}, "negative"},
+		{Oracle{Name: "stale"}, "no reason is given"},
+	} {
+		for where, trial := range map[string]Trial{
+			"trial": {Oracles: []Oracle{test.oracle}}, "measurement": {Measurement: Measurement{Oracles: []Oracle{test.oracle}}},
+		} {
+			err := trial.Check()
+			if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
+				t.Errorf("%s with %+v: %v, want %q", where, test.oracle, err, test.says)
+			}
 		}
 	}
 }
 
-// The interval's ends are where a count as extreme as the one seen has a
-// chance of 2.5%: the definition, by summing the binomial.
-func TestOracleIntervalMeansWhatItSays(t *testing.T) {
-	for _, o := range []Oracle{{Violations: 3, Checked: 50}, {Violations: 40, Checked: 1000}, {Violations: 199, Checked: 200}} {
-		low, high := o.Interval()
-		if got := 1 - binomialAtMost(o.Violations-1, o.Checked, low); math.Abs(got-0.025) > 1e-6 {
-			t.Errorf("%+v: at least as many with p = %v has probability %v, want 0.025", o, low, got)
+// A file is refused with its line, on write and on read.
+func TestOraclesThatDoNotAddUpAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	writer, err := Create(dir, Run{ID: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writer.WriteTrial(Trial{Oracles: []Oracle{{Name: "stale"}}}); err == nil {
+		t.Error("a finding without checks and reason was written")
+	}
+	if err := writer.WriteTrial(Trial{Oracles: []Oracle{{Name: "stale", Checked: 1}}}); err != nil {
+		t.Error(err)
+	}
+	if err := writer.Finish(End{}); err != nil {
+		t.Fatal(err)
+	}
+	text := `{"schema":1,"run":{}}` + "\n" + `{"schema":1,"trial":{"oracles":[{"name":"stale","checked":1,"violations":2}]}}` + "\n"
+	if _, err := Read("f", strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), "2 violations of 1 checks") || !strings.Contains(err.Error(), "f:2") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := ReadFile(dir); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestJudgeOracles(t *testing.T) {
+	const stale, lost = scenarios.OracleStale, scenarios.OracleLost
+	one := func(name string, checked, violations int64, unknown string) []Oracle {
+		return []Oracle{{Name: name, Checked: checked, Violations: violations, Unknown: unknown}}
+	}
+	for _, test := range []struct {
+		name    string
+		oracles []Oracle
+		slo     string
+		want    Judgement
+		reason  string
+	}{
+		{"none of 299 shows less than 1%", one(stale, 299, 0, ""), "stale<1%", SLOHolds, ""},
+		{"none of 298 does not yet", one(stale, 298, 0, ""), "stale<1%", SLOInsufficient, "0 violations in 298 checks; too few"},
+		{"one of 473 holds", one(stale, 473, 1, ""), "stale<1%", SLOHolds, ""},
+		{"one of 472 does not yet", one(stale, 472, 1, ""), "stale<1%", SLOInsufficient, "too few"},
+		{"one of 100 is not below 1%", one(stale, 100, 1, ""), "stale<1%", SLOFails, "1 violations in 100 checks"},
+		{"2% fail", one(stale, 1000, 20, ""), "stale<1%", SLOFails, "the limit is 1%"},
+		{"failure outranks the unknown", one(stale, 1000, 20, "some answers"), "stale<1%", SLOFails, "20"},
+		{"partly unknown never holds", one(stale, 1000, 0, "3 answers showed no version"), "stale<1%", SLOInsufficient, "3 answers"},
+		{"no loss in one check", one(lost, 1, 0, ""), "lost=0", SLOHolds, ""},
+		{"one loss in a million", one(lost, 1_000_000, 1, ""), "lost=0", SLOFails, "lost: 1 violations"},
+		{"not drained", one(lost, 0, 0, "not measured: the queue was not drained"), "lost=0", SLOInsufficient, "not drained"},
+		{"not asked", one(stale, 299, 0, ""), "lost=0", SLOInsufficient, "lost was not measured"},
+		{"nothing at all", nil, "lost=0", SLOInsufficient, "lost was not measured"},
+		{"scopes add up", append(one(lost, 10, 0, ""), one(lost, 10, 1, "")...), "lost=0", SLOFails, "1 violations in 20"},
+		{"one scope is unknown", append(one(lost, 10, 0, ""), one(lost, 0, 0, "not measured: no post")...), "lost=0", SLOInsufficient, "no post"},
+	} {
+		slo, err := scenarios.ParseSLO("p99<250ms," + test.slo)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if got := binomialAtMost(o.Violations, o.Checked, high); math.Abs(got-0.025) > 1e-6 {
-			t.Errorf("%+v: at most as many with p = %v has probability %v, want 0.025", o, high, got)
+		trial := Trial{Measurement: measured(1000, 0, 0, 0), Oracles: test.oracles}
+		got, reason, counts := trial.Judge(slo)
+		if got != test.want || !strings.Contains(reason, test.reason) || !counts {
+			t.Errorf("%s: %s (%s), want %s (%s)", test.name, got, reason, test.want, test.reason)
 		}
+		// What the driver found itself is as good.
+		m := trial.Measurement
+		m.Oracles = test.oracles
+		if alone, _ := Judge(m, slo); alone != got {
+			t.Errorf("%s: the measurement alone %s, the trial %s", test.name, alone, got)
+		}
+	}
+	slo, err := scenarios.ParseSLO("p99<250ms,stale<1%")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := Trial{Measurement: measured(10, 990, 0, 0), Oracles: one(stale, 1000, 0, "")}
+	if got, reason, _ := slow.Judge(slo); got != SLOFails || !strings.Contains(reason, (250*time.Millisecond).String()) {
+		t.Errorf("slow and fresh: %s (%s)", got, reason)
 	}
 }

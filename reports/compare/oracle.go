@@ -141,10 +141,17 @@ func (s Sample) Headers() []string { return slices.Sorted(maps.Keys(s.headers)) 
 const mostUnseen = 0.01
 
 // judgeNone decides a claim that a check finds no violation in the variant's
-// valid slices. A single one refutes it. Without any it takes enough checks
-// to confirm: the interval's upper end must be below 1%.
+// valid slices, at whatever rate: what may not happen may happen nowhere. A
+// single one refutes it. Without any it takes enough checks to confirm: the
+// interval's upper end must be below 1%.
 func (r *Result) judgeNone(table Table, name string) {
-	o := table.Pooled(r.At, scenarios.Variant(r.Compare)).Oracle(name)
+	variant := scenarios.Variant(r.Compare)
+	checks := table.Checks(variant)
+	if reason := table.AllInvalid(r.At, variant); checks.Slices == 0 && reason != "" {
+		*r = r.without(NoVerdict, reason)
+		return
+	}
+	o := checks.Oracle(name)
 	if o.Checked == 0 {
 		*r = r.without(Inconclusive, "not measured: "+o.Unknown)
 		return
@@ -216,4 +223,27 @@ func orderInterval(h record.Histogram, q float64) *Interval {
 		i.High = at(high)
 	}
 	return i
+}
+
+// Checks adds up what the oracles found in all valid slices of a variant, at
+// whatever rate.
+func (t Table) Checks(variant scenarios.Variant) Sample { return t.checksOf(t.valid, variant) }
+
+// SpoiledChecks does the same for the slices that were set aside: what went
+// wrong there went wrong all the same.
+func (t Table) SpoiledChecks(variant scenarios.Variant) Sample {
+	return t.checksOf(t.spoiled, variant)
+}
+
+func (t Table) checksOf(trials map[cell][]record.Trial, variant scenarios.Variant) Sample {
+	var s Sample
+	for _, rate := range t.rates {
+		for _, trial := range trials[cell{rate, variant}] {
+			s.Slices++
+			for _, o := range trial.Oracles {
+				s.addOracle(o)
+			}
+		}
+	}
+	return s
 }

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -35,36 +33,44 @@ const (
 // Mix is the compiled requests of a load. It never changes: many goroutines
 // may use it at once.
 type Mix struct {
-	secure    bool   // https
-	host      string // of the Host header
-	hostPort  string // to connect to
-	baseURL   string // scheme and host
+	entries   []entry // where requests are sent; one in the common case
 	endpoints []endpoint
 	names     []string  // of what is measured apart
 	bounds    []float64 // cumulative weights; nil: the endpoints take turns
 	choice    draw.Stream
+	objects   []string // kinds of objects, "user {}"
+	created   []string // kinds of what requests create
 }
 
 // endpoint is one compiled kind of request.
 type endpoint struct {
-	name   int
-	method string
-	path   template
-	body   template
-	expect template // empty: any body will do
-	header http.Header
-	head   string // method, space
-	tail   string // " HTTP/1.1", the header lines that are the same for every request
-	fixed  string // the whole request when it is the same every time
+	name    int
+	entry   int // into Mix.entries
+	method  string
+	path    template
+	body    template
+	expect  template // empty: any body will do
+	session template // empty: nobody's
+	header  http.Header
+	head    string // method, space
+	tail    string // " HTTP/1.1", the header lines that are the same for every request
+	fixed   string // the whole request when it is the same every time
 
 	fixedBody int // length of the body in it
+	watched
 }
 
 // New compiles endpoints, drawn by weight, for the system at base (scheme,
 // host, port and perhaps a path prefix). header is sent with every request.
 func New(base string, header http.Header, endpoints []scenarios.Endpoint, keys map[string]scenarios.Keys, seed uint64) (*Mix, error) {
+	return NewFrom(base, nil, header, endpoints, keys, seed)
+}
+
+// NewFrom is New for a system with several entries: an endpoint that says
+// where it comes from is sent to the one of that name, the others to base.
+func NewFrom(base string, entries map[string]string, header http.Header, endpoints []scenarios.Endpoint, keys map[string]scenarios.Keys, seed uint64) (*Mix, error) {
 	m := &Mix{choice: draw.NewStream(seed, "endpoint")}
-	u, err := m.setBase(base)
+	places, err := parseEntries(base, entries)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +83,11 @@ func New(base string, header http.Header, endpoints []scenarios.Endpoint, keys m
 	}
 	var sum float64
 	for i, e := range endpoints {
-		if err := m.add(e, strings.TrimSuffix(u.EscapedPath(), "/"), header, compiled); err != nil {
+		place, known := places[e.From]
+		if !known {
+			return nil, fmt.Errorf("mix[%d] %q: it comes from %q, which is none of the entries", i, e.Name, e.From)
+		}
+		if err := m.add(e, place, header, compiled); err != nil {
 			return nil, fmt.Errorf("mix[%d] %q: %w", i, e.Name, err)
 		}
 		sum += e.Weight
@@ -113,32 +123,6 @@ func CheckTarget(first, target vegeta.Target) error {
 	return m.addTarget(target, nil)
 }
 
-func (m *Mix) setBase(base string) (*url.URL, error) {
-	u, err := url.Parse(base)
-	if err != nil {
-		return nil, fmt.Errorf("base_url: %w", err)
-	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("base_url %q must be scheme, host and port, for example http://127.0.0.1:8080", base)
-	}
-	if !httpguts.ValidHostHeader(u.Host) {
-		return nil, fmt.Errorf("base_url %q: %q cannot be sent as a Host header", base, u.Host)
-	}
-	port := u.Port()
-	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) {
-		return nil, fmt.Errorf("base_url %q: the port must be 1 to 65535", base)
-	}
-	m.secure = u.Scheme == "https"
-	if port == "" && m.secure {
-		port = "443"
-	} else if port == "" {
-		port = "80"
-	}
-	m.host, m.baseURL = u.Host, u.Scheme+"://"+u.Host
-	m.hostPort = net.JoinHostPort(u.Hostname(), port)
-	return u, nil
-}
-
 func compileKeys(keys map[string]scenarios.Keys, seed uint64) (map[string]*draw.Keys, error) {
 	compiled := map[string]*draw.Keys{SeqPlaceholder: nil}
 	for _, name := range slices.Sorted(maps.Keys(keys)) {
@@ -167,7 +151,7 @@ func compileKeys(keys map[string]scenarios.Keys, seed uint64) (map[string]*draw.
 	return compiled, nil
 }
 
-func (m *Mix) add(e scenarios.Endpoint, prefix string, header http.Header, keys map[string]*draw.Keys) error {
+func (m *Mix) add(e scenarios.Endpoint, place entry, header http.Header, keys map[string]*draw.Keys) error {
 	if !(e.Weight >= 0 && e.Weight <= 1) {
 		return fmt.Errorf("a weight of %v: it must lie between 0 and 1", e.Weight)
 	}
@@ -177,7 +161,7 @@ func (m *Mix) add(e scenarios.Endpoint, prefix string, header http.Header, keys 
 	if !strings.HasPrefix(e.Path, "/") {
 		return fmt.Errorf("path %q must begin with /", e.Path)
 	}
-	for _, name := range placeholders(e.Path + e.Body + e.Expect) {
+	for _, name := range placeholders(e.Path + e.Body + e.Expect + e.Session + e.Object) {
 		if _, ok := keys[name]; !ok {
 			return fmt.Errorf("placeholder {%s} is not among the keys, which are %s", name, quoteAll(keys))
 		}
@@ -185,13 +169,23 @@ func (m *Mix) add(e scenarios.Endpoint, prefix string, header http.Header, keys 
 	if e.Method == http.MethodHead && e.Expect != "" {
 		return fmt.Errorf("an answer to HEAD has no body to expect %q in", e.Expect)
 	}
+	at, err := m.enter(place)
+	if err != nil {
+		return err
+	}
 	m.names = append(m.names, e.Name)
 	compiled := endpoint{
-		name: len(m.names) - 1, method: e.Method, header: header.Clone(),
-		path: cut(prefix+e.Path, keys), body: cut(e.Body, keys),
+		name: len(m.names) - 1, entry: at, method: e.Method, header: header.Clone(),
+		path: cut(place.prefix+e.Path, keys), body: cut(e.Body, keys),
 	}
 	if e.Expect != "" {
 		compiled.expect = cut(e.Expect, keys)
+	}
+	if e.Session != "" {
+		compiled.session = cut(e.Session, keys)
+	}
+	if compiled.watched, err = m.watch(e, keys); err != nil {
+		return err
 	}
 	if e.Body != "" && compiled.header.Get("Content-Type") == "" {
 		if compiled.header == nil {
@@ -199,7 +193,7 @@ func (m *Mix) add(e scenarios.Endpoint, prefix string, header http.Header, keys 
 		}
 		compiled.header.Set("Content-Type", "application/json")
 	}
-	return m.compile(compiled, prefix+e.Path)
+	return m.compile(compiled, place.prefix+e.Path)
 }
 
 func (m *Mix) addTarget(t vegeta.Target, header http.Header) error {
@@ -208,13 +202,15 @@ func (m *Mix) addTarget(t vegeta.Target, header http.Header) error {
 		return err
 	}
 	base := u.Scheme + "://" + u.Host
-	if m.baseURL == "" {
-		if _, err := m.setBase(base); err != nil {
-			return err
+	if len(m.entries) == 0 {
+		first, err := parseEntry(base)
+		if err != nil {
+			return fmt.Errorf("base_url %w", err)
 		}
+		m.entries = append(m.entries, first)
 	}
-	if base != m.baseURL {
-		return fmt.Errorf("it is at %s, the first at %s: one run measures one system", base, m.baseURL)
+	if first := m.entries[0].baseURL; base != first {
+		return fmt.Errorf("it is at %s, the first at %s: one run measures one system", base, first)
 	}
 	path := u.RequestURI()
 	name := t.Method + " " + path
@@ -228,7 +224,7 @@ func (m *Mix) addTarget(t vegeta.Target, header http.Header) error {
 		}
 		at = maxNames
 	}
-	e := endpoint{name: at, method: t.Method, header: header.Clone(), path: template{{text: path, last: true}}, body: template{{text: string(t.Body), last: true}}}
+	e := endpoint{name: at, method: t.Method, header: header.Clone(), watched: watched{object: -1, creates: -1}, path: template{{text: path, last: true}}, body: template{{text: string(t.Body), last: true}}}
 	if e.header == nil {
 		e.header = http.Header{}
 	}
@@ -246,7 +242,7 @@ func (m *Mix) compile(e endpoint, path string) error {
 	if strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '#' }) {
 		return fmt.Errorf("path %q holds a blank, a control character or #: escape it, a blank as %%20", path)
 	}
-	host := m.host
+	host := m.entries[e.entry].host
 	var lines strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(e.header)) {
 		switch http.CanonicalHeaderKey(name) {
@@ -269,7 +265,7 @@ func (m *Mix) compile(e endpoint, path string) error {
 	}
 	e.head = e.method + " "
 	e.tail = " HTTP/1.1\r\nHost: " + host + "\r\n" + lines.String()
-	if e.path.constant() && e.body.constant() {
+	if e.path.constant() && e.body.constant() && len(e.session) < 2 {
 		wire, body := e.appendWire(nil, 0)
 		e.fixed, e.fixedBody = string(wire), body
 	}

@@ -230,8 +230,8 @@ func TestTargetsTakeTurns(t *testing.T) {
 			t.Errorf("request %d is %q, want %q", k, got, want[k%2])
 		}
 	}
-	if got := strings.Join(m.Names(), ", "); got != "GET /a, POST /b?c" || m.HostPort() != "shop:81" || m.Secure() {
-		t.Errorf("names %s, host %s, secure %v", got, m.HostPort(), m.Secure())
+	if got := strings.Join(m.Names(), ", "); got != "GET /a, POST /b?c" || m.HostPorts()[0] != "shop:81" || m.Secure() {
+		t.Errorf("names %s, host %s, secure %v", got, m.HostPorts(), m.Secure())
 	}
 }
 
@@ -247,8 +247,8 @@ func TestManyTargetsShareAName(t *testing.T) {
 	if len(m.Names()) != maxNames+1 || m.Names()[maxNames] != sharedName || m.Pick(maxNames+5).Name() != maxNames || m.Pick(3).Name() != 3 {
 		t.Errorf("%d names, the last %s", len(m.Names()), m.Names()[len(m.Names())-1])
 	}
-	if m.HostPort() != "shop:443" || !m.Secure() {
-		t.Errorf("host %s, secure %v", m.HostPort(), m.Secure())
+	if m.HostPorts()[0] != "shop:443" || !m.Secure() {
+		t.Errorf("host %s, secure %v", m.HostPorts()[0], m.Secure())
 	}
 }
 

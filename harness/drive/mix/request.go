@@ -9,10 +9,16 @@ import (
 )
 
 // Secure says whether the system is reached by TLS.
-func (m *Mix) Secure() bool { return m.secure }
+func (m *Mix) Secure() bool { return m.entries[0].secure }
 
-// HostPort is what to connect to, always with a port.
-func (m *Mix) HostPort() string { return m.hostPort }
+// HostPorts is what to connect to, always with a port: one for each entry.
+func (m *Mix) HostPorts() []string {
+	out := make([]string, len(m.entries))
+	for i, e := range m.entries {
+		out[i] = e.hostPort
+	}
+	return out
+}
 
 // Names are the endpoints that are measured apart.
 func (m *Mix) Names() []string { return m.names }
@@ -37,6 +43,9 @@ func (m *Mix) Pick(k uint64) Request {
 
 // Name is the index into Names of what the request is measured under.
 func (r Request) Name() int { return r.endpoint.name }
+
+// Entry is the index into HostPorts of where the request is sent.
+func (r Request) Entry() int { return r.endpoint.entry }
 
 // Head says whether the answer has no body whatever its header says.
 func (r Request) Head() bool { return r.endpoint.method == http.MethodHead }
@@ -63,6 +72,11 @@ func (e *endpoint) appendWire(dst []byte, k uint64) (wire []byte, body int) {
 	dst = append(dst, e.head...)
 	dst = e.path.appendTo(dst, k)
 	dst = append(dst, e.tail...)
+	if len(e.session) > 0 {
+		dst = append(dst, SessionHeader+": "...)
+		dst = e.session.appendTo(dst, k)
+		dst = append(dst, "\r\n"...)
+	}
 	if len(e.body) == 1 && e.body[0].text == "" {
 		switch e.method {
 		case http.MethodPost, http.MethodPut, http.MethodPatch:
@@ -103,10 +117,17 @@ func (r Request) AppendExpect(dst []byte) []byte { return r.endpoint.expect.appe
 // to.
 func (m *Mix) Target(k uint64) vegeta.Target {
 	e := m.Pick(k).endpoint
+	header := e.header
+	if len(e.session) > 0 {
+		if header = header.Clone(); header == nil {
+			header = http.Header{}
+		}
+		header[SessionHeader] = []string{string(e.session.appendTo(nil, k))}
+	}
 	return vegeta.Target{
 		Method: e.method,
-		URL:    string(e.path.appendTo([]byte(m.baseURL), k)),
+		URL:    string(e.path.appendTo([]byte(m.entries[e.entry].baseURL), k)),
 		Body:   e.body.appendTo(nil, k),
-		Header: e.header,
+		Header: header,
 	}
 }

@@ -1,12 +1,11 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"sync"
 	"time"
 
@@ -49,14 +48,14 @@ type Machine struct {
 
 // System is a topology that runs.
 type System struct {
-	stage    *Stage
-	variant  scenarios.Variant
-	topology scenarios.Topology
-	options  StartOptions
-	entryURL string
-	nonce    string
-	quotas   []cpuQuota // by machine
-	machines []Machine  // in the topology's order
+	stage     *Stage
+	variant   scenarios.Variant
+	topology  scenarios.Topology
+	options   StartOptions
+	entryURLs map[string]string // by where users are; "" is the main one
+	nonce     string
+	quotas    []cpuQuota // by machine, as started
+	machines  []Machine  // in the topology's order
 
 	closeMu sync.Mutex
 	closed  bool
@@ -86,11 +85,10 @@ func (s *Stage) plan(v scenarios.Variant, t scenarios.Topology, options StartOpt
 		options.ReadyTimeout = stage.DefaultReadyTimeout
 	}
 	sys := &System{stage: s, variant: v, topology: t, options: options, machines: make([]Machine, len(t.Machines))}
-	entry, port, err := spec.Entry(t)
-	if err != nil {
+	var err error
+	if sys.entryURLs, err = stage.EntryURLs(t, sys.host); err != nil {
 		return nil, err
 	}
-	sys.entryURL = "http://" + net.JoinHostPort(sys.host(entry), strconv.Itoa(port))
 	for i, m := range t.Machines {
 		quota, err := machineQuota(m, options.UnitCPUs, options.Period)
 		if err != nil {
@@ -118,7 +116,7 @@ func (s *Stage) claim(sys *System) error {
 	}
 	for _, m := range sys.topology.Machines {
 		// The engine would mount an empty volume of that name instead.
-		if stage.Runs(m, scenarios.KindPostgres) && !s.datasets[sys.options.Dataset] {
+		if stage.NeedsDataset(m) && !s.datasets[sys.options.Dataset] {
 			return fmt.Errorf("machine %s needs a dataset that is not seeded: call EnsureDataset before", m.Name)
 		}
 	}
@@ -159,7 +157,7 @@ func (sys *System) startMachine(ctx context.Context, m scenarios.Machine, runnin
 	}
 	if stage.Runs(m, scenarios.KindPostgres) {
 		c.shmBytes = postgresShmBytes
-		c.mounts = sys.stage.databaseMounts(sys.options.Dataset)
+		c.mounts = sys.stage.databaseMounts(m, sys.options.Dataset)
 	}
 	made, err := sys.stage.create(ctx, c)
 	if err != nil {
@@ -234,21 +232,50 @@ func (sys *System) clamp(ctx context.Context, m Machine, quota cpuQuota) error {
 	return nil
 }
 
-// databaseMounts are the seeded data, read-only, and a volume of its own for
-// what the machine makes of it. The latter's labels let a sweep find it.
-func (s *Stage) databaseMounts(d scenarios.Dataset) []mount.Mount {
-	return []mount.Mount{
-		{Type: mount.TypeVolume, Source: datasetVolume(d, s.options.DatasetVersion), Target: spec.DatasetDir, ReadOnly: true},
-		{
-			Type: mount.TypeVolume, Target: spec.DataDir,
-			VolumeOptions: &mount.VolumeOptions{Labels: s.owner.labels(s.options.RunID, nil)},
-		},
+// Resize sets the CPU quota of every machine of a group to factor times what it
+// was started with; the machines go on running. It must not run at the same
+// time as Machines.
+func (sys *System) Resize(ctx context.Context, group string, factor float64) error {
+	found := false
+	for i, m := range sys.topology.Machines {
+		if cmp.Or(m.Group, m.Name) != group {
+			continue
+		}
+		found = true
+		quota, err := quotaFor(sys.quotas[i].cpus()*factor, sys.options.Period)
+		if err != nil {
+			return fmt.Errorf("resize machine %s to %v of its size: %w", m.Name, factor, err)
+		}
+		if err := sys.clamp(ctx, sys.machines[i], quota); err != nil {
+			return err
+		}
+		sys.machines[i].QuotaCPUs = quota.cpus()
 	}
+	if !found {
+		return fmt.Errorf("resize: %s has no machines of group %q", sys.variant, group)
+	}
+	return nil
 }
 
-// EntryURL returns where users talk to the system, as seen inside the run's
-// network: http://before-balancer:8080.
-func (sys *System) EntryURL() string { return sys.entryURL }
+// databaseMounts are a volume of its own for what the machine keeps, and the
+// seeded data, read-only, where it starts from them. The former's labels let a
+// sweep find it.
+func (s *Stage) databaseMounts(m scenarios.Machine, d scenarios.Dataset) []mount.Mount {
+	mounts := []mount.Mount{{
+		Type: mount.TypeVolume, Target: spec.DataDir,
+		VolumeOptions: &mount.VolumeOptions{Labels: s.owner.labels(s.options.RunID, nil)},
+	}}
+	if stage.NeedsDataset(m) {
+		mounts = append(mounts, mount.Mount{
+			Type: mount.TypeVolume, Source: datasetVolume(d, s.options.DatasetVersion), Target: spec.DatasetDir, ReadOnly: true,
+		})
+	}
+	return mounts
+}
+
+// EntryURL returns where users of a place talk to the system, as seen inside
+// the run's network: http://before-balancer:8080. "" is the main entry.
+func (sys *System) EntryURL(from string) string { return sys.entryURLs[from] }
 
 // Nonce returns what every agent's answer must carry.
 func (sys *System) Nonce() string { return sys.nonce }

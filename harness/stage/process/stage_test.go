@@ -34,7 +34,7 @@ func TestLifecycle(t *testing.T) {
 		systems = append(systems, sys)
 	}
 	for i, sys := range systems {
-		response, err := http.Get(sys.EntryURL() + "/health")
+		response, err := http.Get(sys.EntryURL("") + "/health")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -38,14 +38,14 @@ type Machine struct {
 
 // System is a topology that runs.
 type System struct {
-	stage    *Stage
-	variant  scenarios.Variant
-	topology scenarios.Topology
-	options  StartOptions
-	dataset  string // its folder
-	entryURL string
-	nonce    string
-	machines []Machine // in the topology's order
+	stage     *Stage
+	variant   scenarios.Variant
+	topology  scenarios.Topology
+	options   StartOptions
+	dataset   string            // its folder
+	entryURLs map[string]string // by where users are; "" is the main one
+	nonce     string
+	machines  []Machine // in the topology's order
 
 	closeOnce sync.Once
 	closeErr  error
@@ -79,12 +79,8 @@ func (s *Stage) Start(ctx context.Context, v scenarios.Variant, t scenarios.Topo
 // plan gives every machine its address and its folder, before any starts: a
 // machine's links may lead to any other.
 func (sys *System) plan() error {
-	entry, port, err := spec.Entry(sys.topology)
-	if err != nil {
-		return err
-	}
 	for i, m := range sys.topology.Machines {
-		if stage.Runs(m, scenarios.KindPostgres) && sys.dataset == "" {
+		if stage.NeedsDataset(m) && sys.dataset == "" {
 			return fmt.Errorf("machine %s needs a dataset that is not seeded: call EnsureDataset before", m.Name)
 		}
 		ports := []int{spec.AgentPort}
@@ -92,6 +88,7 @@ func (sys *System) plan() error {
 			ports = append(ports, p.Port)
 		}
 		running := Machine{Name: m.Name, Group: m.Group, External: m.External}
+		var err error
 		if running.address, err = reserve(ports); err != nil {
 			return fmt.Errorf("machine %s: %w", m.Name, err)
 		}
@@ -101,8 +98,9 @@ func (sys *System) plan() error {
 		}
 		sys.machines[i].AgentURL = "http://" + net.JoinHostPort(running.address.address, strconv.Itoa(spec.AgentPort))
 	}
-	sys.entryURL = "http://" + net.JoinHostPort(sys.host(entry), strconv.Itoa(port))
-	return nil
+	var err error
+	sys.entryURLs, err = stage.EntryURLs(sys.topology, sys.host)
+	return err
 }
 
 func (sys *System) startMachine(ctx context.Context, m scenarios.Machine, i int) error {
@@ -165,8 +163,9 @@ func (sys *System) waitReady(ctx context.Context, m *Machine) error {
 	}
 }
 
-// EntryURL returns where users talk to the system.
-func (sys *System) EntryURL() string { return sys.entryURL }
+// EntryURL returns where users of a place talk to the system; "" is the main
+// entry.
+func (sys *System) EntryURL(from string) string { return sys.entryURLs[from] }
 
 // Nonce returns what every agent's answer must carry.
 func (sys *System) Nonce() string { return sys.nonce }

@@ -52,9 +52,13 @@ func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine str
 	return s, nil
 }
 
-// Entry returns the machine and the port that users of topology t talk to.
-func Entry(t scenarios.Topology) (machine string, port int, err error) {
-	machine, p, err := find(t, t.Entry)
+// Entry returns the machine and the port that users of topology t talk to;
+// from is where they are, "" for the main entry.
+func Entry(t scenarios.Topology, from string) (machine string, port int, err error) {
+	machine, p, err := find(t, t.EntryOf(from))
+	if err != nil && from != "" {
+		return "", 0, fmt.Errorf("entry %s: %w", from, err)
+	}
 	if err != nil {
 		return "", 0, fmt.Errorf("entry: %w", err)
 	}

@@ -1,0 +1,236 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"headroom/harness/observe"
+	"headroom/harness/oracle"
+	"headroom/harness/record"
+	"headroom/scenarios"
+	"headroom/targets/jobs"
+	"headroom/targets/machine/spec"
+	"headroom/targets/shop/shards"
+)
+
+// Auditor asks a system's machines what only they know.
+type Auditor interface {
+	// Lag is what a primary saw of its replicas between two moments of its
+	// machine's clock.
+	Lag(ctx context.Context, target observe.Target, from, till int64) ([]spec.LagSample, error)
+	// Rows are those of the ids that a database itself holds in a table.
+	Rows(ctx context.Context, target observe.Target, process, table string, ids []int64) ([]int64, error)
+	// Ask hands a question to one of the machine's own processes.
+	Ask(ctx context.Context, target observe.Target, process, path string, body []byte) ([]byte, error)
+}
+
+// agents asks through the machines' agents.
+type agents struct{}
+
+func (agents) Lag(ctx context.Context, target observe.Target, from, till int64) ([]spec.LagSample, error) {
+	return observe.Lag(ctx, target, from, till)
+}
+
+func (agents) Rows(ctx context.Context, target observe.Target, process, table string, ids []int64) ([]int64, error) {
+	return observe.Rows(ctx, target, process, table, ids)
+}
+
+func (agents) Ask(ctx context.Context, target observe.Target, process, path string, body []byte) ([]byte, error) {
+	return nil, errors.New("XXX")
+}
+
+const (
+	drainTimeout = 20 * time.Second
+	drainPoll    = 100 * time.Millisecond
+)
+
+// tables are where the kinds of created things are kept.
+var tables = map[string]string{kindOrder: "orders", kindPost: "posts"}
+
+// The kinds of created things, as Endpoint.Creates names them.
+const (
+	kindOrder = "order"
+	kindPost  = "post"
+)
+
+// misplaced asks every shard, past the shop's router, which of the created
+// rows it holds.
+func (a *audit) misplaced(ctx context.Context) {
+	databases := a.shards()
+	if len(databases) == 0 {
+		a.unmeasured(scenarios.OracleMisplaced, "the rows are not spread over shards")
+		return
+	}
+	if len(a.created) == 0 {
+		a.unmeasured(scenarios.OracleMisplaced, "nothing was created")
+		return
+	}
+	for _, kind := range slices.Sorted(maps.Keys(a.created)) {
+		a.add(a.misplacedOf(ctx, kind, databases))
+	}
+}
+
+func (a *audit) misplacedOf(ctx context.Context, kind string, databases []placed) record.Oracle {
+	created := a.created[kind]
+	present := make([][]int64, len(databases))
+	for i, at := range databases {
+		var err error
+		present[i], err = a.Rows(ctx, a.machines[at.machine.Name].Agent, at.process.Name, tables[kind], idsOf(created))
+		if err != nil {
+			return oracle.Unmeasured(scenarios.OracleMisplaced, kind, "%v", err)
+		}
+	}
+	return oracle.Misplaced(kind, created, present, a.home(kind, created, len(databases)))
+}
+
+// shards are the databases that each hold a part of the rows, in their order.
+func (a *audit) shards() []placed {
+	var out []placed
+	for _, at := range processes(a.topology, scenarios.KindPostgres) {
+		if at.process.Settings["data"] == "shard" && !linked(at.process, "primary") {
+			out = append(out, at)
+		}
+	}
+	return out
+}
+
+// home says in which of n shards a row belongs, nil where that can't be said:
+// of orders only where it is known whose they are, and by the hash alone.
+func (a *audit) home(kind string, created []record.Created, n int) func(record.Created) int {
+	for _, at := range processes(a.topology, scenarios.KindShop) {
+		if at.process.Settings["shard_by"] != "hash" {
+			return nil
+		}
+	}
+	if kind == kindPost {
+		return func(c record.Created) int { return shards.Hash(c.ID, n) }
+	}
+	if slices.ContainsFunc(created, func(c record.Created) bool { return c.Session == 0 }) {
+		return nil
+	}
+	return func(c record.Created) int { return shards.Hash(c.Session, n) }
+}
+
+func idsOf(created []record.Created) []int64 {
+	ids := make([]int64, len(created))
+	for i, c := range created {
+		ids[i] = c.ID
+	}
+	return ids
+}
+
+// effects waits until the queue is empty, and asks the mail provider what
+// became of the orders.
+func (a *audit) effects(ctx context.Context) {
+	orders := a.created[kindOrder]
+	var seen map[int64]int64
+	if len(orders) > 0 {
+		var err error
+		if seen, err = a.settled(ctx, orders); err != nil {
+			a.add(oracle.Unmeasured(scenarios.OracleLost, kindOrder, "%v", err))
+			a.add(oracle.Unmeasured(scenarios.OracleDuplicated, kindOrder, "%v", err))
+			return
+		}
+	}
+	lost, duplicated := oracle.Effects(kindOrder, orders, seen)
+	a.add(lost)
+	a.add(duplicated)
+}
+
+// What keeps the fate of jobs unknown.
+var (
+	errNotDrained = errors.New("the queue was not drained")
+	errNoQueue    = errors.New("some mails were not sent, and no queue tells whether they still will be")
+	errNoMail     = errors.New("there is no mail provider")
+	errForgetful  = errors.New("the mail provider's memory was full")
+)
+
+// settled returns how often the mail of each order was sent, once nothing is
+// under way any more: once the workers have nothing left, or, without a queue,
+// once every mail was sent.
+func (a *audit) settled(ctx context.Context, orders []record.Created) (map[int64]int64, error) {
+	workers := processes(a.topology, scenarios.KindWorker)
+	patience := time.NewTimer(drainTimeout)
+	defer patience.Stop()
+	tick := time.NewTicker(drainPoll)
+	defer tick.Stop()
+	for {
+		drained, err := a.drained(ctx, workers)
+		if err != nil {
+			return nil, err
+		}
+		unsettled := errNotDrained
+		if drained || len(workers) == 0 {
+			seen, err := a.mailed(ctx, orders)
+			complete := len(workers) > 0 || allSeen(orders, seen)
+			if err != nil || complete {
+				return seen, err
+			}
+			unsettled = errNoQueue
+		}
+		select {
+		case <-tick.C:
+		case <-patience.C:
+			return nil, unsettled
+		case <-ctx.Done():
+			return nil, unsettled
+		}
+	}
+}
+
+// drained says whether no worker has anything left.
+func (a *audit) drained(ctx context.Context, workers []placed) (bool, error) {
+	for _, at := range workers {
+		answer, err := a.Ask(ctx, a.machines[at.machine.Name].Agent, at.process.Name, jobs.BacklogPath, nil)
+		if err != nil {
+			return false, err
+		}
+		var left jobs.Backlog
+		if err := json.Unmarshal(answer, &left); err != nil {
+			return false, fmt.Errorf("the queue of %s: %w", at.machine.Name, err)
+		}
+		if left.Pending > 0 || left.AckPending > 0 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// mailed adds up what the mail providers sent.
+func (a *audit) mailed(ctx context.Context, orders []record.Created) (map[int64]int64, error) {
+	providers := processes(a.topology, scenarios.KindMail)
+	if len(providers) == 0 {
+		return nil, errNoMail
+	}
+	question, err := json.Marshal(jobs.Audit{IDs: idsOf(orders)})
+	if err != nil {
+		return nil, err
+	}
+	sent := map[int64]int64{}
+	for _, at := range providers {
+		answer, err := a.Ask(ctx, a.machines[at.machine.Name].Agent, at.process.Name, jobs.AuditPath, question)
+		if err != nil {
+			return nil, err
+		}
+		var seen jobs.Seen
+		if err := json.Unmarshal(answer, &seen); err != nil {
+			return nil, fmt.Errorf("the mails of %s: %w", at.machine.Name, err)
+		}
+		if seen.Full {
+			return nil, errForgetful
+		}
+		for id, times := range seen.Seen {
+			sent[id] += int64(times)
+		}
+	}
+	return sent, nil
+}
+
+func allSeen(orders []record.Created, seen map[int64]int64) bool {
+	return !slices.ContainsFunc(orders, func(c record.Created) bool { return seen[c.ID] == 0 })
+}

@@ -1,0 +1,136 @@
+package mix
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"headroom/harness/drive/draw"
+	"headroom/scenarios"
+)
+
+// SessionHeader says who sends a request.
+const SessionHeader = "X-Session"
+
+// watched is what oracles want to know of an endpoint.
+type watched struct {
+	who, what number
+	object    int // into Mix.objects, -1 for none
+	creates   int // into Mix.created, -1 for none
+}
+
+// number is a text's one number: a placeholder's, or one that stands there.
+type number struct {
+	given bool
+	keys  *draw.Keys // nil: the request's number, or fixed
+	seq   bool
+	fixed int64
+}
+
+func (n *number) of(k uint64) int64 {
+	switch {
+	case n.keys != nil:
+		return int64(n.keys.Key(k))
+	case n.seq:
+		return int64(k)
+	}
+	return n.fixed
+}
+
+// numberIn reads the one placeholder of a text.
+func numberIn(text string, keys map[string]*draw.Keys) (number, error) {
+	names := placeholders(text)
+	if len(names) > 1 {
+		return number{}, fmt.Errorf("%q holds %d placeholders: it can hold one", text, len(names))
+	}
+	if len(names) == 0 {
+		return number{given: true}, nil
+	}
+	drawn := keys[names[0]]
+	return number{given: true, keys: drawn, seq: drawn == nil}, nil
+}
+
+// objectShift leaves room for the number of an object beside its kind.
+const objectShift = 48
+
+// watch compiles what oracles want to know of e.
+func (m *Mix) watch(e scenarios.Endpoint, keys map[string]*draw.Keys) (watched, error) {
+	w := watched{object: -1, creates: -1}
+	var err error
+	if e.Session != "" {
+		if w.who, err = numberIn(e.Session, keys); err != nil {
+			return w, fmt.Errorf("session %w", err)
+		}
+		if bare := placeholder.ReplaceAllString(e.Session, ""); bare != "" {
+			fixed, err := strconv.ParseInt(e.Session, 10, 64)
+			if err != nil || fixed < 1 {
+				return w, fmt.Errorf("session %q must be one placeholder, for example {user}, or a number above 0", e.Session)
+			}
+			w.who.fixed = fixed
+		}
+	}
+	if e.Object != "" {
+		if w.what, err = numberIn(e.Object, keys); err != nil {
+			return w, fmt.Errorf("object %w", err)
+		}
+		// The same thing may be drawn in several ways.
+		w.object = intern(&m.objects, placeholder.ReplaceAllString(e.Object, objectNumber))
+	}
+	if e.Creates != "" {
+		w.creates = intern(&m.created, e.Creates)
+	}
+	return w, nil
+}
+
+// objectNumber stands for the number in an object's kind.
+const objectNumber = "{}"
+
+func intern(names *[]string, name string) int {
+	if at := slices.Index(*names, name); at >= 0 {
+		return at
+	}
+	*names = append(*names, name)
+	return len(*names) - 1
+}
+
+// Created are the kinds of what requests create.
+func (m *Mix) Created() []string { return m.created }
+
+// ObjectName is what an object is called in words.
+func (m *Mix) ObjectName(object uint64) string {
+	kind := object >> objectShift
+	if kind >= uint64(len(m.objects)) {
+		return fmt.Sprintf("object %d", object)
+	}
+	return strings.ReplaceAll(m.objects[kind], objectNumber, strconv.FormatUint(object&(1<<objectShift-1), 10))
+}
+
+// Session is the number of who sends the request, 0 for nobody.
+func (r Request) Session() int64 {
+	if !r.endpoint.who.given {
+		return 0
+	}
+	return r.endpoint.who.of(r.k)
+}
+
+// Object is the versioned thing that the request reads or writes; ok is false
+// when there is none.
+func (r Request) Object() (object uint64, ok bool) {
+	if r.endpoint.object < 0 {
+		return 0, false
+	}
+	return uint64(r.endpoint.object)<<objectShift | uint64(r.endpoint.what.of(r.k))&(1<<objectShift-1), true
+}
+
+// Creates is the index into Created of what the request creates; ok is false
+// when it creates nothing.
+func (r Request) Creates() (kind int, ok bool) {
+	return r.endpoint.creates, r.endpoint.creates >= 0
+}
+
+// Reads says that the request changes nothing.
+func (r Request) Reads() bool {
+	return r.endpoint.method == http.MethodGet || r.endpoint.method == http.MethodHead
+}

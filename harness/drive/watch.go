@@ -1,0 +1,168 @@
+package drive
+
+import (
+	"bytes"
+	"net/http"
+	"slices"
+	"time"
+
+	"headroom/harness/drive/mix"
+	"headroom/harness/oracle"
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// cacheHeader is how a cache says that it answered itself.
+const (
+	cacheHeader = "X-Cache"
+	cacheHit    = "hit"
+)
+
+// watcher tells the oracles of a job what goes out and comes back. All loops
+// share it. A job without oracles has none.
+type watcher struct {
+	names    []string
+	versions *oracle.Versions // nil: not asked for
+	limits   *oracle.Limits
+	behind   bool // a cache stands before the limiter
+	created  *oracle.Creations
+}
+
+// newWatcher returns the watcher of a job, nil when it asks for no oracle.
+func newWatcher(job *Job, requests *mix.Mix) *watcher {
+	if len(job.Oracles) == 0 {
+		return nil
+	}
+	w := &watcher{names: job.Oracles, versions: oracle.NewVersions(job.Oracles, requests.ObjectName)}
+	if slices.Contains(job.Oracles, scenarios.OracleOverLimit) {
+		w.limits = oracle.NewLimits(job.RateLimit.Limit, job.RateLimit.Window)
+		w.behind = job.RateLimit.BehindCache
+	}
+	if kinds := requests.Created(); len(kinds) > 0 || w.wants(scenarios.OracleDuplicateIDs) {
+		w.created = oracle.NewCreations(kinds, w.wants(scenarios.OracleDuplicateIDs), job.Seed)
+	}
+	return w
+}
+
+func (w *watcher) wants(name string) bool { return slices.Contains(w.names, name) }
+
+// wantsHeaders says that answers' headers matter.
+func (w *watcher) wantsHeaders() bool { return w != nil && w.limits != nil && w.behind }
+
+// exchange is what oracles follow of one request under way.
+type exchange struct {
+	active      bool
+	version, id finder
+	floor       oracle.Floor
+	object      uint64
+	session     int64
+	cached      bool // a cache answered
+}
+
+// begin is called right before a request goes out.
+func (w *watcher) begin(x *exchange, r mix.Request) {
+	x.active = false
+	if w == nil {
+		return
+	}
+	x.cached = false
+	x.version.reset("")
+	x.id.reset("")
+	if _, creates := r.Creates(); creates && w.created != nil {
+		x.active = true
+		x.id.reset(fieldID)
+	}
+	object, ok := r.Object()
+	followed := ok && w.versions != nil
+	if x.active || followed || w.limits != nil {
+		x.session = r.Session()
+	}
+	if followed {
+		x.active, x.object = true, object
+		x.version.reset(fieldVersion)
+		x.floor = w.versions.Send(object, x.session)
+	}
+	x.active = x.active || w.limits != nil && x.session != 0
+}
+
+// again is called when the request is sent once more: what came of the first
+// answer counts no more.
+func (x *exchange) again() {
+	if x.active {
+		x.version.reset(x.version.field)
+		x.id.reset(x.id.field)
+		x.cached = false
+	}
+}
+
+func (x *exchange) body(fragment []byte) {
+	x.version.write(fragment)
+	x.id.write(fragment)
+}
+
+// header notes a cache's answer.
+func (x *exchange) header(name, value []byte) {
+	if len(name) == len(cacheHeader) && bytes.EqualFold(name, []byte(cacheHeader)) {
+		x.cached = len(value) >= len(cacheHit) && bytes.EqualFold(value[:len(cacheHit)], []byte(cacheHit))
+	}
+}
+
+// end is called when a request is over. Times run from the epoch; class is ""
+// for success.
+func (w *watcher) end(x *exchange, r mix.Request, sent, ended time.Duration, status int, class string, recorded bool) {
+	// 5xx may come from before the limiter, 429 is its refusal.
+	if w.limits != nil && x.session != 0 && status >= 200 && status < 500 && status != http.StatusTooManyRequests && !(w.behind && x.cached) {
+		w.limits.Admitted(x.session, sent, ended, recorded)
+	}
+	if class != "" || status >= 300 {
+		return
+	}
+	if x.id.field != "" {
+		kind, _ := r.Creates()
+		if id, ok := x.id.found(); ok {
+			w.created.Add(kind, record.Created{ID: id, Session: x.session}, recorded)
+		} else {
+			w.created.Unread()
+		}
+	}
+	if x.version.field == "" {
+		return
+	}
+	version, ok := x.version.found()
+	access := oracle.Access{Object: x.object, Session: x.session, Version: version, Sent: sent, Ended: ended, Recorded: recorded}
+	switch {
+	case !ok:
+		w.versions.Unread(x.object)
+	case r.Reads():
+		w.versions.Read(access, x.floor)
+	default:
+		w.versions.Wrote(access)
+	}
+}
+
+// report adds the findings to m, in the order of reports.
+func (w *watcher) report(m *record.Measurement) {
+	if w == nil {
+		return
+	}
+	found := map[string]record.Oracle{}
+	if w.versions != nil {
+		for _, o := range w.versions.Results(w.names) {
+			found[o.Name] = o
+		}
+	}
+	if w.limits != nil {
+		found[scenarios.OracleOverLimit] = w.limits.Result()
+	}
+	if w.wants(scenarios.OracleDuplicateIDs) {
+		found[scenarios.OracleDuplicateIDs] = w.created.Duplicates()
+	}
+	for _, name := range scenarios.Oracles() {
+		if o, ok := found[name]; ok {
+			m.Oracles = append(m.Oracles, o)
+		}
+	}
+	if w.created != nil {
+		m.Created = w.created.Sample()
+	}
+}

@@ -1,0 +1,245 @@
+package harness
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"headroom/harness/drive"
+	"headroom/harness/oracle"
+	"headroom/harness/record"
+	"headroom/scenarios"
+	"headroom/targets/machine/spec"
+)
+
+// auditTimeout bounds all that is asked after one slice, the wait for the
+// queue included.
+const auditTimeout = drainTimeout + 25*time.Second
+
+// cacheHeader is how caches of every kind say what they did.
+const cacheHeader = "X-Cache"
+
+// oraclesOf returns the oracles that run with a slice, in the order of reports:
+// the scenario's and the SLO's with a slice that is compared, with a probe only
+// those that the SLO rests on, because asking takes time.
+func (c *Conductor) oraclesOf(of sliceOf) []string {
+	if of.kind == "" {
+		return nil // a warm-up
+	}
+	var wanted []string
+	if of.kind == record.KindSlice {
+		wanted = append(wanted, c.Scenario.Oracles...)
+	}
+	for _, condition := range c.Scenario.SLO.Conditions {
+		if condition.Oracle != "" {
+			wanted = append(wanted, condition.Oracle)
+		}
+	}
+	var names []string
+	for _, name := range scenarios.Oracles() {
+		if slices.Contains(wanted, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// watch adds to a job what oracles want, and the headers that are counted.
+func (c *Conductor) watch(job *drive.Job, of sliceOf) {
+	topology := c.Scenario.Topology(of.variant)
+	edge := has(topology, scenarios.KindVarnish)
+	if edge || has(topology, scenarios.KindValkey) {
+		job.CountHeaders = []string{cacheHeader}
+	}
+	job.Oracles = c.oraclesOf(of)
+	at := slices.Index(job.Oracles, scenarios.OracleOverLimit)
+	if at < 0 {
+		return
+	}
+	limit, ok := rateLimit(topology)
+	if !ok {
+		job.Oracles = slices.Delete(job.Oracles, at, at+1)
+		return
+	}
+	job.RateLimit = limit
+	job.RateLimit.BehindCache = edge
+}
+
+// rateLimit is what a topology's gateway promises; ok is false where there is
+// none. A gateway that does not limit promises it too: that is what the oracle
+// shows.
+func rateLimit(t scenarios.Topology) (limit drive.RateLimit, ok bool) {
+	for _, at := range processes(t, scenarios.KindGateway) {
+		requests, err := strconv.Atoi(at.process.Settings["rate_limit"])
+		window, windowErr := time.ParseDuration(at.process.Settings["rate_window"])
+		if err == nil && windowErr == nil && requests > 0 && window > 0 {
+			return drive.RateLimit{Limit: requests, Window: window}, true
+		}
+	}
+	return drive.RateLimit{}, false
+}
+
+// placed is a process and where it runs.
+type placed struct {
+	machine scenarios.Machine
+	process scenarios.Process
+}
+
+func processes(t scenarios.Topology, kind scenarios.Kind) []placed {
+	var out []placed
+	for _, m := range t.Machines {
+		for _, p := range m.Processes {
+			if p.Kind == kind {
+				out = append(out, placed{m, p})
+			}
+		}
+	}
+	return out
+}
+
+func has(t scenarios.Topology, kind scenarios.Kind) bool { return len(processes(t, kind)) > 0 }
+
+// linked says whether a process has a link of that role.
+func linked(p scenarios.Process, role string) bool {
+	return slices.ContainsFunc(p.Links, func(l scenarios.Link) bool { return l.Role == role })
+}
+
+// audit asks, once a slice is over, what only the machines know, and puts all
+// findings into the trial in the order of reports. It fails nothing: what can't
+// be found out is a finding too, with its reason.
+//
+// The driver begins every slice without knowledge: versions and ids of earlier
+// slices are not held against. The sample of what was created has served its
+// purpose then and is not stored.
+func (c *Conductor) audit(ctx context.Context, of sliceOf, s System, trial *record.Trial, before, after []spec.Counters) {
+	names := c.oraclesOf(of)
+	if len(names) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
+	defer cancel()
+	a := &audit{
+		Auditor: c.Auditor, topology: c.Scenario.Topology(of.variant), machines: map[string]watched{},
+		created: trial.Measurement.Created, trial: trial,
+		found: map[string][]record.Oracle{},
+	}
+	if a.Auditor == nil {
+		a.Auditor = agents{}
+	}
+	for i, m := range s.Machines() {
+		w := watched{Machine: m}
+		if i < len(before) && i < len(after) {
+			w.from, w.till = before[i].MonotonicNano, after[i].MonotonicNano
+		}
+		a.machines[m.Name] = w
+	}
+	for _, o := range trial.Measurement.Oracles {
+		a.add(o)
+	}
+	for _, name := range names {
+		if len(a.found[name]) == 0 {
+			a.ask(ctx, name)
+		}
+		trial.Oracles = append(trial.Oracles, a.found[name]...)
+	}
+	trial.Measurement.Oracles, trial.Measurement.Created = nil, nil
+}
+
+// watched is a machine and the slice's window on its own clock.
+type watched struct {
+	Machine
+	from, till int64
+}
+
+// audit is what is asked after one slice.
+type audit struct {
+	Auditor
+	topology scenarios.Topology
+	machines map[string]watched
+	created  map[string][]record.Created
+	trial    *record.Trial
+	found    map[string][]record.Oracle
+}
+
+func (a *audit) add(o record.Oracle) { a.found[o.Name] = append(a.found[o.Name], o) }
+
+func (a *audit) unmeasured(name, format string, args ...any) {
+	a.add(oracle.Unmeasured(name, "", format, args...))
+}
+
+// ask finds out what one oracle has to say, or why it can't be found out.
+func (a *audit) ask(ctx context.Context, name string) {
+	switch {
+	case a.trial.Measurement.Interrupted || ctx.Err() != nil:
+		a.unmeasured(name, "the slice was interrupted")
+	case name == scenarios.OracleLag:
+		a.lag(ctx)
+	case name == scenarios.OracleMisplaced:
+		a.misplaced(ctx)
+	case name == scenarios.OracleLost || name == scenarios.OracleDuplicated:
+		a.effects(ctx)
+	case name == scenarios.OracleReordered:
+		a.reordered()
+	case name == scenarios.OracleOverLimit:
+		a.unmeasured(name, "there is no rate limit here")
+	default:
+		a.unmeasured(name, "the driver had nothing to check")
+	}
+}
+
+// reordered reads what the workers counted during the slice.
+func (a *audit) reordered() {
+	var delivered, reordered float64
+	found := false
+	for _, m := range a.trial.Machines {
+		for _, p := range m.Processes {
+			if p.Kind == scenarios.KindWorker {
+				found = true
+				delivered += p.Counts["delivered"]
+				reordered += p.Counts["reordered"]
+			}
+		}
+	}
+	if !found {
+		a.unmeasured(scenarios.OracleReordered, "there is no worker that could be read")
+		return
+	}
+	a.add(oracle.Reordered(int64(delivered), int64(reordered)))
+}
+
+// lag sums up what the primaries saw of their replicas during the slice.
+func (a *audit) lag(ctx context.Context) {
+	var replicas []string
+	samples := map[string][]oracle.LagSample{}
+	for _, at := range processes(a.topology, scenarios.KindPostgres) {
+		if linked(at.process, "primary") {
+			replicas = append(replicas, at.machine.Name)
+		}
+	}
+	if len(replicas) == 0 {
+		a.unmeasured(scenarios.OracleLag, "there is no replica")
+		return
+	}
+	for _, at := range processes(a.topology, scenarios.KindPostgres) {
+		m := a.machines[at.machine.Name]
+		if linked(at.process, "primary") {
+			continue
+		}
+		if m.till <= m.from {
+			a.unmeasured(scenarios.OracleLag, "machine %s could not be read after the slice", at.machine.Name)
+			return
+		}
+		seen, err := a.Lag(ctx, m.Agent, m.from, m.till)
+		if err != nil {
+			a.unmeasured(scenarios.OracleLag, "%v", err)
+			return
+		}
+		for _, s := range seen {
+			samples[s.Replica] = append(samples[s.Replica], oracle.LagSample{Bytes: s.Bytes, Millis: s.Ms})
+		}
+	}
+	for _, replica := range replicas {
+		a.add(oracle.Lag(replica, samples[replica]))
+	}
+}
