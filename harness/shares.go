@@ -70,7 +70,7 @@ func externalCPUs(t scenarios.Topology) float64 {
 	sum := 0.0
 	for _, m := range t.Machines {
 		if m.External {
-			sum += scenarios.ExternalCPUs
+			sum += m.QuotaCPUs(0)
 		}
 	}
 	return sum

@@ -37,13 +37,15 @@ func TestCatalogStandsInTheOrderOfTheJourney(t *testing.T) {
 // Every oracle of a scenario must find something to check in its mix.
 func TestCatalogGivesItsOraclesSomethingToCheck(t *testing.T) {
 	needs := map[string]func(reads, writes Endpoint) bool{
-		OracleStale:          func(r, w Endpoint) bool { return r.Object != "" && r.Object == w.Object },
-		OracleReadYourWrites: func(r, w Endpoint) bool { return r.Object != "" && r.Object == w.Object && r.Session == w.Session && r.Session != "" },
-		OracleMonotonic:      func(r, w Endpoint) bool { return r.Object != "" && r.Object == w.Object && r.Session != "" },
-		OracleMisplaced:      func(_, w Endpoint) bool { return w.Creates != "" },
-		OracleDuplicateIDs:   func(_, w Endpoint) bool { return w.Creates != "" },
-		OracleLost:           func(_, w Endpoint) bool { return w.Creates == "order" && strings.HasPrefix(w.Path, "/api/checkout") },
-		OracleOverLimit:      func(r, _ Endpoint) bool { return r.Session != "" },
+		OracleStale: func(r, w Endpoint) bool { return r.Object != "" && r.Object == w.Object },
+		OracleReadYourWrites: func(r, w Endpoint) bool {
+			return r.Object != "" && r.Object == w.Object && r.Session == w.Session && r.Session != ""
+		},
+		OracleMonotonic:    func(r, w Endpoint) bool { return r.Object != "" && r.Object == w.Object && r.Session != "" },
+		OracleMisplaced:    func(_, w Endpoint) bool { return w.Creates != "" },
+		OracleDuplicateIDs: func(_, w Endpoint) bool { return w.Creates != "" },
+		OracleLost:         func(_, w Endpoint) bool { return w.Creates == "order" && strings.HasPrefix(w.Path, "/api/checkout") },
+		OracleOverLimit:    func(r, _ Endpoint) bool { return r.Session != "" },
 	}
 	for _, name := range Names() {
 		s := loaded(t, name)

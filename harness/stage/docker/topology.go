@@ -47,11 +47,7 @@ func quotaFor(cpus float64, period time.Duration) (cpuQuota, error) {
 
 // machineQuota is the limit of a machine at a scale.
 func machineQuota(m scenarios.Machine, unitCPUs float64, period time.Duration) (cpuQuota, error) {
-	cpus := m.VCPU * unitCPUs
-	if m.External {
-		cpus = scenarios.ExternalCPUs
-	}
-	q, err := quotaFor(cpus, period)
+	q, err := quotaFor(m.QuotaCPUs(unitCPUs), period)
 	if err != nil {
 		return q, fmt.Errorf("machine %s (%v vCPU, unit %v): %w", m.Name, m.VCPU, unitCPUs, err)
 	}
