@@ -53,6 +53,7 @@ func (a *agent) handler() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(counters)
 	})
+	mux.HandleFunc("POST "+spec.AskPath, a.ask)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(spec.NonceHeader, a.spec.Nonce)
 		mux.ServeHTTP(w, r)

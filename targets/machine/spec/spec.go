@@ -126,6 +126,15 @@ type ProcessCounters struct {
 	//   haproxy: requests_total, errors_total, queue
 	//   shop: requests_total, pool_acquires_total, pool_wait_s_total, pool_max,
 	//     cache_hits_total, cache_misses_total,
-	//     cache_errors_total, feed_requests_total, feed_statements_total
+	//     cache_errors_total, feed_requests_total, feed_statements_total; with a
+	//     queue also jobs_published_total, jobs_publish_errors_total
+	//   worker: delivered_total, redelivered_total, applied_total, skipped_total,
+	//     failed_total, reordered_total; the same of each kind of job, as
+	//     mail_applied_total
+	//   gateway: requests_total, limited_total, errors_total (no upstream
+	//     answered), limiter_errors_total (admitted unlimited),
+	//     sessions_created_total
+	//   link: connections, connections_total, bytes_total, dial_errors_total,
+	//     refused_total (too many connections)
 	Counts map[string]float64 `json:"counts,omitempty"`
 }
