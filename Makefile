@@ -7,16 +7,18 @@ BIN     := bin/headroom
 # One setting for build, vet and test: they share the build cache, and the
 # binary is static, as the image needs it.
 export CGO_ENABLED := 0
-SOURCES := $(shell find . -name '*.go' -o -name '*.yaml' -o -name '*.html' -o -name '*.css' -o -name '*Dockerfile' | grep -v '^./out/') go.mod go.sum
+SOURCES := $(shell find . -name '*.go' -o -name '*.yaml' -o -name '*.html' -o -name '*.tmpl' -o -name '*.css' -o -name '*Dockerfile' | grep -v '^./out/') go.mod go.sum
 
-# QUICK=1 runs a short version, marked as such. ARGS adds flags of headroom run.
+# QUICK=1 runs a short version, marked as such. ARGS adds flags of headroom run:
+# make bench-phase3 ARGS=--prove.
 RUN_FLAGS := $(if $(QUICK),--quick) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help build image test test-short lint clean bench-phase1 bench-phase2 bench-phase3 bench-driver
+.PHONY: help build image test test-short lint clean bench-phase1 bench-phase2 bench-phase3 bench-phase4 \
+	bench-phase4-blind bench-phase5 bench-phase6 bench-final bench-all bench-driver bench-capacity
 
 help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9.-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
 
 build: $(BIN) ## Build the headroom command (bin/headroom)
 $(BIN): $(SOURCES)
@@ -32,11 +34,44 @@ bench-phase2: $(BIN) ## One tuned server, against balancer, apps and database (Q
 	$(BIN) run phase2 $(RUN_FLAGS)
 bench-phase3: $(BIN) ## Five apps on one database, against the same with a cache (QUICK=1: short)
 	$(BIN) run phase3 $(RUN_FLAGS)
+bench-phase4: $(BIN) ## One database behind a cache, against the same with three read replicas (QUICK=1: short)
+	$(BIN) run phase4 $(RUN_FLAGS)
+bench-phase4-blind: $(BIN) ## What breaks when own writes are read from replicas too (QUICK=1: short)
+	$(BIN) run phase4-blind $(RUN_FLAGS)
+bench-phase5: $(BIN) ## A primary with replicas, against four shards, write-heavy (QUICK=1: short)
+	$(BIN) run phase5 $(RUN_FLAGS)
+bench-phase6: $(BIN) ## One origin for users near and far, against edges near them (QUICK=1: short)
+	$(BIN) run phase6 $(RUN_FLAGS)
+bench-final: $(BIN) ## The first server as first written, against the final architecture (QUICK=1: short)
+	$(BIN) run final $(RUN_FLAGS)
+
+# A phase that measures nothing valid (exit code 3) or fails does not stop the
+# others: what was measured makes the page, and the worst code is the target's.
+# headroom takes an interrupt and ends in order, so the shell has to end too.
+JOURNEY := phase1 phase2 phase3 phase4 phase5 phase6 final
+bench-all: $(BIN) ## All phases in order, then the page of the whole journey (QUICK=1: short)
+	@all=out/all-$$(date +%Y%m%d-%H%M%S); dirs=; worst=0; trap 'exit 130' INT TERM; \
+	for scenario in $(JOURNEY); do \
+		$(BIN) run $$scenario $(RUN_FLAGS) --out $$all/$$scenario; code=$$?; \
+		if [ $$code -ne 0 ]; then echo "bench-all: $$scenario ended with exit code $$code; going on" >&2; fi; \
+		if [ $$code -ne 0 ] && [ $$worst -ne 2 ]; then worst=$$code; fi; \
+		if grep -qs '"trial":' $$all/$$scenario/trials.jsonl; then dirs="$$dirs $$all/$$scenario"; fi; \
+	done; \
+	if [ -z "$$dirs" ]; then echo 'bench-all: no phase measured anything' >&2; exit $$worst; fi; \
+	$(BIN) report --out $$all $$dirs || exit; \
+	echo "the journey: $$all/journey.html"; exit $$worst
+
+docker-compose.yml: $(BIN) ## Make it anew from the final topology
+	$(BIN) topology final --format compose > $@.new && mv $@.new $@
 
 bench-driver: $(BIN) ## The driver beside vegeta, wrk, ab, h2load and hey, on pinned cores
 	@go build -o bin/vegeta github.com/tsenart/vegeta/v12
 	@go build -o bin/bench-driver ./cmd/bench-driver
 	@bin/bench-driver $(ARGS)
+
+bench-capacity: $(BIN) ## How true headroom capacity is: ten searches of a queue with a known answer
+	@go build -o bin/bench-capacity ./cmd/bench-capacity
+	@bin/bench-capacity $(ARGS)
 
 # With Docker away the container tests say that they were skipped; with
 # CI=true they fail. -p 1: two packages that measure at once would disturb

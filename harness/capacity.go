@@ -50,13 +50,19 @@ func (c Capacity) Search(ctx context.Context) (*search.Search, error) {
 			return s, ctx.Err()
 		}
 		verdict, reason := JudgeStep(&trial, c.SLO)
+		result := search.Result{}
+		result.Over, result.Requests, result.Allowed = record.Bad(trial.Measurement, c.SLO)
+		if verdict == search.Failed && step.Kind != search.Confirm && !record.FailsByMoreThanChance(result.Over, result.Requests, result.Allowed) {
+			verdict = search.Insufficient
+		}
+		result.Verdict = verdict
 		if c.Bound != nil && step.Kind == search.Grow && verdict != search.Failed {
 			s.Guess(c.Bound(&trial) * boundShare)
 		}
 		if err := sleep(ctx, c.Config.Pause); err != nil {
 			return s, err
 		}
-		s.Feed(step, verdict, time.Since(began))
+		s.Feed(step, result, time.Since(began))
 		c.OnStep(CapacityStep{step, verdict, reason, trial})
 	}
 }

@@ -10,6 +10,8 @@
 //     after's, each variant gets a slice, in coin-flipped order. One is loaded
 //     while the other idles.
 //  3. Every slice and probe is a line of the trials file before the next begins.
+//  4. Where it is asked for, the bottleneck that those trials name is put to the
+//     proof (Prove).
 package harness
 
 import (
@@ -64,6 +66,11 @@ type Progress interface {
 	Note(format string, args ...any)
 }
 
+// TrialWriter keeps trials: a record.Writer does, in a run's file.
+type TrialWriter interface {
+	WriteTrial(t record.Trial) error
+}
+
 // Conductor runs one scenario.
 type Conductor struct {
 	Scenario    *scenarios.Scenario
@@ -71,13 +78,14 @@ type Conductor struct {
 	Seed        uint64
 	Environment record.Environment
 	Stage       Stage
-	Writer      *record.Writer
+	Writer      TrialWriter
 	Progress    Progress
 	Auditor     Auditor // nil: the machines' agents
 
 	order   int                             // of the last trial
 	repeats int                             // of slices, so far
 	tried   map[scenarios.Variant][]float64 // rates of the search that said something
+	resize  *record.Resize                  // of the system that is measured; nil outside a proof
 }
 
 // Rates that slices run at, by name.
@@ -194,38 +202,21 @@ func (c *Conductor) curve(ctx context.Context, v scenarios.Variant, s System, li
 // it.
 const sameRate = 0.07
 
-// capacity searches one variant's limit. Every step is a trial on file. When
-// nothing held a confirmation, it is where the capacity most likely is, and
-// when the driver or the host spoiled the search, what CPU demand allows.
+// capacity searches one variant's limit. When nothing held a confirmation, it
+// is where the capacity most likely is, and when the driver or the host spoiled
+// the search, what CPU demand allows.
 func (c *Conductor) capacity(ctx context.Context, v scenarios.Variant, s System) (float64, error) {
-	if err := c.warmCache(ctx, v, s, c.Plan.Search.StartRPS, 0); err != nil {
-		return 0, err
-	}
-	steps, bounds := 0, boundFinder{hostCPUs: float64(c.Environment.CPUs)}
-	search, err := Capacity{
-		SLO: c.Scenario.SLO, Config: c.Plan.Search,
-		Drive: func(ctx context.Context, step search.Step, maxInFlight int) (record.Trial, error) {
-			if steps++; steps == 2 {
-				// Freshly started, its buffers are empty: that is no limit.
-				if err := c.warmUp(ctx, v, s, step.RPS, 0); err != nil {
-					return record.Trial{}, err
-				}
-			}
-			c.Progress.Begin(fmt.Sprintf("capacity: %s, %s at %.0f requests/s", v, step.Kind, step.RPS), step.Duration)
-			return c.slice(ctx, sliceOf{record.KindProbe, v, 0, string(step.Kind), step.RPS, step.Duration, maxInFlight}, s)
-		},
-		OnStep: func(step CapacityStep) {
-			if long := step.Kind != search.Grow; long && step.Verdict != search.Spoiled && step.Verdict != search.Saturated {
-				c.tried[v] = append(c.tried[v], step.RPS)
-			}
-		},
-		Bound: bounds.add,
-	}.Search(ctx)
+	bounds := boundFinder{hostCPUs: float64(c.Environment.CPUs)}
+	found, err := c.searchCapacity(ctx, v, s, &bounds, func(step CapacityStep) {
+		if long := step.Kind != search.Grow; long && step.Verdict != search.Spoiled && step.Verdict != search.Saturated {
+			c.tried[v] = append(c.tried[v], step.RPS)
+		}
+	})
 	if err != nil {
 		return 0, err
 	}
-	outcome := search.Outcome()
-	switch limit := search.Estimate(); {
+	outcome := found.Outcome()
+	switch limit := found.Estimate(); {
 	case outcome.BelowMin:
 		return 0, fmt.Errorf("%s did not hold the SLO %s even at %.3g requests/s: is it the right SLO for this system?", v, c.Scenario.SLO.Text, outcome.FailedRPS)
 	case outcome.Confirmed:
@@ -295,14 +286,15 @@ type sliceOf struct {
 func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Trial, error) {
 	trial := record.Trial{
 		Kind: of.kind, Variant: of.variant, Block: of.block, RateName: of.rateName,
-		StartedAt: time.Now().UTC(), Environment: c.Environment,
+		StartedAt: time.Now().UTC(), Environment: c.Environment, Resize: c.resize,
 	}
 	machines := s.Machines()
 	before, err := readAll(ctx, machines)
 	if err != nil {
 		return trial, err
 	}
-	trial.Measurement, err = c.Stage.Drive(ctx, c.job(of, s))
+	var middle []spec.Counters
+	trial.Measurement, middle, err = c.driveWatched(ctx, c.job(of, s), machines)
 	if err != nil {
 		return trial, fmt.Errorf("drive %s: %w", of.variant, err)
 	}
@@ -322,6 +314,9 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 		trial.Invalid = append(trial.Invalid, err.Error())
 	} else {
 		trial.Machines = uses(machines, before, after, &trial.Invalid)
+		for i, counters := range middle {
+			observe.Gauges(&trial.Machines[i], counters)
+		}
 	}
 	c.audit(ctx, of, s, &trial, before, after)
 	c.order++
@@ -334,10 +329,7 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 const readAttempts = 3
 
 func readAll(ctx context.Context, machines []Machine) ([]spec.Counters, error) {
-	targets := make([]observe.Target, len(machines))
-	for i, m := range machines {
-		targets[i] = m.Agent
-	}
+	targets := agentTargets(machines)
 	var counters []spec.Counters
 	var err error
 	for range readAttempts {

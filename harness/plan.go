@@ -20,6 +20,15 @@ type Plan struct {
 	Search      search.Config
 	Curve       []float64 // shares of the capacity at which latency is measured
 	Repeats     int       // of slices that the driver or the host spoiled, in all
+	Proof       ProofPlan
+}
+
+// ProofPlan is how long the proof of a bottleneck measures. A round is so many
+// turns; a turn is a step of each of the three systems.
+type ProofPlan struct {
+	Rounds, Turns int           // at most
+	Step          time.Duration // at low rates longer, as the search's
+	Total         time.Duration // of all rounds
 }
 
 // FullPlan is what verdicts need; QuickPlan shows that everything works.
@@ -27,10 +36,11 @@ func FullPlan() Plan {
 	return Plan{
 		Blocks: 3, Slice: 6 * time.Second, Warmup: 2 * time.Second, CacheWarmup: 8 * time.Second, Repeats: 4,
 		Search: search.Config{
-			StartRPS: 20, MinRPS: 1, Probes: 5, Confirms: 2, Samples: 350, MaxStep: 12 * time.Second,
-			Grow: 2 * time.Second, Probe: 3 * time.Second, Confirm: 7 * time.Second, Recover: 3 * time.Second, Total: 75 * time.Second, Pause: drainPause,
+			StartRPS: 20, MinRPS: 1, Probes: 2, Confirms: 3, Samples: 350, MaxStep: 12 * time.Second,
+			Grow: 2 * time.Second, Probe: 4 * time.Second, Confirm: 8 * time.Second, Recover: 3 * time.Second, Total: 70 * time.Second, Pause: drainPause,
 		},
 		Curve: []float64{0.2, 0.4, 0.6, 0.8, 0.9, 1, 1.1},
+		Proof: ProofPlan{Rounds: 5, Turns: 4, Step: 3 * time.Second, Total: 220 * time.Second},
 	}
 }
 
@@ -42,5 +52,6 @@ func QuickPlan() Plan {
 			StartRPS: 20, MinRPS: 1, Probes: 2, Confirms: 1, Samples: 350, MaxStep: 4 * time.Second,
 			Grow: time.Second, Probe: 2 * time.Second, Confirm: 3 * time.Second, Total: 22 * time.Second, Pause: drainPause,
 		},
+		Proof: ProofPlan{Rounds: 3, Turns: 2, Step: 2 * time.Second, Total: 60 * time.Second},
 	}
 }

@@ -2,65 +2,114 @@ package reports
 
 import (
 	"fmt"
+	"strings"
 
-	"headroom/harness/record"
 	"headroom/reports/compare"
 	"headroom/scenarios"
 )
 
 // Where a reason is worth a word.
 const (
-	usedUp        = 0.7  // of its CPU: with bursts there is no more to have
-	oftenStopped  = 0.05 // share of CPU periods in which a machine was throttled
-	longWaitShare = 0.1  // of the mean response time, spent waiting for a connection
+	usedUp         = 0.7  // of its CPU: with bursts there is no more to have
+	oftenStopped   = 0.05 // share of CPU periods in which a machine was throttled
+	longWaitShare  = 0.1  // of the mean response time, spent waiting for a connection
+	longStatements = 0.3  // of the mean response time, spent in statements without CPU
+	someWait       = 0.5  // waiting in the mean of the readings
 )
 
-// bottleneckSentence names the machine that limits a variant, with its numbers
-// at the highest rate that held the SLO; "" when no rate did.
-func bottleneckSentence(trials []record.Trial, v scenarios.Variant, slo scenarios.SLO) string {
-	at := highestHeld(trials, v, slo)
-	if len(at) == 0 {
-		return ""
+// kindNames are the kinds of process by the names that people know.
+var kindNames = map[scenarios.Kind]string{
+	scenarios.KindPostgres: "PostgreSQL", scenarios.KindValkey: "Valkey", scenarios.KindHAProxy: "HAProxy",
+	scenarios.KindShop: "the shop", scenarios.KindMail: "mail",
+}
+
+func kindName(k scenarios.Kind) string {
+	if name, ok := kindNames[k]; ok {
+		return name
 	}
-	s := compare.Pool(at)
-	demands := s.Demands()
+	return string(k)
+}
+
+// bottleneckSentence names the machine that limits a variant, the process and
+// the reason, from what the machines did at its capacity; "" when that is not
+// known.
+func bottleneckSentence(s compare.Sample) string {
+	demands := compare.Collapse(s.Demands())
 	if len(demands) == 0 {
 		return ""
 	}
 	top := demands[0]
-	text := fmt.Sprintf("%s: %.0f%% of its %.2g CPUs at %s requests/s, %s ms of CPU a request", top.Machine,
-		top.Utilisation*100, top.QuotaCPUs, compare.FormatRate(s.OfferedRPS()), compare.FormatNumber(top.CPUms))
-	if top.Utilisation < usedUp {
-		text = fmt.Sprintf("not CPU alone: the busiest machine is %s with %.0f%% of its %.2g CPUs at %s requests/s", top.Machine,
-			top.Utilisation*100, top.QuotaCPUs, compare.FormatRate(s.OfferedRPS()))
+	text := fmt.Sprintf("%s: %s at %s requests/s%s, %s ms of CPU a request", top.Machine, usesText(top), compare.FormatRate(s.OfferedRPS()),
+		partsText(top), compare.FormatNumber(top.CPUms))
+	if top.Machines > 1 {
+		text += " on each"
 	}
 	if top.ThrottledShare > oftenStopped {
 		text += fmt.Sprintf(", stopped by its quota in %.0f%% of the periods", top.ThrottledShare*100)
 	}
-	if mean := s.MeanMS(); s.PoolWaitMS() > longWaitShare*mean {
-		text += fmt.Sprintf("; a request waits %s ms for a database connection", compare.FormatNumber(s.PoolWaitMS()))
+	if top.Utilisation < usedUp {
+		text = "not CPU alone: the busiest machine is " + text
+		for _, limit := range softLimits(s) {
+			text += "; " + limit
+		}
 	}
 	if len(demands) > 1 {
-		text += fmt.Sprintf("; next %s with %.0f%%", demands[1].Machine, demands[1].Utilisation*100)
+		text += fmt.Sprintf("; next %s with %.0f%%", machineName(demands[1]), demands[1].Utilisation*100)
 	}
 	return text
 }
 
-// highestHeld returns the valid trials at the highest rate that held.
-func highestHeld(trials []record.Trial, v scenarios.Variant, slo scenarios.SLO) []record.Trial {
-	var best []record.Trial
-	highest := 0.0
-	for _, t := range trials {
-		judgement, _, counts := t.Judge(slo)
-		if t.Variant != v || !counts || judgement != record.SLOHolds {
-			continue
-		}
-		switch rps := t.Measurement.OfferedRPS; {
-		case rps > highest*nearRates:
-			best, highest = []record.Trial{t}, rps
-		case rps > highest/nearRates:
-			best = append(best, t)
-		}
+// usesText is "PostgreSQL uses 92% of its 0.21 CPUs".
+func usesText(d compare.Demand) string {
+	who := ""
+	if len(d.Processes) == 1 {
+		who = kindName(d.Processes[0].Kind) + " uses "
 	}
-	return best
+	if d.Machines > 1 {
+		return fmt.Sprintf("%s%.0f%% of the %.2g CPUs of each of %d machines", who, d.Utilisation*100, d.QuotaCPUs, d.Machines)
+	}
+	return fmt.Sprintf("%s%.0f%% of its %.2g CPUs", who, d.Utilisation*100, d.QuotaCPUs)
+}
+
+// partsText shares a machine's use out among its processes, where it has
+// several: " (PostgreSQL 60%, the shop 28%)".
+func partsText(d compare.Demand) string {
+	if len(d.Processes) < 2 {
+		return ""
+	}
+	var parts []string
+	for _, p := range d.Processes {
+		parts = append(parts, fmt.Sprintf("%s %.0f%%", kindName(p.Kind), p.Utilisation*100))
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+// machineName is "database", or "app (mean of 5)".
+func machineName(d compare.Demand) string {
+	if d.Machines == 1 {
+		return d.Machine
+	}
+	return fmt.Sprintf("%s (mean of %d)", d.Machine, d.Machines)
+}
+
+// softLimits says what requests wait for that is not CPU: connections, locks,
+// a turn in a queue.
+func softLimits(s compare.Sample) []string {
+	var limits []string
+	mean := s.MeanMS()
+	if wait := s.PoolWaitMS(); wait > longWaitShare*mean {
+		limits = append(limits, fmt.Sprintf("a request waits %s ms for a database connection", compare.FormatNumber(wait)))
+	}
+	locks := s.Gauge(scenarios.KindPostgres, "lock_waiters")
+	switch took, cpu, ok := s.Statements(); {
+	case locks > someWait:
+		limits = append(limits, fmt.Sprintf("%s statements of PostgreSQL wait for locks", compare.FormatNumber(locks)))
+	case ok && took-cpu > longStatements*mean:
+		limits = append(limits, fmt.Sprintf("a request's statements take %s ms in PostgreSQL with %s ms of CPU: the rest is waiting, for locks, the disk or a turn",
+			compare.FormatNumber(took), compare.FormatNumber(cpu)))
+	}
+	if queue := s.Gauge(scenarios.KindHAProxy, "queue"); queue > someWait {
+		limits = append(limits, fmt.Sprintf("%s requests queue in HAProxy for a free server", compare.FormatNumber(queue)))
+	}
+	return limits
 }

@@ -3,7 +3,6 @@ package reports
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -23,6 +22,8 @@ func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.B
 	if len(trials) == 0 {
 		return Report{}, fmt.Errorf("run %s: %w", run.ID, ErrNoTrials)
 	}
+	all := trials
+	trials = asTheyAre(all)
 	table := compare.NewTable(trials)
 	r := Report{
 		Schema: SchemaVersion, Quick: run.Quick, RunID: run.ID, StartedAt: run.StartedAt.UTC(), Seed: run.Seed,
@@ -36,21 +37,38 @@ func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.B
 	if err := r.addVariants(run, trials, prices); err != nil {
 		return Report{}, err
 	}
+	for i, v := range r.Variants {
+		r.Variants[i].Proof = compare.JudgeProof(run, all, v.Variant)
+		r.Variants[i].ProofText = proofText(r.Variants[i].Proof)
+	}
 	given := r.given(run)
 	for _, key := range []string{compare.LimitRPS, compare.MonthlyUSD, compare.CostPerUserUSD} {
 		r.Overall = append(r.Overall, givenRow(key, given))
 	}
+	r.NotCharged = notCharged(run.Scenario, prices)
 	r.BreakEven, r.CostCurve = breakEven(r.Variants), costCurve(r.Variants)
 	for _, name := range table.Rates() {
 		r.Rates = append(r.Rates, rateOf(table, name))
 	}
+	r.Oracles = oraclesOf(run.Scenario.Oracles, table)
 	for _, claim := range run.Scenario.Claims {
 		r.Claims = append(r.Claims, compare.Judge(claim, table, given, run.Quick))
 	}
 	r.Warnings = append(r.Warnings, warningsOf(run, trials, table, prices)...)
 	r.Method = methodOf(r)
-	r.Answer = answerOf(r)
+	r.Answer = answerOf(r, consistencySentence(run.Scenario.Oracles, table))
 	return r, nil
+}
+
+// asTheyAre leaves out what was measured on variants that a proof had changed.
+func asTheyAre(trials []record.Trial) []record.Trial {
+	var out []record.Trial
+	for _, t := range trials {
+		if t.Resize == nil {
+			out = append(out, t)
+		}
+	}
+	return out
 }
 
 func (r *Report) mark(end *record.End) {
@@ -96,49 +114,19 @@ func (r *Report) addVariants(run record.Run, trials []record.Trial, prices cost.
 			return fmt.Errorf("price %s: %w", v, err)
 		}
 		limit, warnings := compare.FindLimit(trials, v, run.Scenario.SLO)
+		atLimit := compare.Pool(compare.AtLimit(trials, limit, run.Scenario.SLO))
 		r.Warnings = append(append(r.Warnings, warnings...), bill.Warnings...)
 		r.Variants = append(r.Variants, Variant{
-			Variant: v, Label: topology.Label, Entry: topology.Entry,
+			Variant: v, Label: topology.Label, Entry: topology.EntryText(),
 			Machines: machinesOf(topology, quotas(trials, v)),
 			Limit:    limit, LimitText: limitText(limit), Bill: bill,
-			Load:             loadCurve(trials, v, run.Scenario.SLO, limit.HeldRPS),
-			Bottleneck:       bottleneckSentence(trials, v, run.Scenario.SLO),
+			Load:       loadCurve(trials, v, run.Scenario.SLO, limit.HeldRPS),
+			Bottleneck: bottleneckSentence(atLimit), Demand: demandOf(atLimit),
 			Users:            cost.Users(limit.HeldRPS, run.Shares.UnitCPUs, run.Scenario.Load.RequestsPerUserPerS),
 			EgressPerUserUSD: egressPerUser(run, trials, v, prices),
 		})
 	}
 	return nil
-}
-
-// quotas returns what every machine of a variant was allowed, by name.
-func quotas(trials []record.Trial, v scenarios.Variant) map[string]float64 {
-	cpus := map[string]float64{}
-	for _, t := range trials {
-		if t.Variant != v {
-			continue
-		}
-		for _, m := range t.Machines {
-			cpus[m.Machine] = m.QuotaCPUs
-		}
-	}
-	return cpus
-}
-
-func machinesOf(t scenarios.Topology, quotaCPUs map[string]float64) []Machine {
-	machines := []Machine{}
-	for _, m := range t.Machines {
-		machine := Machine{Name: m.Name, Size: m.Size, VCPU: m.VCPU, MemoryGiB: m.MemoryGiB,
-			QuotaCPUs: quotaCPUs[m.Name], External: m.External, Processes: []Process{}}
-		for _, p := range m.Processes {
-			process := Process{Name: p.Name, Kind: p.Kind, Settings: maps.Clone(p.Settings)}
-			for _, link := range p.Links {
-				process.Links = append(process.Links, link.Role+": "+strings.Join(link.To, ", "))
-			}
-			machine.Processes = append(machine.Processes, process)
-		}
-		machines = append(machines, machine)
-	}
-	return machines
 }
 
 func limitText(l compare.Limit) string {

@@ -2,6 +2,8 @@ package reports
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"headroom/harness/record"
 	"headroom/reports/chart"
@@ -72,4 +74,34 @@ func downloadsText(variants []Variant) string {
 		return ""
 	}
 	return fmt.Sprintf("%s of before's cost per user and %s of after's are what the user downloads", dollars(before), dollars(after))
+}
+
+// notCharged names the managed services that the price book has and the
+// variants run themselves, "" when there are none.
+func notCharged(s scenarios.Scenario, prices cost.Book) string {
+	var services []string
+	for _, service := range []struct {
+		name   string
+		kind   scenarios.Kind
+		priced bool
+	}{
+		{"balancer", scenarios.KindHAProxy, prices.Balancer != nil},
+		{"CDN", scenarios.KindVarnish, prices.CDN != nil},
+		{"queue", scenarios.KindNATS, prices.Queue != nil},
+	} {
+		if service.priced && (runs(s.Before, service.kind) || runs(s.After, service.kind)) {
+			services = append(services, service.name)
+		}
+	}
+	if len(services) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the price book's managed %s: here it runs on machines that are priced; nor what machines send to each other",
+		strings.Join(services, ", "))
+}
+
+func runs(t scenarios.Topology, kind scenarios.Kind) bool {
+	return slices.ContainsFunc(t.Machines, func(m scenarios.Machine) bool {
+		return slices.ContainsFunc(m.Processes, func(p scenarios.Process) bool { return p.Kind == kind })
+	})
 }

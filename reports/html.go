@@ -20,14 +20,23 @@ import (
 //go:embed report.html
 var page string
 
-var pageTemplate = template.Must(template.New("report.html").Funcs(template.FuncMap{
+//go:embed style.css
+var style string
+
+// pageFuncs are what both pages' templates call.
+var pageFuncs = template.FuncMap{
 	"capital": func(s any) string { return capital(fmt.Sprint(s)) }, "count": compare.FormatCount, "claimDetail": claimDetail,
+	"examples":   examples,
 	"detectable": func(e compare.Effect) string { return detectableText(e) },
-	"dollars":    dollars, "downloads": downloadsText, "invalidName": invalidName, "join": strings.Join,
+	"demandNote": demandNote, "demandRows": Demand.rows,
+	"dollars": dollars, "downloads": downloadsText, "invalidName": invalidName, "join": strings.Join,
 	"loadCaption": loadCaption, "level": func(l compare.Level, u compare.Unit) string { return levelText(l, u) },
-	"num": compare.FormatNumber, "orNone": orNone, "packages": packages, "rateHeading": rateHeading, "rateNote": rateNote,
-	"ratio": ratioParts, "settings": settingsText, "validity": validityText,
-}).Parse(page))
+	"machineTitle": machineTitle, "oracle": oracleText, "oracleMore": oracleMore,
+	"num": compare.FormatNumber, "orNone": orNone, "packages": packages, "processText": processText, "rateHeading": rateHeading, "rateNote": rateNote,
+	"ratio": ratioParts, "style": func() template.CSS { return template.CSS(style) }, "validity": validityText,
+}
+
+var pageTemplate = template.Must(template.New("report.html").Funcs(pageFuncs).Parse(page))
 
 // rateView is a rate with its drawings, each "" when there is nothing to draw.
 type rateView struct {
@@ -41,10 +50,11 @@ type rateView struct {
 func WriteHTML(w io.Writer, r Report) error {
 	view := struct {
 		Report
-		RateViews            []rateView
-		LoadCurve, CostChart template.HTML
+		RateViews                      []rateView
+		LoadCurve, CostChart, LagCurve template.HTML
 	}{Report: r}
-	var errs [2]error
+	var errs [3]error
+	view.LagCurve, errs[2] = drawLag(r.Oracles)
 	view.LoadCurve, errs[0] = drawLoad(r)
 	view.CostChart, errs[1] = drawing(chart.CostPerUser("Cost per user by number of users, before and after", costLines(r.CostCurve)))
 	if err := errors.Join(errs[:]...); err != nil {

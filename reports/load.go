@@ -27,9 +27,6 @@ type LoadPoint struct {
 // short for a point of the curve.
 const stepGrow = "grow"
 
-// nearRates are pooled into one point.
-const nearRates = 1.02
-
 // loadCurve adds up a variant's valid trials by offered rate, the lowest first.
 // Overloaded ones take part: that latency explodes there is what the curve
 // shows. What was sent then still has response times, and those that were not
@@ -48,7 +45,7 @@ func loadCurve(trials []record.Trial, v scenarios.Variant, slo scenarios.SLO, li
 	points := []LoadPoint{}
 	for start := 0; start < len(usable); {
 		rps, end := usable[start].Measurement.OfferedRPS, start
-		for end < len(usable) && usable[end].Measurement.OfferedRPS <= rps*nearRates {
+		for end < len(usable) && usable[end].Measurement.OfferedRPS <= rps*compare.NearRates {
 			end++
 		}
 		points = append(points, loadPoint(usable[start:end], slo, limit))

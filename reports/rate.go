@@ -11,7 +11,21 @@ import (
 // headline are the metrics of the table that everybody sees.
 var headline = []string{
 	"p50_ms", "p95_ms", "p99_ms", "throughput_rps", "error_rate",
-	"db_cpu_ms_per_request", "statements_per_request", "feed_statements_per_request", "rows_read_per_row_returned", "bytes_per_request", "cache_hit_ratio",
+	"db_cpu_ms_per_request", "db_cpu_share", "statements_per_request", "feed_statements_per_request", "rows_read_per_row_returned", "bytes_per_request",
+	"cache_hit_ratio", "edge_hit_ratio", "origin_requests_per_request",
+}
+
+// telling says whether a headline metric tells anything: those of a pattern
+// only where one of the variants has it.
+func telling(row Row, before, after compare.Sample) bool {
+	has := func(key string) bool { return before.Value(key).OK() || after.Value(key).OK() }
+	switch row.Key {
+	case "feed_statements_per_request", "cache_hit_ratio", "edge_hit_ratio":
+		return has(row.Key)
+	case "origin_requests_per_request":
+		return has("edge_hit_ratio") // without an edge every request gets there
+	}
+	return true
 }
 
 // percentiles are the points of the latency curve.
@@ -51,7 +65,9 @@ func rateOf(table compare.Table, name string) Rate {
 		return r
 	}
 	for _, key := range headline {
-		r.Rows = append(r.Rows, row(key))
+		if line := row(key); telling(line, before, after) {
+			r.Rows = append(r.Rows, line)
+		}
 	}
 	var effects []*compare.Effect
 	for i := range r.Rows {
@@ -72,6 +88,9 @@ func detailKeys(before, after compare.Sample) []string {
 	keys := []string{"postgres_demand_share"}
 	for _, e := range union(before.Endpoints(), after.Endpoints()) {
 		keys = append(keys, fmt.Sprintf("p50_ms[%s]", e), fmt.Sprintf("p95_ms[%s]", e))
+	}
+	for _, header := range union(before.Headers(), after.Headers()) {
+		keys = append(keys, fmt.Sprintf("header_share[%s]", header))
 	}
 	for _, m := range union(before.Machines(), after.Machines()) {
 		for _, metric := range []string{"cpu_ms_per_request", "utilisation", "throttled_share"} {

@@ -35,8 +35,10 @@ type Report struct {
 	Variants    []Variant          `json:"variants"`
 	Overall     []Row              `json:"overall"` // limit and cost, at no rate
 	BreakEven   string             `json:"break_even"`
-	CostCurve   []CostPoint        `json:"cost_curve"` // by number of users; empty without a limit
+	NotCharged  string             `json:"not_charged,omitempty"` // prices of the book that no variant pays
+	CostCurve   []CostPoint        `json:"cost_curve"`            // by number of users; empty without a limit
 	Rates       []Rate             `json:"rates"`
+	Oracles     []OracleRow        `json:"oracles"` // what the change breaks; empty without checks
 	Claims      []compare.Result   `json:"claims"`
 	Validity    Validity           `json:"validity"`
 	Shares      record.Shares      `json:"shares"`
@@ -73,8 +75,13 @@ type Variant struct {
 	// Load is the load-latency curve, by offered rate.
 	Load []LoadPoint `json:"load"`
 	// Bottleneck says in a sentence what limits it, and by how much.
-	Bottleneck string    `json:"bottleneck"`
-	Bill       cost.Bill `json:"bill"`
+	Bottleneck string `json:"bottleneck"`
+	// Demand is what each machine and process did there.
+	Demand Demand `json:"demand"`
+	// Proof is what came of making the bottleneck larger; null: not asked for.
+	Proof     *compare.Proof `json:"proof,omitempty"`
+	ProofText string         `json:"proof_text,omitempty"`
+	Bill      cost.Bill      `json:"bill"`
 	// Users is how many the limit carries on machines of full size; 0 without
 	// a limit.
 	Users float64 `json:"users"`
@@ -83,9 +90,11 @@ type Variant struct {
 	EgressPerUserUSD float64 `json:"egress_per_user_usd"`
 }
 
-// Machine is one machine of a topology, with its share of this one.
+// Machine is one machine of a topology, or several that are alike, with its
+// share of this one.
 type Machine struct {
-	Name      string    `json:"name"`
+	Name      string    `json:"name"`   // of several, their group's
+	Copies    int       `json:"copies"` // how many are alike
 	Size      string    `json:"size"`
 	VCPU      float64   `json:"vcpu"`
 	MemoryGiB float64   `json:"memory_gib"`
@@ -98,8 +107,8 @@ type Machine struct {
 type Process struct {
 	Name     string            `json:"name"`
 	Kind     scenarios.Kind    `json:"kind"`
-	Settings map[string]string `json:"settings,omitempty"`
-	Links    []string          `json:"links,omitempty"` // "database: db/postgres"
+	Settings map[string]string `json:"settings,omitempty"` // those that say something
+	Links    []string          `json:"links,omitempty"`    // "database: shard/postgres x4"
 }
 
 // Rate is all that was measured at one rate.

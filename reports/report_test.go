@@ -54,10 +54,18 @@ func cases() map[string]func() (record.Run, []record.Trial, *record.End) {
 		"full": func() (record.Run, []record.Trial, *record.End) {
 			return syntheticRun(), syntheticTrials(3), &record.End{}
 		},
+		"final": func() (record.Run, []record.Trial, *record.End) {
+			return finalRun(), finalTrials(), &record.End{}
+		},
 		"quick": func() (record.Run, []record.Trial, *record.End) {
 			run := syntheticRun()
 			run.Quick, run.Blocks = true, 1
 			return run, syntheticTrials(1), &record.End{Interrupted: true, Reason: "Ctrl-C"}
+		},
+		"proved": func() (record.Run, []record.Trial, *record.End) {
+			run := syntheticRun()
+			run.Prove = scenarios.After
+			return run, append(syntheticTrials(3), proofTrials(1.19, 1.01)...), &record.End{}
 		},
 	}
 }

@@ -124,7 +124,11 @@ func (s *synthetic) machines(v scenarios.Variant, requests, seconds float64) []r
 	use := func(name, process string, kind scenarios.Kind, quota, cpuPerRequest float64, counts map[string]float64) record.MachineUse {
 		cpu := requests * cpuPerRequest * math.Exp(0.03*s.random.NormFloat64())
 		periods := int64(seconds * 100)
-		return record.MachineUse{Machine: name, WindowS: seconds, QuotaCPUs: quota, CPUSeconds: cpu, Periods: periods,
+		group := name
+		if kind == scenarios.KindShop {
+			group = "app"
+		}
+		return record.MachineUse{Machine: name, Group: group, WindowS: seconds, QuotaCPUs: quota, CPUSeconds: cpu, Periods: periods,
 			ThrottledPeriods: int64(float64(periods) * cpu / seconds / quota / 4), External: kind == scenarios.KindMail,
 			Processes: []record.ProcessUse{{Name: process, Kind: kind, CPUSeconds: cpu * 0.98, Counts: counts}}}
 	}
@@ -195,4 +199,29 @@ func examplePrices() cost.Book {
 		panic(err)
 	}
 	return book
+}
+
+// proofTrials are a proof of after's bottleneck: four rounds of one turn, in
+// which the capacity comes out so many times as high with the apps larger, and
+// with the cache.
+func proofTrials(named, other float64) []record.Trial {
+	s := &synthetic{random: rand.New(rand.NewPCG(3, 5)), order: 100}
+	var trials []record.Trial
+	for round := 1; round <= 4; round++ {
+		base := 300 * math.Exp(0.02*s.random.NormFloat64())
+		for _, step := range []struct {
+			resize record.Resize
+			times  float64
+		}{
+			{record.Resize{Step: record.ResizeBase, Factor: 1}, 1},
+			{record.Resize{Step: record.ResizeNamed, Group: "app", Factor: 1.25}, named},
+			{record.Resize{Step: record.ResizeOther, Group: "cache", Factor: 1.25}, other},
+		} {
+			t := s.trial(record.KindProbe, scenarios.After, round, "proof", base*step.times*math.Exp(0.01*s.random.NormFloat64()), 0.8, 2)
+			step.resize.Round, step.resize.Scale = round, 0.94
+			t.Resize = &step.resize
+			trials = append(trials, t)
+		}
+	}
+	return trials
 }

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"headroom/reports/compare"
+	"headroom/scenarios"
 )
 
 // Terminal says how to write for one.
@@ -48,14 +49,22 @@ func WriteTerminal(w io.Writer, r Report, t Terminal) error {
 		if v.Bottleneck != "" {
 			out.line("  bottleneck of %s: %s", v.Variant, v.Bottleneck)
 		}
+		if v.ProofText != "" {
+			out.line("    %s", v.ProofText)
+		}
 	}
 	out.line("  break-even: %s", r.BreakEven)
 	if text := downloadsText(r.Variants); text != "" {
 		out.line("  downloads: %s", text)
 	}
+	if r.NotCharged != "" {
+		out.line("  not charged: %s", r.NotCharged)
+	}
+	out.oracles(r.Oracles)
 	for _, rate := range r.Rates {
 		out.rate(rate)
 	}
+	out.demands(r.Variants)
 	out.claims(r.Claims)
 	out.validity(r.Validity)
 	out.list("Warnings", r.Warnings)
@@ -140,6 +149,33 @@ func (t *terminalWriter) rate(rate Rate) {
 	t.row("bottleneck machine", orNone(rate.Bottleneck.Before), orNone(rate.Bottleneck.After), "", "")
 }
 
+// demands is a table of machines and processes for each variant.
+func (t *terminalWriter) demands(variants []Variant) {
+	for _, v := range variants {
+		if len(v.Demand.Machines) == 0 {
+			continue
+		}
+		t.heading("CPU of " + string(v.Variant) + " at its limit")
+		t.line("  %s", demandNote(v))
+		t.demandRow("2", "machine", "process", "a request", "of its CPUs", "CPUs", "throttled")
+		for _, row := range v.Demand.rows() {
+			t.demandRow("", row.Machine, row.Process, row.Millis, row.Share, row.CPUs, row.Throttled)
+		}
+	}
+}
+
+func (t *terminalWriter) demandRow(style, machine, process string, figures ...string) {
+	text := "  " + pad(machine, 22) + " " + pad(process, 14)
+	for _, figure := range figures {
+		text += padLeft(figure, 12)
+	}
+	text = strings.TrimRight(text, " ") + "\n"
+	if style != "" {
+		text = t.styled(style, strings.TrimSuffix(text, "\n")) + "\n"
+	}
+	t.WriteString(text)
+}
+
 // rateHeading names a rate with what was offered: "Common rate: 40 requests/s".
 func rateHeading(rate Rate) string {
 	before, after := compare.FormatRate(rate.BeforeRPS), compare.FormatRate(rate.AfterRPS)
@@ -172,18 +208,25 @@ func (t *terminalWriter) claims(claims []compare.Result) {
 		return
 	}
 	t.heading("Claims")
+	for _, c := range claims {
+		t.verdict(c.Verdict, fmt.Sprintf("%s (%s)", c.Text, c.Source), claimDetail(c))
+	}
+}
+
+// verdict writes a claim's verdict beside its text, and what was measured
+// below.
+func (t *terminalWriter) verdict(v compare.Verdict, text, detail string) {
 	styles := map[compare.Verdict]string{compare.Confirmed: "32", compare.Refuted: "31",
 		compare.Inconclusive: "33", compare.NoVerdict: "33"}
-	for _, c := range claims {
-		verdict := pad(string(c.Verdict), len(compare.Inconclusive))
-		lines := wrap(fmt.Sprintf("%s (%s)", c.Text, c.Source), t.Width-len(compare.Inconclusive)-4)
-		t.WriteString("  " + t.styled(styles[c.Verdict], verdict) + "  " + lines[0] + "\n")
-		indent := strings.Repeat(" ", len(compare.Inconclusive)+4)
-		for _, rest := range lines[1:] {
-			t.WriteString(indent + rest + "\n")
+	indent := strings.Repeat(" ", len(compare.Inconclusive)+4)
+	for i, line := range wrap(text, t.Width-len(indent)) {
+		first := indent
+		if i == 0 {
+			first = "  " + t.styled(styles[v], pad(string(v), len(compare.Inconclusive))) + "  "
 		}
-		t.line("%s%s", indent, claimDetail(c))
+		t.WriteString(first + line + "\n")
 	}
+	t.line("%s%s", indent, detail)
 }
 
 // claimDetail is what was measured for a claim: "database CPU per request at
@@ -193,7 +236,10 @@ func claimDetail(c compare.Result) string {
 	if metric, ok := compare.Describe(c.Metric); ok {
 		label = metric.Label
 	}
-	if c.At != "" && !compare.Rateless(c.Metric) {
+	switch _, counted := scenarios.OracleOf(c.Metric); {
+	case counted && c.Value == 0:
+		label += ", at any rate"
+	case c.At != "" && !compare.Rateless(c.Metric):
 		label += " at the " + c.At + " rate"
 	}
 	detail := label + ": " + c.Summary

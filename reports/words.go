@@ -14,7 +14,7 @@ import (
 
 // answerOf says in a few sentences what the figures say, and no more: where an
 // interval spans 1 there is no difference to speak of.
-func answerOf(r Report) []string {
+func answerOf(r Report, consistency string) []string {
 	answer := []string{}
 	if s := capacitySentence(r); s != "" {
 		answer = append(answer, s)
@@ -23,6 +23,9 @@ func answerOf(r Report) []string {
 		if rate.Name == "common" || len(r.Rates) == 1 {
 			answer = append(answer, rateSentence(rate))
 		}
+	}
+	if consistency != "" {
+		answer = append(answer, consistency)
 	}
 	return append(answer, costSentence(r))
 }
@@ -114,6 +117,7 @@ func warningsOf(run record.Run, trials []record.Trial, table compare.Table, pric
 			break
 		}
 	}
+	warnings = append(warnings, spoiledViolations(table)...)
 	for _, rate := range table.Rates() {
 		warnings = append(warnings, rateWarnings(run, table, rate)...)
 	}
@@ -176,6 +180,9 @@ func methodOf(r Report) []string {
 			2/math.Pow(2, float64(blocks)), blocks))
 	}
 	method = append(method, "\"Detectable\" is the smallest change that these blocks, with their scatter, would show with probability 0.8.")
+	if len(r.Oracles) > 0 {
+		method = append(method, "Checks ran with the load, over all valid slices at both rates. The interval of their share is Clopper-Pearson's, which takes checks as independent; violations come in bursts, so it is rather too short than too long. A replica's lag in bytes is that of the worst slice.")
+	}
 	if unit := r.Shares.UnitCPUs; unit > 0 && unit != 1 {
 		method = append(method, fmt.Sprintf("One vCPU of the real system is %.3g CPUs here, for both variants. Rates are those of this scale; users and cost per user take them times %.3g, in proportion.",
 			unit, 1/unit))

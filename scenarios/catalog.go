@@ -4,13 +4,18 @@ import (
 	"embed"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
 //go:embed catalog/*.yaml
 var catalog embed.FS
 
-// Names lists the scenarios of the catalog in order.
+// last is the scenario that the phases lead to.
+const last = "final"
+
+// Names lists the scenarios of the catalog in the order of the journey: the
+// phases, then the final architecture.
 func Names() []string {
 	entries, err := catalog.ReadDir("catalog")
 	if err != nil {
@@ -19,6 +24,10 @@ func Names() []string {
 	var names []string
 	for _, e := range entries {
 		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
+	}
+	slices.Sort(names) // as files phase4-blind.yaml stands before phase4.yaml
+	if i := slices.Index(names, last); i >= 0 {
+		names = append(slices.Delete(names, i, i+1), last)
 	}
 	return names
 }

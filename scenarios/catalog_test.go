@@ -1,18 +1,155 @@
 package scenarios
 
-import "testing"
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func loaded(t *testing.T, name string) *Scenario {
+	t.Helper()
+	s, err := LoadNamed(name)
+	if err != nil {
+		t.Fatalf("%s:\n%v", name, err)
+	}
+	return s
+}
 
 func TestCatalogParses(t *testing.T) {
 	for _, name := range Names() {
-		s, err := LoadNamed(name)
-		if err != nil {
-			t.Fatalf("%s:\n%v", name, err)
-		}
+		s := loaded(t, name)
 		if s.Name != name {
 			t.Errorf("the file %s.yaml holds a scenario named %q", name, s.Name)
 		}
 		if len(s.Claims) == 0 {
 			t.Errorf("%s tests no claim", name)
 		}
+	}
+}
+
+func TestCatalogStandsInTheOrderOfTheJourney(t *testing.T) {
+	want := []string{"phase1", "phase2", "phase3", "phase4", "phase4-blind", "phase5", "phase6", "final"}
+	if got := Names(); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// Every oracle of a scenario must find something to check in its mix.
+func TestCatalogGivesItsOraclesSomethingToCheck(t *testing.T) {
+	needs := map[string]func(reads, writes Endpoint) bool{
+		OracleStale:          func(r, w Endpoint) bool { return r.Object != "" && r.Object == w.Object },
+		OracleReadYourWrites: func(r, w Endpoint) bool { return r.Object != "" && r.Object == w.Object && r.Session == w.Session && r.Session != "" },
+		OracleMonotonic:      func(r, w Endpoint) bool { return r.Object != "" && r.Object == w.Object && r.Session != "" },
+		OracleMisplaced:      func(_, w Endpoint) bool { return w.Creates != "" },
+		OracleDuplicateIDs:   func(_, w Endpoint) bool { return w.Creates != "" },
+		OracleLost:           func(_, w Endpoint) bool { return w.Creates == "order" && strings.HasPrefix(w.Path, "/api/checkout") },
+		OracleOverLimit:      func(r, _ Endpoint) bool { return r.Session != "" },
+	}
+	for _, name := range Names() {
+		s := loaded(t, name)
+		for _, oracle := range s.Oracles {
+			fits, ok := needs[oracle]
+			if ok && !anyPair(s.Load.Mix, fits) {
+				t.Errorf("%s asks for the oracle %s, and no requests of its mix give it anything to check", name, oracle)
+			}
+		}
+	}
+}
+
+func anyPair(mix []Endpoint, fits func(read, write Endpoint) bool) bool {
+	for _, r := range mix {
+		for _, w := range mix {
+			if r.Method == "GET" && w.Method != "GET" && fits(r, w) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Before and after of phase 6 must differ by the edges alone: each place's
+// users go the same streets and wires.
+func TestPhase6HasTheSameLinksInBothVariants(t *testing.T) {
+	s := loaded(t, "phase6")
+	for _, from := range []string{"far", "near"} {
+		before, after := wayOf(t, s.Before, from), wayOf(t, s.After, from)
+		edge := slices.IndexFunc(after, func(step string) bool { return strings.HasPrefix(step, "varnish") })
+		if edge != 1 {
+			t.Fatalf("the way from %s is %v: want an edge after the street", from, after)
+		}
+		if without := slices.Delete(slices.Clone(after), edge, edge+1); !slices.Equal(before, without) {
+			t.Errorf("from %s: before goes %v, after without its edge %v", from, before, without)
+		}
+	}
+	for _, e := range s.Load.Mix {
+		if e.From == "" {
+			t.Errorf("%s comes from nowhere", e.Name)
+		}
+	}
+}
+
+// wayOf follows the links from a place's entry to the balancer: kind and delay
+// of each process on the way.
+func wayOf(t *testing.T, topology Topology, from string) []string {
+	t.Helper()
+	next, way := topology.EntryOf(from), []string{}
+	for len(way) < 10 {
+		found := topology.match(next)
+		if len(found) != 1 {
+			t.Fatalf("%q is not one process", next)
+		}
+		p := found[0].process
+		way = append(way, strings.TrimSpace(string(p.Kind)+" "+p.Settings["delay"]))
+		if p.Kind == KindHAProxy {
+			return way
+		}
+		next = p.Links[0].To[0]
+	}
+	t.Fatalf("the way from %s does not end: %v", from, way)
+	return nil
+}
+
+// A change of one switch must be the only difference.
+func TestPhase4BlindChangesOneSwitch(t *testing.T) {
+	s := loaded(t, "phase4-blind")
+	want := []string{"~ app/shop: own_writes: primary becomes replica"}
+	if got := s.Differences(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	routed, blind := loaded(t, "phase4"), s
+	if !slices.Equal(routed.Load.Mix, blind.Load.Mix) {
+		t.Error("phase4 and phase4-blind have different mixes")
+	}
+}
+
+func TestFinalPairsEachReplicaWithItsShard(t *testing.T) {
+	s := loaded(t, "final")
+	for replica, shard := range map[string]string{"replica-1": "shard-1", "replica-2": "shard-2"} {
+		found := s.After.match(replica + "/postgres")
+		if len(found) != 1 || len(found[0].process.Links) != 1 || !slices.Equal(found[0].process.Links[0].To, []string{shard + "/postgres"}) {
+			t.Errorf("%s: got %+v, want one link to %s", replica, found, shard)
+		}
+	}
+	if got := s.DatasetOf(After).Shards; got != 2 {
+		t.Errorf("the dataset of after has %d shards, want 2", got)
+	}
+	if got := s.DatasetOf(Before).Shards; got != 0 {
+		t.Errorf("the dataset of before has %d shards, want none", got)
+	}
+}
+
+func TestPhase5IsWriteHeavy(t *testing.T) {
+	s := loaded(t, "phase5")
+	writes := 0.0
+	for _, e := range s.Load.Mix {
+		if e.Method != "GET" {
+			writes += e.Weight
+		}
+	}
+	if writes < 0.5 {
+		t.Errorf("%.0f%% of the mix writes, want at least half", writes*100)
+	}
+	if got := s.DatasetOf(After).Shards; got != 4 {
+		t.Errorf("after has %d shards, want 4", got)
 	}
 }

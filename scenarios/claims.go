@@ -17,7 +17,24 @@ func Metrics() []string {
 		"db_cpu_ms_per_request", "statements_per_request", "feed_statements_per_request", "rows_read_per_row_returned",
 		"postgres_demand_share", "cache_hit_ratio", "bytes_per_request",
 		"monthly_cost_usd", "cost_per_user_usd",
+		"stale_share", "read_your_writes_share", "monotonic_reads_share",
+		"replication_lag_p50_ms", "replication_lag_p99_ms",
+		"misplaced_share", "lost_share", "duplicated_share", "over_limit_share",
+		"origin_requests_per_request", "edge_hit_ratio", "db_cpu_share",
+		"duplicate_ids_share", "reordered_share",
 	}
+}
+
+// shareSuffix makes the metric of an oracle that counts: its violations over
+// its checks.
+const shareSuffix = "_share"
+
+// OracleOf returns the oracle whose share of violations a metric is, false for
+// every other metric. Of these alone a claim may say that there is none:
+// `read_your_writes_share after <= 0 at common`.
+func OracleOf(metric string) (string, bool) {
+	name, is := strings.CutSuffix(metric, shareSuffix)
+	return name, is && name != OracleLag && slices.Contains(Oracles(), name)
 }
 
 const testExample = "for example `db_cpu_ms_per_request ratio <= 0.30 at common`"
@@ -71,10 +88,18 @@ func readClaimTest(n node, c *Claim, mix []Endpoint) {
 	c.Op = n.word(match[4], "<=", ">=")
 	c.At = n.word(match[6], "common", "high", "limit")
 	value, err := strconv.ParseFloat(match[5], 64)
-	if err != nil || !(value > 0) || value > 1e12 {
+	if err != nil || !(value >= 0) || value > 1e12 {
 		n.fail("%q: the claimed value must be a number above 0, %s", match[5], testExample)
+	} else if value == 0 && !claimsNone(*c) {
+		n.fail("%q: the claimed value must be a number above 0; 0 says that an oracle finds no violation, for example `read_your_writes_share after <= 0 at common`", match[5])
 	}
 	c.Value = value
+}
+
+// claimsNone says that the claim is about no violation at all.
+func claimsNone(c Claim) bool {
+	_, counted := OracleOf(c.Metric)
+	return counted && c.Op == "<=" && c.Compare != "ratio"
 }
 
 // word checks one word of n's text.

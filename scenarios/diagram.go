@@ -29,10 +29,12 @@ func (t Topology) groups() []group {
 	return out
 }
 
+// diagramWidth is the room inside a box.
+const diagramWidth = 42
+
 // Diagram draws the topology as boxes of text, one a group of machines.
 func (t Topology) Diagram() []string {
-	const width = 42
-	var lines []string
+	lines := []string{"users → " + t.EntryText()}
 	for _, g := range t.groups() {
 		title := g.Group
 		if g.copies > 1 {
@@ -43,32 +45,51 @@ func (t Topology) Diagram() []string {
 			size = "external"
 		}
 		title = fmt.Sprintf("─ %s (%s) ", title, size)
-		lines = append(lines, "┌"+title+strings.Repeat("─", max(width-utf8.RuneCountInString(title), 1))+"┐")
+		lines = append(lines, "┌"+title+strings.Repeat("─", max(diagramWidth-utf8.RuneCountInString(title), 1))+"┐")
 		for _, p := range g.Processes {
-			text := p.Name
-			if p.Name != string(p.Kind) {
-				text += " (" + string(p.Kind) + ")"
+			for _, text := range t.processLines(p) {
+				lines = append(lines, "│ "+text+strings.Repeat(" ", max(0, diagramWidth-2-utf8.RuneCountInString(text)))+" │")
 			}
-			if targets := linkedGroups(p); len(targets) > 0 {
-				text += " → " + strings.Join(targets, ", ")
-			}
-			lines = append(lines, fmt.Sprintf("│ %-*s │", width-2, text))
 		}
-		lines = append(lines, "└"+strings.Repeat("─", width)+"┘")
+		lines = append(lines, "└"+strings.Repeat("─", diagramWidth)+"┘")
+	}
+	return lines
+}
+
+// processLines says in lines that fit a box what a process is and what it
+// talks to.
+func (t Topology) processLines(p Process) []string {
+	text := p.Name
+	if p.Name != string(p.Kind) {
+		text += " (" + string(p.Kind) + ")"
+	}
+	if targets := t.linkedGroups(p); len(targets) > 0 {
+		text += " → " + strings.Join(targets, ", ")
+	}
+	lines := []string{""}
+	for word := range strings.FieldsSeq(text) {
+		last := &lines[len(lines)-1]
+		switch {
+		case *last == "":
+			*last = word
+		case utf8.RuneCountInString(*last)+1+utf8.RuneCountInString(word) <= diagramWidth-2:
+			*last += " " + word
+		default:
+			lines = append(lines, "    "+word)
+		}
 	}
 	return lines
 }
 
 // linkedGroups names what a process talks to, copies folded together.
-func linkedGroups(p Process) []string {
+func (t Topology) linkedGroups(p Process) []string {
 	var out []string
 	for _, l := range p.Links {
 		for _, to := range l.To {
-			machine, _, _ := strings.Cut(to, "/")
-			name := strings.TrimRight(machine, "0123456789")
-			name = strings.TrimSuffix(name, "-")
-			if !slices.Contains(out, name) {
-				out = append(out, name)
+			name, _, _ := t.fold(to)
+			group, _, _ := strings.Cut(name, "/")
+			if !slices.Contains(out, group) {
+				out = append(out, group)
 			}
 		}
 	}
@@ -94,7 +115,7 @@ func (s *Scenario) Differences() []string {
 		if b.copies != a.copies || b.Size != a.Size {
 			out = append(out, fmt.Sprintf("~ %s: %d %s becomes %d %s", name, b.copies, b.Size, a.copies, a.Size))
 		}
-		out = append(out, processDifferences(name, b.Processes, a.Processes)...)
+		out = append(out, s.processDifferences(b.Machine, a.Machine)...)
 	}
 	return out
 }
@@ -115,7 +136,8 @@ func (g group) describe() string {
 	return fmt.Sprintf("%d x %s: %s", g.copies, g.Size, strings.Join(names, ", "))
 }
 
-func processDifferences(machine string, before, after []Process) []string {
+func (s *Scenario) processDifferences(from, to Machine) []string {
+	machine, before, after := to.Group, from.Processes, to.Processes
 	var out []string
 	find := func(list []Process, name string) (Process, bool) {
 		i := slices.IndexFunc(list, func(p Process) bool { return p.Name == name })
@@ -135,7 +157,7 @@ func processDifferences(machine string, before, after []Process) []string {
 			out = append(out, fmt.Sprintf("+ %s/%s is new", machine, a.Name))
 			continue
 		}
-		said, saysNow := b.words(), a.words()
+		said, saysNow := s.Before.words(from, b), s.After.words(to, a)
 		for _, key := range slices.Sorted(maps.Keys(saysNow)) {
 			if said[key] != saysNow[key] {
 				out = append(out, fmt.Sprintf("~ %s/%s: %s: %s becomes %s", machine, a.Name, key, orNone(said[key]), orNone(saysNow[key])))
@@ -153,13 +175,13 @@ func orNone(text string) string {
 }
 
 // words flattens settings and links to key and value, every role present.
-func (p Process) words() map[string]string {
+func (t Topology) words(m Machine, p Process) map[string]string {
 	out := maps.Clone(p.Settings)
 	for role := range kinds[p.Kind].links {
 		out[role] = ""
 	}
 	for _, l := range p.Links {
-		out[l.Role] = strings.Join(l.To, ", ")
+		out[l.Role] = t.LinkText(m, p, l)
 	}
 	return out
 }

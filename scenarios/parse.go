@@ -70,19 +70,32 @@ func readScenario(root node) *Scenario {
 	if n, ok := m["oracles"]; ok {
 		s.Oracles = readOracles(n)
 	}
-	checkSLOEndpoints(m["slo"], s)
 	if n, ok := m["load"]; ok {
 		checkEntries(n, s)
+	}
+	if err := s.checkSLO(s.SLO); err != nil {
+		m["slo"].fail("%v", err)
 	}
 	return s
 }
 
-func checkSLOEndpoints(n node, s *Scenario) {
-	for _, c := range s.SLO.Conditions {
+// ParseSLO parses an SLO for this scenario: its conditions may name endpoints of
+// the mix.
+func (s *Scenario) ParseSLO(text string) (SLO, error) {
+	slo, err := ParseSLO(text)
+	if err != nil {
+		return SLO{}, err
+	}
+	return slo, s.checkSLO(slo)
+}
+
+func (s *Scenario) checkSLO(slo SLO) error {
+	for _, c := range slo.Conditions {
 		if c.Endpoint != "" && !knownEndpoint(s.Load.Mix, c.Endpoint) {
-			n.fail("the mix has no endpoint %q%s", c.Endpoint, nearest(c.Endpoint, endpointNames(s.Load.Mix)))
+			return fmt.Errorf("the mix has no endpoint %q%s", c.Endpoint, nearest(c.Endpoint, endpointNames(s.Load.Mix)))
 		}
 	}
+	return nil
 }
 
 func endpointNames(mix []Endpoint) []string {

@@ -62,6 +62,14 @@ func TestParseRefusesBadScenarios(t *testing.T) {
 		{"bad SLO", "p99<250ms", "p99<250", "slo:", "time with a unit"},
 		{"unknown metric", "p50_ms ratio", "p51_ms ratio", "p51_ms", `did you mean "p50_ms"?`},
 		{"claim without a rate", "<= 0.30 at common", "<= 0.30", "0.30", "is no test"},
+		{"claim of 0 that is no share", "db_cpu_ms_per_request ratio <= 0.30", "db_cpu_ms_per_request ratio <= 0", "db_cpu_ms", "above 0"},
+		{"claim of at least 0", "db_cpu_ms_per_request ratio <= 0.30", "stale_share after >= 0", "stale_share", "above 0"},
+		{"SLO of an endpoint from nowhere", "slo: p99<250ms", "slo: GET /api/feed from far p99<250ms", "slo:", `no endpoint "GET /api/feed from far"; known are GET /api/feed,`},
+		{"entry of nothing", "entry: balancer/haproxy", "entry: {}", "entry: {}", "at least one entry"},
+		{"entry of a place nowhere", "entry: balancer/haproxy", "entry: {far: balancer/nginx}", "entry: {far", "not exactly one process"},
+		{"entries of one variant alone", "entry: balancer/haproxy", "entry: {far: balancer/haproxy}", "load:", "entries of the same names"},
+		{"from a place that is no entry", `feed", weight: 20%`, `feed", weight: 20%, from: mars`, "load:", "no entry of the topologies"},
+		{"unknown oracle", "claims:", "oracles: [stael]\nclaims:", "oracles:", `did you mean "stale"?`},
 		{"not YAML", "dataset: {users", "dataset: {users: [", "dataset", "not YAML"},
 		{"no machine", "size: medium", "", "app:", `"size" is missing`},
 	}
@@ -163,6 +171,30 @@ func TestParseSLO(t *testing.T) {
 		} else if !strings.Contains(err.Error(), sloExample) && text != "" {
 			t.Errorf("ParseSLO(%q) gives no example: %v", text, err)
 		}
+	}
+}
+
+func TestParseSLOOfAnEndpointInAPlace(t *testing.T) {
+	slo, err := ParseSLO("GET /assets/{asset} from far p95<400ms,stale<1%")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := slo.Conditions[0]; got.Endpoint != "GET /assets/{asset} from far" || got.Quantile != 0.95 {
+		t.Errorf("got %+v", got)
+	}
+	if got := slo.Conditions[1]; got.Oracle != OracleStale || got.ViolationShare != 0.01 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestParseClaimOfNoViolation(t *testing.T) {
+	data := edit(t, "db_cpu_ms_per_request ratio <= 0.30", "read_your_writes_share after <= 0")
+	s, err := Parse("mine.yaml", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := s.Claims[0]; c.Metric != "read_your_writes_share" || c.Value != 0 || c.Compare != "after" {
+		t.Errorf("got %+v", c)
 	}
 }
 

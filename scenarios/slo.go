@@ -11,8 +11,8 @@ import (
 
 // SLO is a service level objective: every condition must hold. Its text, in
 // YAML and on the command line, is `p99<250ms,errors<0.1%` with any quantile,
-// `GET /api/feed p95<400ms` for one endpoint, and `stale<1%` or `lost=0` for an
-// oracle.
+// `GET /api/feed p95<400ms` or `GET /api/feed from far p95<400ms` for one
+// endpoint, and `stale<1%` or `lost=0` for an oracle.
 type SLO struct {
 	Text       string         `json:"text"`
 	Conditions []SLOCondition `json:"conditions"`
@@ -36,7 +36,7 @@ var (
 	sloQuantile = regexp.MustCompile(`^p(\d{1,2}(?:\.\d+)?)\s*<\s*(\S+)$`)
 	sloErrors   = regexp.MustCompile(`^errors\s*<\s*([\d.]+)%$`)
 	sloOracle   = regexp.MustCompile(`^([a-z_]+)\s*(?:<\s*([\d.]+)%|=\s*0)$`)
-	sloEndpoint = regexp.MustCompile(`^((?:GET|POST|PUT|DELETE|PATCH|HEAD) \S+)\s+(.+)$`)
+	sloEndpoint = regexp.MustCompile(`^((?:GET|POST|PUT|DELETE|PATCH|HEAD) \S+(?: from [a-z][a-z0-9-]*)?)\s+(.+)$`)
 )
 
 // ParseSLO parses an SLO's text.

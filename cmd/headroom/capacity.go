@@ -22,6 +22,7 @@ import (
 
 type capacityFlags struct {
 	targetFlags
+	variantFlags
 	slo, maxRate string
 	maxTime      time.Duration
 	json         bool
@@ -30,20 +31,35 @@ type capacityFlags struct {
 func newCapacity() *cobra.Command {
 	var f capacityFlags
 	cmd := &cobra.Command{
-		Use:   "capacity --url URL --slo SLO",
-		Short: "Find the highest rate at which any URL holds an SLO, and confirm it",
+		Use:   "capacity {--url URL --slo SLO | SCENARIO}",
+		Short: "Find the highest rate at which a URL, or a scenario's variant, holds an SLO, and confirm it",
 		Long: `Find the highest rate at which any URL holds an SLO. The rate grows until the
-SLO fails, is probed in between, and what comes out is confirmed in a longer
-stretch of its own; only a rate that held is published. At last the target gets
-1.3 times as much, and 0.7 times: does it recover?
+SLO fails, is probed in between, and what comes out is confirmed in longer
+stretches of its own; only a rate that held one, and failed none, is published.
+At last the target gets 1.3 times as much, and 0.7 times: does it recover?
 
-An SLO is text: p99<250ms,errors<0.1%. Any percentile, several conditions.`,
+An SLO is text: p99<250ms,errors<0.1%. Any percentile, several conditions.
+
+In place of a URL a scenario may be named: its variant is started, searched with
+the scenario's own traffic and SLO, and stopped.`,
 		Example: `  headroom capacity --url http://127.0.0.1:8080/ --slo 'p99<50ms,errors<0.1%'
-  headroom capacity --url http://127.0.0.1:8080/ --slo 'p95<20ms' --max-time 3m --max-rate 5000/s --json`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runCapacity(cmd, f) },
+  headroom capacity --url http://127.0.0.1:8080/ --slo 'p95<20ms' --max-time 3m --max-rate 5000/s --json
+  headroom capacity phase3 --variant after`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return exactly(1, "a scenario's name, or none with --url")(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return scenarioCapacity(cmd, args[0], f)
+			}
+			return runCapacity(cmd, f)
+		},
 	}
-	f.add(cmd)
+	f.targetFlags.add(cmd)
+	f.variantFlags.add(cmd)
 	cmd.Flags().StringVar(&f.slo, "slo", "", "what must hold, for example 'p99<50ms,errors<0.1%'")
 	cmd.Flags().StringVar(&f.maxRate, "max-rate", "", "never send more than this, for example 5000/s")
 	cmd.Flags().DurationVar(&f.maxTime, "max-time", 90*time.Second, "of the whole search, at least 30s")
@@ -68,9 +84,24 @@ func (f *capacityFlags) config(maxRPS float64) search.Config {
 		return (time.Duration(share*float64(f.maxTime)) / 100 * 100).Round(100 * time.Millisecond)
 	}
 	return search.Config{
-		StartRPS: firstRPS, MinRPS: lowestRPS, MaxRPS: maxRPS, Probes: 6, Samples: stepSamples, MaxStep: scale(0.17),
-		Grow: scale(0.015), Probe: scale(0.045), Confirm: scale(0.13), Recover: scale(0.05), Total: scale(0.96), Pause: 200 * time.Millisecond,
+		StartRPS: firstRPS, MinRPS: lowestRPS, MaxRPS: maxRPS, Probes: 3, Samples: stepSamples, MaxStep: scale(0.17),
+		Grow: scale(0.0155), Probe: scale(0.0555), Confirm: scale(0.111), Recover: scale(0.05), Total: scale(0.96), Pause: 200 * time.Millisecond,
 	}
+}
+
+// bounds reads what bounds a search: its time, and the highest rate, 0 when
+// there is none.
+func (f *capacityFlags) bounds(cmd *cobra.Command) (maxRPS float64, err error) {
+	if f.maxTime < minSearchTime {
+		return 0, usageError(cmd, fmt.Errorf("--max-time %v is too short for a search with its confirmation: give %v or more", f.maxTime, minSearchTime))
+	}
+	if f.maxRate == "" {
+		return 0, nil
+	}
+	if maxRPS, err = scenarios.ParseRate(f.maxRate); err != nil {
+		return 0, usageError(cmd, fmt.Errorf("--max-rate: %w", err))
+	}
+	return maxRPS, nil
 }
 
 func runCapacity(cmd *cobra.Command, f capacityFlags) error {
@@ -86,14 +117,9 @@ func runCapacity(cmd *cobra.Command, f capacityFlags) error {
 			return usageError(cmd, fmt.Errorf("--slo: %q is for one endpoint of a scenario; here all requests count: leave %q out", slo.Text, c.Endpoint))
 		}
 	}
-	if f.maxTime < minSearchTime {
-		return usageError(cmd, fmt.Errorf("--max-time %v is too short for a search with its confirmation: give %v or more", f.maxTime, minSearchTime))
-	}
-	maxRPS := 0.0
-	if f.maxRate != "" {
-		if maxRPS, err = scenarios.ParseRate(f.maxRate); err != nil {
-			return usageError(cmd, fmt.Errorf("--max-rate: %w", err))
-		}
+	maxRPS, err := f.bounds(cmd)
+	if err != nil {
+		return err
 	}
 	base, err := f.job(cmd.Context())
 	if err != nil {
@@ -102,7 +128,7 @@ func runCapacity(cmd *cobra.Command, f capacityFlags) error {
 	base.Arrivals, base.SLOLatency = schedule.Poisson, slo.TightestLatency()
 	base.Timeout = min(base.Timeout, max(minSearchTimeout, searchTimeoutFactor*slo.LoosestLatency()))
 
-	report := capacityReport{SLO: slo.Text, Probes: []capacityProbe{}}
+	report := newCapacityReport(slo)
 	capacity := harness.Capacity{
 		SLO: slo, Config: f.config(maxRPS),
 		Drive: func(ctx context.Context, step search.Step, maxInFlight int) (record.Trial, error) {
@@ -115,7 +141,7 @@ func runCapacity(cmd *cobra.Command, f capacityFlags) error {
 		OnStep: func(step harness.CapacityStep) {
 			report.add(step)
 			if !f.json {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%s\n", report.Probes[len(report.Probes)-1].line())
+				fmt.Fprintf(cmd.ErrOrStderr(), "%s\n", report.lastLine())
 			}
 		},
 	}
@@ -125,11 +151,7 @@ func runCapacity(cmd *cobra.Command, f capacityFlags) error {
 	if err != nil && !interrupted {
 		return err
 	}
-	report.finish(found.Outcome(), time.Since(began), interrupted)
-	if err := report.write(cmd.OutOrStdout(), f.json); err != nil {
-		return err
-	}
-	return report.verdict()
+	return report.conclude(cmd, found.Outcome(), time.Since(began), interrupted, f.json)
 }
 
 // capacityReport is what --json prints.
@@ -187,6 +209,22 @@ func (p capacityProbe) line() string {
 		text += " (" + p.Reason + ")"
 	}
 	return text
+}
+
+func newCapacityReport(slo scenarios.SLO) *capacityReport {
+	return &capacityReport{SLO: slo.Text, Probes: []capacityProbe{}}
+}
+
+// lastLine tells of the last step.
+func (r *capacityReport) lastLine() string { return r.Probes[len(r.Probes)-1].line() }
+
+// conclude prints the report, and returns what the exit code is made from.
+func (r *capacityReport) conclude(cmd *cobra.Command, o search.Outcome, elapsed time.Duration, interrupted, asJSON bool) error {
+	r.finish(o, elapsed, interrupted)
+	if err := r.write(cmd.OutOrStdout(), asJSON); err != nil {
+		return err
+	}
+	return r.verdict()
 }
 
 func (r *capacityReport) finish(o search.Outcome, elapsed time.Duration, interrupted bool) {

@@ -25,6 +25,21 @@ func TestCapacityRefuses(t *testing.T) {
 			t.Errorf("%q: exit code %d, want %q in %q", test.args, code, test.want, stderr)
 		}
 	}
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"phase33"}, "did you mean"},
+		{[]string{"phase3", "--url", "http://127.0.0.1:9/"}, "--url is for a URL"},
+		{[]string{"phase3", "--variant", "middle"}, "want before or after"},
+		{[]string{"phase3", "--slo", "GET /api/fed p95<400ms"}, `did you mean "GET /api/feed"`},
+		{[]string{"phase3", "phase2"}, "2 arguments given"},
+	} {
+		code, stdout, stderr := headroom(t.Context(), append([]string{"capacity"}, test.args...)...)
+		if code != exitFailure || !strings.Contains(stderr, test.want) || stdout != "" {
+			t.Errorf("%q: exit code %d, want %q in %q", test.args, code, test.want, stderr)
+		}
+	}
 	if code, _, stderr := headroom(t.Context(), "capacity", "--slo", "p99<50ms", "--url", "http://192.0.2.1/"); code != exitFailure || !strings.Contains(stderr, "--allow-host") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}

@@ -34,6 +34,9 @@ func newImage() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := image.TagLatest(cmd.Context(), cli, ref); err != nil {
+				return err
+			}
 			fmt.Fprintln(cmd.OutOrStdout(), ref.Tag)
 			return nil
 		},

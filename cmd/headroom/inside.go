@@ -29,6 +29,7 @@ const maxJobBytes = 16 << 20
 func insideCommands() []*cobra.Command {
 	commands := []*cobra.Command{
 		{Use: "machine", Short: "Run a machine's processes (the image's entry point)", Args: cobra.NoArgs, RunE: runMachine},
+		{Use: "ready", Short: "Ask whether all processes of this machine answer", Args: cobra.NoArgs, RunE: runReady},
 		{Use: "shop", Short: "Run the shop as one process of a machine", Args: cobra.NoArgs, RunE: runShop},
 		{Use: "mail", Short: "Run the mail provider's stand-in", Args: cobra.NoArgs, RunE: runMail},
 		{Use: "worker", Short: "Run a worker of the queue", Args: cobra.NoArgs, RunE: runWorker},

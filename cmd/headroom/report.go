@@ -14,48 +14,130 @@ import (
 	"headroom/reports/cost"
 )
 
+type reportFlags struct {
+	json           bool
+	out, priceFile string
+}
+
 func newReport() *cobra.Command {
-	var asJSON bool
-	var priceFile string
+	var f reportFlags
 	cmd := &cobra.Command{
-		Use:   "report DIR",
-		Short: "Rebuild a run's table, report.html and report.json from its trials file",
-		Args:  exactly(1, "a run's folder, for example: headroom report out/phase3-20260102-150405"),
+		Use:   "report DIR...",
+		Short: "Rebuild a run's table, report.html and report.json from its trials file; of several runs, also the whole way",
+		Long: `Rebuild a run's table, report.html and report.json from its trials file, without
+running anything.
+
+Of several runs each page is rebuilt, and one more shows the whole way: journey.html
+and journey.json, what each phase bought and cost, beside the articles' own figures.
+They go to --out, or to journey-<newest run> beside the newest run's folder. Of two
+runs of one scenario the newer counts; the order of the folders does not matter.`,
+		Example: `  headroom report out/phase3-20260102-150405
+  headroom report out/phase1-* out/phase2-* out/phase3-* out/final-* --out out/journey`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError(cmd, errors.New("0 arguments given; needed: a run's folder or several, for example: headroom report out/phase3-20260102-150405"))
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			prices, err := readPrices(priceFile)
+			prices, err := readPrices(f.priceFile)
 			if err != nil {
 				return err
 			}
-			return writeReports(args[0], prices, asJSON, cmd.OutOrStdout())
+			if len(args) > 1 {
+				return writeJourney(cmd, args, prices, f)
+			}
+			if f.out != "" {
+				return usageError(cmd, errors.New("--out says where the page of several runs goes; one run's stands in its own folder"))
+			}
+			return writeReports(args[0], prices, f.json, cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print report.json instead of the table")
-	addPrices(cmd, &priceFile)
+	cmd.Flags().BoolVar(&f.json, "json", false, "print the JSON instead of the table")
+	cmd.Flags().StringVar(&f.out, "out", "", "folder for journey.html and journey.json (default: journey-<newest run> beside the newest run's folder)")
+	addPrices(cmd, &f.priceFile)
 	return cmd
 }
 
 // writeReports reads DIR/trials.jsonl and writes DIR/report.html and
 // DIR/report.json, then the table to out.
 func writeReports(dir string, prices cost.Book, asJSON bool, out io.Writer) error {
-	log, err := record.ReadFile(dir)
+	report, err := rebuild(dir, prices)
 	if err != nil {
-		return err
-	}
-	report, err := reports.Build(log.Run, log.Trials, log.End, prices)
-	if err != nil {
-		return err
-	}
-	html, json := filepath.Join(dir, "report.html"), filepath.Join(dir, "report.json")
-	if err := writeFile(html, func(w io.Writer) error { return reports.WriteHTML(w, report) }); err != nil {
-		return err
-	}
-	if err := writeFile(json, func(w io.Writer) error { return reports.WriteJSON(w, report) }); err != nil {
 		return err
 	}
 	if asJSON {
 		return reports.WriteJSON(out, report)
 	}
-	return reports.WriteTerminal(out, report, reports.Terminal{Colour: isTerminal(out), HTMLPath: html})
+	return reports.WriteTerminal(out, report, reports.Terminal{Colour: isTerminal(out), HTMLPath: filepath.Join(dir, pageName)})
+}
+
+// The names of a run's page and of the page of several runs.
+const (
+	pageName    = "report.html"
+	journeyName = "journey.html"
+)
+
+// rebuild reads DIR/trials.jsonl and writes DIR/report.html and
+// DIR/report.json.
+func rebuild(dir string, prices cost.Book) (reports.Report, error) {
+	log, err := record.ReadFile(dir)
+	if err != nil {
+		return reports.Report{}, err
+	}
+	report, err := reports.Build(log.Run, log.Trials, log.End, prices)
+	if err != nil {
+		return reports.Report{}, err
+	}
+	html, json := filepath.Join(dir, pageName), filepath.Join(dir, "report.json")
+	return report, errors.Join(
+		writeFile(html, func(w io.Writer) error { return reports.WriteHTML(w, report) }),
+		writeFile(json, func(w io.Writer) error { return reports.WriteJSON(w, report) }))
+}
+
+// writeJourney rebuilds every run's pages and writes that of the whole way. A
+// run without trials is left out, and said so: one phase that came to nothing
+// must not hide the others.
+func writeJourney(cmd *cobra.Command, dirs []string, prices cost.Book, f reportFlags) error {
+	var all []reports.Report
+	dirOf := map[string]string{}
+	for _, dir := range dirs {
+		report, err := rebuild(dir, prices)
+		if errors.Is(err, reports.ErrNoTrials) {
+			fmt.Fprintf(cmd.ErrOrStderr(), "left out: %s: %v\n", dir, err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		all = append(all, report)
+		dirOf[report.RunID] = dir
+	}
+	if len(all) == 0 {
+		return fmt.Errorf("none of the %d folders: %w", len(dirs), reports.ErrNoTrials)
+	}
+	journey, err := reports.BuildJourney(all)
+	if err != nil {
+		return err
+	}
+	out := f.out
+	if out == "" {
+		out = filepath.Join(filepath.Dir(filepath.Clean(dirOf[journey.Newest])), "journey-"+filepath.Base(journey.Newest))
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return fmt.Errorf("the journey's folder can't be made: %w; choose another with --out", err)
+	}
+	html := filepath.Join(out, journeyName)
+	err = errors.Join(
+		writeFile(html, func(w io.Writer) error { return reports.WriteJourneyHTML(w, journey) }),
+		writeFile(filepath.Join(out, "journey.json"), func(w io.Writer) error { return reports.WriteJourneyJSON(w, journey) }))
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return reports.WriteJourneyJSON(cmd.OutOrStdout(), journey)
+	}
+	return reports.WriteJourneyTerminal(cmd.OutOrStdout(), journey, reports.Terminal{Colour: isTerminal(cmd.OutOrStdout()), HTMLPath: html})
 }
 
 // writeFile writes a file whole or not at all: a failure leaves the earlier

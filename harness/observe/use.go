@@ -130,6 +130,22 @@ func (d *differ) counts(process string, before, after map[string]float64) map[st
 	return counts
 }
 
+// Gauges replaces the gauges of use, which are those of the last reading, by
+// those of a reading under load.
+func Gauges(use *record.MachineUse, loaded spec.Counters) {
+	for _, p := range loaded.Processes {
+		i := slices.IndexFunc(use.Processes, func(have record.ProcessUse) bool { return have.Name == p.Name })
+		if i < 0 {
+			continue
+		}
+		for key, value := range p.Counts {
+			if _, known := use.Processes[i].Counts[key]; known && !strings.HasSuffix(key, totalSuffix) {
+				use.Processes[i].Counts[key] = value
+			}
+		}
+	}
+}
+
 func sortedKeys(counts map[string]float64) []string {
 	return slices.Sorted(maps.Keys(counts))
 }

@@ -119,3 +119,17 @@ func TestUseIsNeverNegative(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A queue is long under load and empty behind it.
+func TestGaugesAreThoseUnderLoad(t *testing.T) {
+	use := record.MachineUse{Processes: []record.ProcessUse{
+		{Name: "haproxy", Counts: map[string]float64{"requests": 100, "queue": 0}}, {Name: "shop", Counts: map[string]float64{"pool_max": 8}}}}
+	Gauges(&use, spec.Counters{Processes: []spec.ProcessCounters{
+		{Name: "haproxy", Counts: map[string]float64{"requests_total": 5000, "queue": 7, "unknown": 1}}, {Name: "gone", Counts: map[string]float64{"queue": 9}}}})
+	if got := use.Processes[0].Counts; len(got) != 2 || got["requests"] != 100 || got["queue"] != 7 {
+		t.Errorf("haproxy: %v, want 100 requests and a queue of 7", got)
+	}
+	if got := use.Processes[1].Counts; len(got) != 1 || got["pool_max"] != 8 {
+		t.Errorf("shop: %v", got)
+	}
+}

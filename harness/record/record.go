@@ -33,6 +33,7 @@ type Run struct {
 	Blocks      int                `json:"blocks"`
 	Shares      Shares             `json:"shares"`
 	Environment Environment        `json:"environment"`
+	Prove       scenarios.Variant  `json:"prove,omitempty"` // whose bottleneck was to be proved; "" none's
 }
 
 // Shares says how the machine under the run was shared out, in CPUs.
@@ -82,14 +83,17 @@ const (
 type Trial struct {
 	Kind        TrialKind         `json:"kind"`
 	Variant     scenarios.Variant `json:"variant"`
-	Block       int               `json:"block"`     // 1.. for slices; 0 for probes
+	Block       int               `json:"block"`     // 1.. for slices; 0 for probes, but of a proof the turn, from 1
 	Order       int               `json:"order"`     // position in the run, from 1
-	RateName    string            `json:"rate_name"` // "common" or "high"; of a probe the search's step, or "curve"
+	RateName    string            `json:"rate_name"` // "common" or "high"; of a probe the search's step, "curve", or "proof"
 	StartedAt   time.Time         `json:"started_at"`
 	Measurement Measurement       `json:"measurement"`
 	Machines    []MachineUse      `json:"machines"` // what every machine of the loaded variant used during the slice
 	Environment Environment       `json:"environment"`
 	Oracles     []Oracle          `json:"oracles,omitempty"` // of the scenario's, in its order
+	// Resize is set in the steps of a bottleneck's proof: what they measured is
+	// not the scenario's variant, so nothing but the proof may use them.
+	Resize *Resize `json:"resize,omitempty"`
 	// Invalid holds every reason why this trial must not be averaged in: the
 	// driver's own, then those that only the conductor can see (throttled
 	// driver, restarts, steal).
@@ -111,6 +115,27 @@ type Oracle struct {
 	// "p50", "p99", "max".
 	LagBytes map[string]float64 `json:"lag_bytes,omitempty"`
 	Example  string             `json:"example,omitempty"` // one violation in words
+}
+
+// ResizeStep says which of a proof's three systems a trial belongs to.
+type ResizeStep string
+
+// The steps of a proof.
+const (
+	ResizeBase  ResizeStep = "base"  // no machine larger than the others
+	ResizeNamed ResizeStep = "named" // the machines named as the bottleneck
+	ResizeOther ResizeStep = "other" // some that are not the bottleneck
+)
+
+// Resize says how a proof changed a variant's CPU quotas for a trial.
+type Resize struct {
+	Step   ResizeStep `json:"step"`
+	Group  string     `json:"group,omitempty"` // whose machines are larger; "" at the base
+	Factor float64    `json:"factor"`          // how many times as large; 1 at the base
+	// Scale is what all machines' quotas were multiplied by, so that the larger
+	// ones fit in too.
+	Scale float64 `json:"scale"`
+	Round int     `json:"round"` // from 1: each measures all three
 }
 
 // Valid says whether the trial may take part in a comparison.
@@ -227,7 +252,7 @@ type MachineUse struct {
 
 // ProcessUse is the difference of one process's counters over one slice.
 // Counts keep the keys of spec.ProcessCounters less the "_total"; gauges are
-// the reading at the end.
+// a reading in the middle of the slice, or at its end where that failed.
 type ProcessUse struct {
 	Name       string             `json:"name"`
 	Kind       scenarios.Kind     `json:"kind"`

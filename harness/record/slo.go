@@ -92,37 +92,99 @@ func (t *Trial) disturbed() bool {
 // many as the cap allows were still unanswered.
 func (t *Trial) Overloaded() bool { return t.Measurement.Unsent > 0 && !t.Measurement.Interrupted }
 
-func judgeCondition(m Measurement, oracles []Oracle, c scenarios.SLOCondition) (Judgement, string) {
-	if c.Oracle != "" {
-		return judgeOracle(oracles, c)
-	}
-	n, name := m.Planned, "requests"
-	bad := m.Failed + m.Unsent
+// counted is what a condition counts: n requests of which so many are bad. For
+// a quantile those are slow, failed or unsent, else failed or unsent.
+type counted struct {
+	name    string
+	n, bad  int64
+	allowed float64 // share of n that may be bad
+}
+
+// count counts for a condition; false when there is nothing to count.
+func count(m Measurement, c scenarios.SLOCondition) (counted, bool) {
+	out := counted{name: "requests", n: m.Planned, bad: m.Failed + m.Unsent, allowed: c.ErrorShare}
 	slow := m.Planned - (m.ResponseSuccess.Count() - m.ResponseSuccess.CountAbove(c.Latency))
 	if c.Endpoint != "" {
 		e, ok := m.Endpoint(c.Endpoint)
 		if !ok || e.Sent == 0 {
-			return SLOInsufficient, fmt.Sprintf("%s: no request was sent", c.Endpoint)
+			return counted{}, false
 		}
 		// Failures have no histogram of their own here, so one that was slow
 		// as well counts twice: rather too strict than too kind.
-		n, name, bad = e.Sent, c.Endpoint, e.Failed
-		slow = min(n, e.Sent-e.Response.Count()+e.Response.CountAbove(c.Latency)+e.Failed)
+		out.n, out.name, out.bad = e.Sent, c.Endpoint, e.Failed
+		slow = min(out.n, e.Sent-e.Response.Count()+e.Response.CountAbove(c.Latency)+e.Failed)
+	}
+	if c.Quantile > 0 {
+		out.bad, out.allowed = slow, 1-c.Quantile
+	}
+	return out, out.n > 0
+}
+
+// Bad is how near m is to the SLO's limit: bad of n requests, of which a share
+// may be. It is that of the condition that is nearest to breaking, or broken by
+// most; all 0 when nothing was counted, or when an oracle has a say: then there
+// is only the judgement.
+func Bad(m Measurement, slo scenarios.SLO) (bad, n int64, allowed float64) {
+	worst := -1.0
+	for _, c := range slo.Conditions {
+		if c.Oracle != "" {
+			return 0, 0, 0
+		}
+		counts, ok := count(m, c)
+		if !ok || !(counts.allowed > 0) {
+			continue
+		}
+		if excess := float64(counts.bad) / (float64(counts.n) * counts.allowed); excess > worst {
+			worst, bad, n, allowed = excess, counts.bad, counts.n, counts.allowed
+		}
+	}
+	return bad, n, allowed
+}
+
+// FailsByMoreThanChance says that so many bad requests of n are not to be
+// expected where the share of allowed is kept: P[Poisson(n allowed) >= bad] <=
+// 2%. Who looks for a limit with short steps asks this; who measures, Judge.
+// Without a count a failure is one.
+func FailsByMoreThanChance(bad, n int64, allowed float64) bool {
+	if n == 0 {
+		return true
+	}
+	const chance, many = 0.02, 1000
+	expected := float64(n) * allowed
+	if expected > many {
+		return float64(bad) > expected+2*math.Sqrt(expected) // the same, by the normal distribution
+	}
+	below, term := 0.0, math.Exp(-expected)
+	for k := range min(bad, many*many) {
+		below += term
+		if term *= expected / float64(k+1); term == 0 {
+			break
+		}
+	}
+	return 1-below <= chance
+}
+
+func judgeCondition(m Measurement, oracles []Oracle, c scenarios.SLOCondition) (Judgement, string) {
+	if c.Oracle != "" {
+		return judgeOracle(oracles, c)
+	}
+	k, ok := count(m, c)
+	if !ok {
+		return SLOInsufficient, fmt.Sprintf("%s: no request was sent", c.Endpoint)
 	}
 	if c.Quantile == 0 {
-		if share := float64(bad) / float64(n); share >= c.ErrorShare {
+		if share := float64(k.bad) / float64(k.n); share >= c.ErrorShare {
 			return SLOFails, fmt.Sprintf("%.3g%% of %d %s failed or were not sent, the limit is %.3g%%",
-				share*100, n, name, c.ErrorShare*100)
+				share*100, k.n, k.name, c.ErrorShare*100)
 		}
 		return SLOHolds, ""
 	}
-	allowed := 1 - c.Quantile
 	seen := fmt.Sprintf("p%.6g of %s: %d of %d took longer than %v, failed or were not sent",
-		c.Quantile*100, name, slow, n, c.Latency)
+		c.Quantile*100, k.name, k.bad, k.n, c.Latency)
 	switch {
-	case float64(slow) > float64(n)*allowed:
+	case float64(k.bad) > float64(k.n)*k.allowed:
 		return SLOFails, seen
-	case binomialAtMost(slow, n, allowed) > sampleRisk:
+	case binomialAtMost(k.bad, k.n, k.allowed) > sampleRisk:
 		return SLOInsufficient, fmt.Sprintf("%s; too few to say that it holds", seen)
 	}
 	return SLOHolds, ""

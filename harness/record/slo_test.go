@@ -97,3 +97,25 @@ func TestBinomialAtMost(t *testing.T) {
 		}
 	}
 }
+
+func TestFailsByMoreThanChance(t *testing.T) {
+	for _, test := range []struct {
+		bad, n  int64
+		allowed float64
+		want    bool
+	}{
+		{1, 28, 0.01, false}, // expected: 0.28, and P[>= 1] is 24%
+		{3, 28, 0.01, true},  // 0.3%
+		{14, 1000, 0.01, false},
+		{18, 1000, 0.01, true}, // P[>= 18] is 1.4%
+		{0, 1000, 0.01, false},
+		{2_100, 200_000, 0.01, true},
+		{2_050, 200_000, 0.01, false},
+		{5_000, 5_000, 0.01, true},
+		{0, 0, 0, true}, // nothing was counted
+	} {
+		if got := FailsByMoreThanChance(test.bad, test.n, test.allowed); got != test.want {
+			t.Errorf("%d of %d: %v, want %v", test.bad, test.n, got, test.want)
+		}
+	}
+}

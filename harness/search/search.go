@@ -5,18 +5,21 @@
 // docs/measurement.md, "Capacity under an SLO":
 //
 //  1. grow from a low rate, or from a guess, until a step fails;
-//  2. probe inside the bracket: a posterior over ln(capacity), each probe at
-//     its median (probabilistic bisection; Waeber, Frazier and Henderson,
-//     2013), because a verdict near the limit is a coin that leans, and
-//     halving would believe the first one;
-//  3. confirm: a longer step at the estimate. Only a rate that held its own
-//     confirmation is published; one that fails lowers the estimate;
+//  2. probe inside the bracket: a belief over ln(capacity), each probe at its
+//     median, fed with how many requests were bad and not with verdicts alone:
+//     near the limit a verdict is a coin that leans, and halving would believe
+//     the first one (probabilistic bisection; Waeber, Frazier and Henderson,
+//     2013);
+//  3. confirm: longer steps at the estimate, of lower rates and of higher ones
+//     while there is time. Only a rate that held its own confirmations is
+//     published;
 //  4. recover: 1.3 times the capacity, then 0.7 times: if the SLO does not
 //     come back, the system is metastable.
 package search
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -66,7 +69,9 @@ type Step struct {
 }
 
 // Verdict is what came of a step. Outside confirmations Insufficient counts as
-// held: those steps only look for where to confirm.
+// held: those steps only look for where to confirm. There a step that chance
+// alone explains must not be called failed either: one bad request of thirty is
+// above 1%, and says nothing.
 type Verdict int
 
 // The verdicts.
@@ -81,6 +86,19 @@ const (
 	// Saturated says that the driver had no more to give.
 	Saturated
 )
+
+// Result is what came of a step.
+type Result struct {
+	Verdict Verdict
+	// Over of Requests broke the SLO's latency, failed or were not sent;
+	// Allowed is the share that may. They tell how near the limit is, where a
+	// verdict only says on which side. All 0: only the verdict is known.
+	Over, Requests int64
+	Allowed        float64
+}
+
+// hopeless says that most requests were bad: no checkpoint does that.
+func (r Result) hopeless() bool { return r.counted() && float64(r.Over) > 0.5*float64(r.Requests) }
 
 // Outcome is what the search found.
 type Outcome struct {
@@ -102,8 +120,9 @@ const (
 	guessBelow    = 0.5   // of the guess: where growing from it starts
 	growNearGuess = 1.5   // from one step to the next there
 	closeEnough   = 0.015 // standard deviation of the posterior at which probing ends
-	candidateAt   = 0.4   // quantile of the posterior that is confirmed: rather a little low
-	lowerBy       = 0.98  // at least, after a confirmation failed
+	candidateAt   = 0.5   // quantile of the belief that is confirmed
+	lowerBy       = 0.98  // after a confirmation failed: at least
+	lowestBy      = 0.9   // and at most
 	higherBy      = 1.015 // at least, after one held, for another to be worth its time
 	overloadBy    = 1.3
 	recoverAt     = 0.7
@@ -111,20 +130,14 @@ const (
 	maxSaturated  = 2 // in a row: then the driver is the limit
 	maxConfirms   = 4 // where no time is set
 	minRatio      = 64
+	sampleRule    = 1.645 * 1.645 // squared quantile of its 5%
 )
 
-// scatter is how a step's verdict strays from the truth, in ln(rate).
-type scatter struct {
-	sigma float64 // standard deviation of the limit from one step to the next
-	// kind is by how much a step's limit lies above the true one: it begins
-	// with empty queues, and near saturation a few seconds do not fill them.
-	kind float64
+// fed is a step's rate with what came of it.
+type fed struct {
+	rps    float64
+	result Result
 }
-
-var (
-	ofProbe   = scatter{sigma: 0.05, kind: 0.025}
-	ofConfirm = scatter{sigma: 0.025, kind: 0.005}
-)
 
 // Search is one search. It is not safe for concurrent use.
 type Search struct {
@@ -134,14 +147,16 @@ type Search struct {
 	spent  time.Duration
 
 	held, failed float64 // of growing: the bracket
-	belief       posterior
+	belief       belief
 	probes       int
 	confirms     int
 	spoiled      int     // in a row, saturated ones included
 	saturated    int     // in a row
 	doubted      float64 // a rate at which growing failed once
 
+	learned   []fed // what the belief is made from
 	allFailed []float64
+	allHeld   []float64 // confirmations
 	out       Outcome
 	done      bool
 }
@@ -194,7 +209,8 @@ func (s *Search) length(k Kind, rps float64) time.Duration {
 }
 
 // Feed takes what came of a step, and how long it took in all.
-func (s *Search) Feed(step Step, v Verdict, took time.Duration) {
+func (s *Search) Feed(step Step, r Result, took time.Duration) {
+	v := r.Verdict
 	s.spent += max(took, step.Duration)
 	if v == Spoiled || v == Saturated {
 		s.feedSpoiled(step, v)
@@ -206,11 +222,15 @@ func (s *Search) Feed(step Step, v Verdict, took time.Duration) {
 	}
 	switch step.Kind {
 	case Grow:
-		s.grown(step.RPS, v != Failed)
+		s.learn(step.RPS, r)
+		s.grown(step.RPS, r)
 	case Probe:
-		s.probed(step.RPS, v != Failed)
+		s.probes++
+		s.learn(step.RPS, r)
+		s.nextProbe()
 	case Confirm:
-		s.confirmed(step.RPS, v == Held)
+		s.learn(step.RPS, r)
+		s.confirmed(step.RPS, r)
 	case Overload:
 		s.kind, s.rps = Recover, s.out.HeldRPS*recoverAt
 	case Recover:
@@ -242,10 +262,10 @@ func (s *Search) feedSpoiled(step Step, v Verdict) {
 }
 
 // grown moves the bracket's ends until there are both.
-func (s *Search) grown(rps float64, held bool) {
-	if held {
+func (s *Search) grown(rps float64, r Result) {
+	if r.Verdict != Failed {
 		s.held = max(s.held, rps)
-	} else if s.doubted != rps && s.held > 0 {
+	} else if s.doubted != rps && s.held > 0 && !r.hopeless() {
 		s.doubted = rps // one short step is not believed: it may have met a checkpoint
 		return
 	} else {
@@ -258,7 +278,7 @@ func (s *Search) grown(rps float64, held bool) {
 		s.out.Unbounded = true
 		s.kind, s.rps = Confirm, rps
 	case s.held > 0:
-		s.rps = s.within(s.faster(rps))
+		s.rps = s.within(s.faster(rps, r))
 	case rps <= s.config.MinRPS:
 		s.out.BelowMin, s.done = true, true
 	default:
@@ -266,25 +286,42 @@ func (s *Search) grown(rps float64, held bool) {
 	}
 }
 
-// faster is the next rate while growing: in small steps near the guess.
-func (s *Search) faster(rps float64) float64 {
-	if s.config.GuessRPS == 0 {
-		return rps * growFactor
+// faster is the next rate while growing: in small steps near the guess, in
+// large ones while nothing at all is bad and little is risked.
+func (s *Search) faster(rps float64, r Result) float64 {
+	switch {
+	case s.config.GuessRPS > 0:
+		return max(rps*growNearGuess, s.config.GuessRPS*guessBelow)
+	case r.counted() && r.Over == 0 && rps < s.config.StartRPS*growFactor*growFactor:
+		return rps * growFactor * growFactor
 	}
-	return max(rps*growNearGuess, s.config.GuessRPS*guessBelow)
+	return rps * growFactor
+}
+
+// learn keeps what a step has told, for the belief that begins with the
+// bracket, and adds it to the one there is. A failure that was asked for again
+// and then held is forgotten.
+func (s *Search) learn(rps float64, r Result) {
+	if n := len(s.learned); s.kind == Grow && r.Verdict != Failed && n > 0 && s.learned[n-1].rps == rps {
+		s.learned = s.learned[:n-1]
+	}
+	s.learned = append(s.learned, fed{rps, r})
+	if s.belief.logs != nil {
+		s.belief.learn(rps, r)
+	}
+}
+
+// believe begins the belief with all that is known.
+func (s *Search) believe(low, high float64) {
+	s.belief = newBelief(low, high)
+	for _, l := range s.learned {
+		s.belief.learn(l.rps, l.result)
+	}
 }
 
 func (s *Search) startProbing() {
-	s.belief = newPosterior(s.held, s.failed)
-	s.belief.learn(s.held, true, ofProbe)
-	s.belief.learn(s.failed, false, ofProbe)
+	s.believe(s.held, s.failed)
 	s.kind = Probe
-	s.nextProbe()
-}
-
-func (s *Search) probed(rps float64, held bool) {
-	s.probes++
-	s.belief.learn(rps, held, ofProbe)
 	s.nextProbe()
 }
 
@@ -297,38 +334,38 @@ func (s *Search) nextProbe() {
 	reserve := 2*confirm + 2*s.length(Recover, s.rps)
 	outOfTime := s.config.Total > 0 && s.spent+probe+reserve > s.config.Total
 	if s.probes >= s.config.Probes || s.belief.deviation() < closeEnough || outOfTime {
-		s.kind, s.rps = Confirm, s.within(s.belief.quantile(candidateAt))
+		s.kind, s.rps = Confirm, s.within(s.candidate())
 	}
 }
 
-// confirmed takes a confirmation: what held is published. While there is time,
-// a higher rate is confirmed after one that held, a lower one after one that
-// did not, and then the recovery follows.
-func (s *Search) confirmed(rps float64, held bool) {
+// confirmed takes a confirmation. While there is time others follow: of a lower
+// rate after one that failed, and after one that held of a higher rate, or of
+// the same once more, as one of some that are luckily quiet would be believed
+// too easily. Only a rate that has held, and never failed, is published.
+func (s *Search) confirmed(rps float64, r Result) {
+	held := r.Verdict == Held
 	s.confirms++
-	if held && rps > s.out.HeldRPS {
-		s.out.HeldRPS, s.out.Confirmed = rps, true
-	}
+	s.publish(rps, held)
 	if held && s.out.Unbounded {
 		s.done = true // what is beyond cannot be sent
 		return
 	}
 	if s.belief.logs == nil { // failed where growing had seen it hold
 		s.out.Unbounded, s.out.DriverLimited = false, false
-		s.belief = newPosterior(rps/growFactor, rps)
+		s.believe(rps/growFactor, rps)
 	}
-	s.belief.learn(rps, held, ofConfirm)
-	next := s.within(s.belief.quantile(0.5))
-	if !held {
-		next = s.within(min(s.belief.quantile(candidateAt), rps*lowerBy))
+	next := s.within(s.candidate())
+	switch {
+	case !held && !s.out.Confirmed:
+		next = s.within(s.lower(rps, r))
+	case next < s.out.HeldRPS*higherBy:
+		next = s.out.HeldRPS
 	}
 	switch {
 	case !s.out.Confirmed && rps <= s.config.MinRPS:
 		s.out.BelowMin, s.done = true, true
-	case !s.out.Confirmed:
-		s.rps = next
-	case next > s.out.HeldRPS*higherBy && s.another(next):
-		s.rps = next
+	case !s.out.Confirmed, next > s.out.HeldRPS && s.another(next, 1), s.another(next, 2):
+		s.rps = next // the same once more only with time for a lower one, should it fail
 	case s.config.Recover == 0:
 		s.done = true
 	default:
@@ -336,15 +373,43 @@ func (s *Search) confirmed(rps float64, held bool) {
 	}
 }
 
-// another says whether there is time for one more confirmation.
-func (s *Search) another(rps float64) bool {
-	if s.config.Confirms > 0 && s.confirms >= s.config.Confirms {
+// publish keeps the highest rate that has held and never failed.
+func (s *Search) publish(rps float64, held bool) {
+	if held {
+		s.allHeld = append(s.allHeld, rps)
+	}
+	s.out.HeldRPS = 0
+	for _, rps := range s.allHeld {
+		if !slices.Contains(s.allFailed, rps) {
+			s.out.HeldRPS = max(s.out.HeldRPS, rps)
+		}
+	}
+	s.out.Confirmed = s.out.HeldRPS > 0
+}
+
+// candidate is the rate to confirm.
+func (s *Search) candidate() float64 { return s.belief.quantile(candidateAt) }
+
+// lower is the rate to confirm after one that did not hold: by so much lower
+// that the share of bad requests falls to where the sample rule takes it.
+func (s *Search) lower(rps float64, r Result) float64 {
+	by := lowerBy
+	if r.counted() {
+		missing := math.Sqrt(sampleRule / (float64(r.Requests) * r.Allowed)) // of the allowed share
+		by = min(max(math.Exp(-missing/s.belief.slope()), lowestBy), lowerBy)
+	}
+	return min(s.candidate(), rps*by)
+}
+
+// another says whether there is time for n more confirmations.
+func (s *Search) another(rps float64, n int) bool {
+	if s.config.Confirms > 0 && s.confirms+n > s.config.Confirms {
 		return false
 	}
 	if s.config.Total == 0 {
-		return s.confirms < maxConfirms
+		return s.confirms+n <= maxConfirms
 	}
-	return s.spent+s.length(Confirm, rps)+2*s.length(Recover, rps) <= s.config.Total
+	return s.spent+time.Duration(n)*(s.length(Confirm, rps)+s.config.Pause)+2*s.length(Recover, rps) <= s.config.Total
 }
 
 // settle finds the lowest failure above what held.
@@ -370,65 +435,4 @@ func (s *Search) Estimate() float64 {
 		return s.belief.quantile(0.5)
 	}
 	return s.held
-}
-
-// posterior is a distribution of ln(capacity) on a grid.
-type posterior struct {
-	logs    []float64
-	weights []float64
-}
-
-const gridPoints = 600
-
-// newPosterior is flat between a bracket's ends and a little beyond: an end
-// may have been a stroke of luck.
-func newPosterior(low, high float64) posterior {
-	from, till := math.Log(low)-0.15, math.Log(high)+0.15
-	p := posterior{logs: make([]float64, gridPoints), weights: make([]float64, gridPoints)}
-	for i := range p.logs {
-		p.logs[i] = from + (till-from)*float64(i)/(gridPoints-1)
-		p.weights[i] = 1.0 / gridPoints
-	}
-	return p
-}
-
-// lapse is the chance that a verdict has nothing to do with the rate: a
-// checkpoint, a neighbour's burst.
-const lapse = 0.03
-
-// learn multiplies by the likelihood of a verdict at rps.
-func (p *posterior) learn(rps float64, held bool, of scatter) {
-	at, sum := math.Log(rps)-of.kind, 0.0
-	for i, capacity := range p.logs {
-		likelihood := lapse/2 + (1-lapse)*0.5*math.Erfc((at-capacity)/(of.sigma*math.Sqrt2))
-		if !held {
-			likelihood = 1 - likelihood
-		}
-		p.weights[i] *= likelihood
-		sum += p.weights[i]
-	}
-	for i := range p.weights {
-		p.weights[i] /= sum
-	}
-}
-
-// quantile returns a rate.
-func (p *posterior) quantile(q float64) float64 {
-	sum := 0.0
-	for i, w := range p.weights {
-		if sum += w; sum >= q {
-			return math.Exp(p.logs[i])
-		}
-	}
-	return math.Exp(p.logs[len(p.logs)-1])
-}
-
-// deviation is the standard deviation of ln(capacity).
-func (p *posterior) deviation() float64 {
-	mean, square := 0.0, 0.0
-	for i, w := range p.weights {
-		mean += w * p.logs[i]
-		square += w * p.logs[i] * p.logs[i]
-	}
-	return math.Sqrt(max(square-mean*mean, 0))
 }

@@ -61,7 +61,7 @@ func (s *system) search(c Config) (Outcome, time.Duration) {
 			return search.Outcome(), total
 		}
 		total += step.Duration
-		search.Feed(step, s.load(step), step.Duration)
+		search.Feed(step, Result{Verdict: s.load(step)}, step.Duration)
 	}
 	panic("the search does not end")
 }

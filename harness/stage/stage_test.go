@@ -64,6 +64,21 @@ func TestWaves(t *testing.T) {
 	}
 }
 
+func TestNeedsDataset(t *testing.T) {
+	primary := scenarios.Process{Name: "p", Kind: scenarios.KindPostgres}
+	replica := scenarios.Process{Name: "r", Kind: scenarios.KindPostgres, Links: []scenarios.Link{{Role: "primary", To: []string{"m/p"}}}}
+	shop := scenarios.Process{Name: "s", Kind: scenarios.KindShop, Links: []scenarios.Link{{Role: "database", To: []string{"m/p"}}}}
+	for _, test := range []struct {
+		processes []scenarios.Process
+		want      bool
+	}{{nil, false}, {[]scenarios.Process{shop}, false}, {[]scenarios.Process{replica}, false},
+		{[]scenarios.Process{shop, primary}, true}, {[]scenarios.Process{replica, primary}, true}} {
+		if got := NeedsDataset(scenarios.Machine{Processes: test.processes}); got != test.want {
+			t.Errorf("%+v needs the dataset: %t", test.processes, got)
+		}
+	}
+}
+
 // Each machine is told its place in the topology, after all that it links to.
 func TestInOrder(t *testing.T) {
 	topology := scenarios.Topology{Machines: []scenarios.Machine{machine("lb", "app-1/p", "app-2/p"), machine("app-1", "db/p"), machine("app-2", "db/p"), machine("db")}}

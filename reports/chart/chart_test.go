@@ -39,6 +39,12 @@ func drawAll(t *testing.T) map[string]string {
 		{Variant: scenarios.After, Points: []Point{{1000, 0.03}, {2e6, 0.002}}}}); err != nil {
 		t.Fatal(err)
 	}
+	if charts["lag"], err = Lag("lag", sampleLines()); err != nil {
+		t.Fatal(err)
+	}
+	if charts["steps"], err = Steps("the way", "requests/s", []Step{{"start", 80, "80"}, {"phase 1", 0, ""}, {"phase 2", 32000, "32,000"}}); err != nil {
+		t.Fatal(err)
+	}
 	if charts["utilisation"], err = Utilisation("CPU", sampleMachines()); err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +99,9 @@ func TestNoData(t *testing.T) {
 	}
 	if _, err := Timeline("", nil); !errors.Is(err, ErrNoData) {
 		t.Errorf("timeline: %v", err)
+	}
+	if _, err := Steps("", "", []Step{{"start", 0, ""}, {"final", math.NaN(), ""}}); !errors.Is(err, ErrNoData) {
+		t.Errorf("steps: %v", err)
 	}
 	if _, err := Utilisation("", []Machine{{"a", math.NaN(), math.NaN()}}); !errors.Is(err, ErrNoData) {
 		t.Errorf("utilisation: %v", err)

@@ -29,6 +29,16 @@ var ErrNoData = errors.New("no data to draw")
 // axis that gives each further nine the same room. ErrNoData when no line has
 // a point.
 func Percentiles(description string, lines []Line) (string, error) {
+	return distribution(description, "percentile of requests", "response time (ms, log scale)", lines)
+}
+
+// Lag draws a replica's lag in ms (Y) by percentile of its samples (X), as
+// Percentiles does.
+func Lag(description string, lines []Line) (string, error) {
+	return distribution(description, "percentile of samples", "lag (ms, log scale)", lines)
+}
+
+func distribution(description, xLabel, yLabel string, lines []Line) (string, error) {
 	var scaled []Line
 	for _, line := range lines {
 		points := make([]Point, len(line.Points))
@@ -38,7 +48,7 @@ func Percentiles(description string, lines []Line) (string, error) {
 		line.Points = points
 		scaled = append(scaled, line)
 	}
-	p := newPlot("percentile of requests", "response time (ms, log scale)")
+	p := newPlot(xLabel, yLabel)
 	var ticks []plot.Tick
 	for _, percentile := range []float64{50, 75, 90, 95, 99, 99.9} {
 		ticks = append(ticks, plot.Tick{Value: nines(percentile), Label: fmt.Sprintf("p%g", percentile)})

@@ -48,8 +48,9 @@ func Judge(claim scenarios.Claim, table Table, given Given, quick bool) Result {
 	if !known {
 		return result.without(NoVerdict, fmt.Sprintf("no metric is called %q", claim.Metric))
 	}
-	result.measure(table, given)
-	if result.Point != nil {
+	if oracle, counted := scenarios.OracleOf(claim.Metric); counted && claim.Value == 0 {
+		result.judgeNone(table, oracle)
+	} else if result.measure(table, given); result.Point != nil {
 		result.decide(metric)
 	}
 	if quick && result.Verdict != NoVerdict {
@@ -83,17 +84,27 @@ func (r *Result) measure(table Table, given Given) {
 		r.Point, r.Interval = &e.Ratio, e.Interval
 		return
 	}
-	variant := scenarios.Variant(r.Compare)
-	if reason := table.AllInvalid(r.At, variant); reason != "" {
+	r.ofVariant(table, func() {
+		if q, lag := lagQuantiles[r.Metric]; lag {
+			r.measureLag(table, q)
+			return
+		}
+		e, why := comparison.level(scenarios.Variant(r.Compare), r.Metric)
+		if why != "" {
+			*r = r.without(Inconclusive, fmt.Sprintf("%s: %s", r.Compare, why))
+			return
+		}
+		r.Point, r.Interval = &e.point, e.interval
+	})
+}
+
+// ofVariant measures where the claim's variant has a valid slice at its rate.
+func (r *Result) ofVariant(table Table, measure func()) {
+	if reason := table.AllInvalid(r.At, scenarios.Variant(r.Compare)); reason != "" {
 		*r = r.without(NoVerdict, reason)
 		return
 	}
-	e, why := comparison.level(variant, r.Metric)
-	if why != "" {
-		*r = r.without(Inconclusive, fmt.Sprintf("%s: %s", variant, why))
-		return
-	}
-	r.Point, r.Interval = &e.point, e.interval
+	measure()
 }
 
 func (r *Result) measureGiven(values map[scenarios.Variant]Range) {

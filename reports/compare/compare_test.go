@@ -25,15 +25,18 @@ func slice(v scenarios.Variant, block int, requests int64, ms, databaseMS float6
 	}
 	m.Endpoints = []record.EndpointMeasurement{e}
 	n := float64(requests)
-	return record.Trial{Kind: record.KindSlice, Variant: v, Block: block, RateName: "common", Measurement: m,
+	m.Counts = map[string]int64{"X-Cache: hit": requests / 4}
+	return record.Trial{Kind: record.KindSlice, Variant: v, Block: block, RateName: "common", Measurement: m, Oracles: cleanOracles(),
 		Machines: []record.MachineUse{
 			{Machine: "server", WindowS: 10, QuotaCPUs: 0.4, CPUSeconds: n * databaseMS / 1000 * 1.5, Periods: 1000, ThrottledPeriods: 50,
 				Processes: []record.ProcessUse{
 					{Name: "postgres", Kind: scenarios.KindPostgres, CPUSeconds: n * databaseMS / 1000,
 						Counts: map[string]float64{"statements": n * 51, "rows": n * 50, "tuples_read": n * 5000}},
 					{Name: "shop", Kind: scenarios.KindShop, CPUSeconds: n * databaseMS / 2000,
-						Counts: map[string]float64{"feed_requests": n / 5, "feed_statements": n / 5}},
+						Counts: map[string]float64{"feed_requests": n / 5, "feed_statements": n / 5, "requests": n / 2}},
 				}},
+			{Machine: "edge", WindowS: 10, QuotaCPUs: 0.2, CPUSeconds: n * 0.0001, Processes: []record.ProcessUse{
+				{Name: "varnish", Kind: scenarios.KindVarnish, Counts: map[string]float64{"hits": n / 2, "misses": n / 8}}}},
 			{Machine: "cache", WindowS: 10, QuotaCPUs: 0.2, CPUSeconds: n * 0.0001, Processes: []record.ProcessUse{
 				{Name: "valkey", Kind: scenarios.KindValkey, Counts: map[string]float64{"hits": n * 3, "misses": n}}}},
 			{Machine: "mail", External: true, WindowS: 10, QuotaCPUs: 0.01, CPUSeconds: n,
@@ -65,6 +68,13 @@ func TestMetrics(t *testing.T) {
 		"p99_ms":                      19.9,
 		"p50_ms[GET /api/feed]":       15,
 		"cpu_ms_per_request[unknown]": math.NaN(),
+		"db_cpu_share":                400 * 0.002 / 4, // not the shop's beside it
+		"edge_hit_ratio":              0.8,
+		"origin_requests_per_request": 0.5,
+		"header_share[X-Cache: hit]":  0.25,
+		"header_share[X-Cache: miss]": math.NaN(),
+		"lost_share":                  0,
+		"replication_lag_p50_ms":      3,
 	}
 	for key, want := range tests {
 		got := s.Value(key)
@@ -89,7 +99,8 @@ func TestMetrics(t *testing.T) {
 
 // TestEveryMetricOfAClaim holds scenarios.Metrics and this package together.
 func TestEveryMetricOfAClaim(t *testing.T) {
-	s := Pool([]record.Trial{slice(scenarios.Before, 1, 400, 10, 2)})
+	full := slice(scenarios.Before, 1, 400, 10, 2)
+	s := Pool([]record.Trial{full, full})
 	for _, key := range scenarios.Metrics() {
 		if _, ok := Describe(key); !ok {
 			t.Errorf("a claim may speak of %s, which is not described", key)

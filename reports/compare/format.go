@@ -57,3 +57,18 @@ func FormatDollars(v float64) string {
 	}
 	return "$" + FormatCount(int(math.Round(v)))
 }
+
+// FormatShare writes a share as a percentage: two significant digits below
+// 10%, whole ones from there on.
+func FormatShare(v float64) string {
+	percent := math.Abs(100 * v)
+	decimals := 0
+	if percent > 0 && percent < 9.95 {
+		decimals = 1 - int(math.Floor(math.Log10(percent)))
+	}
+	text := strconv.FormatFloat(100*v, 'f', decimals, 64)
+	if decimals > 0 {
+		text = strings.TrimRight(strings.TrimRight(text, "0"), ".")
+	}
+	return text + "%"
+}

@@ -53,14 +53,17 @@ func FindLimit(trials []record.Trial, variant scenarios.Variant, slo scenarios.S
 		return t.Variant == variant && t.Kind == record.KindProbe && t.RateName == stepConfirm
 	})
 	for _, t := range trials {
-		if t.Variant != variant {
+		if t.Variant != variant || t.Resize != nil {
 			continue
 		}
 		p := Probe{Order: t.Order, Kind: t.RateName, OfferedRPS: t.Measurement.OfferedRPS, Invalid: invalidReasons(&t)}
 		p.Judgement, p.Reason, p.Counts = t.Judge(slo)
-		limit.Probes = append(limit.Probes, p)
 		long := t.Kind == record.KindSlice || t.RateName == stepConfirm
-		if p.Counts && p.Judgement == record.SLOHolds && (long || !confirming) && p.OfferedRPS >= limit.HeldRPS {
+		if p.Judgement == record.SLOFails && !long && !record.FailsByMoreThanChance(record.Bad(t.Measurement, slo)) {
+			p.Judgement = record.SLOInsufficient
+		}
+		limit.Probes = append(limit.Probes, p)
+		if p.Counts && p.Judgement == record.SLOHolds && (long || !confirming) && p.OfferedRPS >= limit.HeldRPS && !failedConfirmation(trials, variant, slo, p.OfferedRPS) {
 			limit.HeldRPS, limit.Confirmed = p.OfferedRPS, long
 		}
 		if t.RateName == stepRecover && p.Counts {
@@ -69,6 +72,37 @@ func FindLimit(trials []record.Trial, variant scenarios.Variant, slo scenarios.S
 		}
 	}
 	return limit, limit.findFailure()
+}
+
+// failedConfirmation says whether the rate failed in one of its confirmations:
+// then others that it held count for nothing.
+func failedConfirmation(trials []record.Trial, variant scenarios.Variant, slo scenarios.SLO, rps float64) bool {
+	return slices.ContainsFunc(trials, func(t record.Trial) bool {
+		if t.Variant != variant || t.RateName != stepConfirm || t.Measurement.OfferedRPS != rps {
+			return false
+		}
+		judgement, _, counts := t.Judge(slo)
+		return counts && judgement == record.SLOFails
+	})
+}
+
+// NearRates is the ratio up to which two rates are one.
+const NearRates = 1.02
+
+// AtLimit returns the trials at the limit's rate that held: what the machines
+// did then is their demand at the capacity. Steps of a proof take no part.
+func AtLimit(trials []record.Trial, limit Limit, slo scenarios.SLO) []record.Trial {
+	var at []record.Trial
+	for _, t := range trials {
+		rps := t.Measurement.OfferedRPS
+		if t.Variant != limit.Variant || t.Resize != nil || rps > limit.HeldRPS*NearRates || rps < limit.HeldRPS/NearRates {
+			continue
+		}
+		if judgement, _, counts := t.Judge(slo); counts && judgement == record.SLOHolds {
+			at = append(at, t)
+		}
+	}
+	return at
 }
 
 // findFailure finds the lowest rate above the held one that failed.

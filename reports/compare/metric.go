@@ -53,16 +53,31 @@ var described = []Metric{
 	{"bytes_per_request", "bytes per request", Bytes},
 	{"postgres_demand_share", "PostgreSQL's share of the largest demand", Share},
 	{"cache_hit_ratio", "cache hit ratio", Share},
+	{"db_cpu_share", "database CPU utilisation", Share},
+	{"edge_hit_ratio", "edge hit ratio", Share},
+	{"origin_requests_per_request", "shop requests per request", Count},
+	{"stale_share", "stale reads", Share},
+	{"read_your_writes_share", "own writes not read", Share},
+	{"monotonic_reads_share", "reads going back in time", Share},
+	{"replication_lag_p50_ms", "replication lag, p50", Millis},
+	{"replication_lag_p99_ms", "replication lag, p99", Millis},
+	{"misplaced_share", "rows in the wrong shard", Share},
+	{"duplicate_ids_share", "ids given twice", Share},
+	{"lost_share", "jobs lost", Share},
+	{"duplicated_share", "jobs done twice", Share},
+	{"reordered_share", "jobs out of order", Share},
+	{"over_limit_share", "admitted over the limit", Share},
 	{LimitRPS, "limit under the SLO", PerSecond},
 	{MonthlyUSD, "monthly cost", USD},
 	{CostPerUserUSD, "monthly cost per user", USD},
 }
 
-// Metrics with a parameter in brackets: an endpoint or a machine.
+// Metrics with a parameter in brackets: a machine or a response header.
 var parametric = map[string]Metric{
 	"cpu_ms_per_request": {Label: "CPU per request", Unit: Millis},
 	"utilisation":        {Label: "CPU utilisation", Unit: Share},
 	"throttled_share":    {Label: "throttled CPU periods", Unit: Share},
+	"header_share":       {Label: "answers with", Unit: Share},
 }
 
 var (
@@ -78,6 +93,12 @@ var (
 //	feed_statements_per_request, rows_read_per_row_returned,
 //	postgres_demand_share
 //	cache_hit_ratio                                of all Valkeys
+//	db_cpu_share                                   of PostgreSQL on its machine, the busiest
+//	edge_hit_ratio                                 of all Varnishes, without what they pass on
+//	origin_requests_per_request                    requests that reached the shop, per request sent
+//	stale_share, lost_share, ...                   violations per check of an oracle
+//	replication_lag_p50_ms, replication_lag_p99_ms of all replicas
+//	header_share[X-Cache: hit]                     of the requests sent
 //	cpu_ms_per_request[machine], utilisation[machine], throttled_share[machine]
 //	limit_rps, monthly_cost_usd, cost_per_user_usd of the variant, at no rate
 func Describe(key string) (Metric, bool) {
@@ -117,6 +138,9 @@ func (s Sample) Value(key string) Value {
 	base, arg := splitKey(key)
 	if q := quantileKey.FindStringSubmatch(base); q != nil {
 		return s.quantileOf(q[1], arg)
+	}
+	if base == "header_share" && arg != "" {
+		return s.headerShare(arg)
 	}
 	if _, ok := parametric[base]; ok && arg != "" {
 		return s.machineValue(base, arg)
@@ -163,6 +187,34 @@ func (s Sample) Value(key string) Value {
 		return per(hits, hits+misses, "the cache was not asked")
 	case "postgres_demand_share":
 		return s.postgresDemandShare()
+	}
+	return s.patternValue(key)
+}
+
+// patternValue computes the metrics of replicas, edges and oracles.
+func (s Sample) patternValue(key string) Value {
+	if q, ok := lagQuantiles[key]; ok {
+		return s.lagMS(q)
+	}
+	if name, ok := scenarios.OracleOf(key); ok {
+		return s.oracleShare(name)
+	}
+	switch key {
+	case "db_cpu_share":
+		return s.dbCPUShare()
+	case "edge_hit_ratio":
+		hits, ok1 := s.count(scenarios.KindVarnish, "hits")
+		misses, ok2 := s.count(scenarios.KindVarnish, "misses")
+		if !ok1 || !ok2 {
+			return missing("no edge")
+		}
+		return per(hits, hits+misses, "the edges were not asked for what they keep")
+	case "origin_requests_per_request":
+		requests, ok := s.count(scenarios.KindShop, "requests")
+		if !ok {
+			return missing("the shop's requests were not counted")
+		}
+		return per(requests, float64(s.Sent), "no request was sent")
 	}
 	return missing("unknown metric %q", key)
 }

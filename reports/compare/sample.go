@@ -59,6 +59,8 @@ type Sample struct {
 	all       endpointSample
 	endpoints []endpointSample
 	machines  []record.MachineUse
+	oracles   []record.Oracle
+	headers   map[string]int64 // answers by header, as counted
 	Timeline  []record.Second
 }
 
@@ -92,6 +94,15 @@ func Pool(trials []record.Trial) Sample {
 		}
 		for _, use := range t.Machines {
 			s.addMachine(use)
+		}
+		for _, o := range t.Oracles {
+			s.addOracle(o)
+		}
+		for header, count := range m.Counts {
+			if s.headers == nil {
+				s.headers = map[string]int64{}
+			}
+			s.headers[header] += count
 		}
 	}
 	return s

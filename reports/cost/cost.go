@@ -100,3 +100,7 @@ func fullScale(unitCPUs float64) float64 {
 	}
 	return unitCPUs
 }
+
+// FullScaleRPS is the rate of the machines that are paid for that a rate in
+// the wind tunnel stands for, in proportion.
+func FullScaleRPS(rps, unitCPUs float64) float64 { return rps / fullScale(unitCPUs) }

@@ -27,7 +27,7 @@ func sound(trials []record.Trial, v scenarios.Variant) []record.Trial {
 	var out []record.Trial
 	for _, t := range trials {
 		m := t.Measurement
-		if t.Variant == v && t.Valid() && !m.Interrupted && m.Unsent == 0 && m.OfferedRPS > 0 && !slices.Contains(unsettled, t.RateName) {
+		if t.Variant == v && t.Resize == nil && t.Valid() && !m.Interrupted && m.Unsent == 0 && m.OfferedRPS > 0 && !slices.Contains(unsettled, t.RateName) {
 			out = append(out, t)
 		}
 	}

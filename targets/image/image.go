@@ -155,7 +155,7 @@ func prune(ctx context.Context, cli *client.Client, keep string, progress io.Wri
 			continue
 		}
 		for _, tag := range img.RepoTags {
-			if tag == keep {
+			if tag == keep || tag == Latest {
 				continue
 			}
 			// Without force the engine refuses when a container uses it.

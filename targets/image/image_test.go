@@ -185,4 +185,24 @@ func TestEnsure(t *testing.T) {
 	if err != nil || again != ref {
 		t.Errorf("a second time gives %v, %v; want %v", again, err, ref)
 	}
+	checkOtherName(t, cli, ref)
+}
+
+// checkOtherName gives ref a second name, as Latest is one.
+func checkOtherName(t *testing.T, cli *client.Client, ref Ref) {
+	t.Helper()
+	name := repoMachine + ":test-" + fmt.Sprint(os.Getpid())
+	if err := tagAs(t.Context(), cli, ref, name); err != nil {
+		t.Fatal(err)
+	}
+	id, err := find(t.Context(), cli, name)
+	if err != nil || id != ref.ID {
+		t.Errorf("%s is %q, %v; want %s", name, id, err, ref.ID)
+	}
+	if _, err := cli.ImageRemove(t.Context(), name, client.ImageRemoveOptions{}); err != nil {
+		t.Errorf("removing %s: %v", name, err)
+	}
+	if err := tagAs(t.Context(), cli, Ref{Tag: repoMachine + ":not-there"}, name); err == nil {
+		t.Error("an image that is not there was given a name")
+	}
 }

@@ -156,24 +156,13 @@ func (h *lagHistory) back(n int) *lagLook {
 	return &h.looks[(h.next-1-n+2*len(h.looks))%len(h.looks)]
 }
 
-// add remembers a look. PostgreSQL measures a standby's lag when the standby
-// answers, so that one that has stopped answering would keep its last, small
-// lag: it is at least the age of the oldest look at which the primary had
-// written what the standby does not show yet.
+// add remembers a look.
 func (h *lagHistory) add(at int64, standbys []standby) {
 	look := lagLook{at: at, samples: make([]spec.LagSample, len(standbys))}
 	for i, s := range standbys {
 		look.current = max(look.current, s.current)
-		ms := s.ms
-		for n := 0; ; n++ {
-			earlier := h.back(n)
-			if earlier == nil || earlier.current <= s.replayed {
-				break
-			}
-			ms = max(ms, float64(at-earlier.at)/float64(time.Millisecond))
-		}
 		look.samples[i] = spec.LagSample{
-			MonotonicNano: at, Replica: s.name, Bytes: max(0, s.current-s.replayed), Ms: ms,
+			MonotonicNano: at, Replica: s.name, Bytes: max(0, s.current-s.replayed), Ms: h.lagMs(at, s),
 		}
 	}
 	if len(h.looks) < lagKeep {
@@ -183,6 +172,27 @@ func (h *lagHistory) add(at int64, standbys []standby) {
 	}
 	h.looks[h.next%lagKeep] = look
 	h.next = h.next%lagKeep + 1
+}
+
+// lagMs corrects what PostgreSQL measured, which it does when a standby answers
+// that it shows something new. One that has stopped answering would keep its
+// last, small lag: it is at least the age of the oldest look at which the
+// primary had written what the standby does not show yet. And one that shows
+// everything would keep its last lag for seconds after the last write: then it
+// is none.
+func (h *lagHistory) lagMs(at int64, s standby) float64 {
+	last := h.back(0)
+	if s.replayed >= s.current && (last == nil || last.current >= s.current) {
+		return 0
+	}
+	ms := s.ms
+	for n := 0; ; n++ {
+		earlier := h.back(n)
+		if earlier == nil || earlier.current <= s.replayed {
+			return ms
+		}
+		ms = max(ms, float64(at-earlier.at)/float64(time.Millisecond))
+	}
 }
 
 // between returns the samples of a window in the order of time, [] for none.

@@ -26,7 +26,7 @@ type Reader struct {
 func NewReader(p spec.Process, kind scenarios.Kind) *Reader {
 	r := &Reader{p: p}
 	if p.Kind != kind {
-		r.fail("want a process of kind %s", kind)
+		r.Fail("want a process of kind %s", kind)
 	}
 	return r
 }
@@ -34,7 +34,8 @@ func NewReader(p spec.Process, kind scenarios.Kind) *Reader {
 // Err names the process and the first setting or link that is missing or wrong.
 func (r *Reader) Err() error { return r.err }
 
-func (r *Reader) fail(format string, args ...any) {
+// Fail keeps the first complaint about the process.
+func (r *Reader) Fail(format string, args ...any) {
 	if r.err == nil {
 		r.err = fmt.Errorf("process %s (%s): %s", r.p.Name, r.p.Kind, fmt.Sprintf(format, args...))
 	}
@@ -43,7 +44,7 @@ func (r *Reader) fail(format string, args ...any) {
 // Listen is where the process listens. It may also use the port after it.
 func (r *Reader) Listen() string {
 	if r.p.Port < 1 || r.p.Port > 65534 {
-		r.fail("port %d: must lie between 1 and 65534", r.p.Port)
+		r.Fail("port %d: must lie between 1 and 65534", r.p.Port)
 	}
 	return r.p.Listen()
 }
@@ -52,21 +53,34 @@ func (r *Reader) Listen() string {
 func (r *Reader) Link(role string) string {
 	to := r.Links(role)
 	if len(to) != 1 {
-		r.fail("link %s leads to %d places, want exactly 1", role, len(to))
+		r.Fail("link %s leads to %d places, want exactly 1", role, len(to))
 		return ""
 	}
 	return to[0]
 }
 
+// OptionalLink is Link for a role that may be missing: "" then.
+func (r *Reader) OptionalLink(role string) string {
+	if len(r.p.Links[role]) == 0 {
+		return ""
+	}
+	return r.Link(role)
+}
+
 // Links are the host:port that a role leads to, at least one.
 func (r *Reader) Links(role string) []string {
-	to := r.p.Links[role]
-	if len(to) == 0 {
-		r.fail("link %s leads nowhere", role)
+	if len(r.p.Links[role]) == 0 {
+		r.Fail("link %s leads nowhere", role)
 	}
+	return r.OptionalLinks(role)
+}
+
+// OptionalLinks are the host:port that a role leads to, if any.
+func (r *Reader) OptionalLinks(role string) []string {
+	to := r.p.Links[role]
 	for _, address := range to {
 		if _, _, err := net.SplitHostPort(address); err != nil {
-			r.fail("link %s: %q is not host:port", role, address)
+			r.Fail("link %s: %q is not host:port", role, address)
 		}
 	}
 	return to
@@ -76,7 +90,7 @@ func (r *Reader) Links(role string) []string {
 func (r *Reader) OneOf(name string, words ...string) string {
 	value := r.setting(name)
 	if !slices.Contains(words, value) {
-		r.fail("setting %s: %q is not one of %s", name, value, strings.Join(words, ", "))
+		r.Fail("setting %s: %q is not one of %s", name, value, strings.Join(words, ", "))
 	}
 	return value
 }
@@ -86,7 +100,7 @@ func (r *Reader) Count(name string, most int) int {
 	text := r.setting(name)
 	value, err := strconv.Atoi(text)
 	if err != nil || value < 1 || value > most {
-		r.fail("setting %s: %q is not a whole number from 1 to %d", name, text, most)
+		r.Fail("setting %s: %q is not a whole number from 1 to %d", name, text, most)
 	}
 	return value
 }
@@ -96,7 +110,7 @@ func (r *Reader) Duration(name string, least, most time.Duration) time.Duration 
 	text := r.setting(name)
 	value, err := time.ParseDuration(text)
 	if err != nil || value < least || value > most {
-		r.fail("setting %s: %q is not a time from %v to %v with its unit", name, text, least, most)
+		r.Fail("setting %s: %q is not a time from %v to %v with its unit", name, text, least, most)
 	}
 	return value
 }
@@ -114,14 +128,14 @@ func (r *Reader) Bytes(name string) int64 {
 			}
 		}
 	}
-	r.fail("setting %s: %q is not a size such as 256MB", name, text)
+	r.Fail("setting %s: %q is not a size such as 256MB", name, text)
 	return 0
 }
 
 func (r *Reader) setting(name string) string {
 	value, ok := r.p.Settings[name]
 	if !ok {
-		r.fail("setting %s is missing", name)
+		r.Fail("setting %s is missing", name)
 	}
 	return value
 }

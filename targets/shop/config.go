@@ -1,31 +1,36 @@
 package shop
 
 import (
-	"fmt"
-	"net"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
+	"headroom/targets/program"
 )
 
-// Config is one instance of the shop. The values of Feed, Orders, Email and
-// CacheWrite are those of scenarios.KindShop's settings.
+// longest is the longest time that a setting may hold.
+const longest = 24 * time.Hour
+
+// Config is one instance of the shop. Words such as those of Feed, Orders and
+// Email are those of scenarios.KindShop's settings.
 type Config struct {
-	Listen     string        `json:"listen"`          // host:port or :port
-	Database   string        `json:"database"`        // host:port of PostgreSQL
-	Cache      string        `json:"cache,omitempty"` // host:port of Valkey; "" runs without a cache
-	Queue      string        `json:"queue,omitempty"` // host:port of NATS; "" unless Email is "queue"
-	Mail       string        `json:"mail"`            // base URL of the mail provider
-	PoolSize   int           `json:"pool_size"`       // database connections at most; one more watches its health
-	Feed       string        `json:"feed"`            // "join" or "n_plus_1"
-	Orders     string        `json:"orders"`          // "limited" or "unbounded"
-	Email      string        `json:"email"`           // "background", "inline" or "queue"
-	CacheTTL   time.Duration `json:"cache_ttl_ns"`
-	CacheWrite string        `json:"cache_write"` // what a write does to cached pages: "delete" or "none"
+	Listen       string        `json:"listen"`             // host:port or :port
+	Databases    []string      `json:"databases"`          // host:port of PostgreSQL; several are shards
+	Replicas     []string      `json:"replicas,omitempty"` // host:port; replica i is a copy of database i, counted round
+	Cache        string        `json:"cache,omitempty"`    // host:port of Valkey; "" runs without a cache
+	Queue        string        `json:"queue,omitempty"`    // host:port of NATS; "" unless Email is "queue"
+	Edges        []string      `json:"edges,omitempty"`    // host:port of a CDN's edges
+	Mail         string        `json:"mail"`               // base URL of the mail provider
+	PoolSize     int           `json:"pool_size"`          // connections at most to each database and replica; one more watches its health
+	Feed         string        `json:"feed"`               // "join" or "n_plus_1"
+	Orders       string        `json:"orders"`             // "limited" or "unbounded"
+	Email        string        `json:"email"`              // "background", "inline" or "queue"
+	CacheTTL     time.Duration `json:"cache_ttl_ns"`
+	CacheWrite   string        `json:"cache_write"`       // what a write does to cached pages: "delete" or "none"
+	OwnWrites    string        `json:"own_writes"`        // where a session that wrote reads, with replicas: "primary" or "replica"
+	OwnWritesFor time.Duration `json:"own_writes_for_ns"` // after its write
+	Purge        string        `json:"purge"`             // what a write does to the edges: "write" purges the feed, or "none"
+	Node         int           `json:"node"`              // of this machine: part of the ids made with shards
 }
 
 // MailConfig is the stand-in of a mail provider.
@@ -38,104 +43,53 @@ type MailConfig struct {
 // parser fills in what is not said. The error names the process and the first
 // setting or link that is missing or wrong.
 func ConfigFromProcess(p spec.Process) (Config, error) {
-	r := processReader{p: p}
-	r.kind(scenarios.KindShop)
+	r := program.NewReader(p, scenarios.KindShop)
 	c := Config{
-		Listen:     r.listen(),
-		Database:   r.link("database", true),
-		Cache:      r.link("cache", false),
-		Mail:       "http://" + r.link("mail", true),
-		PoolSize:   r.count("pool_size", 1000),
-		Feed:       r.oneOf("feed", "join", "n_plus_1"),
-		Orders:     r.oneOf("orders", "limited", "unbounded"),
-		Email:      r.oneOf("email", "background", "inline", "queue"),
-		CacheTTL:   r.duration("cache_ttl", time.Millisecond),
-		CacheWrite: r.oneOf("cache_write", "delete", "none"),
+		Listen:     r.Listen(),
+		Databases:  r.Links("database"),
+		Replicas:   r.OptionalLinks("replicas"),
+		Cache:      r.OptionalLink("cache"),
+		Edges:      r.OptionalLinks("edges"),
+		Mail:       "http://" + r.Link("mail"),
+		PoolSize:   r.Count("pool_size", 1000),
+		Feed:       r.OneOf("feed", "join", "n_plus_1"),
+		Orders:     r.OneOf("orders", "limited", "unbounded"),
+		Email:      r.OneOf("email", "background", "inline", "queue"),
+		CacheTTL:   r.Duration("cache_ttl", time.Millisecond, longest),
+		CacheWrite: r.OneOf("cache_write", "delete", "none"),
+
+		OwnWrites:    r.OneOf("own_writes", "primary", "replica"),
+		OwnWritesFor: r.Duration("own_writes_for", 10*time.Millisecond, longest),
+		Purge:        r.OneOf("purge", "none", "write"),
+		Node:         p.Node,
 	}
 	if c.Email == "queue" {
-		c.Queue = r.link("queue", true)
+		c.Queue = r.Link("queue")
 	}
-	return c, r.err
+	checkTogether(r, c, r.OneOf("shard_by", "hash", "range", "region", "time"))
+	return c, r.Err()
+}
+
+// checkTogether refuses what only goes wrong in company.
+func checkTogether(r *program.Reader, c Config, shardBy string) {
+	several := len(c.Databases) > 1
+	switch {
+	case len(c.Replicas) > 0 && c.Cache == "" && c.OwnWrites == "primary":
+		r.Fail("with replicas, own_writes: primary keeps its marks in the cache: add a link cache, or set own_writes: replica to read blindly")
+	case c.Purge == "write" && len(c.Edges) == 0:
+		r.Fail("purge: write has nobody to tell: add links edges, or set purge: none")
+	case several && shardBy != "hash":
+		r.Fail("shard_by: %s with %d databases: a seeded shard holds what hashes to it, set shard_by: hash", shardBy, len(c.Databases))
+	case several && c.Feed != "join":
+		r.Fail("feed: %s with %d databases: a feed of several shards is gathered in one way, set feed: join", c.Feed, len(c.Databases))
+	case several && (c.Node < 0 || c.Node > maxNode):
+		r.Fail("node %d: an id has room for nodes 0 to %d, use fewer machines", c.Node, maxNode)
+	}
 }
 
 // MailConfigFromProcess reads p as ConfigFromProcess does.
 func MailConfigFromProcess(p spec.Process) (MailConfig, error) {
-	r := processReader{p: p}
-	r.kind(scenarios.KindMail)
-	c := MailConfig{Listen: r.listen(), Delay: r.duration("delay", 0)}
-	return c, r.err
-}
-
-// processReader reads a process and keeps the first error.
-type processReader struct {
-	p   spec.Process
-	err error
-}
-
-func (r *processReader) fail(format string, args ...any) {
-	if r.err == nil {
-		r.err = fmt.Errorf("process %s (%s): %s", r.p.Name, r.p.Kind, fmt.Sprintf(format, args...))
-	}
-}
-
-func (r *processReader) kind(want scenarios.Kind) {
-	if r.p.Kind != want {
-		r.fail("want a process of kind %s", want)
-	}
-}
-
-func (r *processReader) listen() string {
-	if r.p.Port < 1 || r.p.Port > 65535 {
-		r.fail("port %d: must lie between 1 and 65535", r.p.Port)
-	}
-	return r.p.Listen()
-}
-
-func (r *processReader) link(role string, required bool) string {
-	to := r.p.Links[role]
-	if len(to) == 0 && !required {
-		return ""
-	}
-	if len(to) != 1 {
-		r.fail("link %s leads to %d places, want exactly 1", role, len(to))
-		return ""
-	}
-	if _, _, err := net.SplitHostPort(to[0]); err != nil {
-		r.fail("link %s: %q is not host:port", role, to[0])
-	}
-	return to[0]
-}
-
-func (r *processReader) setting(name string) string {
-	value, ok := r.p.Settings[name]
-	if !ok {
-		r.fail("setting %s is missing", name)
-	}
-	return value
-}
-
-func (r *processReader) oneOf(name string, words ...string) string {
-	value := r.setting(name)
-	if !slices.Contains(words, value) {
-		r.fail("setting %s: %q is not one of %s", name, value, strings.Join(words, ", "))
-	}
-	return value
-}
-
-func (r *processReader) count(name string, most int) int {
-	text := r.setting(name)
-	value, err := strconv.Atoi(text)
-	if err != nil || value < 1 || value > most {
-		r.fail("setting %s: %q is not a whole number from 1 to %d", name, text, most)
-	}
-	return value
-}
-
-func (r *processReader) duration(name string, least time.Duration) time.Duration {
-	text := r.setting(name)
-	value, err := time.ParseDuration(text)
-	if err != nil || value < least {
-		r.fail("setting %s: %q is not a time of at least %v with its unit, for example 5m", name, text, least)
-	}
-	return value
+	r := program.NewReader(p, scenarios.KindMail)
+	c := MailConfig{Listen: r.Listen(), Delay: r.Duration("delay", 0, longest)}
+	return c, r.Err()
 }

@@ -2,6 +2,7 @@ package shop
 
 import (
 	"maps"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -13,22 +14,33 @@ import (
 func shopProcess() spec.Process {
 	return spec.Process{
 		Name: "shop", Kind: scenarios.KindShop, Port: 8000,
-		Settings: map[string]string{"feed": "n_plus_1", "orders": "unbounded", "email": "inline", "pool_size": "16", "cache_ttl": "5m", "cache_write": "delete"},
-		Links:    map[string][]string{"database": {"db:5432"}, "cache": {"cache:6379"}, "mail": {"mail:8025"}},
+		Settings: map[string]string{"feed": "n_plus_1", "orders": "unbounded", "email": "inline", "pool_size": "16", "cache_ttl": "5m", "cache_write": "delete",
+			"own_writes": "primary", "own_writes_for": "1s", "shard_by": "hash", "purge": "none"},
+		Links: map[string][]string{"database": {"db:5432"}, "cache": {"cache:6379"}, "mail": {"mail:8025"}},
 	}
 }
 
 func TestConfigFromProcess(t *testing.T) {
 	got, err := ConfigFromProcess(shopProcess())
-	want := Config{Listen: ":8000", Database: "db:5432", Cache: "cache:6379", Mail: "http://mail:8025", PoolSize: 16,
-		Feed: "n_plus_1", Orders: "unbounded", Email: "inline", CacheTTL: 5 * time.Minute, CacheWrite: "delete"}
-	if err != nil || got != want {
+	want := Config{Listen: ":8000", Databases: []string{"db:5432"}, Cache: "cache:6379", Mail: "http://mail:8025", PoolSize: 16,
+		Feed: "n_plus_1", Orders: "unbounded", Email: "inline", CacheTTL: 5 * time.Minute, CacheWrite: "delete",
+		OwnWrites: "primary", OwnWritesFor: time.Second, Purge: "none"}
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
 	without := shopProcess()
 	delete(without.Links, "cache")
 	if got, err := ConfigFromProcess(without); err != nil || got.Cache != "" {
 		t.Errorf("without a cache: %q, %v", got.Cache, err)
+	}
+	large := shopProcess()
+	large.Node = 7
+	large.Settings = maps.Clone(large.Settings)
+	large.Settings["purge"], large.Settings["feed"] = "write", "join"
+	large.Links["database"], large.Links["replicas"], large.Links["edges"] = []string{"a:1", "b:1"}, []string{"c:1", "d:1"}, []string{"e:1"}
+	got, err = ConfigFromProcess(large)
+	if err != nil || len(got.Databases) != 2 || len(got.Replicas) != 2 || got.Edges[0] != "e:1" || got.Purge != "write" || got.Node != 7 {
+		t.Errorf("with shards, replicas and an edge: %+v, %v", got, err)
 	}
 }
 
@@ -49,8 +61,23 @@ func TestConfigFromProcessErrors(t *testing.T) {
 		{"pool in words", set("pool_size", "many"), "pool_size"},
 		{"TTL without unit", set("cache_ttl", "5"), "unit"},
 		{"queue without one", set("email", "queue"), "link queue"},
-		{"no database", func(p *spec.Process) { delete(p.Links, "database") }, "link database leads to 0 places"},
-		{"two databases", func(p *spec.Process) { p.Links["database"] = []string{"a:1", "b:1"} }, "leads to 2 places"},
+		{"no database", func(p *spec.Process) { delete(p.Links, "database") }, "link database leads nowhere"},
+		{"two caches", func(p *spec.Process) { p.Links["cache"] = []string{"a:1", "b:1"} }, "leads to 2 places"},
+		{"replica without port", func(p *spec.Process) { p.Links["replicas"] = []string{"replica"} }, "link replicas: \"replica\" is not host:port"},
+		{"marks without a cache", func(p *spec.Process) {
+			p.Links["replicas"] = []string{"r:1"}
+			delete(p.Links, "cache")
+		}, "add a link cache, or set own_writes: replica"},
+		{"own writes for no time", set("own_writes_for", "0s"), "own_writes_for"},
+		{"purge of nobody", set("purge", "write"), "add links edges"},
+		{"shards by range", func(p *spec.Process) {
+			p.Links["database"] = []string{"a:1", "b:1"}
+			p.Settings["shard_by"] = "range"
+		}, "set shard_by: hash"},
+		{"shards with an N+1 feed", func(p *spec.Process) { p.Links["database"] = []string{"a:1", "b:1"} }, "set feed: join"},
+		{"node beyond an id", func(p *spec.Process) {
+			p.Links["database"], p.Settings["feed"], p.Node = []string{"a:1", "b:1"}, "join", 1024
+		}, "nodes 0 to 1023"},
 		{"address without port", func(p *spec.Process) { p.Links["mail"] = []string{"mail"} }, "host:port"},
 	}
 	for _, test := range tests {

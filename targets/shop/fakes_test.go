@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 var errBroken = errors.New("broken for the test")
@@ -76,34 +75,30 @@ func (f *fakeConfirmer) confirm(_ context.Context, e email) error {
 	return f.fail
 }
 
-// fakeCache is a bytesCache in a map.
+func (f *fakeStore) gift(ctx context.Context, g NewGift) ([2]Order, error) {
+	return [2]Order{{ID: 10, User: g.From}, {ID: 11, User: g.To}}, f.err
+}
+
+// fakeCache is a pageCache in a map.
 type fakeCache struct {
 	values map[string][]byte
-	ttl    time.Duration
 	err    error
 }
 
-func (f *fakeCache) get(_ context.Context, key string) ([]byte, error) {
-	if f.err != nil {
-		return nil, f.err
-	}
-	value, ok := f.values[key]
-	if !ok {
-		return nil, errCacheMiss
-	}
-	return value, nil
+func (f *fakeCache) look(_ context.Context, k key) (looked, error) {
+	return looked{json: f.values[k.String()]}, f.err
 }
 
-func (f *fakeCache) set(_ context.Context, key string, value []byte, ttl time.Duration) error {
+func (f *fakeCache) keep(_ context.Context, k key, _ looked, json []byte) error {
 	if f.err == nil {
-		f.values[key], f.ttl = value, ttl
+		f.values[k.String()] = json
 	}
 	return f.err
 }
 
-func (f *fakeCache) del(_ context.Context, keys ...string) error {
-	for _, key := range keys {
-		delete(f.values, key)
+func (f *fakeCache) wrote(_ context.Context, pages ...key) error {
+	for _, k := range pages {
+		delete(f.values, k.String())
 	}
 	return f.err
 }
@@ -122,7 +117,7 @@ type testShop struct {
 func newTestShop(dependencies ...dependency) *testShop {
 	s := &testShop{store: &fakeStore{pages: map[string]string{}}, mail: &fakeConfirmer{}, metrics: newMetrics(), log: &strings.Builder{}}
 	a := &api{reader: s.store, writer: s.store, searcher: s.store, confirmer: s.mail}
-	own := counters(s.metrics, nil, nil)
+	own := counters(s.metrics)
 	own.register(s.metrics.registry)
 	s.handler = routes(a, s.metrics, own, dependencies, slog.New(slog.NewJSONHandler(s.log, nil)))
 	return s

@@ -3,8 +3,6 @@ package shop
 import (
 	"context"
 	"fmt"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // feedByNPlus1 is the fault that an object-relational mapper writes when
@@ -15,9 +13,8 @@ import (
 // connection a page. Measured by scenario phase1 (before), setting feed:
 // n_plus_1.
 func feedByNPlus1(ctx context.Context, db querier) ([]Post, error) {
-	const newest = `SELECT id, title, body, created_at, version, author_id FROM posts ORDER BY id DESC LIMIT 50`
 	const author = `SELECT id, name, city, bio FROM users WHERE id = $1`
-	posts, err := list(ctx, db, feedPosts, scanPostAlone, newest)
+	posts, err := list(ctx, db, feedPosts, scanPostAlone, selectPostAlone+`ORDER BY id DESC LIMIT 50`)
 	if err != nil {
 		return nil, err
 	}
@@ -28,9 +25,4 @@ func feedByNPlus1(ctx context.Context, db querier) ([]Post, error) {
 		}
 	}
 	return posts, nil
-}
-
-func scanPostAlone(row pgx.CollectableRow) (p Post, err error) {
-	err = row.Scan(&p.ID, &p.Title, &p.Body, &p.CreatedAt, &p.Version, &p.Author.ID)
-	return p, err
 }

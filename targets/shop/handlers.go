@@ -92,6 +92,24 @@ func (a *api) createOrder(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, http.StatusCreated, created)
 }
 
+// createGift books an order for each of two users, or none.
+func (a *api) createGift(w http.ResponseWriter, r *http.Request) error {
+	var gift NewGift
+	if err := readBody(w, r, &gift); err != nil {
+		return err
+	}
+	if gift.From < 1 || gift.To < 1 || gift.From == gift.To || gift.Item == "" || gift.AmountCents < 1 {
+		return badRequest("a gift needs from and to (the ids of two users), an item and an amount_cents from 1")
+	}
+	placed, err := a.writer.gift(r.Context(), gift)
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusCreated, struct {
+		Orders [2]Order `json:"orders"`
+	}{placed})
+}
+
 // checkout takes its place in the e-mail queue before it places the order; see
 // backgroundEmail.
 func (a *api) checkout(w http.ResponseWriter, r *http.Request) error {
@@ -123,16 +141,28 @@ func (a *api) search(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	w.Header()["Cache-Control"] = sharedBriefly
 	return answer(w, http.StatusOK, struct {
 		Query string  `json:"q"`
 		Posts []Found `json:"posts"`
 	}{word, found})
 }
 
+// Who may keep an answer. What everybody sees alike, an edge may keep for
+// moments: at 2 s it hardly shows, and a hot page is asked for once in that
+// time. The rest, errors too, belongs to one user, or to one moment.
+var (
+	sharedBriefly = []string{"public, max-age=2"}
+	keptByNobody  = []string{"private, no-store"}
+)
+
 func (a *api) answerPage(w http.ResponseWriter, r *http.Request, k key) error {
 	found, err := a.reader.read(r.Context(), k)
 	if err != nil {
 		return err
+	}
+	if k.kind == pageFeed || k.kind == pagePost {
+		w.Header()["Cache-Control"] = sharedBriefly
 	}
 	if found.cache != "" {
 		w.Header().Set("X-Cache", found.cache)
@@ -190,6 +220,9 @@ func answer(w http.ResponseWriter, status int, content any) error {
 func write(w http.ResponseWriter, status int, text []byte) {
 	header := w.Header()
 	header["Content-Type"] = []string{"application/json"}
+	if header["Cache-Control"] == nil {
+		header["Cache-Control"] = keptByNobody
+	}
 	header["Content-Length"] = []string{strconv.Itoa(len(text))}
 	w.WriteHeader(status)
 	_, _ = w.Write(text)

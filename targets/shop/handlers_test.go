@@ -30,6 +30,8 @@ func TestRoutes(t *testing.T) {
 		{"new order", "POST", "/api/orders", `{"user":42,"item":"i","amount_cents":5}`, 201, `"id":9,`},
 		{"order of nothing", "POST", "/api/orders", `{"user":42}`, 400, "item"},
 		{"checkout", "POST", "/api/checkout", `{"user":42,"item":"i","amount_cents":5}`, 201, `"id":9,`},
+		{"gift", "POST", "/api/gifts", `{"from":42,"to":43,"item":"i","amount_cents":5}`, 201, `"user":43,`},
+		{"gift to oneself", "POST", "/api/gifts", `{"from":42,"to":42,"item":"i","amount_cents":5}`, 400, "two users"},
 		{"search", "GET", "/api/search?q=w7", "", 200, `"q":"w7"`},
 		{"search for nothing", "GET", "/api/search", "", 400, "word"},
 		{"asset", "GET", "/assets/17", "", 200, "/* asset 17 */"},
@@ -131,9 +133,64 @@ func TestAssetsAreCacheable(t *testing.T) {
 	}
 }
 
+func TestWhoMayKeepAnAnswer(t *testing.T) {
+	const public, private = "public, max-age=2", "private, no-store"
+	s := newTestShop()
+	s.store.pages = map[string]string{"user:42": `{}`, "post:5": `{}`, "feed:0": `{}`, "orders:42": `{}`}
+	for request, want := range map[string]string{
+		"GET /api/feed": public, "GET /api/posts/5": public, "GET /api/search?q=w7": public,
+		"GET /assets/17":    "public, max-age=31536000, immutable",
+		"GET /api/users/42": private, "GET /api/orders?user=42": private,
+		"GET /api/posts/6": private, "GET /api/search?q=": private, // errors
+		"GET /health": private,
+	} {
+		method, target, _ := strings.Cut(request, " ")
+		if got := s.do(t, method, target, "").Header().Get("Cache-Control"); got != want {
+			t.Errorf("%s: Cache-Control %q, want %q", request, got, want)
+		}
+	}
+	if got := s.do(t, "POST", "/api/posts", `{"author":1,"title":"T","body":"B"}`).Header().Get("Cache-Control"); got != private {
+		t.Errorf("a write: Cache-Control %q, want %q", got, private)
+	}
+}
+
+func TestSessionHeader(t *testing.T) {
+	s := newTestShop()
+	s.store.pages["user:42"] = `{}`
+	for given, want := range map[string]int{"": 200, "42": 200, "0": 400, "-1": 400, "x": 400, "99999999999999999999": 400} {
+		if got := s.do(t, "GET", "/api/users/42", "", sessionHeader, given); got.Code != want {
+			t.Errorf("session %q: %d, want %d", given, got.Code, want)
+		}
+	}
+}
+
+func TestErrorsOfShards(t *testing.T) {
+	tests := []struct {
+		err    error
+		status int
+		holds  string
+	}{
+		{acrossShards{1, 2, 0, 3}, 409, `"error":"users 1 and 2 live on shards 0 and 3: one transaction cannot span them"`},
+		{incomplete{2, errBroken}, 503, "shard 2 did not answer"},
+		{incomplete{2, errNotFound}, 404, "not found"},
+		{ofShard(1, errNotFound), 404, "not found"},
+		{ofShard(1, errBroken), 500, "internal error"},
+		{incomplete{2, context.Canceled}, statusClientGone, "client gone"},
+	}
+	for _, test := range tests {
+		s := newTestShop()
+		s.store.err = test.err
+		got := s.do(t, "POST", "/api/gifts", `{"from":1,"to":2,"item":"i","amount_cents":5}`)
+		if got.Code != test.status || !strings.Contains(got.Body.String(), test.holds) {
+			t.Errorf("%v: %d %s, want %d with %s", test.err, got.Code, got.Body, test.status, test.holds)
+		}
+	}
+}
+
 func TestHealthNamesWhatIsAway(t *testing.T) {
 	up := func(context.Context) error { return nil }
 	down := func(context.Context) error { return errBroken }
+	lesser := func(context.Context) error { return degraded{errBroken} }
 	tests := []struct {
 		name            string
 		database, cache func(context.Context) error
@@ -143,6 +200,8 @@ func TestHealthNamesWhatIsAway(t *testing.T) {
 		{"all there", up, up, 200, "healthy", "away"},
 		{"database away", down, up, 503, `"database"`, `"cache"`},
 		{"cache away", up, down, 503, `"cache"`, `"database"`},
+		{"replica away", lesser, up, 200, `"healthy","degraded":{"database":"broken for the test"}`, "away"},
+		{"replica and cache away", lesser, down, 503, `"away":{"cache":"broken for the test"},"degraded":{"database"`, "healthy"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

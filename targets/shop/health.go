@@ -2,6 +2,7 @@ package shop
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -16,17 +17,24 @@ type dependency struct {
 	ping func(ctx context.Context) error
 }
 
-// health answers GET /health: 200, or 503 naming what is away. The database is
+// degraded is the failure of something that the shop goes on without, more
+// slowly.
+type degraded struct{ error }
+
+// health answers GET /health: 200, or 503 naming what is away. What is only
+// degraded is named in either. The database is
 // asked over a connection of its own, for a pool whose connections are all
 // busy is not a database that is away: an overloaded shop that reported itself
 // sick would be taken out by its balancer, and overload the next.
 func health(dependencies []dependency) http.HandlerFunc {
 	type report struct {
-		Status string            `json:"status"`
-		Away   map[string]string `json:"away,omitempty"` // dependency -> why
+		Status string `json:"status"`
+		// By the names of dependencies, why:
+		Away     map[string]string `json:"away,omitempty"`
+		Degraded map[string]string `json:"degraded,omitempty"`
 	}
-	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), healthTimeout)
+	return func(w http.ResponseWriter, request *http.Request) {
+		ctx, cancel := context.WithTimeout(request.Context(), healthTimeout)
 		defer cancel()
 		failures := make([]error, len(dependencies))
 		var pings sync.WaitGroup
@@ -34,16 +42,20 @@ func health(dependencies []dependency) http.HandlerFunc {
 			pings.Go(func() { failures[i] = d.ping(ctx) })
 		}
 		pings.Wait()
-		away := map[string]string{}
+		r := report{Status: "healthy", Away: map[string]string{}, Degraded: map[string]string{}}
 		for i, err := range failures {
-			if err != nil {
-				away[dependencies[i].name] = err.Error()
+			var lesser degraded
+			switch {
+			case errors.As(err, &lesser):
+				r.Degraded[dependencies[i].name] = err.Error()
+			case err != nil:
+				r.Away[dependencies[i].name] = err.Error()
 			}
 		}
-		if len(away) > 0 {
-			_ = answer(w, http.StatusServiceUnavailable, report{Status: "unavailable", Away: away})
-			return
+		status := http.StatusOK
+		if len(r.Away) > 0 {
+			r.Status, status = "unavailable", http.StatusServiceUnavailable
 		}
-		_ = answer(w, http.StatusOK, report{Status: "healthy"})
+		_ = answer(w, status, r) // the client may have gone
 	}
 }

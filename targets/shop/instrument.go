@@ -22,8 +22,8 @@ const statusClientGone = 499
 // handler answers, or returns an error before it has written anything.
 type handler func(w http.ResponseWriter, r *http.Request) error
 
-// instrument gives a handler its deadline, its correlation id, its metrics and
-// the answer to its error.
+// instrument gives a handler its deadline, its correlation id, its session, its
+// metrics and the answer to its error.
 func instrument(route string, m *metrics, log *slog.Logger, next handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -34,7 +34,10 @@ func instrument(route string, m *metrics, log *slog.Logger, next handler) http.H
 
 		ctx, statements := withStatementCount(ctx)
 		recorder := &statusRecorder{ResponseWriter: w}
-		err := next(recorder, r.WithContext(ctx))
+		ctx, err := withSession(ctx, r.Header)
+		if err == nil {
+			err = next(recorder, r.WithContext(ctx))
+		}
 		if err != nil {
 			answerError(recorder, err)
 		}
@@ -76,6 +79,8 @@ func (b badRequest) Error() string { return string(b) }
 func answerError(w http.ResponseWriter, err error) {
 	status, text := http.StatusInternalServerError, "internal error"
 	var bad badRequest
+	var across acrossShards
+	var without incomplete
 	switch {
 	case errors.As(err, &bad):
 		status, text = http.StatusBadRequest, bad.Error()
@@ -89,6 +94,10 @@ func answerError(w http.ResponseWriter, err error) {
 		status, text = http.StatusServiceUnavailable, "the queue of jobs failed: try again later"
 	case errors.Is(err, context.Canceled):
 		status, text = statusClientGone, "client gone"
+	case errors.As(err, &across):
+		status, text = http.StatusConflict, across.Error()
+	case errors.As(err, &without):
+		status, text = http.StatusServiceUnavailable, "shard "+strconv.Itoa(without.shard)+" did not answer, and without it the answer would have a hole: try again"
 	case errors.Is(err, context.DeadlineExceeded):
 		status, text = http.StatusGatewayTimeout, "timed out"
 	}

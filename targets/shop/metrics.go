@@ -3,6 +3,7 @@ package shop
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -52,34 +53,61 @@ func (m *metrics) observeStatements(route string, statements int64) {
 // counterSource reads one of the shop's own counters, in the unit of its name.
 type counterSource map[string]func() float64
 
-// counters are the keys that spec.ProcessCounters lists for a shop. pool and
-// cache are nil where there is none.
-func counters(m *metrics, pool *pgxpool.Pool, cache *cacheAside) counterSource {
+// counters are the keys that spec.ProcessCounters lists for a shop. All are
+// there from the beginning; what the shop does not have stays at 0.
+func counters(m *metrics) counterSource {
 	none := func() float64 { return 0 }
-	c := counterSource{
-		"requests_total":      func() float64 { return float64(m.total.Load()) },
+	return counterSource{
+		"requests_total":      count(&m.total),
 		"pool_acquires_total": none, "pool_wait_s_total": none, "pool_max": none,
-		"feed_requests_total":   func() float64 { return float64(m.feeds.Load()) },
-		"feed_statements_total": func() float64 { return float64(m.feedStatements.Load()) },
-		"cache_hits_total":      none, "cache_misses_total": none, "cache_errors_total": none,
+		"feed_requests_total": count(&m.feeds), "feed_statements_total": count(&m.feedStatements),
+		"cache_hits_total": none, "cache_misses_total": none, "cache_passes_total": none, "cache_errors_total": none,
+		"replica_reads_total": none, "primary_reads_total": none, "replica_failures_total": none, "replicas_healthy": none,
+		"purges_total": none, "purge_errors_total": none,
 	}
-	if pool != nil {
-		c["pool_acquires_total"] = func() float64 { return float64(pool.Stat().AcquireCount()) }
-		c["pool_wait_s_total"] = func() float64 { return pool.Stat().EmptyAcquireWaitTime().Seconds() }
-		c["pool_max"] = func() float64 { return float64(pool.Stat().MaxConns()) }
+}
+
+// addDatabases sums over all databases, their replicas included.
+func (c counterSource) addDatabases(pools []*pgxpool.Pool, routers []*replicas) {
+	c["pool_acquires_total"] = sum(pools, func(p *pgxpool.Pool) float64 { return float64(p.Stat().AcquireCount()) })
+	c["pool_wait_s_total"] = sum(pools, func(p *pgxpool.Pool) float64 { return p.Stat().EmptyAcquireWaitTime().Seconds() })
+	c["pool_max"] = sum(pools, func(p *pgxpool.Pool) float64 { return float64(p.Stat().MaxConns()) })
+	c["replica_reads_total"] = sum(routers, func(r *replicas) float64 { return float64(r.replicaReads.Load()) })
+	c["primary_reads_total"] = sum(routers, func(r *replicas) float64 { return float64(r.primaryReads.Load()) })
+	c["replica_failures_total"] = sum(routers, func(r *replicas) float64 { return float64(r.failures.Load()) })
+	c["replicas_healthy"] = sum(routers, func(r *replicas) float64 { return float64(len(*r.healthy.Load())) })
+}
+
+// addCache adds nothing when there is none.
+func (c counterSource) addCache(cache *cacheAside) {
+	if cache == nil {
+		return
 	}
-	if cache != nil {
-		c["cache_hits_total"] = func() float64 { return float64(cache.hits.Load()) }
-		c["cache_misses_total"] = func() float64 { return float64(cache.misses.Load()) }
-		c["cache_errors_total"] = func() float64 { return float64(cache.errors.Load()) }
+	c["cache_hits_total"], c["cache_misses_total"] = count(&cache.hits), count(&cache.misses)
+	c["cache_passes_total"], c["cache_errors_total"] = count(&cache.passes), count(&cache.errors)
+}
+
+func (c counterSource) addPurges(p *purges) {
+	c["purges_total"], c["purge_errors_total"] = count(&p.done), count(&p.failures)
+}
+
+func count(n *atomic.Int64) func() float64 {
+	return func() float64 { return float64(n.Load()) }
+}
+
+func sum[T any](all []T, of func(T) float64) func() float64 {
+	return func() (total float64) {
+		for _, one := range all {
+			total += of(one)
+		}
+		return total
 	}
-	return c
 }
 
 // register offers the counters to Prometheus too, as shop_<name>.
 func (c counterSource) register(r *prometheus.Registry) {
 	for name, read := range c {
-		if name == "pool_max" {
+		if !strings.HasSuffix(name, "_total") {
 			r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "shop_" + name, Help: "Of the shop itself."}, read))
 			continue
 		}

@@ -55,7 +55,7 @@ func TestStatementsOfAFeed(t *testing.T) {
 func TestOnlyUnboundedOrdersHaveNoLimit(t *testing.T) {
 	for setting, want := range map[string]bool{"limited": true, "unbounded": false} {
 		db := &fakeDatabase{}
-		store := newPostgres(Config{Orders: setting}, nil)
+		store := newPostgres(Config{Orders: setting}, nil, nil)
 		if _, err := store.orders(t.Context(), db, 42); err != nil {
 			t.Fatal(err)
 		}

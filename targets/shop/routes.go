@@ -22,6 +22,7 @@ func routes(a *api, m *metrics, c counterSource, dependencies []dependency, log 
 		"GET /api/posts/{id}": a.getPost,
 		"GET /api/orders":     a.getOrders,
 		"POST /api/orders":    a.createOrder,
+		"POST /api/gifts":     a.createGift,
 		"GET /api/search":     a.search,
 		"POST /api/checkout":  a.checkout,
 		"GET /assets/{name}":  serveAsset,

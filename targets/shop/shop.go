@@ -10,37 +10,35 @@ import (
 
 	"headroom/targets/jobs/queue"
 	"headroom/targets/program"
+	"headroom/targets/shop/shards"
 )
 
-// Run serves the shop until ctx ends, then stops within 12 s: 3 s at
-// most for requests in flight, for waiting confirmations, and for each of two
-// pools. It starts whether or
-// not its database and cache are there; GET /health tells. Structured logs go
-// to logOut: errors, slow requests, start and end. The error says why it could
-// not serve; a stop by ctx is none.
+// Run serves the shop until ctx ends, then stops within 9 s: 3 s at most for
+// requests in flight, for waiting confirmations, and for connections. It starts
+// whether or not its databases and cache are there; GET /health tells.
+// Structured logs go to logOut: errors, slow requests, replicas that come and
+// go, start and end. The error says why it could not serve; a stop by ctx is
+// none.
 func Run(ctx context.Context, c Config, logOut io.Writer) error {
 	log := slog.New(slog.NewJSONHandler(logOut, nil))
-	pool, err := openPool(c.Database, c.PoolSize)
+	d, err := openDatabases(c, log)
 	if err != nil {
 		return err
 	}
-	defer within(program.StopTimeout, pool.Close)
-	watch, err := openPool(c.Database, 1)
-	if err != nil {
-		return err
-	}
-	defer within(program.StopTimeout, watch.Close)
-
-	store := newPostgres(c, pool)
-	a := &api{reader: pages{store}, writer: store, searcher: store}
-	dependencies := []dependency{{"database", watch.Ping}}
-	cache := (*cacheAside)(nil)
+	defer d.close()
+	defer inBackground(ctx, d.watch)()
+	a, dependencies, cache := &api{}, d.health, (*cacheAside)(nil)
+	compose(a, c, d)
 	if c.Cache != "" {
 		v := openValkey(c.Cache)
 		defer v.pool.Close()
-		cache = &cacheAside{cache: v, pages: a.reader, store: store, ttl: c.CacheTTL, deleteOnSave: c.CacheWrite == "delete", log: log}
-		a.reader, a.writer = cache, cache
+		cache = addCache(a, c, v, log)
 		dependencies = append(dependencies, dependency{"cache", v.ping})
+	}
+	p := newPurges(log, c.Edges...)
+	if c.Purge == "write" {
+		defer inBackground(ctx, p.run)()
+		a.writer = purging{a.writer, p.feed}
 	}
 	send, closeIdle := mailClient(c.Mail)
 	defer closeIdle()
@@ -52,7 +50,10 @@ func Run(ctx context.Context, c Config, logOut io.Writer) error {
 	defer stopEmail()
 
 	m := newMetrics()
-	own := counters(m, pool, cache)
+	own := counters(m)
+	own.addDatabases(d.pools, d.routers)
+	own.addCache(cache)
+	own.addPurges(p)
 	if q, queues := a.confirmer.(*queueEmail); queues {
 		dependencies = append(dependencies, dependency{"queue", q.queue.Ping})
 		q.count(own)
@@ -61,8 +62,36 @@ func Run(ctx context.Context, c Config, logOut io.Writer) error {
 	return program.Serve(ctx, c.Listen, routes(a, m, own, dependencies, log), log)
 }
 
-func newPostgres(c Config, pool *pgxpool.Pool) *postgres {
-	store := &postgres{pool: pool, feed: feedByJoin, orders: ordersLimited}
+// compose puts the stores together, from the database outwards: replicas of
+// each database are within d already.
+func compose(a *api, c Config, d *databases) {
+	var all store = d.shards[0]
+	if len(d.shards) > 1 {
+		s := &sharded{router: shards.ByHash{N: len(d.shards)}, ids: &idMaker{node: int64(c.Node), now: time.Now}}
+		for _, one := range d.shards {
+			s.shards = append(s.shards, one)
+		}
+		all = s
+	}
+	a.reader, a.writer, a.searcher = pages{all}, all, all
+}
+
+// addCache stands before what a has. Only with replicas is there a past to
+// guard against.
+func addCache(a *api, c Config, v valkey, log *slog.Logger) *cacheAside {
+	plain := plainCache{v, c.CacheTTL, c.CacheWrite == "delete"}
+	cache := &cacheAside{cache: plain, pages: a.reader, store: a.writer, log: log}
+	if len(c.Replicas) > 0 && c.OwnWrites == "primary" {
+		marked := markedCache{plain, c.OwnWritesFor}
+		cache.cache = marked
+		a.searcher = ownSearch{a.searcher, marked.wroteLately}
+	}
+	a.reader, a.writer = cache, cache
+	return cache
+}
+
+func newPostgres(c Config, pool *pgxpool.Pool, reads viewer) *postgres {
+	store := &postgres{pool: pool, reads: reads, feed: feedByJoin, orders: ordersLimited}
 	if c.Feed == "n_plus_1" {
 		store.feed = feedByNPlus1
 	}
@@ -93,6 +122,21 @@ func newConfirmer(ctx context.Context, c Config, send sendEmail, log *slog.Logge
 		background.stop()
 		cancel()
 	}, nil
+}
+
+// inBackground runs work until ctx ends or the returned function is called,
+// which waits for its end.
+func inBackground(ctx context.Context, work func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		work(ctx)
+		close(done)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // within waits for stop to return, but not longer than limit: a pool waits for

@@ -4,9 +4,12 @@
 // has a file of its own and is switched by Config.
 //
 // A request takes this way: routes.go (which handler) -> instrument.go
-// (correlation id, metrics, errors) -> handlers.go -> Reader and Writer. These
-// compose: pages renders what the database store finds, cacheAside stands
-// before pages when there is a cache.
+// (correlation id, session, metrics, errors) -> handlers.go -> reader and
+// writer. These compose, from the inside out: postgres is one database, whose
+// reads the replica router spreads over its copies (replicas.go); sharded
+// stands before several of them (sharded.go); pages renders what is found;
+// cacheAside stands before pages when there is a cache; purging tells the edges
+// of a CDN (purge.go). compose in shop.go puts them together.
 package shop
 
 import (
@@ -19,15 +22,18 @@ import (
 // errNotFound says that the thing asked for, or referred to, does not exist.
 var errNotFound = errors.New("not found")
 
+// The JSON of a user, a post and an order begins with its own id and version:
+// whoever checks consistency from outside reads the first of each and no more.
+
 // User is a customer and an author.
 type User struct {
 	ID        int64     `json:"id"`
+	Version   int64     `json:"version"` // counts writes, from 1
 	Name      string    `json:"name"`
 	Email     string    `json:"email"`
 	City      string    `json:"city"`
 	Bio       string    `json:"bio"`
 	CreatedAt time.Time `json:"created_at"`
-	Version   int64     `json:"version"` // counts writes, from 1
 }
 
 // Author is what a reader of a post sees of its user.
@@ -41,22 +47,22 @@ type Author struct {
 // Post is a post with its author.
 type Post struct {
 	ID        int64     `json:"id"`
+	Version   int64     `json:"version"` // counts writes, from 1
 	Title     string    `json:"title"`
 	Body      string    `json:"body"`
 	CreatedAt time.Time `json:"created_at"`
-	Version   int64     `json:"version"` // counts writes, from 1
 	Author    Author    `json:"author"`
 }
 
 // Order is one purchase.
 type Order struct {
 	ID          int64     `json:"id"`
+	Version     int64     `json:"version"` // counts writes, from 1
 	User        int64     `json:"user"`
 	Item        string    `json:"item"`
 	AmountCents int64     `json:"amount_cents"`
 	Status      string    `json:"status"`
 	CreatedAt   time.Time `json:"created_at"`
-	Version     int64     `json:"version"` // counts writes, from 1
 }
 
 // Found is one hit of a search.
@@ -75,6 +81,7 @@ type UserEdit struct {
 
 // NewPost is what POST /api/posts creates.
 type NewPost struct {
+	ID     int64  `json:"-"` // made by the shop where there are shards; 0: by the database
 	Author int64  `json:"author"`
 	Title  string `json:"title"`
 	Body   string `json:"body"`
@@ -82,9 +89,28 @@ type NewPost struct {
 
 // NewOrder is what POST /api/orders and POST /api/checkout create.
 type NewOrder struct {
+	ID          int64  `json:"-"` // as NewPost's
 	User        int64  `json:"user"`
 	Item        string `json:"item"`
 	AmountCents int64  `json:"amount_cents"`
+}
+
+// NewGift is what POST /api/gifts creates: the same thing for the giver and for
+// whom it is given to, an order each.
+type NewGift struct {
+	From        int64    `json:"from"`
+	To          int64    `json:"to"`
+	Item        string   `json:"item"`
+	AmountCents int64    `json:"amount_cents"`
+	IDs         [2]int64 `json:"-"` // of the two orders, as NewPost's
+}
+
+// orders are the two that a gift books.
+func (g NewGift) orders() [2]NewOrder {
+	return [2]NewOrder{
+		{ID: g.IDs[0], User: g.From, Item: g.Item, AmountCents: g.AmountCents},
+		{ID: g.IDs[1], User: g.To, Item: g.Item, AmountCents: g.AmountCents},
+	}
 }
 
 // pageKind is a kind of page that can be read, and cached, by key.
@@ -106,8 +132,9 @@ type key struct {
 // String is the page's key in the cache, for example user:42.
 func (k key) String() string { return string(k.kind) + ":" + strconv.FormatInt(k.id, 10) }
 
-// page is the JSON that a client gets, and whether a cache held it: "hit",
-// "miss", or "" where no cache stands.
+// page is the JSON that a client gets, and what the cache had to do with it:
+// "hit", "miss", "pass" (not asked for, see markedCache), or "" where no cache
+// stands.
 type page struct {
 	json  []byte
 	cache string
@@ -118,18 +145,40 @@ type reader interface {
 	read(ctx context.Context, k key) (page, error)
 }
 
+// finder finds what a page shows. errNotFound when there is no such thing.
+type finder interface {
+	find(ctx context.Context, k key) (any, error)
+}
+
 // writer changes the shop. errNotFound when what is edited or referred to does
 // not exist.
 type writer interface {
+	editor
+	seller
+}
+
+type editor interface {
 	updateUser(ctx context.Context, id int64, edit UserEdit) (User, error)
 	createPost(ctx context.Context, post NewPost) (Post, error)
+}
+
+type seller interface {
 	createOrder(ctx context.Context, order NewOrder) (Order, error)
 	// checkout is createOrder in a transaction with the payment; it also finds
 	// the address for the confirmation.
 	checkout(ctx context.Context, order NewOrder) (placed Order, email string, err error)
+	// gift books two orders in one transaction, or neither.
+	gift(ctx context.Context, gift NewGift) ([2]Order, error)
 }
 
 // searcher finds the newest posts whose title holds a word.
 type searcher interface {
 	search(ctx context.Context, word string) ([]Found, error)
+}
+
+// store is all that there is of users, posts and orders.
+type store interface {
+	finder
+	writer
+	searcher
 }

@@ -83,6 +83,7 @@ func TestLifecycle(t *testing.T) {
 	if _, err := stage.Start(ctx, scenarios.Before, tiers(), options); err == nil {
 		t.Error("the variant was started twice")
 	}
+	checkResize(t, stage, sys)
 	driver, err := stage.StartDriver(ctx, 0.5)
 	if err != nil {
 		t.Fatal(err)
@@ -140,6 +141,33 @@ func checkContainer(t *testing.T, stage *Stage, m Machine) {
 	}
 	if c.HostConfig.ShmSize != postgresShmBytes {
 		t.Errorf("%s: %d bytes of shared memory", m.Name, c.HostConfig.ShmSize)
+	}
+}
+
+// checkResize makes the apps larger and puts them back, by their quota alone.
+func checkResize(t *testing.T, stage *Stage, sys *System) {
+	t.Helper()
+	for _, factor := range []float64{1.25, 0.9, 1} {
+		if err := sys.Resize(t.Context(), "app", factor); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range sys.Machines() {
+			want := map[string]float64{"balancer": 0.5, "app": factor, "database": 2, "mail": scenarios.ExternalCPUs}[m.Group]
+			result, err := stage.cli.ContainerInspect(t.Context(), m.ContainerID, client.ContainerInspectOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			limits := result.Container.HostConfig
+			if got := float64(limits.CPUQuota) / float64(limits.CPUPeriod); got != want || m.QuotaCPUs != want {
+				t.Errorf("%s at %v times: limited to %v CPUs, says %v, want %v", m.Name, factor, got, m.QuotaCPUs, want)
+			}
+		}
+	}
+	if err := sys.Resize(t.Context(), "cache", 1.25); err == nil || !strings.Contains(err.Error(), `no machines of group "cache"`) {
+		t.Errorf("a group that is not there: %v", err)
+	}
+	if err := sys.Resize(t.Context(), "app", 0); err == nil {
+		t.Error("machines of no size")
 	}
 }
 

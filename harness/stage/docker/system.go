@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,7 +54,7 @@ type System struct {
 	options   StartOptions
 	entryURLs map[string]string // by where users are; "" is the main one
 	nonce     string
-	quotas    []cpuQuota // by machine
+	quotas    []cpuQuota // by machine, as started
 	machines  []Machine  // in the topology's order
 
 	closeMu sync.Mutex
@@ -227,6 +228,31 @@ func (sys *System) clamp(ctx context.Context, m Machine, quota cpuQuota) error {
 	}
 	if len(result.Warnings) > 0 {
 		return fmt.Errorf("machine %s: the engine did not limit its CPU: %s", m.Name, result.Warnings[0])
+	}
+	return nil
+}
+
+// Resize sets the CPU quota of every machine of a group to factor times what it
+// was started with; the machines go on running. It must not run at the same
+// time as Machines.
+func (sys *System) Resize(ctx context.Context, group string, factor float64) error {
+	found := false
+	for i, m := range sys.topology.Machines {
+		if cmp.Or(m.Group, m.Name) != group {
+			continue
+		}
+		found = true
+		quota, err := quotaFor(sys.quotas[i].cpus()*factor, sys.options.Period)
+		if err != nil {
+			return fmt.Errorf("resize machine %s to %v of its size: %w", m.Name, factor, err)
+		}
+		if err := sys.clamp(ctx, sys.machines[i], quota); err != nil {
+			return err
+		}
+		sys.machines[i].QuotaCPUs = quota.cpus()
+	}
+	if !found {
+		return fmt.Errorf("resize: %s has no machines of group %q", sys.variant, group)
 	}
 	return nil
 }

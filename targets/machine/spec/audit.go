@@ -7,7 +7,7 @@ type LagSample struct {
 	MonotonicNano int64   `json:"monotonic_ns"` // of the clock of Counters.MonotonicNano
 	Replica       string  `json:"replica"`      // its machine
 	Bytes         int64   `json:"bytes"`        // of the log, written by the primary and not yet shown by the replica
-	Ms            float64 `json:"ms"`           // 0 where it has everything
+	Ms            float64 `json:"ms"`           // from a write to where the replica shows it, as measured last; 0 where nothing is under way
 }
 
 // MaxRowIDs is how many rows one RowsRequest may ask for.

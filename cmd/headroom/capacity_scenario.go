@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"headroom/harness"
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// variantFlags choose a variant of a scenario in place of a URL.
+type variantFlags struct {
+	variant, stage string
+}
+
+func (f *variantFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.variant, "variant", string(scenarios.After), "of the scenario: before or after")
+	cmd.Flags().StringVar(&f.stage, "stage", stageDocker, "where a scenario's machines stand: docker, auto or process")
+}
+
+// scenarioCapacity starts one variant of a scenario and searches its capacity.
+func scenarioCapacity(cmd *cobra.Command, name string, f capacityFlags) (err error) {
+	s, plan, err := f.scenarioPlan(cmd, name)
+	if err != nil {
+		return err
+	}
+	ctx, progress := cmd.Context(), newProgress(cmd.ErrOrStderr())
+	defer progress.End()
+	chosen, err := chooseStage(ctx, f.stage, progress)
+	if err != nil {
+		return err
+	}
+	shares, err := shareOut(chosen, s, float64(runtime.NumCPU()))
+	if err != nil {
+		return err
+	}
+	runID := fmt.Sprintf("%s-capacity-%s", s.Name, time.Now().Format("20060102-150405"))
+	stage, err := openStage(ctx, chosen, s, runID, shares, progress)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		progress.Begin("stop and remove everything that was started", time.Second)
+		err = errors.Join(err, stage.Close(ctx))
+		progress.End()
+	}()
+	environment, err := describe(ctx, stage)
+	if err != nil {
+		return err
+	}
+	conductor := &harness.Conductor{
+		Scenario: s, Plan: plan, Seed: f.seed, Environment: environment,
+		Stage: stage, Writer: unkept{}, Progress: progress,
+	}
+	report := newCapacityReport(s.SLO)
+	began := time.Now()
+	found, err := conductor.CapacityOf(ctx, scenarios.Variant(f.variant), func(step harness.CapacityStep) {
+		if len(report.Probes) == 0 {
+			began = step.Trial.StartedAt // starting the system is no part of the search
+		}
+		report.add(step)
+		progress.Note("%s", report.lastLine())
+	})
+	progress.End()
+	interrupted := errors.Is(err, context.Canceled)
+	if found == nil || err != nil && !interrupted {
+		return err
+	}
+	return report.conclude(cmd, found.Outcome(), time.Since(began), interrupted, f.json)
+}
+
+// scenarioPlan reads what is to be searched, and refuses what does not fit
+// together.
+func (f *capacityFlags) scenarioPlan(cmd *cobra.Command, name string) (*scenarios.Scenario, harness.Plan, error) {
+	var plan harness.Plan
+	for _, flag := range []string{"url", "targets", "method", "header", "body", "timeout", "connections", "max-in-flight", "insecure", "allow-host"} {
+		if cmd.Flags().Changed(flag) {
+			return nil, plan, usageError(cmd, fmt.Errorf("--%s is for a URL; the scenario %s says itself what is sent", flag, name))
+		}
+	}
+	if v := scenarios.Variant(f.variant); v != scenarios.Before && v != scenarios.After {
+		return nil, plan, usageError(cmd, fmt.Errorf("--variant %q: want before or after", f.variant))
+	}
+	if err := checkStage(cmd, f.stage); err != nil {
+		return nil, plan, err
+	}
+	s, err := loadScenario(name)
+	if err != nil {
+		return nil, plan, err
+	}
+	maxRPS, err := f.bounds(cmd)
+	if err != nil {
+		return nil, plan, err
+	}
+	if f.slo != "" {
+		if s.SLO, err = s.ParseSLO(f.slo); err != nil {
+			return nil, plan, usageError(cmd, fmt.Errorf("--slo: %w", err))
+		}
+	}
+	plan = harness.FullPlan()
+	plan.Search = f.config(maxRPS)
+	return s, plan, nil
+}
+
+// unkept forgets the trials: the report tells what is worth telling of a search
+// that nothing will be compared with.
+type unkept struct{}
+
+func (unkept) WriteTrial(record.Trial) error { return nil }

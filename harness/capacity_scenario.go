@@ -1,0 +1,57 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"headroom/harness/record"
+	"headroom/harness/search"
+	"headroom/scenarios"
+)
+
+// CapacityOf starts one variant afresh and searches its capacity, as a run does
+// in its first block. What is known stands in the search that it returns, with
+// an error too; nil when the variant did not start.
+func (c *Conductor) CapacityOf(ctx context.Context, v scenarios.Variant, onStep func(CapacityStep)) (found *search.Search, err error) {
+	c.Progress.Begin(fmt.Sprintf("start %s (%s)", v, c.Scenario.Topology(v).Label), 15*time.Second)
+	s, err := c.Stage.Start(ctx, v, 1)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", v, err)
+	}
+	defer func() {
+		c.Progress.Begin(fmt.Sprintf("stop %s", v), 2*time.Second)
+		err = errors.Join(err, s.Close(ctx))
+	}()
+	return c.searchCapacity(ctx, v, s, &boundFinder{hostCPUs: float64(c.Environment.CPUs)}, onStep)
+}
+
+// warmStep is the step of a search before which the system is warmed: the first
+// two are slow and tell at which rate that makes sense.
+const warmStep = 3
+
+// searchCapacity searches the capacity of a running variant. Every step is a
+// trial on file.
+func (c *Conductor) searchCapacity(ctx context.Context, v scenarios.Variant, s System, bounds *boundFinder, onStep func(CapacityStep)) (*search.Search, error) {
+	steps := 0
+	return Capacity{
+		SLO: c.Scenario.SLO, Config: c.Plan.Search,
+		Drive: func(ctx context.Context, step search.Step, maxInFlight int) (record.Trial, error) {
+			if steps++; steps == warmStep {
+				// Freshly started, its buffers and its cache are empty: that is
+				// no limit.
+				if err := c.warmUp(ctx, v, s, step.RPS, 0); err != nil {
+					return record.Trial{}, err
+				}
+				if err := c.warmCache(ctx, v, s, step.RPS, 0); err != nil {
+					return record.Trial{}, err
+				}
+			}
+			c.Progress.Begin(fmt.Sprintf("capacity: %s, %s at %.0f requests/s", v, step.Kind, step.RPS), step.Duration)
+			return c.slice(ctx, sliceOf{record.KindProbe, v, 0, string(step.Kind), step.RPS, step.Duration, maxInFlight}, s)
+		},
+		OnStep: onStep,
+		Bound:  bounds.add,
+	}.Search(ctx)
+}

@@ -1,0 +1,58 @@
+package harness
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"headroom/harness/drive"
+	"headroom/harness/observe"
+	"headroom/harness/record"
+)
+
+// busyStage drives until its machine was asked, or for as long as the test may
+// wait.
+type busyStage struct {
+	fakeStage
+	asked chan struct{}
+}
+
+func (s *busyStage) Drive(ctx context.Context, _ drive.Job) (record.Measurement, error) {
+	select {
+	case <-s.asked:
+	case <-time.After(10 * time.Second):
+		s.t.Error("nobody asked the machine while it was driven")
+	case <-ctx.Done():
+	}
+	return record.Measurement{Planned: 1}, ctx.Err()
+}
+
+func TestMachinesAreReadWhileTheyAreDriven(t *testing.T) {
+	stage := &busyStage{fakeStage: fakeStage{t: t}, asked: make(chan struct{})}
+	once := sync.OnceFunc(func() { close(stage.asked) })
+	agent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { once() }))
+	defer agent.Close()
+	machines := []Machine{{Name: "server", Agent: observe.Target{Machine: "server", AgentURL: agent.URL, Nonce: "nonce"}}}
+	m, middle, err := (&Conductor{Stage: stage}).driveWatched(t.Context(), drive.Job{Duration: time.Millisecond}, machines)
+	if err != nil || m.Planned != 1 {
+		t.Errorf("the measurement is lost: %+v, %v", m, err)
+	}
+	if middle != nil {
+		t.Errorf("%v from an agent without the nonce", middle)
+	}
+}
+
+// A job that is over before its middle is not waited for.
+func TestNoReadingIsWaitedFor(t *testing.T) {
+	stage := &busyStage{fakeStage: fakeStage{t: t}, asked: make(chan struct{})}
+	close(stage.asked)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, middle, err := (&Conductor{Stage: stage}).driveWatched(ctx, drive.Job{Duration: time.Hour}, nil)
+	if err != nil || middle != nil {
+		t.Errorf("%v, %v", middle, err)
+	}
+}

@@ -1,0 +1,230 @@
+package compare
+
+import (
+	"strings"
+	"testing"
+
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// loaded is a step at a rate with what four groups' machines did: the database
+// is the busiest, the cache the idlest, and mail is not ours.
+func loaded(t *testing.T, rps, seconds float64, name string, held bool) record.Trial {
+	t.Helper()
+	ms := 10.0
+	if !held {
+		ms = 500
+	}
+	trial := slice(scenarios.After, 0, int64(rps*seconds), ms, 1)
+	trial.Kind, trial.RateName = record.KindProbe, name
+	trial.Measurement.OfferedRPS, trial.Measurement.DurationS = rps, seconds
+	use := func(machine, group string, kind scenarios.Kind, quota, share float64) record.MachineUse {
+		cpu := share * quota * seconds
+		return record.MachineUse{Machine: machine, Group: group, WindowS: seconds, QuotaCPUs: quota, CPUSeconds: cpu, External: kind == scenarios.KindMail,
+			Periods: 100, ThrottledPeriods: int64(share * 20),
+			Processes: []record.ProcessUse{{Name: string(kind), Kind: kind, CPUSeconds: cpu * 0.9}}}
+	}
+	trial.Machines = []record.MachineUse{
+		use("mail", "mail", scenarios.KindMail, 0.1, 5),
+		use("app-1", "app", scenarios.KindShop, 0.2, 0.62), use("app-2", "app", scenarios.KindShop, 0.2, 0.58),
+		use("cache", "cache", scenarios.KindValkey, 0.1, 0.2),
+		use("balancer", "balancer", scenarios.KindHAProxy, 0.1, 0.3),
+		use("database", "database", scenarios.KindPostgres, 0.4, 0.9),
+	}
+	return trial
+}
+
+func proofRun(t *testing.T) record.Run {
+	t.Helper()
+	slo, err := scenarios.ParseSLO("p99<250ms,errors<0.1%")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record.Run{Prove: scenarios.After, Scenario: scenarios.Scenario{SLO: slo}, Shares: record.Shares{
+		HostCPUs: 2, DriverCPUs: 0.4, ReserveCPUs: 0.1, PeriodMicros: 10000,
+		VariantCPUs: map[scenarios.Variant]float64{scenarios.After: 1.1}}} // mail's 0.1 included
+}
+
+func measured(t *testing.T) []record.Trial {
+	return []record.Trial{
+		loaded(t, 200, 10, "confirm", true), loaded(t, 100, 10, "curve", true), loaded(t, 230, 10, "probe", false)}
+}
+
+func TestAimProof(t *testing.T) {
+	run := proofRun(t)
+	aim, err := AimProof(run, measured(t), scenarios.After)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if aim.Named != "database" || aim.Other != "cache" || aim.CapacityRPS != 200 || aim.Scale != 1 || len(aim.Groups) != 4 {
+		t.Errorf("%+v", aim)
+	}
+	// Two machines of the run have 1.0 CPUs with the external one, and the
+	// larger database takes another 0.1: what there is must be shared.
+	run.Shares.HostCPUs = 1.6
+	if aim, err = AimProof(run, measured(t), scenarios.After); err != nil {
+		t.Fatal(err)
+	}
+	near(t, "scale on a full host", aim.Scale, (1.6-0.5-0.1)/(1+0.25*0.4), 1e-9)
+	sum := aim.Scale*(1+0.25*0.4) + 0.1 + run.Shares.DriverCPUs + run.Shares.ReserveCPUs
+	near(t, "CPUs with the larger machine", sum, run.Shares.HostCPUs, 1e-9)
+}
+
+func TestAimProofSaysWhyNot(t *testing.T) {
+	alone := measured(t)
+	for i := range alone {
+		alone[i].Machines = alone[i].Machines[5:]
+	}
+	unseen := measured(t)
+	for i := range unseen {
+		unseen[i].Machines = nil
+	}
+	unlimited := proofRun(t)
+	unlimited.Shares.PeriodMicros = 0
+	for want, test := range map[string]struct {
+		run    record.Run
+		trials []record.Trial
+	}{
+		"no CPU limits":       {unlimited, measured(t)},
+		"no rate held":        {proofRun(t), nil},
+		"no machine's CPU":    {proofRun(t), unseen},
+		"no other machine to": {proofRun(t), alone},
+	} {
+		if _, err := AimProof(test.run, test.trials, scenarios.After); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+		p := JudgeProof(test.run, test.trials, scenarios.After)
+		if p == nil || p.Proved || !strings.Contains(p.Reason, want) {
+			t.Errorf("proof %+v, want unproved: %q", p, want)
+		}
+	}
+}
+
+// steps are the trials of a proof with one step a round.
+func steps(t *testing.T, base, named, other []float64) []record.Trial {
+	t.Helper()
+	var out []record.Trial
+	add := func(round int, rps float64, resize record.Resize) {
+		trial := loaded(t, rps, 3, "proof", true)
+		resize.Round, resize.Scale = round, 0.9
+		trial.Resize, trial.Block = &resize, round
+		out = append(out, trial)
+	}
+	for i := range base {
+		add(i+1, base[i], record.Resize{Step: record.ResizeBase, Factor: 1})
+		add(i+1, named[i], record.Resize{Step: record.ResizeNamed, Group: "database", Factor: 1.25})
+		add(i+1, other[i], record.Resize{Step: record.ResizeOther, Group: "cache", Factor: 1.25})
+	}
+	return out
+}
+
+func TestJudgeProof(t *testing.T) {
+	base := []float64{200, 204, 196, 202, 198}
+	times := func(factor float64, noise ...float64) []float64 {
+		out := make([]float64, len(noise))
+		for i, n := range noise {
+			out[i] = base[i] * factor * n
+		}
+		return out
+	}
+	little := []float64{1.01, 0.99, 1.02, 1, 0.98}
+	much := []float64{1.2, 0.85, 1.15, 0.8, 1.05}
+	for _, test := range []struct {
+		name         string
+		named, other []float64
+		proved       bool
+		reason       string
+	}{
+		{"moved and stayed", times(1.22, little...), times(1, little...), true, ""},
+		{"stayed, to a hair", times(1.22, little...), times(1.02, 1, 1.002, 0.998, 1, 1.001), true, ""},
+		{"did not move", times(1, little...), times(1, little...), false, "did not move with database"},
+		{"moved hardly", times(1.05, little...), times(1, little...), false, "whether the capacity moved with database can't be told"},
+		{"scatters", times(1.2, much...), times(1, little...), false, "whether the capacity moved with database can't be told"},
+		{"both moved", times(1.22, little...), times(1.2, little...), false, "moved with cache too"},
+		{"the other fell", times(1.22, little...), times(0.8, little...), false, "fell with cache larger"},
+		{"the other scatters", times(1.22, little...), times(1.12, much...), false, "whether the capacity moved with cache too can't be told"},
+		{"too few rounds", times(1.22, little[:2]...), times(1, little[:2]...), false, "2 rounds with all three systems, at the least 3"},
+	} {
+		trials := append(measured(t), steps(t, base[:len(test.named)], test.named, test.other)...)
+		p := JudgeProof(proofRun(t), trials, scenarios.After)
+		if p == nil || p.Proved != test.proved || !strings.Contains(p.Reason, test.reason) || p.Proved != (p.Reason == "") {
+			t.Errorf("%s: %+v", test.name, p)
+			continue
+		}
+		if p.Named != "database" || p.Other != "cache" || p.Scale != 0.9 || p.Factor != ProofFactor || p.Steps != 3*len(test.named) {
+			t.Errorf("%s: %+v", test.name, p)
+		}
+	}
+}
+
+func TestProofIsNotEvidenceWhenQuickAndNilWhenNotAsked(t *testing.T) {
+	base := []float64{200, 204, 196}
+	trials := append(measured(t), steps(t, base, []float64{245, 250, 240}, base)...)
+	run := proofRun(t)
+	if p := JudgeProof(run, trials, scenarios.After); !p.Proved {
+		t.Fatalf("%+v", p)
+	}
+	if p := JudgeProof(run, trials, scenarios.Before); p != nil {
+		t.Errorf("a proof of before, which was not asked for: %+v", p)
+	}
+	run.Quick = true
+	if p := JudgeProof(run, trials, scenarios.After); p.Proved || p.Reason != "a quick run is not evidence" {
+		t.Errorf("quick: %+v", p)
+	}
+}
+
+// A step that says nothing takes no part, and a round that lacks a system
+// neither.
+func TestDisturbedStepsTakeNoPart(t *testing.T) {
+	base := []float64{200, 204, 196, 200}
+	trials := steps(t, base, []float64{245, 250, 240, 2000}, base)
+	spoiled := &trials[len(trials)-2] // of the fourth round
+	spoiled.Invalid = []string{"machine database restarted"}
+	p := JudgeProof(proofRun(t), append(measured(t), trials...), scenarios.After)
+	if !p.Proved || p.Disturbed != 1 || len(p.NamedEffect.Pairs) != 3 {
+		t.Errorf("%+v", p)
+	}
+}
+
+// What a proof measured on other sizes of machines is no part of the variant's
+// own capacity.
+func TestProofStepsAreNotTheVariants(t *testing.T) {
+	run, own := proofRun(t), measured(t)
+	all := append(measured(t), steps(t, []float64{400, 400, 400}, []float64{500, 500, 500}, []float64{200, 200, 200})...)
+	want, _ := FindLimit(own, scenarios.After, run.Scenario.SLO)
+	got, _ := FindLimit(all, scenarios.After, run.Scenario.SLO)
+	if want.HeldRPS != 200 || got.HeldRPS != want.HeldRPS || len(got.Probes) != len(want.Probes) {
+		t.Errorf("the limit is %v of %d probes, want %v of %d", got.HeldRPS, len(got.Probes), want.HeldRPS, len(want.Probes))
+	}
+	if at := AtLimit(all, got, run.Scenario.SLO); len(at) != 1 || at[0].Resize != nil {
+		t.Errorf("%d trials at the limit, want the confirmation", len(at))
+	}
+}
+
+func TestDemands(t *testing.T) {
+	trial := loaded(t, 200, 10, "confirm", true)
+	trial.Measurement.Succeeded, trial.Measurement.Failed = 1800, 200 // a demand is of what was completed
+	demands := Pool([]record.Trial{trial}).Demands()
+	if len(demands) != 5 || demands[0].Machine != "database" || demands[4].Machine != "cache" {
+		t.Fatalf("%+v", demands)
+	}
+	near(t, "database's demand", demands[0].CPUms, 0.9*0.4*10/1800*1e3, 1e-9)
+	near(t, "its only process has all of it", demands[0].Processes[0].CPUms, demands[0].CPUms, 1e-9)
+	near(t, "database's use", demands[0].Utilisation, 0.9, 1e-9)
+	near(t, "throttled", demands[0].ThrottledShare, 0.18, 1e-9)
+	near(t, "bound", BoundRPS(demands), 180/0.9, 1e-9)
+	if BoundRPS(nil) != 0 {
+		t.Error("a bound of nothing")
+	}
+	collapsed := Collapse(demands)
+	if len(collapsed) != 4 || collapsed[1].Machine != "app" || collapsed[1].Machines != 2 {
+		t.Fatalf("%+v", collapsed)
+	}
+	near(t, "the apps' mean use", collapsed[1].Utilisation, 0.6, 1e-9)
+	near(t, "the apps' mean process", collapsed[1].Processes[0].Utilisation, 0.6, 1e-9)
+	trial.Machines[1].CPUSeconds *= 1.4 // one stands out: its neighbours must not hide it
+	if got := Collapse(Pool([]record.Trial{trial}).Demands()); len(got) != 5 || got[1].Machine != "app-1" {
+		t.Errorf("%+v", got)
+	}
+}

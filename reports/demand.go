@@ -1,0 +1,89 @@
+package reports
+
+import (
+	"fmt"
+
+	"headroom/reports/compare"
+)
+
+// Demand is what the machines of a variant did at its capacity.
+type Demand struct {
+	OfferedRPS float64 `json:"offered_rps"` // 0: not known
+	// BoundRPS is X_max = 1 / max(D/cores): no more can be had from these CPUs.
+	BoundRPS float64 `json:"bound_rps"`
+	// Machines are sorted by demand per CPU, copies that are alike as one.
+	Machines []compare.Demand `json:"machines"`
+}
+
+func demandOf(s compare.Sample) Demand {
+	demands := s.Demands()
+	d := Demand{OfferedRPS: s.OfferedRPS(), BoundRPS: compare.BoundRPS(demands), Machines: []compare.Demand{}}
+	d.Machines = append(d.Machines, compare.Collapse(demands)...)
+	return d
+}
+
+// demandRow is one line of the table: a machine with its only process, or a
+// machine and then each of its processes.
+type demandRow struct {
+	Machine, Process string
+	Millis           string // CPU time of a request
+	Share            string // of what the machine may use
+	CPUs             string
+	Throttled        string
+}
+
+func (d Demand) rows() []demandRow {
+	var rows []demandRow
+	percent := func(share float64) string { return fmt.Sprintf("%.0f%%", share*100) }
+	for _, m := range d.Machines {
+		row := demandRow{Machine: machineName(m), Millis: compare.FormatNumber(m.CPUms) + " ms", Share: percent(m.Utilisation),
+			CPUs: fmt.Sprintf("%.2g", m.QuotaCPUs), Throttled: percent(m.ThrottledShare)}
+		if len(m.Processes) == 1 {
+			row.Process = m.Processes[0].Name
+		}
+		rows = append(rows, row)
+		if len(m.Processes) < 2 {
+			continue
+		}
+		for _, p := range m.Processes {
+			rows = append(rows, demandRow{Process: p.Name, Millis: compare.FormatNumber(p.CPUms) + " ms", Share: percent(p.Utilisation)})
+		}
+	}
+	return rows
+}
+
+// demandNote sets the bound beside what was measured.
+func demandNote(v Variant) string {
+	if v.Demand.BoundRPS == 0 {
+		return ""
+	}
+	return fmt.Sprintf("at %s requests/s; by CPU alone at most %s requests/s, of which the limit is %.0f%%",
+		compare.FormatRate(v.Demand.OfferedRPS), compare.FormatRate(v.Demand.BoundRPS), v.Limit.HeldRPS/v.Demand.BoundRPS*100)
+}
+
+// proofText is a proof in a sentence.
+func proofText(p *compare.Proof) string {
+	if p == nil {
+		return ""
+	}
+	measured := ""
+	if p.BaseRPS > 0 {
+		measured = fmt.Sprintf("capacity %s -> %s requests/s with %s %.0f%% larger: %s; %s with %s %.0f%% larger: %s",
+			compare.FormatRate(p.BaseRPS), compare.FormatRate(p.NamedRPS), p.Named, (p.Factor-1)*100, ratioText(p.NamedEffect),
+			compare.FormatRate(p.OtherRPS), p.Other, (p.Factor-1)*100, ratioText(p.OtherEffect))
+	}
+	text := "proved: " + measured
+	switch {
+	case !p.Proved && measured == "":
+		text = "unproved: " + p.Reason
+	case !p.Proved:
+		text = "unproved, " + p.Reason + ": " + measured
+	}
+	if p.Scale > 0 && p.Scale < 1 {
+		text += fmt.Sprintf("; all machines at %.0f%% of their size, so that the larger ones fit in", p.Scale*100)
+	}
+	if p.Disturbed > 0 {
+		text += fmt.Sprintf("; %d of %d steps were disturbed and take no part", p.Disturbed, p.Steps)
+	}
+	return text
+}

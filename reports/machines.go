@@ -1,0 +1,68 @@
+package reports
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// quotas returns what every machine of a variant was allowed, by name.
+func quotas(trials []record.Trial, v scenarios.Variant) map[string]float64 {
+	cpus := map[string]float64{}
+	for _, t := range trials {
+		if t.Variant != v {
+			continue
+		}
+		for _, m := range t.Machines {
+			cpus[m.Machine] = m.QuotaCPUs
+		}
+	}
+	return cpus
+}
+
+// machinesOf lists a topology's machines, copies of one another once.
+func machinesOf(t scenarios.Topology, quotaCPUs map[string]float64) []Machine {
+	machines := []Machine{}
+	for _, m := range t.Machines {
+		i := slices.IndexFunc(machines, func(have Machine) bool { return have.Name == m.GroupName() })
+		if i >= 0 {
+			machines[i].Copies++
+			continue
+		}
+		machine := Machine{Name: m.GroupName(), Copies: 1, Size: m.Size, VCPU: m.VCPU, MemoryGiB: m.MemoryGiB,
+			QuotaCPUs: quotaCPUs[m.Name], External: m.External, Processes: []Process{}}
+		for _, p := range m.Processes {
+			process := Process{Name: p.Name, Kind: p.Kind, Settings: p.Telling()}
+			for _, link := range p.Links {
+				process.Links = append(process.Links, link.Role+": "+t.LinkText(m, p, link))
+			}
+			machine.Processes = append(machine.Processes, process)
+		}
+		machines = append(machines, machine)
+	}
+	return machines
+}
+
+// machineTitle is a machine's name, with its copies: "shard ×4".
+func machineTitle(m Machine) string {
+	if m.Copies > 1 {
+		return fmt.Sprintf("%s ×%d", m.Name, m.Copies)
+	}
+	return m.Name
+}
+
+// processText is what a process is: its kind where its name does not say it,
+// its settings and its links.
+func processText(p Process) string {
+	var parts []string
+	if p.Name != string(p.Kind) {
+		parts = append(parts, string(p.Kind))
+	}
+	if text := settingsText(p.Settings); text != "" {
+		parts = append(parts, text)
+	}
+	return strings.Join(append(parts, p.Links...), " · ")
+}

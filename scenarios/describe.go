@@ -1,0 +1,140 @@
+package scenarios
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// mattersWith names, for settings that mean nothing by themselves, the link
+// that they need.
+var mattersWith = map[Kind]map[string]string{
+	KindShop: {
+		"own_writes": "replicas", "own_writes_for": "replicas", "purge": "edges",
+		"cache_ttl": "cache", "cache_write": "cache",
+	},
+}
+
+// Telling returns the settings that say something of the process: all but
+// those that nobody set and that nothing here makes use of, such as shard_by
+// on one database.
+func (p Process) Telling() map[string]string {
+	telling := maps.Clone(p.Settings)
+	for key, value := range p.Settings {
+		if value == kinds[p.Kind].settings[key].fallback && !p.uses(key) {
+			delete(telling, key)
+		}
+	}
+	return telling
+}
+
+func (p Process) uses(setting string) bool {
+	if role := mattersWith[p.Kind][setting]; role != "" {
+		return len(p.targets(role)) > 0
+	}
+	switch {
+	case p.Kind == KindShop && setting == "shard_by":
+		return len(p.targets("database")) > 1
+	case p.Kind == KindPostgres && setting == "data":
+		return false // "all" is what every database has unless it says otherwise
+	case p.Kind == KindPostgres && setting == "indexes":
+		return len(p.targets("primary")) == 0 // a replica has its primary's
+	case p.Kind == KindGateway && (setting == "rate_limit" || setting == "rate_window"):
+		return p.Settings["limiter"] != "none"
+	}
+	return true
+}
+
+// targets is what the process's link in a role leads to.
+func (p Process) targets(role string) []string {
+	for _, l := range p.Links {
+		if l.Role == role {
+			return l.To
+		}
+	}
+	return nil
+}
+
+// LinkText says where a link of a machine's process leads, copies folded
+// together: "shard/postgres x4", or, where each copy of the machine talks to
+// another, "shard/postgres, one each".
+func (t Topology) LinkText(m Machine, p Process, l Link) string {
+	if t.oneEach(m, p, l) {
+		if group, _, ok := t.fold(l.To[0]); ok {
+			return group + ", one each"
+		}
+	}
+	var parts []string
+	count := map[string]int{}
+	for _, to := range l.To {
+		group, _, _ := t.fold(to)
+		count[group]++
+	}
+	for _, to := range l.To {
+		group, copies, _ := t.fold(to)
+		switch {
+		case copies == 1 || count[group] != copies: // only some of the copies: name them
+			parts = append(parts, to)
+		case !slices.Contains(parts, fmt.Sprintf("%s x%d", group, copies)):
+			parts = append(parts, fmt.Sprintf("%s x%d", group, copies))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// oneEach says that the copies of a machine have this link to different ones.
+func (t Topology) oneEach(m Machine, p Process, l Link) bool {
+	if len(l.To) != 1 {
+		return false
+	}
+	for _, other := range t.Machines {
+		if other.GroupName() != m.GroupName() {
+			continue
+		}
+		for _, q := range other.Processes {
+			if to := q.targets(l.Role); q.Name == p.Name && !slices.Equal(to, l.To) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// fold returns the group/process that machine/process is a copy of, and how
+// many copies there are.
+func (t Topology) fold(to string) (name string, copies int, ok bool) {
+	machine, process, _ := strings.Cut(to, "/")
+	i := slices.IndexFunc(t.Machines, func(m Machine) bool { return m.Name == machine })
+	if i < 0 {
+		return to, 1, false
+	}
+	group := t.Machines[i].GroupName()
+	for _, m := range t.Machines {
+		if m.GroupName() == group {
+			copies++
+		}
+	}
+	return group + "/" + process, copies, true
+}
+
+// GroupName is the name that the machine and its copies share.
+func (m Machine) GroupName() string {
+	if m.Group == "" {
+		return m.Name
+	}
+	return m.Group
+}
+
+// EntryText says where users come in: "balancer/haproxy", or by place,
+// "far: edge-far/varnish; near: edge-near/varnish".
+func (t Topology) EntryText() string {
+	if len(t.Entries) == 0 {
+		return t.Entry
+	}
+	var parts []string
+	for _, place := range slices.Sorted(maps.Keys(t.Entries)) {
+		parts = append(parts, place+": "+t.Entries[place])
+	}
+	return strings.Join(parts, "; ")
+}

@@ -1,0 +1,116 @@
+package scenarios
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// final is a topology of the size of the final architecture.
+func final(t *testing.T) *Scenario {
+	t.Helper()
+	const file = "../reports/testdata/final.yaml"
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Parse(file, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func find(t *testing.T, topology Topology, address string) (Machine, Process) {
+	t.Helper()
+	found := topology.match(address)
+	if len(found) == 0 {
+		t.Fatalf("no process %s", address)
+	}
+	return found[0].machine, found[0].process
+}
+
+func TestLinkText(t *testing.T) {
+	after := final(t).After
+	tests := []struct{ process, role, want string }{
+		{"app-1/shop", "database", "shard/postgres x2"},
+		{"app-3/shop", "cache", "cache/valkey"},
+		{"replica-1/postgres", "primary", "shard/postgres, one each"},
+		{"balancer/haproxy", "backends", "app/shop x3"},
+	}
+	for _, tt := range tests {
+		m, p := find(t, after, tt.process)
+		got := after.LinkText(m, p, Link{Role: tt.role, To: p.targets(tt.role)})
+		if got != tt.want {
+			t.Errorf("%s %s is %q, want %q", tt.process, tt.role, got, tt.want)
+		}
+	}
+	m, p := find(t, after, "balancer/haproxy")
+	if got := after.LinkText(m, p, Link{Role: "backends", To: []string{"app-1/shop", "app-3/shop"}}); got != "app-1/shop, app-3/shop" {
+		t.Errorf("a part of the copies is %q", got)
+	}
+	if got := after.LinkText(m, p, Link{Role: "backends", To: []string{"gone/shop"}}); got != "gone/shop" {
+		t.Errorf("an unknown machine is %q", got)
+	}
+}
+
+func TestTellingSettings(t *testing.T) {
+	s := final(t)
+	keys := func(topology Topology, address string) []string {
+		_, p := find(t, topology, address)
+		return slices.Sorted(maps.Keys(p.Telling()))
+	}
+	if got := keys(s.Before, "server/shop"); !slices.Equal(got, []string{"email", "feed", "orders", "pool_size"}) {
+		t.Errorf("one shop on one database has %v", got)
+	}
+	after := keys(s.After, "app/shop")
+	for _, want := range []string{"own_writes", "own_writes_for", "shard_by", "cache_ttl"} {
+		if !slices.Contains(after, want) {
+			t.Errorf("with replicas, shards and a cache %s is missing from %v", want, after)
+		}
+	}
+	if slices.Contains(after, "purge") {
+		t.Error("purge is told without edges to purge")
+	}
+	if got := keys(s.After, "replica/postgres"); slices.Contains(got, "indexes") || slices.Contains(got, "data") {
+		t.Errorf("a replica has %v", got)
+	}
+	if got := keys(s.After, "shard/postgres"); !slices.Contains(got, "data") {
+		t.Errorf("a shard has %v", got)
+	}
+	// What somebody set stays, even where it does nothing: it may be a mistake.
+	_, shop := find(t, s.Before, "server/shop")
+	shop.Settings = maps.Clone(shop.Settings)
+	shop.Settings["own_writes"] = "replica"
+	if _, told := shop.Telling()["own_writes"]; !told {
+		t.Error("a setting that is not the fallback is not told")
+	}
+	if got := (Process{Kind: KindNATS}).Telling(); len(got) != 0 {
+		t.Errorf("no settings give %v", got)
+	}
+}
+
+func TestDiagramOfManyMachines(t *testing.T) {
+	lines := final(t).After.Diagram()
+	if lines[0] != "users → far: edge-far/varnish; near: edge-near/varnish" {
+		t.Errorf("the entries are %q", lines[0])
+	}
+	shards := 0
+	for _, line := range lines[1:] {
+		if width := utf8.RuneCountInString(line); width != diagramWidth+2 {
+			t.Errorf("a line of %d columns breaks the box: %q", width, line)
+		}
+		if strings.Contains(line, "shard x2") {
+			shards++
+		}
+		if strings.Contains(line, "shard-") {
+			t.Errorf("a copy stands by itself: %q", line)
+		}
+	}
+	if shards != 1 {
+		t.Errorf("the shards have %d boxes", shards)
+	}
+}
