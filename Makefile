@@ -57,9 +57,10 @@ bench-all: $(BIN) ## All phases in order, then the page of the whole journey (QU
 		if [ $$code -ne 0 ] && [ $$worst -ne 2 ]; then worst=$$code; fi; \
 		if grep -qs '"trial":' $$all/$$scenario/trials.jsonl; then dirs="$$dirs $$all/$$scenario"; fi; \
 	done; \
-	if [ -z "$$dirs" ]; then echo 'bench-all: no phase measured anything' >&2; exit $$worst; fi; \
-	$(BIN) report --out $$all $$dirs || exit; \
-	echo "the journey: $$all/journey.html"; exit $$worst
+	set -- $$dirs; \
+	if [ $$# -gt 1 ]; then $(BIN) report --out $$all "$$@" || exit; \
+	else echo "bench-all: $$# phases measured anything: there is no journey to show" >&2; fi; \
+	exit $$worst
 
 docker-compose.yml: $(BIN) ## Make it anew from the final topology
 	$(BIN) topology final --format compose > $@.new && mv $@.new $@
