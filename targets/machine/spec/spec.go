@@ -13,8 +13,8 @@ import (
 
 // AgentPort is where every machine's agent listens: GET /ready (200 when every
 // process answers, else 503 with the reason), GET /observe (Counters), GET /lag
-// (LagSample) and POST /rows (RowsRequest). All carry the run's nonce in the
-// header NonceHeader.
+// (LagSample), POST /rows (RowsRequest) and POST /ask (Question). All carry the
+// run's nonce in the header NonceHeader.
 const AgentPort = 9900
 
 // NonceHeader proves that an answer comes from this run's own machine.
