@@ -86,6 +86,23 @@ func openStage(ctx context.Context, stage string, s *scenarios.Scenario, runID s
 	return openDocker(ctx, s, runID, shares, progress)
 }
 
+// ensureDatasets makes what the databases of each variant start from: the same
+// rows, but one variant may keep them on several shards.
+func ensureDatasets(ctx context.Context, s *scenarios.Scenario, ensure func(context.Context, scenarios.Dataset) error) error {
+	var made []scenarios.Dataset
+	for _, v := range scenarios.Variants() {
+		d := s.DatasetOf(v)
+		if slices.Contains(made, d) {
+			continue
+		}
+		if err := ensure(ctx, d); err != nil {
+			return err
+		}
+		made = append(made, d)
+	}
+	return nil
+}
+
 // driveJob hands the job to `headroom job`, which run runs as a driver.
 func driveJob(ctx context.Context, job drive.Job, run func(ctx context.Context, stdin []byte, args ...string) ([]byte, error)) (record.Measurement, error) {
 	var m record.Measurement

@@ -47,7 +47,7 @@ func openDocker(ctx context.Context, s *scenarios.Scenario, runID string, shares
 		}
 	}()
 	progress.seeding(s.Dataset)
-	if err := stage.EnsureDataset(ctx, s.Dataset); err != nil {
+	if err := ensureDatasets(ctx, s, stage.EnsureDataset); err != nil {
 		return nil, err
 	}
 	driver, err := stage.StartDriver(ctx, shares.DriverCPUs)
@@ -77,7 +77,7 @@ func (d *dockerStage) Start(ctx context.Context, v scenarios.Variant, block int)
 	system, err := d.Stage.Start(ctx, v, d.scenario.Topology(v), docker.StartOptions{
 		UnitCPUs: d.shares.UnitCPUs,
 		Period:   time.Duration(d.shares.PeriodMicros) * time.Microsecond,
-		Dataset:  d.scenario.Dataset,
+		Dataset:  d.scenario.DatasetOf(v),
 		Instance: fmt.Sprintf("block-%d", block),
 	})
 	if err != nil {

@@ -46,7 +46,7 @@ func openProcess(ctx context.Context, s *scenarios.Scenario, shares record.Share
 		}
 	}()
 	progress.seeding(s.Dataset)
-	if err := stage.EnsureDataset(ctx, s.Dataset); err != nil {
+	if err := ensureDatasets(ctx, s, stage.EnsureDataset); err != nil {
 		return nil, err
 	}
 	return &processStage{Stage: stage, scenario: s, shares: shares, versions: versions}, nil
@@ -74,7 +74,7 @@ func (p *processStage) describe(_ context.Context, e *record.Environment) error 
 
 // Start starts variant v afresh for a block.
 func (p *processStage) Start(ctx context.Context, v scenarios.Variant, _ int) (harness.System, error) {
-	system, err := p.Stage.Start(ctx, v, p.scenario.Topology(v), process.StartOptions{Dataset: p.scenario.Dataset})
+	system, err := p.Stage.Start(ctx, v, p.scenario.Topology(v), process.StartOptions{Dataset: p.scenario.DatasetOf(v)})
 	if err != nil {
 		return nil, err
 	}

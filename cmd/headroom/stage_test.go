@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"headroom/harness"
 	"headroom/harness/stage/docker"
+	"headroom/scenarios"
 )
 
 func TestChooseStageWithoutDocker(t *testing.T) {
@@ -51,5 +53,38 @@ func TestShareFreely(t *testing.T) {
 	shares := harness.ShareFreely(2)
 	if shares.UnitCPUs != 1 || shares.HostCPUs != 2 || shares.PeriodMicros != 0 || len(shares.VariantCPUs) != 2 {
 		t.Errorf("shares %+v", shares)
+	}
+}
+
+// Each dataset that a variant keeps is made, and once.
+func TestEnsureDatasets(t *testing.T) {
+	whole := scenarios.Dataset{Users: 1, Posts: 2, Orders: 3}
+	sharded := whole
+	sharded.Shards = 2
+	shard := scenarios.Process{Name: "postgres", Kind: scenarios.KindPostgres, Settings: map[string]string{"data": "shard"}}
+	shards := scenarios.Topology{Machines: []scenarios.Machine{
+		{Name: "shard-1", Group: "shard", Processes: []scenarios.Process{shard}},
+		{Name: "shard-2", Group: "shard", Processes: []scenarios.Process{shard}},
+	}}
+	for _, test := range []struct {
+		after scenarios.Topology
+		want  []scenarios.Dataset
+	}{{scenarios.Topology{}, []scenarios.Dataset{whole}}, {shards, []scenarios.Dataset{whole, sharded}}} {
+		var made []scenarios.Dataset
+		err := ensureDatasets(t.Context(), &scenarios.Scenario{Dataset: whole, After: test.after}, func(_ context.Context, d scenarios.Dataset) error {
+			made = append(made, d)
+			return nil
+		})
+		if err != nil || !slices.Equal(made, test.want) {
+			t.Errorf("made %+v, %v; want %+v", made, err, test.want)
+		}
+	}
+	full, calls := errors.New("disk is full"), 0
+	err := ensureDatasets(t.Context(), &scenarios.Scenario{After: shards}, func(context.Context, scenarios.Dataset) error {
+		calls++
+		return full
+	})
+	if !errors.Is(err, full) || calls != 1 {
+		t.Errorf("after a failure: %d calls, %v", calls, err)
 	}
 }

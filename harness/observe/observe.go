@@ -43,7 +43,7 @@ var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // Read returns the machine's counters. It gives up after 15 s.
 func Read(ctx context.Context, agentURL, nonce string) (spec.Counters, error) {
-	body, err := get(ctx, agentURL+"/observe", nonce, readTimeout)
+	body, err := get(ctx, agentURL+"/observe", nonce, readTimeout, maxAnswer)
 	if err != nil {
 		return spec.Counters{}, err
 	}
@@ -85,35 +85,42 @@ func readTarget(ctx context.Context, target Target) (spec.Counters, error) {
 // Ready asks the machine once whether all of its processes answer; nil is
 // yes. It gives up after 1 s. The error holds the machine's reason.
 func Ready(ctx context.Context, agentURL, nonce string) error {
-	_, err := get(ctx, agentURL+"/ready", nonce, readyTimeout)
+	_, err := get(ctx, agentURL+"/ready", nonce, readyTimeout, maxAnswer)
 	return err
 }
 
-func get(ctx context.Context, url, nonce string, timeout time.Duration) ([]byte, error) {
+func get(ctx context.Context, url, nonce string, timeout time.Duration, maxBytes int) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
+	return ask(request, nonce, maxBytes)
+}
+
+// ask returns the body of a 200 answer that carries the nonce and is no longer
+// than maxBytes; anything else is an error.
+func ask(request *http.Request, nonce string, maxBytes int) ([]byte, error) {
+	what := request.Method + " " + request.URL.String()
 	response, err := client.Do(request)
 	if err != nil {
 		return nil, err
 	}
 	defer response.Body.Close()
 	if response.Header.Get(spec.NonceHeader) != nonce {
-		return nil, fmt.Errorf("GET %s: %w", url, ErrWrongNonce)
+		return nil, fmt.Errorf("%s: %w", what, ErrWrongNonce)
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	body, err := io.ReadAll(io.LimitReader(response.Body, int64(maxBytes)+1))
 	if err != nil {
-		return nil, fmt.Errorf("GET %s: %w", url, err)
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	if len(body) > maxAnswer {
-		return nil, fmt.Errorf("GET %s: the answer is longer than %d bytes", url, maxAnswer)
+	if len(body) > maxBytes {
+		return nil, fmt.Errorf("%s: the answer is longer than %d bytes", what, maxBytes)
 	}
 	if response.StatusCode != http.StatusOK {
 		reason := strings.TrimSpace(string(body[:min(len(body), maxReason)]))
-		return nil, fmt.Errorf("GET %s: %s: %s", url, response.Status, reason)
+		return nil, fmt.Errorf("%s: %s: %s", what, response.Status, reason)
 	}
 	return body, nil
 }

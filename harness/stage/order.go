@@ -4,6 +4,7 @@ package stage
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -78,6 +79,18 @@ func linksAreStarted(m scenarios.Machine, started map[string]bool) bool {
 		}
 	}
 	return true
+}
+
+// NeedsDataset says whether one of the machine's databases starts from the
+// seeded data: all do but replicas, which copy their primary.
+func NeedsDataset(m scenarios.Machine) bool {
+	for _, p := range m.Processes {
+		isReplica := slices.ContainsFunc(p.Links, func(l scenarios.Link) bool { return l.Role == "primary" })
+		if p.Kind == scenarios.KindPostgres && !isReplica {
+			return true
+		}
+	}
+	return false
 }
 
 // Runs says whether one of the machine's processes is of the kind.

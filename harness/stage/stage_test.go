@@ -64,6 +64,21 @@ func TestWaves(t *testing.T) {
 	}
 }
 
+func TestNeedsDataset(t *testing.T) {
+	primary := scenarios.Process{Name: "p", Kind: scenarios.KindPostgres}
+	replica := scenarios.Process{Name: "r", Kind: scenarios.KindPostgres, Links: []scenarios.Link{{Role: "primary", To: []string{"m/p"}}}}
+	shop := scenarios.Process{Name: "s", Kind: scenarios.KindShop, Links: []scenarios.Link{{Role: "database", To: []string{"m/p"}}}}
+	for _, test := range []struct {
+		processes []scenarios.Process
+		want      bool
+	}{{nil, false}, {[]scenarios.Process{shop}, false}, {[]scenarios.Process{replica}, false},
+		{[]scenarios.Process{shop, primary}, true}, {[]scenarios.Process{replica, primary}, true}} {
+		if got := NeedsDataset(scenarios.Machine{Processes: test.processes}); got != test.want {
+			t.Errorf("%+v needs the dataset: %t", test.processes, got)
+		}
+	}
+}
+
 // Each machine is told its place in the topology, after all that it links to.
 func TestInOrder(t *testing.T) {
 	topology := scenarios.Topology{Machines: []scenarios.Machine{machine("lb", "app-1/p", "app-2/p"), machine("app-1", "db/p"), machine("app-2", "db/p"), machine("db")}}
@@ -126,6 +141,7 @@ func TestDatasetNameIsItsContent(t *testing.T) {
 	for _, other := range []string{
 		DatasetName(base, "v2"),
 		DatasetName(scenarios.Dataset{Users: 12, Posts: 3, Orders: 4}, "v1"),
+		DatasetName(scenarios.Dataset{Users: 1, Posts: 23, Orders: 4, Shards: 2}, "v1"),
 	} {
 		if other == name {
 			t.Errorf("two datasets share the name %s", other)

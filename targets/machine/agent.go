@@ -2,7 +2,6 @@ package machine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -49,10 +48,10 @@ func (a *agent) handler() http.Handler {
 		fmt.Fprintln(w, "ready")
 	})
 	mux.HandleFunc("GET /observe", func(w http.ResponseWriter, r *http.Request) {
-		counters := a.observe(r.Context())
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(counters)
+		writeJSON(w, a.observe(r.Context()))
 	})
+	mux.HandleFunc("GET /lag", a.serveLag)
+	mux.HandleFunc("POST /rows", a.serveRows)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(spec.NonceHeader, a.spec.Nonce)
 		mux.ServeHTTP(w, r)

@@ -44,10 +44,15 @@ func testAgent(ready error) *agent {
 
 func ask(t *testing.T, a *agent, path string) *httptest.ResponseRecorder {
 	t.Helper()
+	return send(t, a, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+}
+
+func send(t *testing.T, a *agent, r *http.Request) *httptest.ResponseRecorder {
+	t.Helper()
 	res := httptest.NewRecorder()
-	a.handler().ServeHTTP(res, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+	a.handler().ServeHTTP(res, r)
 	if got := res.Header().Get(spec.NonceHeader); got != "n-1" {
-		t.Errorf("GET %s: nonce is %q", path, got)
+		t.Errorf("%s %s: nonce is %q", r.Method, r.URL, got)
 	}
 	return res
 }

@@ -12,11 +12,12 @@ import (
 	"strconv"
 	"syscall"
 
+	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
 
 // EnvProcess is the environment variable that hands one of our own programs,
-// the shop or the mail provider, its spec.Process as JSON.
+// the shop, the mail provider and the like, its spec.Process as JSON.
 const EnvProcess = "HEADROOM_PROCESS"
 
 // appProcs is GOMAXPROCS of our own programs. Go follows the CPU quota by
@@ -84,24 +85,32 @@ func (a *app) counts(ctx context.Context) (map[string]float64, error) {
 	return counts, nil
 }
 
-// get returns the body of a 200 answer; anything else is an error.
+// get asks the program about itself.
 func (a *app) get(ctx context.Context, path string) ([]byte, error) {
-	url := "http://" + a.spec.Near() + path
+	address := a.spec.Near()
+	if a.spec.Kind == scenarios.KindLink {
+		address = nextPort(address)
+	}
+	return get(ctx, a.client, "http://"+address+path)
+}
+
+// get returns the body of a 200 answer; anything else is an error.
+func get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
-	res, err := a.client.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAppAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("GET %s: %w", path, err)
+		return nil, fmt.Errorf("GET %s: %w", url, err)
 	}
 	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("GET %s: %s: %.200s", path, res.Status, body)
+		return nil, fmt.Errorf("GET %s: %s: %.200s", url, res.Status, body)
 	}
 	return body, nil
 }

@@ -33,10 +33,14 @@ type nursery struct {
 	pids map[int]bool
 }
 
-// start runs cmd; its output goes to out, each line behind the name.
+// start runs cmd; its output goes to out, each line behind the name, but for
+// the standard output where cmd says where that goes.
 func (n *nursery) start(name string, cmd *exec.Cmd, stop syscall.Signal, out io.Writer) (*child, error) {
 	log := newLineLog(name, out)
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Stderr = log
+	if cmd.Stdout == nil {
+		cmd.Stdout = log
+	}
 	cmd.WaitDelay = drainLimit
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}

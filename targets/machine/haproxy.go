@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,7 +21,8 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// haproxy runs HAProxy as the balancer in front of the apps.
+// haproxy runs HAProxy as the balancer in front of the apps, or of gateways to
+// them.
 type haproxy struct {
 	spec spec.Process
 	dir  string // its configuration and runtime socket
@@ -47,21 +49,85 @@ func (h *haproxy) command(context.Context) (*exec.Cmd, error) {
 	return exec.Command(program, "-db", "-f", path), nil
 }
 
-const (
-	frontend = "users"
-	backend  = "apps"
-)
+const frontend = "users"
+
+// pool is a group of servers, in HAProxy's words a backend.
+type pool struct {
+	name   string
+	server string // names of its servers begin so
+	role   string // of the process's links to them
+	path   string // whose requests it gets; "" is all that no other gets
+}
+
+// haproxyPools are all that there can be. The first must be there; the others
+// are where there are links for them.
+var haproxyPools = []pool{
+	{"apps", "app", "backends", ""},
+	{"api-orders", "orders", "orders", "/api/orders"},
+	{"api-users", "users", "users", "/api/users"},
+	{"api-search", "search", "search", "/api/search"},
+}
 
 // haproxyConfig writes the configuration. Names are resolved at the start when
 // their machines are there already, and by the container's own name server
 // until then. dropRoot makes it run as its own user.
 func haproxyConfig(p spec.Process, socket string, dropRoot bool) (string, error) {
-	backends := p.Links["backends"]
-	if len(backends) == 0 {
+	if len(p.Links["backends"]) == 0 {
 		return "", errors.New("has no backends")
 	}
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	haproxyHead(line, socket, dropRoot)
+	line("frontend %s", frontend)
+	line("    bind %s", p.Listen())
+	for _, pool := range haproxyPools {
+		if pool.path != "" && len(p.Links[pool.role]) > 0 {
+			line("    use_backend %s if { path_beg %s }", pool.name, pool.path)
+		}
+	}
+	line("    default_backend %s", haproxyPools[0].name)
+	checked := make(map[string]string) // address -> who checks its health
+	for _, pool := range haproxyPools {
+		if err := writePool(line, pool, p, checked); err != nil {
+			return "", err
+		}
+	}
+	return b.String(), nil
+}
+
+// writePool writes one backend. A server that stands in several is asked for
+// its health once: the others follow.
+func writePool(line func(string, ...any), pool pool, p spec.Process, checked map[string]string) error {
+	addresses := p.Links[pool.role]
+	if len(addresses) == 0 {
+		return nil
+	}
+	line("")
+	line("backend %s", pool.name)
+	line("    balance %s", p.Settings["balance"])
+	line("    option httpchk GET /health")
+	line("    default-server inter 2s fastinter 500ms downinter 500ms fall 3 rise 1")
+	for i, address := range addresses {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return fmt.Errorf("backend %q: not host:port", address)
+		}
+		name := pool.server + strconv.Itoa(i+1)
+		options := " check"
+		if by := checked[address]; by != "" {
+			options = " track " + by
+		} else {
+			checked[address] = pool.name + "/" + name
+		}
+		if _, err := netip.ParseAddr(host); err != nil {
+			options += " init-addr libc,none resolvers container"
+		}
+		line("    server %s %s%s", name, net.JoinHostPort(host, port), options)
+	}
+	return nil
+}
+
+func haproxyHead(line func(string, ...any), socket string, dropRoot bool) {
 	line("global")
 	line("    nbthread 1")
 	line("    maxconn 4096") // two file descriptors each: below the 20,000 that some engines allow
@@ -84,26 +150,6 @@ func haproxyConfig(p spec.Process, socket string, dropRoot bool) (string, error)
 	line("    parse-resolv-conf")
 	line("    hold valid 60s") // how long between two questions
 	line("")
-	line("frontend %s", frontend)
-	line("    bind %s", p.Listen())
-	line("    default_backend %s", backend)
-	line("")
-	line("backend %s", backend)
-	line("    balance %s", p.Settings["balance"])
-	line("    option httpchk GET /health")
-	line("    default-server check inter 2s fastinter 500ms downinter 500ms fall 3 rise 1")
-	for i, address := range backends {
-		host, port, err := net.SplitHostPort(address)
-		if err != nil {
-			return "", fmt.Errorf("backend %q: not host:port", address)
-		}
-		resolve := ""
-		if _, err := netip.ParseAddr(host); err != nil {
-			resolve = " init-addr libc,none resolvers container"
-		}
-		line("    server app%d %s%s", i+1, net.JoinHostPort(host, port), resolve)
-	}
-	return b.String(), nil
 }
 
 // ready asks the runtime socket only: a connection to the port would count as a
@@ -125,11 +171,13 @@ func allUp(rows []map[string]string) error {
 		if row["pxname"] == frontend && row["svname"] == "FRONTEND" {
 			open = row["status"] == "OPEN"
 		}
-		if row["pxname"] != backend || row["svname"] == "BACKEND" {
+		if !isPool(row["pxname"]) || row["svname"] == "BACKEND" {
 			continue
 		}
 		servers++
-		if check := row["check_status"]; row["status"] != "UP" || check != "L7OK" {
+		check := row["check_status"]
+		follows := row["tracked"] != "" // and so has no check of its own
+		if row["status"] != "UP" || !follows && check != "L7OK" {
 			return fmt.Errorf("backend %s (%s) is %s, its health check says %q", row["svname"], row["addr"], row["status"], check)
 		}
 	}
@@ -137,6 +185,10 @@ func allUp(rows []map[string]string) error {
 		return fmt.Errorf("its statistics show %d backends and an open port: %t", servers, open)
 	}
 	return nil
+}
+
+func isPool(name string) bool {
+	return slices.ContainsFunc(haproxyPools, func(p pool) bool { return p.name == name })
 }
 
 func (h *haproxy) settle(context.Context) error { return nil }
@@ -224,7 +276,7 @@ func haproxyCounts(rows []map[string]string) (map[string]float64, error) {
 		switch {
 		case row["pxname"] == frontend && row["svname"] == "FRONTEND":
 			err = errors.Join(add(row, "requests_total", "req_tot"), add(row, "errors_total", "ereq"))
-		case row["pxname"] == backend && row["svname"] == "BACKEND":
+		case isPool(row["pxname"]) && row["svname"] == "BACKEND":
 			err = errors.Join(add(row, "errors_total", "econ", "eresp"), add(row, "queue", "qcur"))
 		}
 		if err != nil {
@@ -232,7 +284,7 @@ func haproxyCounts(rows []map[string]string) (map[string]float64, error) {
 		}
 	}
 	if len(counts) != 3 {
-		return nil, fmt.Errorf("show stat: frontend %s or backend %s is missing", frontend, backend)
+		return nil, fmt.Errorf("show stat: frontend %s or every backend is missing", frontend)
 	}
 	return counts, nil
 }

@@ -16,7 +16,11 @@ func TestHAProxyConfig(t *testing.T) {
 	got, err := haproxyConfig(spec.Process{
 		Name: "lb", Port: 8080,
 		Settings: map[string]string{"balance": "leastconn"},
-		Links:    map[string][]string{"backends": {"app-1:8000", "127.0.0.1:8001", "[::1]:8002"}},
+		Links: map[string][]string{
+			"backends": {"app-1:8000", "127.0.0.1:8001", "[::1]:8002"},
+			"orders":   {"app-4:8000", "app-1:8000"},
+			"search":   {"app-4:8000"},
+		},
 	}, "/run/lb/haproxy.sock", true)
 	if err != nil {
 		t.Fatal(err)
@@ -37,19 +41,24 @@ func TestHAProxyConfig(t *testing.T) {
 }
 
 func TestHAProxyConfigRefuses(t *testing.T) {
-	for _, links := range [][]string{nil, {"app-1"}, {"app-1:8000", "nonsense"}} {
-		if got, err := haproxyConfig(spec.Process{Links: map[string][]string{"backends": links}}, "s", false); err == nil {
-			t.Errorf("backends %q give\n%s", links, got)
+	for _, links := range []map[string][]string{
+		nil, {"backends": {"app-1"}}, {"backends": {"app-1:8000", "nonsense"}},
+		{"orders": {"app-1:8000"}}, {"backends": {"app-1:8000"}, "users": {"app-2"}},
+	} {
+		if got, err := haproxyConfig(spec.Process{Links: links}, "s", false); err == nil {
+			t.Errorf("links %q give\n%s", links, got)
 		}
 	}
 }
 
 // sampleStats is what "show stat" answers, less most of its columns.
-const sampleStats = `# pxname,svname,qcur,req_tot,ereq,econ,eresp,status,check_status,addr,
-users,FRONTEND,,1200,3,,,OPEN,,,
-apps,app1,0,600,,1,2,UP,L7OK,10.0.0.2:8000,
-apps,app2,0,600,,1,0,UP,L7OK,10.0.0.3:8000,
-apps,BACKEND,5,1200,,2,2,UP,,,
+const sampleStats = `# pxname,svname,qcur,req_tot,ereq,econ,eresp,status,check_status,addr,tracked,
+users,FRONTEND,,1200,3,,,OPEN,,,,
+apps,app1,0,500,,1,2,UP,L7OK,10.0.0.2:8000,,
+apps,app2,0,500,,1,0,UP,L7OK,10.0.0.3:8000,,
+apps,BACKEND,5,1000,,2,2,UP,,,,
+api-orders,orders1,0,200,,1,0,UP,,10.0.0.3:8000,apps/app2,
+api-orders,BACKEND,2,200,,1,0,UP,,,,
 
 `
 
@@ -62,7 +71,7 @@ func TestHAProxyStats(t *testing.T) {
 		t.Errorf("all are up, but: %v", err)
 	}
 	got, err := haproxyCounts(rows)
-	want := map[string]float64{"requests_total": 1200, "errors_total": 7, "queue": 5}
+	want := map[string]float64{"requests_total": 1200, "errors_total": 8, "queue": 7}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, %v; want %v", got, err, want)
 	}
@@ -70,10 +79,11 @@ func TestHAProxyStats(t *testing.T) {
 
 func TestHAProxyBackendsNotUp(t *testing.T) {
 	for what, text := range map[string]string{
-		"down":        strings.Replace(sampleStats, "0,UP,L7OK,10.0.0.3", "0,DOWN,L4CON,10.0.0.3", 1),
-		"not checked": strings.Replace(sampleStats, "0,UP,L7OK,10.0.0.3", "0,UP,INI,10.0.0.3", 1),
-		"port closed": strings.Replace(sampleStats, "OPEN", "STOP", 1),
-		"none":        "# pxname,svname,status\nusers,FRONTEND,OPEN\n",
+		"down":                     strings.Replace(sampleStats, "0,UP,L7OK,10.0.0.3", "0,DOWN,L4CON,10.0.0.3", 1),
+		"not checked":              strings.Replace(sampleStats, "0,UP,L7OK,10.0.0.3", "0,UP,INI,10.0.0.3", 1),
+		"follows one that is down": strings.Replace(sampleStats, "0,UP,,10.0.0.3", "0,DOWN,,10.0.0.3", 1),
+		"port closed":              strings.Replace(sampleStats, "OPEN", "STOP", 1),
+		"none":                     "# pxname,svname,status\nusers,FRONTEND,OPEN\n",
 	} {
 		rows, err := parseHAProxyStats(strings.NewReader(text))
 		if err != nil {
@@ -91,7 +101,7 @@ func TestHAProxyStatsRefuses(t *testing.T) {
 			t.Errorf("%q gives %v without an error", bad, rows)
 		}
 	}
-	for _, bad := range []string{"# pxname,svname\n", strings.Replace(sampleStats, "1200", "many", 1), strings.Replace(sampleStats, "BACKEND", "x", 1)} {
+	for _, bad := range []string{"# pxname,svname\n", strings.Replace(sampleStats, "1200", "many", 1), strings.ReplaceAll(sampleStats, "BACKEND", "x")} {
 		rows, err := parseHAProxyStats(strings.NewReader(bad))
 		if err != nil {
 			t.Fatal(err)

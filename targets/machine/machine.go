@@ -62,11 +62,15 @@ func checkSpec(s spec.Spec) error {
 			return fmt.Errorf("machine %s: two processes are named %s", s.Machine, p.Name)
 		case p.Port < 1 || p.Port > 65535:
 			return fmt.Errorf("machine %s: process %s: %d is not a port", s.Machine, p.Name, p.Port)
-		case ports[p.Port]:
-			return fmt.Errorf("machine %s: process %s: port %d is taken by another process or the agent (%d)",
-				s.Machine, p.Name, p.Port, spec.AgentPort)
 		}
-		names[p.Name], ports[p.Port] = true, true
+		names[p.Name] = true
+		for _, port := range portsOf(p) {
+			if ports[port] || port > 65535 {
+				return fmt.Errorf("machine %s: process %s: port %d is taken by another process or the agent (%d), or is none",
+					s.Machine, p.Name, port, spec.AgentPort)
+			}
+			ports[port] = true
+		}
 	}
 	return nil
 }
@@ -83,12 +87,16 @@ func newProcess(s spec.Spec, p spec.Process, n *nursery, out *sharedWriter) (pro
 	dir := filepath.Join(dataDir, p.Name)
 	switch p.Kind {
 	case scenarios.KindPostgres:
-		return &postgres{spec: p, datasetDir: datasetDir, want: markerFor(s.Dataset), dir: dir, nursery: n, log: out}, nil
+		return &postgres{spec: p, machine: s.Machine, datasetDir: datasetDir, want: markerFor(s.Dataset), dir: dir, nursery: n, log: out}, nil
 	case scenarios.KindValkey:
 		return newValkey(p), nil
 	case scenarios.KindHAProxy:
 		return &haproxy{spec: p, dir: dir}, nil
-	case scenarios.KindShop:
+	case scenarios.KindVarnish:
+		return newVarnish(p, dir, n), nil
+	case scenarios.KindNATS:
+		return newNATS(p, dir), nil
+	case scenarios.KindShop, scenarios.KindWorker, scenarios.KindGateway, scenarios.KindLink:
 		return newApp(p, true), nil
 	case scenarios.KindMail:
 		return newApp(p, false), nil

@@ -35,11 +35,14 @@ func TestSpecFromEnvRefuses(t *testing.T) {
 		`{"machin":"m"}`:               "unknown field",
 		`{"processes":[{"port":1}]}`:   "cannot name a process",
 		`{"processes":[{"name":"a"}]}`: "0 is not a port",
-		`{"processes":[{"name":"../a","port":1}]}`:                      "cannot name a process",
-		`{"processes":[{"name":"a","port":9900}]}`:                      "port 9900 is taken",
-		`{"processes":[{"name":"a","port":80},{"name":"a","port":81}]}`: "two processes are named a",
-		`{"processes":[{"name":"a","port":80},{"name":"b","port":80}]}`: "port 80 is taken",
-		`{"processes":[{"name":"a","port":70000,"kind":"shop"}]}`:       "70000 is not a port",
+		`{"processes":[{"name":"../a","port":1}]}`:                                    "cannot name a process",
+		`{"processes":[{"name":"a","port":9900}]}`:                                    "port 9900 is taken",
+		`{"processes":[{"name":"a","port":80},{"name":"a","port":81}]}`:               "two processes are named a",
+		`{"processes":[{"name":"a","port":80},{"name":"b","port":80}]}`:               "port 80 is taken",
+		`{"processes":[{"name":"a","port":70000,"kind":"shop"}]}`:                     "70000 is not a port",
+		`{"processes":[{"name":"a","port":9899,"kind":"link"}]}`:                      "port 9900 is taken",
+		`{"processes":[{"name":"a","port":65535,"kind":"nats"}]}`:                     "port 65536 is taken by another process or the agent (9900), or is none",
+		`{"processes":[{"name":"a","port":81},{"name":"b","port":80,"kind":"link"}]}`: "process b: port 81 is taken",
 	} {
 		t.Setenv(spec.EnvSpec, text)
 		if _, err := SpecFromEnv(); err == nil || !strings.Contains(err.Error(), want) {
@@ -56,7 +59,8 @@ func TestRunRefusesAnUnknownKind(t *testing.T) {
 }
 
 func TestEveryKindHasAProgram(t *testing.T) {
-	for _, kind := range []scenarios.Kind{scenarios.KindShop, scenarios.KindMail, scenarios.KindPostgres, scenarios.KindValkey, scenarios.KindHAProxy} {
+	for _, kind := range []scenarios.Kind{scenarios.KindShop, scenarios.KindMail, scenarios.KindPostgres, scenarios.KindValkey, scenarios.KindHAProxy,
+		scenarios.KindNATS, scenarios.KindVarnish, scenarios.KindWorker, scenarios.KindGateway, scenarios.KindLink} {
 		made, err := newProcess(spec.Spec{}, spec.Process{Name: "p", Kind: kind, Port: 1}, &nursery{}, &sharedWriter{})
 		if err != nil {
 			t.Errorf("%s: %v", kind, err)

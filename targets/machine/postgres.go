@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -26,14 +25,18 @@ const (
 	pgShopBase = "shop"
 )
 
-// postgres runs PostgreSQL on a copy of the seeded data directory.
+// postgres runs PostgreSQL: a primary on a copy of the seeded data directory,
+// or a replica on a copy of its primary.
 type postgres struct {
 	spec       spec.Process
+	machine    string
 	datasetDir string
 	want       marker
 	dir        string // this process's own: pgdata and the socket
 	nursery    *nursery
 	log        *sharedWriter
+
+	lags lagSampler // of a primary, once it has settled
 
 	mu   sync.Mutex
 	conn *pgx.Conn // kept for the counters
@@ -41,23 +44,22 @@ type postgres struct {
 
 // pgFixed are settings that no scenario changes. JIT and parallel query are
 // off: both spend CPU time in bursts to shorten long queries on idle cores, and
-// a machine of a fraction of a core has none. The rest is PostgreSQL's default,
-// durability included.
+// a machine of a fraction of a core has none. Any server may get replicas, and
+// need not know: there is room for them, and the log stays long enough for one
+// that was away. The rest is PostgreSQL's default, durability included.
 var pgFixed = []string{
 	"shared_preload_libraries=pg_stat_statements",
 	"pg_stat_statements.track_utility=off",
 	"jit=off",
 	"max_parallel_workers_per_gather=0",
 	"log_checkpoints=off",
+	"wal_level=replica", "max_wal_senders=32", "max_replication_slots=32", "wal_keep_size=512MB",
 }
 
 func (p *postgres) dataDir() string { return filepath.Join(p.dir, "pgdata") }
 
 func (p *postgres) command(ctx context.Context) (*exec.Cmd, error) {
-	if err := p.want.check(p.datasetDir); err != nil {
-		return nil, err
-	}
-	if err := p.copyData(ctx); err != nil {
+	if err := p.prepareData(ctx); err != nil {
 		return nil, err
 	}
 	// The lock file of a killed server names a process ID that another program
@@ -72,6 +74,13 @@ func (p *postgres) command(ctx context.Context) (*exec.Cmd, error) {
 		"max_connections=" + p.spec.Settings["max_connections"],
 		"shared_buffers=" + p.spec.Settings["shared_buffers"],
 	}, pgFixed...)
+	if p.isReplica() {
+		replica, err := p.replicaSettings()
+		if err != nil {
+			return nil, err
+		}
+		settings = append(settings, replica...)
+	}
 	return pgCommand(p.dir, "postgres", pgServerArgs(p.dataDir(), settings)...)
 }
 
@@ -84,29 +93,54 @@ func pgServerArgs(dataDir string, settings []string) []string {
 	return args
 }
 
-// copyData makes this machine's own data directory. A restart finds it there
-// and keeps it: a database does not forget.
-func (p *postgres) copyData(ctx context.Context) error {
+// prepareData makes this machine's own data directory. A restart finds it
+// there and keeps it: a database does not forget.
+func (p *postgres) prepareData(ctx context.Context) error {
 	if _, err := os.Stat(p.dataDir()); err == nil {
 		return nil
 	}
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
 		return err
 	}
-	if err := chownToPostgres(p.dir); err != nil {
+	if err := chownTo(pgUser, p.dir); err != nil {
 		return err
 	}
 	half := p.dataDir() + ".half"
 	if err := os.RemoveAll(half); err != nil {
 		return err
 	}
-	begin := time.Now()
-	cp := exec.Command("cp", "-a", "--reflink=auto", filepath.Join(p.datasetDir, "pgdata"), half)
-	if err := p.nursery.run(ctx, "cp", cp, p.log); err != nil {
-		return fmt.Errorf("copying the dataset: %w", err)
+	begin, from := time.Now(), "dataset"
+	var err error
+	if p.isReplica() {
+		from = "primary"
+		err = p.copyPrimary(ctx, half)
+	} else {
+		err = p.copyDataset(ctx, half)
 	}
-	fmt.Fprintf(p.log, "machine | dataset copied in %.1f s\n", time.Since(begin).Seconds())
+	if err != nil {
+		return fmt.Errorf("copying the %s: %w", from, err)
+	}
+	fmt.Fprintf(p.log, "machine | %s copied in %.1f s\n", from, time.Since(begin).Seconds())
 	return os.Rename(half, p.dataDir())
+}
+
+// copyDataset copies the seeded data to a new folder: all of them, or those of
+// this copy's shard.
+func (p *postgres) copyDataset(ctx context.Context, to string) error {
+	if err := p.want.check(p.datasetDir); err != nil {
+		return err
+	}
+	names := pgdataNames(p.want.Dataset)
+	name := names[0]
+	if p.spec.Settings["data"] == "shard" {
+		if len(names) != p.spec.Copies || p.want.Dataset.Shards == 0 {
+			return fmt.Errorf("%s has %d data directories for %d shards: it must be seeded with as many shards",
+				p.datasetDir, len(names), p.spec.Copies)
+		}
+		name = shardData(p.spec.Copy)
+	}
+	cp := exec.Command("cp", "-a", "--reflink=auto", filepath.Join(p.datasetDir, name), to)
+	return p.nursery.run(ctx, "cp", cp, p.log)
 }
 
 func (p *postgres) stopSignal() syscall.Signal { return syscall.SIGINT } // "fast": does not wait for clients
@@ -114,35 +148,48 @@ func (p *postgres) stopSignal() syscall.Signal { return syscall.SIGINT } // "fas
 func (p *postgres) ready(ctx context.Context) error {
 	return p.query(ctx, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, "SELECT 1 FROM users LIMIT 1")
-		return err
+		if err != nil || !p.isReplica() {
+			return err
+		}
+		return streams(ctx, conn)
 	})
 }
 
 // settle brings the database to where every slice begins: the indexes of the
-// variant, pages in memory, counters at zero.
+// variant, pages in memory, counters at zero. A replica has its primary's
+// indexes.
 func (p *postgres) settle(ctx context.Context) error {
-	if p.spec.Settings["indexes"] == "primary_keys_only" {
+	if p.spec.Settings["indexes"] == "primary_keys_only" && !p.isReplica() {
 		if err := dataset.DropIndexes(ctx, pgDSN(p.dir, p.spec.Port, pgShopBase)); err != nil {
 			return fmt.Errorf("dropping indexes: %w", err)
 		}
 	}
-	return p.query(ctx, func(conn *pgx.Conn) error {
-		for _, sql := range []string{
-			"CREATE EXTENSION IF NOT EXISTS pg_prewarm",
-			// Largest first: what does not fit is pushed out by the smaller ones.
-			`SELECT count(pg_prewarm(oid)) FROM (
+	if err := p.query(ctx, func(conn *pgx.Conn) error { return warm(ctx, conn) }); err != nil {
+		return err
+	}
+	if !p.isReplica() {
+		p.lags.start(pgDSN(p.dir, p.spec.Port, "postgres"))
+	}
+	return nil
+}
+
+// warm loads the database into memory and sets its counters to zero; a replica
+// can do all of it.
+func warm(ctx context.Context, conn *pgx.Conn) error {
+	for _, sql := range []string{
+		// Largest first: what does not fit is pushed out by the smaller ones.
+		`SELECT count(pg_prewarm(oid)) FROM (
 				SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 				WHERE n.nspname = 'public' AND c.relkind IN ('r', 'i') AND c.relpersistence = 'p'
 				ORDER BY c.relpages DESC) AS relations`,
-			"CHECKPOINT", // dirty pages of the preparation are not the slice's to write
-			"SELECT pg_stat_statements_reset()",
-		} {
-			if _, err := conn.Exec(ctx, sql); err != nil {
-				return fmt.Errorf("%s: %w", sql, err)
-			}
+		"CHECKPOINT", // dirty pages of the preparation are not the slice's to write
+		"SELECT pg_stat_statements_reset()",
+	} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("%s: %w", sql, err)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // pgCountsSQL reads everything at once: it runs inside the measured machine.
@@ -202,6 +249,7 @@ func (p *postgres) query(ctx context.Context, use func(*pgx.Conn) error) error {
 }
 
 func (p *postgres) close() {
+	p.lags.close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.conn != nil {
@@ -225,35 +273,6 @@ func pgCommand(dir, program string, args ...string) (*exec.Cmd, error) {
 	}
 	cmd := exec.Command(filepath.Join(filepath.Dir(server), program), args...)
 	cmd.Dir = dir
-	if os.Geteuid() != 0 {
-		return cmd, nil
-	}
-	uid, gid, err := postgresIDs()
-	if err != nil {
-		return nil, err
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
-	return cmd, nil
-}
-
-func postgresIDs() (uid, gid int, err error) {
-	u, err := user.Lookup(pgUser)
-	if err != nil {
-		return 0, 0, err
-	}
-	uid, errUID := strconv.Atoi(u.Uid)
-	gid, errGID := strconv.Atoi(u.Gid)
-	return uid, gid, errors.Join(errUID, errGID)
-}
-
-// chownToPostgres hands a folder to the server's user, where we may.
-func chownToPostgres(dir string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	uid, gid, err := postgresIDs()
-	if err != nil {
-		return err
-	}
-	return os.Chown(dir, uid, gid)
+	cmd.SysProcAttr, err = asUser(pgUser)
+	return cmd, err
 }

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -33,6 +34,8 @@ var serverPackages = map[scenarios.Kind]struct{ program, packages string }{
 	scenarios.KindPostgres: {"PostgreSQL 15 or newer", "postgresql"},
 	scenarios.KindValkey:   {"valkey-server or redis-server", "valkey-server (or redis-server)"},
 	scenarios.KindHAProxy:  {"haproxy", "haproxy"},
+	scenarios.KindVarnish:  {"varnishd", "varnish"},
+	scenarios.KindNATS:     {"nats-server", "nats-server"},
 }
 
 // CheckPrograms returns one error that names every server program that these
@@ -83,6 +86,10 @@ func find(kind scenarios.Kind) (string, error) {
 		return findProgram("valkey-server", "redis-server")
 	case scenarios.KindHAProxy:
 		return findProgram("haproxy")
+	case scenarios.KindVarnish:
+		return findProgram("varnishd")
+	case scenarios.KindNATS:
+		return findProgram("nats-server")
 	}
 	return "", fmt.Errorf("%s is no server program", kind)
 }
@@ -155,14 +162,23 @@ func versionOf(ctx context.Context, kind scenarios.Kind, program string) (string
 	ctx, cancel := context.WithTimeout(ctx, versionLimit)
 	defer cancel()
 	ask := "--version"
-	if kind == scenarios.KindHAProxy {
+	switch kind {
+	case scenarios.KindHAProxy:
 		ask = "-v"
+	case scenarios.KindVarnish:
+		ask = "-V"
 	}
-	answer, err := exec.CommandContext(ctx, program, ask).Output()
+	cmd := exec.CommandContext(ctx, program, ask)
+	var answer bytes.Buffer
+	cmd.Stdout = &answer
+	if kind == scenarios.KindVarnish {
+		cmd.Stderr = &answer
+	}
+	err := cmd.Run()
 	if err != nil {
 		return "", fmt.Errorf("%s %s: %w", program, ask, err)
 	}
-	line, _, _ := strings.Cut(strings.TrimSpace(string(answer)), "\n")
+	line, _, _ := strings.Cut(strings.TrimSpace(answer.String()), "\n")
 	if line == "" {
 		return "", errors.New(program + " does not say its version")
 	}

@@ -41,6 +41,17 @@ func TestCheckPrograms(t *testing.T) {
 	if err := CheckPrograms([]scenarios.Kind{scenarios.KindShop, scenarios.KindMail}); err != nil {
 		t.Errorf("our own programs are missed: %v", err)
 	}
+	edge := []scenarios.Kind{scenarios.KindNATS, scenarios.KindVarnish, scenarios.KindGateway, scenarios.KindLink, scenarios.KindWorker}
+	err = CheckPrograms(edge)
+	if err == nil || err.Error() != "server programs are missing here: nats-server, varnishd; on Debian install the packages nats-server, varnish" {
+		t.Errorf("error %q", err)
+	}
+	install(t, bin+"/nats-server", "echo nats-server: v2.10.27")
+	install(t, bin+"/varnishd", "echo 'varnishd (varnish-7.7.0 revision 71fc)' >&2; echo Copyright >&2")
+	found, err := Versions(t.Context(), edge)
+	if err != nil || len(found) != 2 || found["nats-server"] != "nats-server: v2.10.27" || found["varnishd"] != "varnishd (varnish-7.7.0 revision 71fc)" {
+		t.Errorf("versions %q, %v", found, err)
+	}
 	install(t, bin+"/haproxy", "echo HAProxy version 3.0.11; echo more")
 	install(t, bin+"/redis-server", "echo Redis server v=7.0.15")
 	install(t, pgInstalled+"/17/bin/initdb", "")

@@ -55,8 +55,23 @@ func (m marker) check(dir string) error {
 	return nil
 }
 
-// Seed fills dir, the dataset volume, with a PostgreSQL data directory that
-// holds a shop of this size. It returns at once when that is already there. Of
+// pgdataNames are the data directories of a dataset: one, or one a shard.
+func pgdataNames(size scenarios.Dataset) []string {
+	if size.Shards == 0 {
+		return []string{"pgdata"}
+	}
+	names := make([]string, size.Shards)
+	for i := range names {
+		names[i] = shardData(i + 1)
+	}
+	return names
+}
+
+// shardData is the data directory of shard copy, from 1.
+func shardData(copy int) string { return "pgdata-" + strconv.Itoa(copy) }
+
+// Seed fills dir, the dataset volume, with the PostgreSQL data directories that
+// together hold a shop of this size. It returns at once when that is already there. Of
 // several seeders one works and the others wait for it; what a killed one left
 // is removed. Progress and the server's log go to logOut.
 func Seed(ctx context.Context, size scenarios.Dataset, dir string, logOut io.Writer) (err error) {
@@ -76,23 +91,40 @@ func Seed(ctx context.Context, size scenarios.Dataset, dir string, logOut io.Wri
 	if _, err := StopUnder(ctx, dir); err != nil {
 		return fmt.Errorf("seed: stopping what a killed seeder left: %w", err)
 	}
-	for _, old := range []string{markerFile, "pgdata", seedingDir} {
-		if err := os.RemoveAll(filepath.Join(dir, old)); err != nil {
-			return fmt.Errorf("seed: removing what was there: %w", err)
-		}
+	if err := removeOld(dir); err != nil {
+		return fmt.Errorf("seed: removing what was there: %w", err)
 	}
-	s := seeder{dir: filepath.Join(dir, seedingDir), out: &sharedWriter{w: logOut}, nursery: &nursery{}}
-	if err := s.make(ctx, size); err != nil {
-		return errors.Join(fmt.Errorf("seed: %w", err), os.RemoveAll(s.dir))
+	out, n, temp := &sharedWriter{w: logOut}, &nursery{}, filepath.Join(dir, seedingDir)
+	for shard, name := range pgdataNames(size) {
+		s := seeder{dir: temp, name: name, shard: shard, out: out, nursery: n}
+		if err := s.make(ctx, size); err != nil {
+			return errors.Join(fmt.Errorf("seed: %w", err), os.RemoveAll(temp))
+		}
 	}
 	return publish(dir, want)
 }
 
-// publish moves a finished data directory into place and marks it complete.
+// removeOld removes what an earlier seeder made, the mark of completeness first.
+func removeOld(dir string) error {
+	data, err := filepath.Glob(filepath.Join(dir, "pgdata*"))
+	if err != nil {
+		return err
+	}
+	for _, old := range append([]string{filepath.Join(dir, markerFile), filepath.Join(dir, seedingDir)}, data...) {
+		if err := os.RemoveAll(old); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish moves finished data directories into place and marks them complete.
 func publish(dir string, m marker) error {
 	temp := filepath.Join(dir, seedingDir)
-	if err := os.Rename(filepath.Join(temp, "pgdata"), filepath.Join(dir, "pgdata")); err != nil {
-		return fmt.Errorf("seed: %w", err)
+	for _, name := range pgdataNames(m.Dataset) {
+		if err := os.Rename(filepath.Join(temp, name), filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("seed: %w", err)
+		}
 	}
 	if err := syncFS(dir); err != nil { // the server ran without fsync
 		return fmt.Errorf("seed: writing to disk: %w", err)
@@ -114,17 +146,19 @@ func publish(dir string, m marker) error {
 // seeder makes one data directory inside its folder.
 type seeder struct {
 	dir     string
+	name    string // of the data directory
+	shard   int    // whose rows it gets, from 0
 	out     *sharedWriter
 	nursery *nursery
 }
 
-func (s *seeder) dataDir() string { return filepath.Join(s.dir, "pgdata") }
+func (s *seeder) dataDir() string { return filepath.Join(s.dir, s.name) }
 
 func (s *seeder) make(ctx context.Context, size scenarios.Dataset) error {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return err
 	}
-	if err := chownToPostgres(s.dir); err != nil {
+	if err := chownTo(pgUser, s.dir); err != nil {
 		return err
 	}
 	initdb, err := pgCommand(s.dir, "initdb", "-D", s.dataDir(), "-U", pgUser, "--auth=trust",
@@ -141,10 +175,10 @@ func (s *seeder) make(ctx context.Context, size scenarios.Dataset) error {
 	return s.fill(ctx, size)
 }
 
-// trustNetwork lets everybody in without a password: a machine's database is
-// reachable from the run's own container network and nowhere else.
+// trustNetwork lets everybody in without a password, replicas too: a machine's
+// database is reachable from the run's own container network and nowhere else.
 func (s *seeder) trustNetwork() error {
-	const hba = "local all all trust\nhost all all all trust\n"
+	const hba = "local all all trust\nhost all all all trust\nhost replication all all trust\n"
 	return os.WriteFile(filepath.Join(s.dataDir(), "pg_hba.conf"), []byte(hba), 0o600)
 }
 
@@ -183,11 +217,11 @@ func (s *seeder) fill(ctx context.Context, size scenarios.Dataset) (err error) {
 		return err
 	}
 	begin := time.Now()
-	if err := dataset.Seed(ctx, pgDSN(s.dir, seedPort, "postgres"), size); err != nil {
+	if err := dataset.Seed(ctx, pgDSN(s.dir, seedPort, "postgres"), size, s.shard); err != nil {
 		return fmt.Errorf("%w; %s", err, server.log.lastLines())
 	}
-	fmt.Fprintf(s.out, "seed | %d users, %d posts, %d orders in %.1f s\n",
-		size.Users, size.Posts, size.Orders, time.Since(begin).Seconds())
+	fmt.Fprintf(s.out, "seed | %s of %d users, %d posts, %d orders in %.1f s\n",
+		s.name, size.Users, size.Posts, size.Orders, time.Since(begin).Seconds())
 	return nil
 }
 

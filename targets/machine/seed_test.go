@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"headroom/scenarios"
+	"headroom/targets/machine/spec"
 )
 
 var testSize = scenarios.Dataset{Users: 10, Posts: 20, Orders: 30}
@@ -18,14 +19,77 @@ var testSize = scenarios.Dataset{Users: 10, Posts: 20, Orders: 30}
 // finished is a dataset folder as a seeder leaves it, less the data.
 func finished(t *testing.T) string {
 	t.Helper()
+	return finishedAs(t, testSize)
+}
+
+func finishedAs(t *testing.T, size scenarios.Dataset) string {
+	t.Helper()
 	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, seedingDir, "pgdata"), 0o700); err != nil {
-		t.Fatal(err)
+	for _, name := range pgdataNames(size) {
+		if err := os.MkdirAll(filepath.Join(dir, seedingDir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := publish(dir, markerFor(testSize)); err != nil {
+	if err := publish(dir, markerFor(size)); err != nil {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// A database starts from its own shard's data, and from none that was seeded
+// for another number of shards.
+func TestCopyDataset(t *testing.T) {
+	sharded := testSize
+	sharded.Shards = 3
+	whole, three := finishedAs(t, testSize), finishedAs(t, sharded)
+	for _, name := range pgdataNames(sharded) {
+		if err := os.WriteFile(filepath.Join(three, name, "name"), []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tests := []struct {
+		dir    string
+		size   scenarios.Dataset
+		copies int
+		want   string // of the error; "" for none
+	}{
+		{three, sharded, 3, ""},
+		{three, sharded, 4, "must be seeded with as many shards"},
+		{whole, testSize, 1, "must be seeded with as many shards"},
+		{whole, sharded, 3, "another dataset"},
+	}
+	for _, test := range tests {
+		p := &postgres{datasetDir: test.dir, want: markerFor(test.size), nursery: &nursery{}, log: &sharedWriter{w: &bytes.Buffer{}},
+			spec: spec.Process{Copy: 2, Copies: test.copies, Settings: map[string]string{"data": "shard"}}}
+		to := filepath.Join(t.TempDir(), "copy")
+		err := p.copyDataset(t.Context(), to)
+		if test.want != "" {
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%+v: error %v, want %q", test, err, test.want)
+			}
+			continue
+		}
+		if got, errRead := os.ReadFile(filepath.Join(to, "name")); err != nil || errRead != nil || string(got) != "pgdata-2" {
+			t.Errorf("copy 2 starts from %q, %v, %v", got, err, errRead)
+		}
+	}
+}
+
+// What was there goes, whatever number of shards it had.
+func TestRemoveOld(t *testing.T) {
+	sharded := testSize
+	sharded.Shards = 3
+	dir := finishedAs(t, sharded)
+	if err := os.WriteFile(filepath.Join(dir, lockFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := removeOld(dir); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 1 || left[0].Name() != lockFile {
+		t.Errorf("left: %v, %v", left, err)
+	}
 }
 
 func TestMarker(t *testing.T) {

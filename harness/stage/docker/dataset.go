@@ -27,7 +27,7 @@ func (s *Stage) EnsureDataset(ctx context.Context, d scenarios.Dataset) error {
 	defer cancel()
 	volume := datasetVolume(d, s.options.DatasetVersion)
 	if err := s.seed(ctx, d, volume); err != nil {
-		return fmt.Errorf("seed dataset %s (%d users, %d posts, %d orders): %w", volume, d.Users, d.Posts, d.Orders, err)
+		return fmt.Errorf("seed dataset %s (%d users, %d posts, %d orders, %d shards): %w", volume, d.Users, d.Posts, d.Orders, d.Shards, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -48,6 +48,7 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, volume string) er
 		entrypoint: []string{
 			"headroom", "seed",
 			"--users", strconv.Itoa(d.Users), "--posts", strconv.Itoa(d.Posts), "--orders", strconv.Itoa(d.Orders),
+			"--shards", strconv.Itoa(d.Shards),
 		},
 		mounts:   []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: spec.DatasetDir}},
 		shmBytes: postgresShmBytes,

@@ -118,7 +118,7 @@ func (s *Stage) claim(sys *System) error {
 	}
 	for _, m := range sys.topology.Machines {
 		// The engine would mount an empty volume of that name instead.
-		if stage.Runs(m, scenarios.KindPostgres) && !s.datasets[sys.options.Dataset] {
+		if stage.NeedsDataset(m) && !s.datasets[sys.options.Dataset] {
 			return fmt.Errorf("machine %s needs a dataset that is not seeded: call EnsureDataset before", m.Name)
 		}
 	}
@@ -159,7 +159,7 @@ func (sys *System) startMachine(ctx context.Context, m scenarios.Machine, runnin
 	}
 	if stage.Runs(m, scenarios.KindPostgres) {
 		c.shmBytes = postgresShmBytes
-		c.mounts = sys.stage.databaseMounts(sys.options.Dataset)
+		c.mounts = sys.stage.databaseMounts(m, sys.options.Dataset)
 	}
 	made, err := sys.stage.create(ctx, c)
 	if err != nil {
@@ -234,16 +234,20 @@ func (sys *System) clamp(ctx context.Context, m Machine, quota cpuQuota) error {
 	return nil
 }
 
-// databaseMounts are the seeded data, read-only, and a volume of its own for
-// what the machine makes of it. The latter's labels let a sweep find it.
-func (s *Stage) databaseMounts(d scenarios.Dataset) []mount.Mount {
-	return []mount.Mount{
-		{Type: mount.TypeVolume, Source: datasetVolume(d, s.options.DatasetVersion), Target: spec.DatasetDir, ReadOnly: true},
-		{
-			Type: mount.TypeVolume, Target: spec.DataDir,
-			VolumeOptions: &mount.VolumeOptions{Labels: s.owner.labels(s.options.RunID, nil)},
-		},
+// databaseMounts are a volume of its own for what the machine keeps, and the
+// seeded data, read-only, where it starts from them. The former's labels let a
+// sweep find it.
+func (s *Stage) databaseMounts(m scenarios.Machine, d scenarios.Dataset) []mount.Mount {
+	mounts := []mount.Mount{{
+		Type: mount.TypeVolume, Target: spec.DataDir,
+		VolumeOptions: &mount.VolumeOptions{Labels: s.owner.labels(s.options.RunID, nil)},
+	}}
+	if stage.NeedsDataset(m) {
+		mounts = append(mounts, mount.Mount{
+			Type: mount.TypeVolume, Source: datasetVolume(d, s.options.DatasetVersion), Target: spec.DatasetDir, ReadOnly: true,
+		})
 	}
+	return mounts
 }
 
 // EntryURL returns where users talk to the system, as seen inside the run's

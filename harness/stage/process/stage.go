@@ -237,7 +237,7 @@ func (s *Stage) EnsureDataset(ctx context.Context, d scenarios.Dataset) error {
 	defer cancel()
 	dir := filepath.Join(s.options.CacheDir, stage.DatasetName(d, s.options.DatasetVersion))
 	if err := s.seed(ctx, d, dir); err != nil {
-		return fmt.Errorf("seed dataset %s (%d users, %d posts, %d orders): %w", dir, d.Users, d.Posts, d.Orders, err)
+		return fmt.Errorf("seed dataset %s (%d users, %d posts, %d orders, %d shards): %w", dir, d.Users, d.Posts, d.Orders, d.Shards, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -251,7 +251,8 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, dir string) error
 	}
 	seeder, err := s.launch(job{
 		name: "seed", folder: dir,
-		args: []string{"seed", "--dir", dir, "--users", fmt.Sprint(d.Users), "--posts", fmt.Sprint(d.Posts), "--orders", fmt.Sprint(d.Orders)},
+		args: []string{"seed", "--dir", dir, "--users", fmt.Sprint(d.Users), "--posts", fmt.Sprint(d.Posts), "--orders", fmt.Sprint(d.Orders),
+			"--shards", fmt.Sprint(d.Shards)},
 	})
 	if err != nil {
 		return err

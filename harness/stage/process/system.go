@@ -84,7 +84,7 @@ func (sys *System) plan() error {
 		return err
 	}
 	for i, m := range sys.topology.Machines {
-		if stage.Runs(m, scenarios.KindPostgres) && sys.dataset == "" {
+		if stage.NeedsDataset(m) && sys.dataset == "" {
 			return fmt.Errorf("machine %s needs a dataset that is not seeded: call EnsureDataset before", m.Name)
 		}
 		ports := []int{spec.AgentPort}

@@ -12,8 +12,9 @@ import (
 )
 
 // AgentPort is where every machine's agent listens: GET /ready (200 when every
-// process answers, else 503 with the reason) and GET /observe (Counters).
-// Both carry the run's nonce in the header NonceHeader.
+// process answers, else 503 with the reason), GET /observe (Counters), GET /lag
+// (LagSample) and POST /rows (RowsRequest). All carry the run's nonce in the
+// header NonceHeader.
 const AgentPort = 9900
 
 // NonceHeader proves that an answer comes from this run's own machine.
@@ -124,11 +125,20 @@ type ProcessCounters struct {
 	//     deadlocks_total, connections, lock_waiters
 	//   valkey: hits_total, misses_total, evictions_total, keys, memory_bytes
 	//   haproxy: requests_total, errors_total, queue
+	//   varnish: requests_total, hits_total, misses_total, passes_total, purges_total,
+	//     evictions_total, backend_requests_total (to the origin), errors_total
+	//     (of the origin), objects, bytes (of storage)
+	//   nats, all streams and their consumers together: streams, messages and bytes
+	//     (stored now), published_total; consumers, pending (not yet delivered),
+	//     ack_pending (delivered, not yet acknowledged), redelivered (of those,
+	//     more than once), delivered_total (each delivery counts), acked_total
+	//     (deliveries before the first that is not acknowledged)
 	//   shop: requests_total, pool_acquires_total, pool_wait_s_total, pool_max,
 	//     cache_hits_total, cache_misses_total,
 	//     cache_passes_total (reads of sessions that wrote lately),
 	//     cache_errors_total, feed_requests_total, feed_statements_total,
 	//     replica_reads_total, primary_reads_total, replica_failures_total,
 	//     replicas_healthy, purges_total, purge_errors_total
+	//   worker, gateway, link: what the program says at /internal/counters
 	Counts map[string]float64 `json:"counts,omitempty"`
 }

@@ -12,6 +12,7 @@ import (
 	"testing/iotest"
 
 	"headroom/scenarios"
+	"headroom/targets/shop/shards"
 )
 
 var small = scenarios.Dataset{Users: 1000, Posts: 2000, Orders: 10_000}
@@ -22,9 +23,7 @@ func readTable(t *testing.T, name string, wrap func(io.Reader) io.Reader) string
 		if table.name != name {
 			continue
 		}
-		source := &rows{size: small}
-		lines := newStream(table.count(small), func(b []byte, id int) []byte { return table.row(source, b, id) })
-		all, err := io.ReadAll(wrap(lines))
+		all, err := io.ReadAll(wrap(newTableStream(table, small, 0)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,5 +114,41 @@ func TestOrdersAreSkewedTowardsHotUsers(t *testing.T) {
 	// u*u < 1/users holds for a share of 1/sqrt(users): 316 of 10,000.
 	if hottest < 250 || hottest > 390 {
 		t.Errorf("rank 1 has %d orders, want about 316", hottest)
+	}
+}
+
+// The shards' rows are those of the whole, each once, where its key says.
+func TestShardsPartitionTheRows(t *testing.T) {
+	const n = 4
+	sharded := small
+	sharded.Shards = n
+	keyColumn := map[string]int{"users": 0, "posts": 0, "orders": 1}
+	for _, table := range tables {
+		t.Run(table.name, func(t *testing.T) {
+			var all []string
+			for shard := range n {
+				text, err := io.ReadAll(newTableStream(table, sharded, shard))
+				if err != nil {
+					t.Fatal(err)
+				}
+				mine := slices.Collect(strings.Lines(string(text)))
+				if share := float64(len(mine)) / float64(table.count(small)); share < 0.15 || share > 0.35 {
+					t.Errorf("shard %d has %.2f of the rows", shard, share)
+				}
+				for _, line := range mine {
+					key, err := strconv.ParseInt(strings.Split(line, "\t")[keyColumn[table.name]], 10, 64)
+					if err != nil || shards.Hash(key, n) != shard {
+						t.Fatalf("shard %d holds %q, %v", shard, line, err)
+					}
+				}
+				all = append(all, mine...)
+			}
+			want := slices.Collect(strings.Lines(readTable(t, table.name, plain)))
+			slices.Sort(want)
+			slices.Sort(all)
+			if !slices.Equal(all, want) {
+				t.Errorf("%d rows on all shards together are not the %d of the whole", len(all), len(want))
+			}
+		})
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // Version names the data and the schema. It changes whenever either does: a
 // stored copy of another version must be thrown away.
-const Version = "2"
+const Version = "3"
 
 // Terms is the size of the vocabulary that titles are searched by.
 const Terms = 1000
@@ -124,6 +124,12 @@ func (r *rows) buyer() int {
 	u := float64(r.pcg.Uint64()>>11) / (1 << 53)
 	rank := 1 + int(float64(r.size.Users)*u*u)
 	return scenarios.ScatterRank(rank, r.size.Users)
+}
+
+// buyerOf is whose order this is: the first that order draws.
+func (r *rows) buyerOf(id int) int {
+	r.at(tableOrders, id)
+	return r.buyer()
 }
 
 // text appends words of prose, exactly size bytes of them.

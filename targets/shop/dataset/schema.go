@@ -17,6 +17,9 @@ type table struct {
 	columns string
 	count   func(scenarios.Dataset) int
 	row     func(*rows, []byte, int) []byte
+	// key is what decides on which shard a row stands: a user's orders stand
+	// beside the user, a post anywhere.
+	key func(*rows, int) int
 }
 
 // version counts the writes of a row: consistency oracles compare it.
@@ -34,6 +37,7 @@ var tables = []table{
 		columns: "id, email, name, city, bio, created_at",
 		count:   func(d scenarios.Dataset) int { return d.Users },
 		row:     (*rows).user,
+		key:     ownID,
 	},
 	{
 		name: "posts",
@@ -47,6 +51,7 @@ var tables = []table{
 		columns: "id, author_id, title, body, created_at",
 		count:   func(d scenarios.Dataset) int { return d.Posts },
 		row:     (*rows).post,
+		key:     ownID,
 	},
 	{
 		name: "orders",
@@ -61,5 +66,8 @@ var tables = []table{
 		columns: "id, user_id, item, amount_cents, status, created_at",
 		count:   func(d scenarios.Dataset) int { return d.Orders },
 		row:     (*rows).order,
+		key:     (*rows).buyerOf,
 	},
 }
+
+func ownID(_ *rows, id int) int { return id }

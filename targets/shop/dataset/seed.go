@@ -12,17 +12,21 @@ import (
 )
 
 // Seed fills a fresh PostgreSQL server: role shop (may log in, not a
-// superuser), database shop with the extension pg_stat_statements, the tables
-// of the given size, their keys and indexes, statistics, every row frozen. The
-// dsn is a superuser's, of database postgres. It is an error when role or
-// database exist already: seeding starts from a fresh server or not at all.
+// superuser), database shop with its extensions, the tables of the given size,
+// their keys and indexes, statistics, every row frozen. Where the size has
+// shards, only the rows of the shard, 0..n-1, are there. The dsn is a
+// superuser's, of database postgres. It is an error when role or database exist
+// already: seeding starts from a fresh server or not at all.
 //
 // With 100,000 users, 500,000 posts and 1,000,000 orders it takes seconds, not
 // minutes, on a server with fsync off; wal_level=minimal saves writing
 // everything twice.
-func Seed(ctx context.Context, dsn string, size scenarios.Dataset) error {
+func Seed(ctx context.Context, dsn string, size scenarios.Dataset, shard int) error {
 	if size.Users < 1 || size.Posts < 1 || size.Orders < 1 {
 		return fmt.Errorf("dataset of %d users, %d posts, %d orders: there must be at least one of each", size.Users, size.Posts, size.Orders)
+	}
+	if shard < 0 || shard >= max(size.Shards, 1) {
+		return fmt.Errorf("dataset of %d shards: there is no shard %d", size.Shards, shard)
 	}
 	if err := createDatabase(ctx, dsn); err != nil {
 		return err
@@ -32,11 +36,13 @@ func Seed(ctx context.Context, dsn string, size scenarios.Dataset) error {
 		return err
 	}
 	defer closeSoon(ctx, conn)
-	if err := run(ctx, conn, "CREATE EXTENSION pg_stat_statements", "SET maintenance_work_mem = '256MB'"); err != nil {
+	// Extensions are made here, as a replica cannot make its own.
+	if err := run(ctx, conn, "CREATE EXTENSION pg_stat_statements", "CREATE EXTENSION pg_prewarm",
+		"SET maintenance_work_mem = '256MB'"); err != nil {
 		return err
 	}
 	for _, t := range tables {
-		if err := fill(ctx, conn, t, size); err != nil {
+		if err := fill(ctx, conn, t, size, shard); err != nil {
 			return fmt.Errorf("fill table %s: %w", t.name, err)
 		}
 	}
@@ -57,32 +63,31 @@ func createDatabase(ctx context.Context, dsn string) error {
 
 // fill makes and fills one table in one transaction: only then may COPY write
 // rows that are frozen already, and, with wal_level=minimal, skip the log.
-func fill(ctx context.Context, conn *pgx.Conn, t table, size scenarios.Dataset) error {
+func fill(ctx context.Context, conn *pgx.Conn, t table, size scenarios.Dataset, shard int) error {
 	tx, err := conn.Begin(ctx)
 	if err != nil {
 		return err
 	}
-	if err := copyTable(ctx, tx, t, size); err != nil {
+	if err := copyTable(ctx, tx, t, size, shard); err != nil {
 		return errors.Join(err, tx.Rollback(ctx))
 	}
 	return tx.Commit(ctx)
 }
 
-func copyTable(ctx context.Context, tx pgx.Tx, t table, size scenarios.Dataset) error {
+func copyTable(ctx context.Context, tx pgx.Tx, t table, size scenarios.Dataset, shard int) error {
 	if _, err := tx.Exec(ctx, t.create); err != nil {
 		return err
 	}
-	source, count := &rows{size: size}, t.count(size)
-	lines := newStream(count, func(b []byte, id int) []byte { return t.row(source, b, id) })
+	lines := newTableStream(t, size, shard)
 	sql := fmt.Sprintf("COPY %s (%s) FROM STDIN (FREEZE)", t.name, t.columns)
 	tag, err := tx.Conn().PgConn().CopyFrom(ctx, lines, sql)
 	if err != nil {
 		return err
 	}
-	if tag.RowsAffected() != int64(count) {
-		return fmt.Errorf("%d rows arrived of %d", tag.RowsAffected(), count)
+	if tag.RowsAffected() != int64(lines.wanted) {
+		return fmt.Errorf("%d rows arrived of %d", tag.RowsAffected(), lines.wanted)
 	}
-	_, err = tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN id RESTART WITH %d", t.name, count+1))
+	_, err = tx.Exec(ctx, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN id RESTART WITH %d", t.name, t.count(size)+1))
 	return err
 }
 

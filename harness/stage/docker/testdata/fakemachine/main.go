@@ -109,7 +109,7 @@ func agent(s spec.Spec, refusal string) http.Handler {
 
 // seed fails for 13 users.
 func seed(args []string) error {
-	if len(args) != 6 || args[0] != "--users" || args[2] != "--posts" || args[4] != "--orders" {
+	if len(args) != 8 || args[0] != "--users" || args[2] != "--posts" || args[4] != "--orders" || args[6] != "--shards" {
 		return fmt.Errorf("seed: unexpected arguments %q", args)
 	}
 	if args[1] == "13" {

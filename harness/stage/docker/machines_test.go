@@ -1,0 +1,342 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/client"
+
+	"headroom/harness/observe"
+	"headroom/scenarios"
+	"headroom/targets/image"
+	"headroom/targets/shop/dataset"
+	"headroom/targets/shop/shards"
+)
+
+// realImage is the machine image of this source, with the real servers.
+var realImage = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "headroom")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "headroom")
+	build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", binary, "headroom/cmd/headroom")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux")
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, output)
+	}
+	cli, err := Connect(context.Background())
+	if err != nil {
+		return "", err
+	}
+	defer cli.Close()
+	ref, err := image.Ensure(context.Background(), cli, binary, os.Stderr)
+	return ref.Tag, err
+})
+
+// openReal opens a stage of the real image; the test's end closes it and
+// removes the dataset, which is the test's alone.
+func openReal(t *testing.T, d scenarios.Dataset) *Stage {
+	t.Helper()
+	cli := connect(t)
+	tag, err := realImage()
+	if err != nil {
+		t.Fatalf("make the machine image: %v", err)
+	}
+	runID := newRunID(t)
+	s, err := Open(t.Context(), Options{RunID: runID, Image: tag, DatasetVersion: dataset.Version + runID, Progress: testLog{t}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Users > 0 {
+		t.Cleanup(func() { removeDataset(t, d, s.options.DatasetVersion) }) // after Close
+	}
+	t.Cleanup(func() {
+		if err := s.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if left := leftOf(t, cli, runID); len(left) > 0 {
+			t.Errorf("left after Close: %q", left)
+		}
+	})
+	if d.Users > 0 {
+		if err := s.EnsureDataset(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+// startReal starts a topology, whose Close is the stage's.
+func startReal(t *testing.T, s *Stage, d scenarios.Dataset, machines ...scenarios.Machine) *System {
+	t.Helper()
+	options := testOptions()
+	options.Dataset, options.UnitCPUs = d, 0.25
+	last := machines[len(machines)-1]
+	sys, err := s.Start(t.Context(), scenarios.After, scenarios.Topology{
+		Label: t.Name(), Entry: last.Name + "/" + last.Processes[0].Name, Machines: machines,
+	}, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sys
+}
+
+// one is a machine of its own group with one process named as its kind.
+func one(name string, kind scenarios.Kind, port int, settings map[string]string, links ...scenarios.Link) scenarios.Machine {
+	return scenarios.Machine{Name: name, Group: strings.TrimRight(name, "-0123456789"), VCPU: 2, MemoryGiB: 0.5, Processes: []scenarios.Process{
+		{Name: string(kind), Kind: kind, Port: port, Settings: settings, Links: links},
+	}}
+}
+
+func database(name, data string, links ...scenarios.Link) scenarios.Machine {
+	return one(name, scenarios.KindPostgres, 5432, map[string]string{
+		"data": data, "indexes": "all", "max_connections": "50", "shared_buffers": "64MB",
+	}, links...)
+}
+
+func target(t *testing.T, sys *System, machine string) observe.Target {
+	t.Helper()
+	for _, m := range sys.Machines() {
+		if m.Name == machine {
+			return observe.Target{Machine: m.Name, AgentURL: m.AgentURL, Nonce: sys.Nonce()}
+		}
+	}
+	t.Fatalf("no machine %s", machine)
+	return observe.Target{}
+}
+
+// counts are those of the machine's only process, and there are no errors.
+func counts(t *testing.T, sys *System, machine string) map[string]float64 {
+	t.Helper()
+	to := target(t, sys, machine)
+	c, err := observe.Read(t.Context(), to.AgentURL, to.Nonce)
+	if err != nil || len(c.Errors) > 0 || len(c.Processes) != 1 {
+		t.Fatalf("machine %s: %v, %+v", machine, err, c)
+	}
+	return c.Processes[0].Counts
+}
+
+// inside runs a shell's line on a machine and returns its standard output.
+func inside(t *testing.T, sys *System, machine, line string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	i := slices.IndexFunc(sys.Machines(), func(m Machine) bool { return m.Name == machine })
+	cli := sys.stage.cli
+	created, err := cli.ExecCreate(ctx, sys.Machines()[i].ContainerID, client.ExecCreateOptions{
+		AttachStdout: true, AttachStderr: true, Cmd: []string{"bash", "-c", line},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := cli.ExecAttach(ctx, created.ID, client.ExecAttachOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer context.AfterFunc(ctx, stream.Close)()
+	defer stream.Close()
+	var out, errOut bytes.Buffer
+	if _, err := stdcopy.StdCopy(&out, &errOut, stream.Reader); err != nil || errOut.Len() > 0 {
+		t.Fatalf("%s on %s: %v, %s", line, machine, err, errOut.String())
+	}
+	return out.String()
+}
+
+// sql runs a statement on a machine's database, as the shop does.
+func sql(t *testing.T, sys *System, machine, statement string) string {
+	t.Helper()
+	return strings.TrimSpace(inside(t, sys, machine, fmt.Sprintf(`psql -X -q -h 127.0.0.1 -U shop -d shop -tA -c "%s"`, statement)))
+}
+
+// A row that the primary takes arrives at both replicas, which take none
+// themselves, and the primary's machine can say how far they are behind.
+func TestReplicasFollow(t *testing.T) {
+	d := scenarios.Dataset{Users: 50, Posts: 50, Orders: 50}
+	s := openReal(t, d)
+	follows := scenarios.Link{Role: "primary", To: []string{"primary/postgres"}}
+	sys := startReal(t, s, d, database("primary", "all"), database("replica-1", "all", follows), database("replica-2", "all", follows))
+	begun := monotonic(t, sys, "primary")
+	sql(t, sys, "primary", "INSERT INTO posts (id, author_id, title, body) VALUES (4611686018427387904, 1, 'A title w1', 'A body')")
+	for _, replica := range []string{"replica-1", "replica-2"} {
+		eventually(t, replica+" has the row", 10*time.Second, func() bool {
+			found, err := observe.Rows(t.Context(), target(t, sys, replica), "postgres", "posts", []int64{50, 51, 4611686018427387904})
+			if err != nil {
+				t.Fatal(err)
+			}
+			slices.Sort(found)
+			return slices.Equal(found, []int64{50, 4611686018427387904})
+		})
+		if got := sql(t, sys, replica, "SELECT pg_is_in_recovery()"); got != "t" {
+			t.Errorf("%s is in recovery: %s", replica, got)
+		}
+		if c := counts(t, sys, replica); c["statements_total"] < 1 || c["lock_waiters"] != 0 {
+			t.Errorf("%s: counts %v", replica, c)
+		}
+	}
+	eventually(t, "both replicas' lag is sampled and back to nothing", 10*time.Second, func() bool {
+		samples, err := observe.Lag(t.Context(), target(t, sys, "primary"), begun, monotonic(t, sys, "primary"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		caughtUp := map[string]int{}
+		for _, sample := range samples {
+			if sample.MonotonicNano < begun || sample.Bytes < 0 || sample.Ms < 0 {
+				t.Fatalf("sample %+v", sample)
+			}
+			if sample.Bytes == 0 {
+				caughtUp[sample.Replica]++
+			}
+		}
+		return len(caughtUp) == 2 && caughtUp["replica-1"] >= 5 && caughtUp["replica-2"] >= 5
+	})
+	if samples, err := observe.Lag(t.Context(), target(t, sys, "replica-1"), 0, 1<<62); err != nil || len(samples) != 0 {
+		t.Errorf("a replica without replicas: %d samples, %v", len(samples), err)
+	}
+}
+
+func monotonic(t *testing.T, sys *System, machine string) int64 {
+	t.Helper()
+	to := target(t, sys, machine)
+	c, err := observe.Read(t.Context(), to.AgentURL, to.Nonce)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.MonotonicNano
+}
+
+// Two shards hold disjoint rows, each its own, and all of them together.
+func TestShardsHoldTheirOwn(t *testing.T) {
+	d := scenarios.Dataset{Users: 200, Posts: 300, Orders: 500, Shards: 2}
+	s := openReal(t, d)
+	sys := startReal(t, s, d, database("shard-1", "shard"), database("shard-2", "shard"))
+	for table, count := range map[string]int{"users": d.Users, "posts": d.Posts} {
+		all := make([]int64, count+1) // and one that is nowhere
+		for i := range all {
+			all[i] = int64(i + 1)
+		}
+		for copy := 1; copy <= 2; copy++ {
+			want := slices.DeleteFunc(slices.Clone(all[:count]), func(id int64) bool { return shards.Hash(id, 2) != copy-1 })
+			found, err := observe.Rows(t.Context(), target(t, sys, fmt.Sprintf("shard-%d", copy)), "postgres", table, all)
+			slices.Sort(found)
+			if err != nil || !slices.Equal(found, want) {
+				t.Errorf("shard %d has %d rows of %s, want %d: %v", copy, len(found), table, len(want), err)
+			}
+		}
+	}
+	orders := 0
+	for _, shard := range []string{"shard-1", "shard-2"} {
+		var some, strangers int
+		answer := sql(t, sys, shard, "SELECT count(*), count(*) FILTER (WHERE u.id IS NULL) FROM orders o LEFT JOIN users u ON u.id = o.user_id")
+		if _, err := fmt.Sscanf(answer, "%d|%d", &some, &strangers); err != nil || some == 0 || strangers > 0 {
+			t.Errorf("%s: %d orders, %d of users of another shard, %v", shard, some, strangers, err)
+		}
+		orders += some
+	}
+	if orders != d.Orders {
+		t.Errorf("%d orders, want %d", orders, d.Orders)
+	}
+	if _, err := observe.Rows(t.Context(), target(t, sys, "shard-1"), "postgres", "pg_authid", []int64{1}); err == nil || !strings.Contains(err.Error(), "want one of") {
+		t.Errorf("another table: error %v", err)
+	}
+}
+
+// request sends one request from a machine to an address and returns the
+// answer's status and what its X-Cache says.
+func request(t *testing.T, sys *System, machine, address, method, path string) (status, xCache string) {
+	t.Helper()
+	host, port, _ := strings.Cut(address, ":")
+	answer := inside(t, sys, machine, fmt.Sprintf(
+		`exec 3<>/dev/tcp/%s/%s; printf '%s %s HTTP/1.1\r\nHost: shop\r\nX-Session: 7\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' >&3; tr -d '\0' <&3`,
+		host, port, method, path))
+	head, _, _ := strings.Cut(answer, "\r\n\r\n")
+	for i, line := range strings.Split(head, "\r\n") {
+		if i == 0 {
+			status = strings.TrimPrefix(line, "HTTP/1.1 ")
+		}
+		if value, found := strings.CutPrefix(line, "X-Cache: "); found {
+			xCache = value
+		}
+	}
+	return status, xCache
+}
+
+// An edge keeps assets and public answers until they are purged, and nothing
+// that is a user's; a balancer sends orders to their own app.
+func TestEdgeCaches(t *testing.T) {
+	d := scenarios.Dataset{Users: 50, Posts: 60, Orders: 50}
+	s := openReal(t, d)
+	link := func(role string, to ...string) scenarios.Link { return scenarios.Link{Role: role, To: to} }
+	app := func(name string) scenarios.Machine {
+		return one(name, scenarios.KindShop, 8000, map[string]string{
+			"feed": "join", "orders": "limited", "email": "background", "pool_size": "2", "cache_ttl": "5m0s", "cache_write": "delete",
+			"own_writes": "primary", "own_writes_for": "1s", "shard_by": "hash", "purge": "none",
+		}, link("database", "database/postgres"), link("mail", "mail/mail"))
+	}
+	sys := startReal(t, s, d, database("database", "all"),
+		one("mail", scenarios.KindMail, 8025, map[string]string{"delay": "1ms"}),
+		app("app-1"), app("app-2"),
+		one("balancer", scenarios.KindHAProxy, 8080, map[string]string{"balance": "roundrobin"},
+			link("backends", "app-1/shop"), link("orders", "app-2/shop"), link("users", "app-1/shop", "app-2/shop")),
+		one("edge", scenarios.KindVarnish, 8082, map[string]string{"assets_ttl": "24h0m0s", "api_ttl": "1m0s", "storage": "16MB"},
+			link("origin", "balancer/haproxy")))
+	for _, step := range []struct{ method, path, status, xCache string }{
+		{"GET", "/assets/1", "200 OK", "miss"},
+		{"GET", "/assets/1", "200 OK", "hit"},
+		{"GET", "/api/posts/7", "200 OK", "miss"},
+		{"GET", "/api/posts/7", "200 OK", "hit"},
+		{"PURGE", "/api/posts/7", "200 Purged", ""},
+		{"GET", "/api/posts/7", "200 OK", "miss"},
+		{"GET", "/api/posts/999", "404 Not Found", "miss"},
+		{"GET", "/api/posts/999", "404 Not Found", "miss"},
+		{"GET", "/api/users/7", "200 OK", "pass"},
+		{"GET", "/api/orders?user=7", "200 OK", "pass"},
+		{"GET", "/health", "200 OK", "pass"},
+	} {
+		status, xCache := request(t, sys, "balancer", "after-edge:8082", step.method, step.path)
+		if status != step.status || xCache != step.xCache {
+			t.Errorf("%s %s: %q with X-Cache %q, want %q with %q", step.method, step.path, status, xCache, step.status, step.xCache)
+		}
+	}
+	c := counts(t, sys, "edge")
+	if c["hits_total"] != 2 || c["misses_total"] != 5 || c["purges_total"] != 1 || c["objects"] < 2 || c["errors_total"] != 0 {
+		t.Errorf("the edge's counts: %v", c)
+	}
+	if orders := counts(t, sys, "app-2")["requests_total"]; orders < 1 {
+		t.Errorf("the app for orders had %v requests", orders)
+	}
+}
+
+// NATS takes a job into a stream and counts it.
+func TestQueueKeepsJobs(t *testing.T) {
+	s := openReal(t, scenarios.Dataset{})
+	sys := startReal(t, s, scenarios.Dataset{}, one("queue", scenarios.KindNATS, 4222, nil))
+	if c := counts(t, sys, "queue"); len(c) == 0 || c["streams"] != 0 {
+		t.Errorf("before: %v", c)
+	}
+	const stream = `{"name":"JOBS","subjects":["jobs.>"]}`
+	answer := inside(t, sys, "queue", fmt.Sprintf(`exec 3<>/dev/tcp/after-queue/4222
+printf 'CONNECT {"verbose":false}\r\nSUB in 1\r\nPUB $JS.API.STREAM.CREATE.JOBS in %d\r\n%%s\r\nPUB jobs.mail in 2\r\nhi\r\n' '%s' >&3
+while read -t 10 -r line <&3; do echo "$line"; case "$line" in *'"seq":1'*) break;; esac; done`, len(stream), stream))
+	if !strings.Contains(answer, `"stream":"JOBS"`) {
+		t.Errorf("it answers %q", answer)
+	}
+	if c := counts(t, sys, "queue"); c["streams"] != 1 || c["messages"] != 1 || c["published_total"] != 1 {
+		t.Errorf("after: %v", c)
+	}
+	reach := inside(t, sys, "queue", `(exec 3<>/dev/tcp/after-queue/4223) 2>/dev/null && echo open || echo closed`)
+	if strings.TrimSpace(reach) != "closed" {
+		t.Errorf("from the network its monitor is %q", reach)
+	}
+}

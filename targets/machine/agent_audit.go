@@ -1,0 +1,101 @@
+package machine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"headroom/targets/machine/spec"
+)
+
+const (
+	rowsLimit    = 10 * time.Second
+	maxRowsBytes = spec.MaxRowIDs*24 + 1024 // of a request: a number of 64 bits and its comma, and the rest
+)
+
+// primary is a process that knows how far its replicas are behind.
+type primary interface {
+	lag(from, till int64) ([]spec.LagSample, error)
+}
+
+// rowHolder is a process that can say which rows it has.
+type rowHolder interface {
+	rows(ctx context.Context, table string, ids []int64) ([]int64, error)
+}
+
+// serveLag answers GET /lag?from=NS&till=NS; what is not said is no bound.
+func (a *agent) serveLag(w http.ResponseWriter, r *http.Request) {
+	from, errFrom := nanosOf(r, "from", 0)
+	till, errTill := nanosOf(r, "till", math.MaxInt64)
+	if err := errors.Join(errFrom, errTill); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	samples := []spec.LagSample{}
+	for i, c := range a.counters {
+		p, isPrimary := c.(primary)
+		if !isPrimary {
+			continue
+		}
+		some, err := p.lag(from, till)
+		if err != nil {
+			http.Error(w, a.spec.Processes[i].Name+": "+err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		samples = append(samples, some...)
+	}
+	writeJSON(w, samples)
+}
+
+func nanosOf(r *http.Request, name string, fallback int64) (int64, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return fallback, nil
+	}
+	nanos, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s=%.40q: want nanoseconds of the monotonic clock", name, text)
+	}
+	return nanos, nil
+}
+
+// serveRows answers POST /rows.
+func (a *agent) serveRows(w http.ResponseWriter, r *http.Request) {
+	var request spec.RowsRequest
+	in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRowsBytes))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&request); err != nil {
+		http.Error(w, "the question: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	if len(request.IDs) > spec.MaxRowIDs {
+		http.Error(w, fmt.Sprintf("%d ids, at most %d in one question", len(request.IDs), spec.MaxRowIDs), http.StatusBadRequest)
+		return
+	}
+	for i, p := range a.spec.Processes {
+		holder, holds := a.counters[i].(rowHolder)
+		if p.Name != request.Process || !holds {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), rowsLimit)
+		defer cancel()
+		found, err := holder.rows(ctx, request.Table, request.IDs)
+		if err != nil {
+			http.Error(w, p.Name+": "+err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		writeJSON(w, spec.RowsAnswer{IDs: found})
+		return
+	}
+	http.Error(w, fmt.Sprintf("machine %s has no database named %.100q", a.spec.Machine, request.Process), http.StatusNotFound)
+}
+
+func writeJSON(w http.ResponseWriter, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(value)
+}

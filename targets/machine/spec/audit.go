@@ -1,0 +1,30 @@
+package spec
+
+// LagSample is how far one replica was behind its primary at one moment, as the
+// primary saw it. The agent of the primary's machine answers
+// GET /lag?from=NS&till=NS with a list of them, in order of time.
+type LagSample struct {
+	MonotonicNano int64   `json:"monotonic_ns"` // of the clock of Counters.MonotonicNano
+	Replica       string  `json:"replica"`      // its machine
+	Bytes         int64   `json:"bytes"`        // of the log, written by the primary and not yet shown by the replica
+	Ms            float64 `json:"ms"`           // 0 where it has everything
+}
+
+// MaxRowIDs is how many rows one RowsRequest may ask for.
+const MaxRowIDs = 20_000
+
+// RowTables lists the tables that a RowsRequest may name.
+func RowTables() []string { return []string{"users", "posts", "orders"} }
+
+// RowsRequest asks the agent, by POST /rows, which of some rows a database of
+// its machine holds.
+type RowsRequest struct {
+	Process string  `json:"process"`
+	Table   string  `json:"table"`
+	IDs     []int64 `json:"ids"`
+}
+
+// RowsAnswer is those that are there, in no order.
+type RowsAnswer struct {
+	IDs []int64 `json:"ids"`
+}
