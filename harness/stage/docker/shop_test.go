@@ -94,6 +94,33 @@ func TestShopOnShardsAndReplicas(t *testing.T) {
 	}
 }
 
+// A replica that stands still serves no session that wrote, and after a moment
+// nobody.
+func TestShopReadsItsOwnWrites(t *testing.T) {
+	sys := newShop(t)
+	healthy := func(n float64) func() bool {
+		return func() bool { return counts(t, sys, "app")["replicas_healthy"] == n }
+	}
+	eventually(t, "both replicas take reads", 10*time.Second, healthy(2))
+	replay := func(word string) {
+		inside(t, sys, fmt.Sprintf("replica-%d", shards.Hash(7, 2)+1), `psql -X -q -h 127.0.0.1 -U postgres -d postgres -tA -c "SELECT pg_wal_replay_`+word+`()"`)
+	}
+	replay("pause")
+	for version := 2; version <= 5; version++ {
+		say(t, sys, "PUT", "/api/users/7", fmt.Sprintf(`{"name":"name %d","bio":"b"}`, version))
+		status, head, text := say(t, sys, "GET", "/api/users/7", "")
+		if !strings.HasPrefix(text, fmt.Sprintf(`{"id":7,"version":%d,`, version)) || !strings.Contains(head, "X-Cache: pass") {
+			t.Errorf("write %d: the session reads %s %s %.100s", version, status, head, text)
+		}
+	}
+	eventually(t, "the replica that stands still is taken out", 10*time.Second, healthy(1))
+	if _, _, text := say(t, sys, "GET", "/health", ""); !strings.Contains(text, "behind its primary") {
+		t.Errorf("health: %s", text)
+	}
+	replay("resume")
+	eventually(t, "it is back", 10*time.Second, healthy(2))
+}
+
 // gifts are booked for users of one shard and refused across two.
 func gifts(t *testing.T, sys *System) {
 	t.Helper()
@@ -134,5 +161,4 @@ func TestShopLosesAReplica(t *testing.T) {
 	if status != "200 OK" || !strings.Contains(health, `"degraded":{"replica 0":`) || strings.Contains(health, "away") {
 		t.Errorf("health: %s %s", status, health)
 	}
-	t.Logf("health: %s; counts: %v", health, counts(t, sys, "app"))
 }
