@@ -13,6 +13,9 @@ import (
 	"headroom/harness/stage/docker/idle"
 	"headroom/harness/stage/process/lifeline"
 	"headroom/scenarios"
+	"headroom/targets/gateway"
+	"headroom/targets/jobs/worker"
+	"headroom/targets/link"
 	"headroom/targets/machine"
 	"headroom/targets/machine/spec"
 	"headroom/targets/shop"
@@ -28,6 +31,9 @@ func insideCommands() []*cobra.Command {
 		{Use: "machine", Short: "Run a machine's processes (the image's entry point)", Args: cobra.NoArgs, RunE: runMachine},
 		{Use: "shop", Short: "Run the shop as one process of a machine", Args: cobra.NoArgs, RunE: runShop},
 		{Use: "mail", Short: "Run the mail provider's stand-in", Args: cobra.NoArgs, RunE: runMail},
+		{Use: "worker", Short: "Run a worker of the queue", Args: cobra.NoArgs, RunE: runWorker},
+		{Use: "gateway", Short: "Run the API gateway", Args: cobra.NoArgs, RunE: runGateway},
+		{Use: "link", Short: "Run a TCP link with a delay", Args: cobra.NoArgs, RunE: runLink},
 		{Use: "job", Short: "Drive the job on stdin, print the measurement", Args: cobra.NoArgs, RunE: runJob},
 		{Use: "idle", Short: "Wait for work (the driver's container)", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 			return idle.Run(cmd.Context())
@@ -93,6 +99,42 @@ func runMail(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	return shop.RunMail(cmd.Context(), config, cmd.ErrOrStderr())
+}
+
+func runWorker(cmd *cobra.Command, _ []string) error {
+	p, err := processFromEnv()
+	if err != nil {
+		return err
+	}
+	config, err := worker.ConfigFromProcess(p)
+	if err != nil {
+		return err
+	}
+	return worker.Run(cmd.Context(), config, cmd.ErrOrStderr())
+}
+
+func runGateway(cmd *cobra.Command, _ []string) error {
+	p, err := processFromEnv()
+	if err != nil {
+		return err
+	}
+	config, err := gateway.ConfigFromProcess(p)
+	if err != nil {
+		return err
+	}
+	return gateway.Run(cmd.Context(), config, cmd.ErrOrStderr())
+}
+
+func runLink(cmd *cobra.Command, _ []string) error {
+	p, err := processFromEnv()
+	if err != nil {
+		return err
+	}
+	config, err := link.ConfigFromProcess(p)
+	if err != nil {
+		return err
+	}
+	return link.Run(cmd.Context(), config, cmd.ErrOrStderr())
 }
 
 func runJob(cmd *cobra.Command, _ []string) error {

@@ -52,6 +52,7 @@ func (a *agent) handler() http.Handler {
 	})
 	mux.HandleFunc("GET /lag", a.serveLag)
 	mux.HandleFunc("POST /rows", a.serveRows)
+	mux.HandleFunc("POST "+spec.AskPath, a.ask)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(spec.NonceHeader, a.spec.Nonce)
 		mux.ServeHTTP(w, r)

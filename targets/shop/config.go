@@ -19,12 +19,13 @@ type Config struct {
 	Databases    []string      `json:"databases"`          // host:port of PostgreSQL; several are shards
 	Replicas     []string      `json:"replicas,omitempty"` // host:port; replica i is a copy of database i, counted round
 	Cache        string        `json:"cache,omitempty"`    // host:port of Valkey; "" runs without a cache
+	Queue        string        `json:"queue,omitempty"`    // host:port of NATS; "" unless Email is "queue"
 	Edges        []string      `json:"edges,omitempty"`    // host:port of a CDN's edges
 	Mail         string        `json:"mail"`               // base URL of the mail provider
 	PoolSize     int           `json:"pool_size"`          // connections at most to each database and replica; one more watches its health
 	Feed         string        `json:"feed"`               // "join" or "n_plus_1"
 	Orders       string        `json:"orders"`             // "limited" or "unbounded"
-	Email        string        `json:"email"`              // "background" or "inline"
+	Email        string        `json:"email"`              // "background", "inline" or "queue"
 	CacheTTL     time.Duration `json:"cache_ttl_ns"`
 	CacheWrite   string        `json:"cache_write"`       // what a write does to cached pages: "delete" or "none"
 	OwnWrites    string        `json:"own_writes"`        // where a session that wrote reads, with replicas: "primary" or "replica"
@@ -55,7 +56,7 @@ func ConfigFromProcess(p spec.Process) (Config, error) {
 		PoolSize:   r.count("pool_size", 1000),
 		Feed:       r.oneOf("feed", "join", "n_plus_1"),
 		Orders:     r.oneOf("orders", "limited", "unbounded"),
-		Email:      r.oneOf("email", "background", "inline"),
+		Email:      r.oneOf("email", "background", "inline", "queue"),
 		CacheTTL:   r.duration("cache_ttl", time.Millisecond),
 		CacheWrite: r.oneOf("cache_write", "delete", "none"),
 
@@ -63,6 +64,9 @@ func ConfigFromProcess(p spec.Process) (Config, error) {
 		OwnWritesFor: r.duration("own_writes_for", 10*time.Millisecond),
 		Purge:        r.oneOf("purge", "none", "write"),
 		Node:         p.Node,
+	}
+	if c.Email == "queue" {
+		c.Queue = r.link("queue", true)
 	}
 	r.checkTogether(c, r.oneOf("shard_by", "hash", "range", "region", "time"))
 	return c, r.err

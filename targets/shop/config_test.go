@@ -60,6 +60,7 @@ func TestConfigFromProcessErrors(t *testing.T) {
 		{"pool of none", set("pool_size", "0"), "pool_size"},
 		{"pool in words", set("pool_size", "many"), "pool_size"},
 		{"TTL without unit", set("cache_ttl", "5"), "unit"},
+		{"queue without one", set("email", "queue"), "link queue"},
 		{"no database", func(p *spec.Process) { delete(p.Links, "database") }, "link database leads to 0 places"},
 		{"two caches", func(p *spec.Process) { p.Links["cache"] = []string{"a:1", "b:1"} }, "leads to 2 places"},
 		{"replica without port", func(p *spec.Process) { p.Links["replicas"] = []string{"replica"} }, "link replicas: \"replica\" is not host:port"},

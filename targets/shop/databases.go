@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"headroom/targets/program"
 )
 
 // databases are every database of the shop: its connections, and who watches
@@ -90,9 +92,9 @@ func (d *databases) watch(ctx context.Context) {
 	all.Wait()
 }
 
-// close takes stopTimeout at most.
+// close takes program.StopTimeout at most.
 func (d *databases) close() {
-	within(stopTimeout, func() {
+	within(program.StopTimeout, func() {
 		var all sync.WaitGroup
 		for _, pools := range [][]*pgxpool.Pool{d.pools, d.watched} {
 			for _, p := range pools {

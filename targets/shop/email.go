@@ -22,6 +22,7 @@ type email struct {
 	To    string `json:"to"`
 	Order int64  `json:"order"`
 	Text  string `json:"text"`
+	User  int64  `json:"-"` // who ordered: nothing for the provider
 }
 
 type sendEmail func(ctx context.Context, e email) error

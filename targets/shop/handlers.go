@@ -126,7 +126,7 @@ func (a *api) checkout(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	text := "Thank you for your order " + strconv.FormatInt(placed.ID, 10) + ": " + placed.Item
-	if err := a.confirmer.confirm(r.Context(), email{To: address, Order: placed.ID, Text: text}); err != nil {
+	if err := a.confirmer.confirm(r.Context(), email{To: address, User: order.User, Order: placed.ID, Text: text}); err != nil {
 		return err
 	}
 	return answer(w, http.StatusCreated, placed)

@@ -90,6 +90,8 @@ func answerError(w http.ResponseWriter, err error) {
 		status, text = http.StatusServiceUnavailable, errBusy.Error()
 	case errors.Is(err, errMail):
 		status, text = http.StatusBadGateway, "the order stands, its confirmation was not sent"
+	case errors.Is(err, errQueue):
+		status, text = http.StatusServiceUnavailable, "the queue of jobs failed: try again later"
 	case errors.Is(err, context.Canceled):
 		status, text = statusClientGone, "client gone"
 	case errors.As(err, &across):

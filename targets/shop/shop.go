@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"headroom/targets/jobs/queue"
+	"headroom/targets/program"
 	"headroom/targets/shop/shards"
 )
 
@@ -41,7 +43,10 @@ func Run(ctx context.Context, c Config, logOut io.Writer) error {
 	send, closeIdle := mailClient(c.Mail)
 	defer closeIdle()
 	var stopEmail func()
-	a.confirmer, stopEmail = newConfirmer(ctx, c.Email, send, log)
+	a.confirmer, stopEmail, err = newConfirmer(ctx, c, send, log)
+	if err != nil {
+		return err
+	}
 	defer stopEmail()
 
 	m := newMetrics()
@@ -49,8 +54,12 @@ func Run(ctx context.Context, c Config, logOut io.Writer) error {
 	own.addDatabases(d.pools, d.routers)
 	own.addCache(cache)
 	own.addPurges(p)
+	if q, queues := a.confirmer.(*queueEmail); queues {
+		dependencies = append(dependencies, dependency{"queue", q.queue.Ping})
+		q.count(own)
+	}
 	own.register(m.registry)
-	return serve(ctx, c.Listen, routes(a, m, own, dependencies, log), log)
+	return program.Serve(ctx, c.Listen, routes(a, m, own, dependencies, log), log)
 }
 
 // compose puts the stores together, from the database outwards: replicas of
@@ -93,19 +102,26 @@ func newPostgres(c Config, pool *pgxpool.Pool, reads viewer) *postgres {
 }
 
 // newConfirmer returns how confirmations are sent, and what ends it: after
-// ctx, the queue has stopTimeout to drain.
-func newConfirmer(ctx context.Context, mode string, send sendEmail, log *slog.Logger) (confirmer, func()) {
-	if mode == "inline" {
-		return inlineEmail{send}, func() {}
+// ctx, the queue has program.StopTimeout to drain.
+func newConfirmer(ctx context.Context, c Config, send sendEmail, log *slog.Logger) (confirmer, func(), error) {
+	switch c.Email {
+	case "inline":
+		return inlineEmail{send}, func() {}, nil
+	case "queue":
+		q, err := queue.Open(c.Queue, "shop", log)
+		if err != nil {
+			return nil, nil, err
+		}
+		return &queueEmail{queue: q, publisher: queue.NewPublisher(q)}, q.Close, nil
 	}
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	background := newBackgroundEmail(send, log)
 	background.start(sending)
 	return background, func() {
-		defer time.AfterFunc(stopTimeout, cancel).Stop()
+		defer time.AfterFunc(program.StopTimeout, cancel).Stop()
 		background.stop()
 		cancel()
-	}
+	}, nil
 }
 
 // inBackground runs work until ctx ends or the returned function is called,

@@ -1,4 +1,4 @@
-package shop
+package program
 
 import (
 	"context"
@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// stopTimeout bounds each step of stopping: requests in flight, confirmations
-// that wait, connections of the pool.
-const stopTimeout = 3 * time.Second
+// StopTimeout bounds each step of a program's stopping: requests in flight,
+// work that waits, connections.
+const StopTimeout = 3 * time.Second
 
-// serve answers at address until ctx ends, then lets requests in flight finish
-// for at most stopTimeout.
-func serve(ctx context.Context, address string, h http.Handler, log *slog.Logger) error {
+// Serve answers at address until ctx ends, then lets requests in flight finish
+// for at most StopTimeout.
+func Serve(ctx context.Context, address string, h http.Handler, log *slog.Logger) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("listen at %s: %w", address, err)
@@ -38,10 +38,10 @@ func serve(ctx context.Context, address string, h http.Handler, log *slog.Logger
 		return fmt.Errorf("serve at %s: %w", address, err)
 	case <-ctx.Done():
 	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), StopTimeout)
 	defer cancel()
 	if err := server.Shutdown(stopping); err != nil {
-		log.Warn("requests were still in flight at the end", "waited_s", stopTimeout.Seconds())
+		log.Warn("requests were still in flight at the end", "waited_s", StopTimeout.Seconds())
 		_ = server.Close() // cuts them off; their handlers see it in their context
 	}
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {

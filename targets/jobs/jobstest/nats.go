@@ -1,0 +1,80 @@
+// Package jobstest starts a real NATS server inside a test.
+package jobstest
+
+import (
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+const readyLimit = 20 * time.Second
+
+// Server is a NATS server with JetStream.
+type Server struct {
+	t       *testing.T
+	options server.Options
+	running *server.Server
+}
+
+// Start runs a server with a store of its own until the test's end.
+func Start(t *testing.T) *Server {
+	t.Helper()
+	s := &Server{t: t, options: server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+	}}
+	s.Restart()
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// Address is where it listens, also when it is stopped.
+func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.options.Port)) }
+
+// Stop ends it; its store stays.
+func (s *Server) Stop() {
+	if s.running != nil {
+		s.running.Shutdown()
+		s.running.WaitForShutdown()
+		s.running = nil
+	}
+}
+
+// Restart starts it again at the same address, on its store.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Stop()
+	options := s.options // the server writes into it
+	running, err := server.NewServer(&options)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	running.Start()
+	s.running = running
+	if !running.ReadyForConnections(readyLimit) {
+		s.t.Fatalf("the NATS server is not ready after %v", readyLimit)
+	}
+	s.options.Port = running.Addr().(*net.TCPAddr).Port
+}
+
+// Eventually asks until the answer is nil, or the test fails after 30 s: for
+// what another program does when it does it.
+func Eventually(t *testing.T, what string, ask func() error) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ask()
+		if err == nil {
+			return
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("not after 30 s: %s: %v", what, err)
+		case <-tick.C:
+		}
+	}
+}
