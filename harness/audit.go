@@ -25,8 +25,9 @@ type Auditor interface {
 	Lag(ctx context.Context, target observe.Target, from, till int64) ([]spec.LagSample, error)
 	// Rows are those of the ids that a database itself holds in a table.
 	Rows(ctx context.Context, target observe.Target, process, table string, ids []int64) ([]int64, error)
-	// Ask hands a question to one of the machine's own processes.
-	Ask(ctx context.Context, target observe.Target, process, path string, body []byte) ([]byte, error)
+	// Ask hands a question to one of the machine's own processes, and reads the
+	// answer into the value that into points at; without a body it is a GET.
+	Ask(ctx context.Context, target observe.Target, process, path string, body, into any) error
 }
 
 // agents asks through the machines' agents.
@@ -40,8 +41,22 @@ func (agents) Rows(ctx context.Context, target observe.Target, process, table st
 	return observe.Rows(ctx, target, process, table, ids)
 }
 
-func (agents) Ask(ctx context.Context, target observe.Target, process, path string, body []byte) ([]byte, error) {
-	return nil, errors.New("XXX")
+func (agents) Ask(ctx context.Context, target observe.Target, process, path string, body, into any) error {
+	var question json.RawMessage
+	if body != nil {
+		var err error
+		if question, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
+	answer, err := observe.Ask(ctx, target, process, path, question)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		return fmt.Errorf("ask %s/%s for %s: %w", target.Machine, process, path, err)
+	}
+	return nil
 }
 
 const (
@@ -186,13 +201,9 @@ func (a *audit) settled(ctx context.Context, orders []record.Created) (map[int64
 // drained says whether no worker has anything left.
 func (a *audit) drained(ctx context.Context, workers []placed) (bool, error) {
 	for _, at := range workers {
-		answer, err := a.Ask(ctx, a.machines[at.machine.Name].Agent, at.process.Name, jobs.BacklogPath, nil)
-		if err != nil {
-			return false, err
-		}
 		var left jobs.Backlog
-		if err := json.Unmarshal(answer, &left); err != nil {
-			return false, fmt.Errorf("the queue of %s: %w", at.machine.Name, err)
+		if err := a.Ask(ctx, a.machines[at.machine.Name].Agent, at.process.Name, jobs.BacklogPath, nil, &left); err != nil {
+			return false, err
 		}
 		if left.Pending > 0 || left.AckPending > 0 {
 			return false, nil
@@ -207,19 +218,12 @@ func (a *audit) mailed(ctx context.Context, orders []record.Created) (map[int64]
 	if len(providers) == 0 {
 		return nil, errNoMail
 	}
-	question, err := json.Marshal(jobs.Audit{IDs: idsOf(orders)})
-	if err != nil {
-		return nil, err
-	}
+	question := jobs.Audit{IDs: idsOf(orders)}
 	sent := map[int64]int64{}
 	for _, at := range providers {
-		answer, err := a.Ask(ctx, a.machines[at.machine.Name].Agent, at.process.Name, jobs.AuditPath, question)
-		if err != nil {
-			return nil, err
-		}
 		var seen jobs.Seen
-		if err := json.Unmarshal(answer, &seen); err != nil {
-			return nil, fmt.Errorf("the mails of %s: %w", at.machine.Name, err)
+		if err := a.Ask(ctx, a.machines[at.machine.Name].Agent, at.process.Name, jobs.AuditPath, question, &seen); err != nil {
+			return nil, err
 		}
 		if seen.Full {
 			return nil, errForgetful

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -63,26 +65,25 @@ func (k *knowing) Rows(_ context.Context, target observe.Target, process, table 
 	return present, k.note(fmt.Sprintf("rows %s/%s %s", target.Machine, process, table))
 }
 
-func (k *knowing) Ask(_ context.Context, target observe.Target, process, path string, body []byte) ([]byte, error) {
+func (k *knowing) Ask(_ context.Context, target observe.Target, process, path string, body, into any) error {
 	if err := k.note(fmt.Sprintf("ask %s/%s %s", target.Machine, process, path)); err != nil {
-		return nil, err
+		return err
 	}
 	if path == jobs.BacklogPath {
 		left := k.backlog[0]
 		if len(k.backlog) > 1 {
 			k.backlog = k.backlog[1:]
 		}
-		return json.Marshal(left)
+		*into.(*jobs.Backlog) = left
+		return nil
 	}
-	var question jobs.Audit
-	if err := json.Unmarshal(body, &question); err != nil {
-		return nil, err
-	}
+	question := body.(jobs.Audit)
 	seen := jobs.Seen{Seen: map[int64]int{}, Full: k.full}
 	for _, id := range question.IDs {
 		seen.Seen[id] = k.sent[id]
 	}
-	return json.Marshal(seen)
+	*into.(*jobs.Seen) = seen
+	return nil
 }
 
 // everything is a topology with all that oracles ask for.
@@ -159,6 +160,33 @@ func auditing(t *testing.T, ctx context.Context, topology scenarios.Topology, pr
 		t.Errorf("the measurement keeps %v and %v", trial.Measurement.Created, trial.Measurement.Oracles)
 	}
 	return trial, k
+}
+
+// Questions go through a machine's agent, and so do the answers.
+func TestAgentsRelayQuestions(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var q spec.Question
+		w.Header().Set(spec.NonceHeader, "nonce")
+		if err := json.NewDecoder(r.Body).Decode(&q); err != nil || r.URL.Path != spec.AskPath {
+			http.Error(w, "what?", http.StatusBadRequest)
+			return
+		}
+		if q.Path == jobs.BacklogPath && q.Body == nil {
+			_, _ = fmt.Fprint(w, `{"pending":3,"ack_pending":1}`)
+			return
+		}
+		_, _ = fmt.Fprintf(w, "%s %s", q.Process, q.Body)
+	}))
+	defer server.Close()
+	target := observe.Target{Machine: "m", AgentURL: server.URL, Nonce: "nonce"}
+	var left jobs.Backlog
+	if err := (agents{}).Ask(t.Context(), target, "worker", jobs.BacklogPath, nil, &left); err != nil || left.Pending != 3 || left.AckPending != 1 {
+		t.Errorf("%+v, %v", left, err)
+	}
+	err := agents{}.Ask(t.Context(), target, "mail", jobs.AuditPath, jobs.Audit{IDs: []int64{1}}, &left)
+	if err == nil || !strings.Contains(err.Error(), "ask m/mail for "+jobs.AuditPath) {
+		t.Errorf("an answer that is no JSON: %v", err)
+	}
 }
 
 // of returns the findings of one oracle.

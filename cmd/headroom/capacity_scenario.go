@@ -61,6 +61,9 @@ func scenarioCapacity(cmd *cobra.Command, name string, f capacityFlags) (err err
 	report := newCapacityReport(s.SLO)
 	began := time.Now()
 	found, err := conductor.CapacityOf(ctx, scenarios.Variant(f.variant), func(step harness.CapacityStep) {
+		if len(report.Probes) == 0 {
+			began = step.Trial.StartedAt // starting the system is no part of the search
+		}
 		report.add(step)
 		progress.Note("%s", report.lastLine())
 	})

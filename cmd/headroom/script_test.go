@@ -1,18 +1,14 @@
 package main
 
 import (
-	"context"
-	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets the scripts call this very program as `headroom`.
+// TestMain lets the tests call this very program as `headroom`.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"headroom": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
-	})
+	testscript.Main(m, map[string]func(){"headroom": main})
 }
 
 func TestScripts(t *testing.T) {

@@ -299,8 +299,12 @@ func (s *Search) faster(rps float64, r Result) float64 {
 }
 
 // learn keeps what a step has told, for the belief that begins with the
-// bracket, and adds it to the one there is.
+// bracket, and adds it to the one there is. A failure that was asked for again
+// and then held is forgotten.
 func (s *Search) learn(rps float64, r Result) {
+	if n := len(s.learned); s.kind == Grow && r.Verdict != Failed && n > 0 && s.learned[n-1].rps == rps {
+		s.learned = s.learned[:n-1]
+	}
 	s.learned = append(s.learned, fed{rps, r})
 	if s.belief.logs != nil {
 		s.belief.learn(rps, r)

@@ -16,6 +16,10 @@ import (
 // lagQuantiles are the metrics of a replica's lag.
 var lagQuantiles = map[string]float64{"replication_lag_p50_ms": 0.5, "replication_lag_p99_ms": 0.99}
 
+// notMeasured begins a reason that no figure can be given. A check that says
+// so itself is not to say it twice.
+const notMeasured = "not measured: "
+
 // addOracle adds what a check found in one slice. Counts add up and ages are
 // merged; quantiles of bytes can't be, so the worst slice's stand.
 func (s *Sample) addOracle(o record.Oracle) {
@@ -30,12 +34,12 @@ func (s *Sample) addOracle(o record.Oracle) {
 	if sum.Example == "" {
 		sum.Example = o.Example
 	}
-	switch {
-	case o.Unknown == "" || strings.Contains(sum.Unknown, o.Unknown):
+	switch reason := strings.TrimPrefix(o.Unknown, notMeasured); {
+	case reason == "" || strings.Contains(sum.Unknown, reason):
 	case sum.Unknown == "":
-		sum.Unknown = o.Unknown
+		sum.Unknown = reason
 	default:
-		sum.Unknown += "; " + o.Unknown
+		sum.Unknown += "; " + reason
 	}
 	if o.Age != nil {
 		if sum.Age == nil {
@@ -92,7 +96,7 @@ func (s Sample) Oracle(name string) record.Oracle {
 
 func (s Sample) oracleShare(name string) Value {
 	o := s.Oracle(name)
-	return per(float64(o.Violations), float64(o.Checked), "not measured: "+o.Unknown)
+	return per(float64(o.Violations), float64(o.Checked), notMeasured+o.Unknown)
 }
 
 func (s Sample) lagMS(q float64) Value {
@@ -101,7 +105,7 @@ func (s Sample) lagMS(q float64) Value {
 		if o.Unknown == "" {
 			o.Unknown = "no sample of the lag"
 		}
-		return missing("not measured: %s", o.Unknown)
+		return missing("%s%s", notMeasured, o.Unknown)
 	}
 	return QuantileMillis(*o.Age, o.Age.Count(), q)
 }
@@ -153,7 +157,7 @@ func (r *Result) judgeNone(table Table, name string) {
 	}
 	o := checks.Oracle(name)
 	if o.Checked == 0 {
-		*r = r.without(Inconclusive, "not measured: "+o.Unknown)
+		*r = r.without(Inconclusive, notMeasured+o.Unknown)
 		return
 	}
 	low, high := o.Interval()

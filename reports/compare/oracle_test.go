@@ -117,6 +117,9 @@ func TestJudgeNone(t *testing.T) {
 			}
 		})
 	}
+	if r := Judge(none, NewTable(with(3, oracle(0, 0, "not measured: no session wrote"))), nil, false); r.Summary != "not measured: no session wrote" {
+		t.Errorf("a check that says itself that it was not measured gives %q", r.Summary)
+	}
 	spoiled := with(3, oracle(500, 0, ""))
 	for i := range spoiled {
 		spoiled[i].Invalid = []string{"steal 4%"}

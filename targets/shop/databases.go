@@ -2,14 +2,10 @@ package shop
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"strconv"
 	"sync"
-	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"headroom/targets/program"
@@ -36,7 +32,7 @@ func openDatabases(c Config, log *slog.Logger) (d *databases, err error) {
 			d.close()
 		}
 	}()
-	tooFarBehind := c.OwnWritesFor / 2 // a watcher may see it late by watchEvery
+	tooFarBehind := c.OwnWritesFor / 2 // the other half is the meter's: it may be late by watchEvery
 	if c.OwnWrites == "replica" {
 		tooFarBehind = 0
 	}
@@ -48,7 +44,8 @@ func openDatabases(c Config, log *slog.Logger) (d *databases, err error) {
 		d.health = append(d.health, dependency{numbered("database", i, len(c.Databases)), watch.Ping})
 		router := newReplicas(pool, tooFarBehind, log)
 		for j := i; j < len(c.Replicas); j += len(c.Databases) {
-			if err := d.addReplica(router, numbered("replica", j, len(c.Replicas)), c.Replicas[j], c.PoolSize); err != nil {
+			name := numbered("replica", j, len(c.Replicas))
+			if err := d.addReplica(router, watch, name, c.Replicas[j], c.PoolSize); err != nil {
 				return d, err
 			}
 		}
@@ -74,16 +71,15 @@ func (d *databases) open(address string, size int) (pool, watch *pgxpool.Pool, e
 	return pool, watch, nil
 }
 
-func (d *databases) addReplica(router *replicas, name, address string, size int) error {
+func (d *databases) addReplica(router *replicas, primary querier, name, address string, size int) error {
 	pool, watch, err := d.open(address, size)
 	if err != nil {
 		return err
 	}
 	p := router.add(name, pool, pool.Reset)
 	d.health = append(d.health, dependency{name, func(context.Context) error { return router.status(p) }})
-	d.watchers = append(d.watchers, func(ctx context.Context) {
-		router.watch(ctx, p, func(ctx context.Context) (time.Duration, error) { return behind(ctx, watch) })
-	})
+	meter := &lagMeter{primary: primary, replica: watch}
+	d.watchers = append(d.watchers, func(ctx context.Context) { router.watch(ctx, p, meter.behind) })
 	return nil
 }
 
@@ -107,34 +103,6 @@ func (d *databases) close() {
 		}
 		all.Wait()
 	})
-}
-
-// errCutOff is a replica that answers and yet shows an ever older past.
-var errCutOff = errors.New("it receives nothing from its primary")
-
-// behind asks a replica how far it is behind its primary: nothing when it has
-// replayed all that it received, else the age of the last commit that it did
-// replay, by the two machines' clocks. pg_stat_wal_receiver has a row while the
-// replica is connected.
-func behind(ctx context.Context, db querier) (time.Duration, error) {
-	const sql = `SELECT EXISTS (SELECT FROM pg_stat_wal_receiver),
-		CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
-		ELSE COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0) END::float8`
-	type answer struct {
-		connected bool
-		seconds   float64
-	}
-	said, err := one(ctx, db, func(row pgx.CollectableRow) (a answer, err error) {
-		err = row.Scan(&a.connected, &a.seconds)
-		return a, err
-	}, sql)
-	if err != nil {
-		return 0, fmt.Errorf("health check: %w", err)
-	}
-	if !said.connected {
-		return 0, errCutOff
-	}
-	return time.Duration(said.seconds * float64(time.Second)), nil
 }
 
 // numbered is "database" when there is one, else "database 0" and so on: the

@@ -37,8 +37,8 @@ type mark string
 //
 // Gives: a session reads what it wrote; nobody's page is poisoned by a replica.
 // Costs: a primary answers the session's reads for own_writes_for, and one miss
-// a page and write. Not covered: a replica more than own_writes_for behind (the
-// router takes one out before: see tooFarBehind); marks lost with Valkey, or
+// a page and write. Not covered: a replica more than own_writes_for behind
+// (where that is 1 s or more the router takes one out before, see lag.go); marks lost with Valkey, or
 // not written because it failed, counted in errors (without its marks, a
 // session's reads go to a primary all the same); and a read by others of a page
 // that the write does not know by name. Measured by scenario phase4, setting

@@ -215,7 +215,8 @@ func gather[T any](ctx context.Context, numbers []int, ask func(ctx context.Cont
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	return slices.Concat(found...), nil
+	all := []T{} // an empty list is [] in JSON, and nil is null
+	return append(all, slices.Concat(found...)...), nil
 }
 
 // firstBy returns the n with the highest ids, the highest first.

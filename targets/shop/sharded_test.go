@@ -196,6 +196,17 @@ func TestShardedPostAndSearch(t *testing.T) {
 	}
 }
 
+func TestNothingFoundIsAnEmptyList(t *testing.T) {
+	s, fakes := testSharded(2)
+	for _, f := range fakes {
+		f.posts = nil
+	}
+	found, err := s.search(t.Context(), "w1")
+	if err != nil || found == nil || len(found) > 0 {
+		t.Errorf("found %#v, %v, want an empty list and not nil", found, err)
+	}
+}
+
 func TestShardedWritesGoToOneShard(t *testing.T) {
 	s, fakes := testSharded(4)
 	for user := int64(1); user <= 100; user++ {

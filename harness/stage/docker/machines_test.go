@@ -281,6 +281,7 @@ func TestEdgeCaches(t *testing.T) {
 	app := func(name string) scenarios.Machine {
 		return one(name, scenarios.KindShop, 8000, map[string]string{
 			"feed": "join", "orders": "limited", "email": "background", "pool_size": "2", "cache_ttl": "5m0s", "cache_write": "delete",
+			"own_writes": "primary", "own_writes_for": "1s", "shard_by": "hash", "purge": "none",
 		}, link("database", "database/postgres"), link("mail", "mail/mail"))
 	}
 	sys := startReal(t, s, d, database("database", "all"),

@@ -13,8 +13,8 @@ import (
 
 // AgentPort is where every machine's agent listens: GET /ready (200 when every
 // process answers, else 503 with the reason), GET /observe (Counters), GET /lag
-// (LagSample) and POST /rows (RowsRequest). All carry the run's nonce in the
-// header NonceHeader.
+// (LagSample), POST /rows (RowsRequest) and POST /ask (Question). All carry the
+// run's nonce in the header NonceHeader.
 const AgentPort = 9900
 
 // NonceHeader proves that an answer comes from this run's own machine.
@@ -138,7 +138,15 @@ type ProcessCounters struct {
 	//     cache_passes_total (reads of sessions that wrote lately),
 	//     cache_errors_total, feed_requests_total, feed_statements_total,
 	//     replica_reads_total, primary_reads_total, replica_failures_total,
-	//     replicas_healthy, purges_total, purge_errors_total
-	//   worker, gateway, link: what the program says at /internal/counters
+	//     replicas_healthy, purges_total, purge_errors_total; with a queue also
+	//     jobs_published_total, jobs_publish_errors_total
+	//   worker: delivered_total, redelivered_total, applied_total, skipped_total,
+	//     failed_total, reordered_total; the same of each kind of job, as
+	//     mail_applied_total
+	//   gateway: requests_total, limited_total, errors_total (no upstream
+	//     answered), limiter_errors_total (admitted unlimited),
+	//     sessions_created_total
+	//   link: connections, connections_total, bytes_total, dial_errors_total,
+	//     refused_total (too many connections)
 	Counts map[string]float64 `json:"counts,omitempty"`
 }
