@@ -27,8 +27,8 @@ func (c *Conductor) CapacityOf(ctx context.Context, v scenarios.Variant, onStep 
 	return c.searchCapacity(ctx, v, s, &boundFinder{hostCPUs: float64(c.Environment.CPUs)}, onStep)
 }
 
-// warmStep is the step of a search before which the system is warmed: the first
-// two are slow and tell at which rate that makes sense.
+// warmStep is the step of a search before which the system is warmed once more,
+// its cache too: the first two are slow and tell at which rate that makes sense.
 const warmStep = 3
 
 // searchCapacity searches the capacity of a running variant. Every step is a
@@ -38,12 +38,14 @@ func (c *Conductor) searchCapacity(ctx context.Context, v scenarios.Variant, s S
 	return Capacity{
 		SLO: c.Scenario.SLO, Config: c.Plan.Search,
 		Drive: func(ctx context.Context, step search.Step, maxInFlight int) (record.Trial, error) {
-			if steps++; steps == warmStep {
-				// Freshly started, its buffers and its cache are empty: that is
-				// no limit.
+			// Freshly started, its buffers and its cache are empty: that is no
+			// limit.
+			if steps++; steps == 1 || steps == warmStep {
 				if err := c.warmUp(ctx, v, s, step.RPS, 0); err != nil {
 					return record.Trial{}, err
 				}
+			}
+			if steps == warmStep {
 				if err := c.warmCache(ctx, v, s, step.RPS, 0); err != nil {
 					return record.Trial{}, err
 				}

@@ -245,11 +245,12 @@ func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios
 					return err
 				}
 			}
-			c.Progress.Begin(fmt.Sprintf("block %d of %d: %s at %.0f requests/s", block, c.Plan.Blocks, v, rates[name]), c.Plan.Warmup+c.Plan.Slice)
+			length := c.Plan.slice(rates[name])
+			c.Progress.Begin(fmt.Sprintf("block %d of %d: %s at %.0f requests/s", block, c.Plan.Blocks, v, rates[name]), c.Plan.Warmup+length)
 			if err := c.warmUp(ctx, v, running[v], rates[name], block); err != nil {
 				return err
 			}
-			of := sliceOf{record.KindSlice, v, block, name, rates[name], c.Plan.Slice, 0}
+			of := sliceOf{record.KindSlice, v, block, name, rates[name], length, 0}
 			if err := c.measureSlice(ctx, of, running[v]); err != nil {
 				return err
 			}

@@ -1,9 +1,11 @@
 package harness
 
 import (
+	"math"
 	"time"
 
 	"headroom/harness/search"
+	"headroom/scenarios"
 )
 
 // drainPause lets a system come to rest after a step: the driver returns with
@@ -14,7 +16,7 @@ const drainPause = 200 * time.Millisecond
 type Plan struct {
 	Quick       bool
 	Blocks      int
-	Slice       time.Duration
+	Slice       time.Duration // at low rates longer, up to longestSlice times
 	Warmup      time.Duration // before each slice, the same load, not recorded
 	CacheWarmup time.Duration // at most, before a block's first slice, until the hit ratio is flat
 	Search      search.Config
@@ -31,12 +33,43 @@ type ProofPlan struct {
 	Total         time.Duration // of all rounds
 }
 
+// For fits the plan to an SLO: the further out its quantile lies, the more
+// requests it takes to say anything of it.
+func (p Plan) For(slo scenarios.SLO) Plan {
+	p.Search.Samples = SLOSamples(slo)
+	return p
+}
+
+// SLOSamples is how many requests let a step hold the SLO with few bad ones:
+// 350 for a p99, 70 for a p95 (the sample rule's least are 299 and 59).
+func SLOSamples(slo scenarios.SLO) int64 {
+	strictest := 0.0
+	for _, c := range slo.Conditions {
+		strictest = max(strictest, c.Quantile)
+	}
+	if strictest == 0 {
+		return samplesOfErrors
+	}
+	return int64(math.Ceil(3.5 / (1 - strictest)))
+}
+
+const (
+	samplesOfErrors = 350
+	longestSlice    = 3
+)
+
+// slice is how long a slice at a rate is.
+func (p Plan) slice(rps float64) time.Duration {
+	needed := time.Duration(float64(p.Search.Samples) / rps * float64(time.Second))
+	return min(max(p.Slice, needed), longestSlice*p.Slice)
+}
+
 // FullPlan is what verdicts need; QuickPlan shows that everything works.
 func FullPlan() Plan {
 	return Plan{
 		Blocks: 3, Slice: 6 * time.Second, Warmup: 2 * time.Second, CacheWarmup: 8 * time.Second, Repeats: 4,
 		Search: search.Config{
-			StartRPS: 20, MinRPS: 1, Probes: 2, Confirms: 3, Samples: 350, MaxStep: 12 * time.Second,
+			StartRPS: 20, MinRPS: 1, Probes: 2, Confirms: 3, Samples: 350, MaxStep: 15 * time.Second,
 			Grow: 2 * time.Second, Probe: 4 * time.Second, Confirm: 8 * time.Second, Recover: 3 * time.Second, Total: 70 * time.Second, Pause: drainPause,
 		},
 		Curve: []float64{0.2, 0.4, 0.6, 0.8, 0.9, 1, 1.1},

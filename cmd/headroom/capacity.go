@@ -72,19 +72,18 @@ const (
 	minSearchTime = 30 * time.Second
 	firstRPS      = 20
 	lowestRPS     = 1
-	stepSamples   = 400
 	// searchTimeoutFactor of the SLO's latency is how long a request may take:
 	// it has failed long before, and the queue is to drain.
 	searchTimeoutFactor = 20
 	minSearchTimeout    = 2 * time.Second
 )
 
-func (f *capacityFlags) config(maxRPS float64) search.Config {
+func (f *capacityFlags) config(slo scenarios.SLO, maxRPS float64) search.Config {
 	scale := func(share float64) time.Duration {
 		return (time.Duration(share*float64(f.maxTime)) / 100 * 100).Round(100 * time.Millisecond)
 	}
 	return search.Config{
-		StartRPS: firstRPS, MinRPS: lowestRPS, MaxRPS: maxRPS, Probes: 3, Samples: stepSamples, MaxStep: scale(0.17),
+		StartRPS: firstRPS, MinRPS: lowestRPS, MaxRPS: maxRPS, Probes: 3, Samples: harness.SLOSamples(slo), MaxStep: scale(0.17),
 		Grow: scale(0.0155), Probe: scale(0.0555), Confirm: scale(0.111), Recover: scale(0.05), Total: scale(0.96), Pause: 200 * time.Millisecond,
 	}
 }
@@ -130,7 +129,7 @@ func runCapacity(cmd *cobra.Command, f capacityFlags) error {
 
 	report := newCapacityReport(slo)
 	capacity := harness.Capacity{
-		SLO: slo, Config: f.config(maxRPS),
+		SLO: slo, Config: f.config(slo, maxRPS),
 		Drive: func(ctx context.Context, step search.Step, maxInFlight int) (record.Trial, error) {
 			job := base
 			job.RateRPS, job.Duration, job.MaxInFlight = step.RPS, step.Duration, min(maxInFlight, f.maxInFlight)

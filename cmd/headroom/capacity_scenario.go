@@ -104,7 +104,7 @@ func (f *capacityFlags) scenarioPlan(cmd *cobra.Command, name string) (*scenario
 		}
 	}
 	plan = harness.FullPlan()
-	plan.Search = f.config(maxRPS)
+	plan.Search = f.config(s.SLO, maxRPS)
 	return s, plan, nil
 }
 

@@ -91,6 +91,7 @@ func runScenario(cmd *cobra.Command, s *scenarios.Scenario, flags runFlags) (err
 	if flags.quick {
 		plan = harness.QuickPlan()
 	}
+	plan = plan.For(s.SLO)
 	runID := fmt.Sprintf("%s-%s", s.Name, started.Format("20060102-150405"))
 	dir := flags.out
 	if dir == "" {
