@@ -1,0 +1,192 @@
+package docker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"headroom/harness/observe"
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// experiment is a scenario of testdata on a stage of its own, with the real
+// driver.
+type experiment struct {
+	*Stage
+	driver   *Driver
+	scenario *scenarios.Scenario
+}
+
+func openExperiment(t *testing.T, name string) experiment {
+	t.Helper()
+	file := filepath.Join("testdata", name+".yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scenario, err := scenarios.Parse(file, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := openReal(t, scenario.Dataset)
+	driver, err := s.StartDriver(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return experiment{s, driver, scenario}
+}
+
+// start starts a variant, whose Close is the stage's.
+func (e experiment) start(t *testing.T, v scenarios.Variant) *System {
+	t.Helper()
+	options := testOptions()
+	options.Dataset = e.scenario.DatasetOf(v)
+	sys, err := e.Start(t.Context(), v, e.scenario.Topology(v), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sys
+}
+
+// load is one slice under way.
+type load struct {
+	sys    *System
+	entry  string  // the machine that the requests go to
+	before float64 // what it had counted when the slice began
+	ended  chan struct{}
+	m      record.Measurement // after ended
+	err    error
+}
+
+const loadLimit = time.Minute // for one slice of some seconds
+
+// drive begins to send the scenario's mix. The job is JSON, as a driver gets
+// it, because a stage does not know drivers.
+func (e experiment) drive(t *testing.T, sys *System, rps float64, duration time.Duration) *load {
+	t.Helper()
+	mix := e.scenario.Load
+	job, err := json.Marshal(map[string]any{
+		"base_url": sys.EntryURL(""), "arrivals": mix.Arrivals, "rate_rps": rps, "duration_ns": duration, "seed": 1,
+		"mix": mix.Mix, "keys": mix.Keys, "timeout_ns": mix.Timeout, "oracles": e.scenario.Oracles,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, _, _ := strings.Cut(sys.topology.Entry, "/")
+	l := &load{sys: sys, entry: entry, ended: make(chan struct{})}
+	l.before = counts(t, sys, entry)["requests_total"]
+	ctx, cancel := context.WithTimeout(t.Context(), loadLimit)
+	go func() {
+		defer cancel()
+		defer close(l.ended)
+		var out []byte
+		if out, _, l.err = e.driver.Run(ctx, job, "job"); l.err == nil {
+			l.err = json.Unmarshal(out, &l.m)
+		}
+	}()
+	return l
+}
+
+// requests is how many requests have arrived.
+func (l *load) requests(t *testing.T) float64 {
+	t.Helper()
+	return counts(t, l.sys, l.entry)["requests_total"] - l.before
+}
+
+// reach waits until that many requests have arrived.
+func (l *load) reach(t *testing.T, requests float64) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%v requests have arrived", requests), loadLimit, func() bool {
+		arrived := l.requests(t) >= requests
+		select {
+		case <-l.ended:
+			t.Fatalf("the load ended with fewer than %v requests: %d were sent, %v", requests, l.m.Sent, l.err)
+		default:
+		}
+		return arrived
+	})
+}
+
+// wait returns what the driver measured, once it is done.
+func (l *load) wait(t *testing.T) record.Measurement {
+	t.Helper()
+	<-l.ended // its context has a deadline
+	if l.err != nil {
+		t.Fatal(l.err)
+	}
+	if l.m.Sent == 0 || l.m.Unsent > 0 {
+		t.Fatalf("the driver sent %d requests and left out %d", l.m.Sent, l.m.Unsent)
+	}
+	return l.m
+}
+
+// secondOf is the second of the timeline in which that many requests had been
+// sent.
+func secondOf(m record.Measurement, requests float64) int {
+	var sent float64
+	for _, second := range m.Timeline {
+		if sent += float64(second.Sent); sent >= requests {
+			return second.Second
+		}
+	}
+	return len(m.Timeline)
+}
+
+// kill kills a machine with all that runs on it, and waits for its end.
+func kill(t *testing.T, sys *System, machine string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	id := sys.machine(t, machine).ContainerID
+	if _, err := sys.stage.cli.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "SIGKILL"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sys.stage.waitExit(ctx, id); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// revive starts a machine that was killed, and waits until all of it answers.
+// The port of its agent is another one then.
+func revive(t *testing.T, sys *System, machine string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), sys.options.ReadyTimeout)
+	defer cancel()
+	m, cli := sys.machine(t, machine), sys.stage.cli
+	if _, err := cli.ContainerStart(ctx, m.ContainerID, client.ContainerStartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	inspected, err := cli.ContainerInspect(ctx, m.ContainerID, client.ContainerInspectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	published := inspected.Container.NetworkSettings.Ports[agentPort]
+	if len(published) != 1 {
+		t.Fatalf("machine %s publishes its agent at %v", machine, published)
+	}
+	m.AgentURL = "http://" + net.JoinHostPort(loopback, published[0].HostPort)
+	eventually(t, machine+" is ready again", sys.options.ReadyTimeout, func() bool {
+		return observe.Ready(ctx, m.AgentURL, sys.Nonce()) == nil
+	})
+}
+
+// machine is the running machine itself: what a test changes stays changed.
+func (sys *System) machine(t *testing.T, name string) *Machine {
+	t.Helper()
+	for i := range sys.machines {
+		if sys.machines[i].Name == name {
+			return &sys.machines[i]
+		}
+	}
+	t.Fatalf("no machine %s", name)
+	return nil
+}
