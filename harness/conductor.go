@@ -221,7 +221,7 @@ func (c *Conductor) capacity(ctx context.Context, v scenarios.Variant, s System)
 		return 0, fmt.Errorf("%s did not hold the SLO %s even at %.3g requests/s: is it the right SLO for this system?", v, c.Scenario.SLO.Text, outcome.FailedRPS)
 	case outcome.Confirmed:
 		return limit, nil
-	case limit > c.Plan.Search.StartRPS:
+	case found.Bracketed():
 		c.Progress.Note("capacity: %s held no confirmation; measuring as if it were %.0f requests/s", v, limit)
 		return limit, nil
 	case bounds.bound > 0:

@@ -31,6 +31,9 @@ const (
 	// lapse is the chance that a step has nothing to do with its rate: a
 	// checkpoint, a neighbour's burst.
 	lapse = 0.02
+	// lapseWhileGrowing is more: a step of growing is short, and the first at its
+	// rate, to which connections and pools have yet to grow.
+	lapseWhileGrowing = 0.1
 	// wander is the standard deviation of ln(capacity) from step to step.
 	wander = 0.015
 )
@@ -40,10 +43,10 @@ var wanders = []struct{ shift, weight float64 }{
 	{-wander * math.Sqrt(3), 1.0 / 6}, {0, 2.0 / 3}, {wander * math.Sqrt(3), 1.0 / 6},
 }
 
-// newBelief is flat between a bracket's ends and a little beyond: an end may
-// have been a stroke of luck.
+// newBelief is flat between a bracket's ends and beyond: the lower one may have
+// been luck, and the upper one a stall that has nothing to do with the rate.
 func newBelief(low, high float64) belief {
-	from, till := math.Log(low)-0.2, math.Log(high)+0.2
+	from, till := math.Log(low)-0.3, math.Log(high)+0.4
 	b := belief{logs: make([]float64, gridPoints), weights: make([][]float64, len(slopes))}
 	for i := range b.logs {
 		b.logs[i] = from + (till-from)*float64(i)/(gridPoints-1)
@@ -58,15 +61,15 @@ func newBelief(low, high float64) belief {
 }
 
 // learn multiplies by the likelihood of what came of a step.
-func (b *belief) learn(rps float64, r Result) {
-	at, sum := math.Log(rps), 0.0
+func (b *belief) learn(step fed) {
+	at, sum := math.Log(step.rps), 0.0
 	for k, slope := range slopes {
 		for i, capacity := range b.logs {
 			l := 0.0
 			for _, w := range wanders {
-				l += w.weight * r.likelihood(slope*(at-capacity-w.shift))
+				l += w.weight * step.result.likelihood(slope*(at-capacity-w.shift))
 			}
-			b.weights[k][i] *= lapse/2 + (1-lapse)*l
+			b.weights[k][i] *= step.lapse/2 + (1-step.lapse)*l
 			sum += b.weights[k][i]
 		}
 	}

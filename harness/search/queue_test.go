@@ -120,6 +120,37 @@ func TestQueueOfKnownCapacity(t *testing.T) {
 	}
 }
 
+// A stall of the whole system for one step while the rate grows, in which
+// everything is bad, is not the capacity.
+func TestStallWhileGrowing(t *testing.T) {
+	q := &queue{servers: 16, mean: 0.010, limit: 0.080, noise: 0.01}
+	truth, near := q.capacity(), 0
+	const runs = 40
+	for seed := range uint64(runs) {
+		q.random = rand.New(rand.NewPCG(seed, 9))
+		s, stalls := New(cliConfig()), 0
+		for {
+			step, more := s.Next()
+			if !more {
+				break
+			}
+			r := q.load(step)
+			if step.Kind == Grow && step.RPS > truth/3 && stalls < 1 {
+				stalls++
+				r.Over, r.Verdict = r.Requests*9/10, Failed
+			}
+			s.Feed(step, r, step.Duration)
+		}
+		if s.Outcome().HeldRPS > 0.9*truth {
+			near++
+		}
+	}
+	t.Logf("%d of %d found their way", near, runs)
+	if near < runs*8/10 {
+		t.Errorf("%d of %d found their way", near, runs)
+	}
+}
+
 // cliConfig is that of `headroom capacity --max-time 90s`.
 func cliConfig() Config {
 	return Config{

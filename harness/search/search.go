@@ -97,9 +97,6 @@ type Result struct {
 	Allowed        float64
 }
 
-// hopeless says that most requests were bad: no checkpoint does that.
-func (r Result) hopeless() bool { return r.counted() && float64(r.Over) > 0.5*float64(r.Requests) }
-
 // Outcome is what the search found.
 type Outcome struct {
 	HeldRPS   float64 // the highest rate that held its confirmation; 0: none did
@@ -137,6 +134,7 @@ const (
 type fed struct {
 	rps    float64
 	result Result
+	lapse  float64
 }
 
 // Search is one search. It is not safe for concurrent use.
@@ -265,7 +263,7 @@ func (s *Search) feedSpoiled(step Step, v Verdict) {
 func (s *Search) grown(rps float64, r Result) {
 	if r.Verdict != Failed {
 		s.held = max(s.held, rps)
-	} else if s.doubted != rps && s.held > 0 && !r.hopeless() {
+	} else if s.doubted != rps && s.held > 0 {
 		s.doubted = rps // one short step is not believed: it may have met a checkpoint
 		return
 	} else {
@@ -305,9 +303,13 @@ func (s *Search) learn(rps float64, r Result) {
 	if n := len(s.learned); s.kind == Grow && r.Verdict != Failed && n > 0 && s.learned[n-1].rps == rps {
 		s.learned = s.learned[:n-1]
 	}
-	s.learned = append(s.learned, fed{rps, r})
+	of := fed{rps, r, lapse}
+	if s.kind == Grow {
+		of.lapse = lapseWhileGrowing
+	}
+	s.learned = append(s.learned, of)
 	if s.belief.logs != nil {
-		s.belief.learn(rps, r)
+		s.belief.learn(of)
 	}
 }
 
@@ -315,7 +317,7 @@ func (s *Search) learn(rps float64, r Result) {
 func (s *Search) believe(low, high float64) {
 	s.belief = newBelief(low, high)
 	for _, l := range s.learned {
-		s.belief.learn(l.rps, l.result)
+		s.belief.learn(l)
 	}
 }
 
@@ -424,6 +426,10 @@ func (s *Search) settle() {
 
 // Outcome is what is known so far.
 func (s *Search) Outcome() Outcome { return s.out }
+
+// Bracketed says that a rate held and a higher one failed, so that Estimate
+// rests on something.
+func (s *Search) Bracketed() bool { return s.belief.logs != nil }
 
 // Estimate is where the capacity most likely is, confirmed or not; 0 when
 // nothing held.

@@ -16,6 +16,7 @@ const (
 	removeTimeout  = 15 * time.Second
 	removePause    = 100 * time.Millisecond
 	removeParallel = 8
+	ghostPatience  = 2 * time.Second
 )
 
 // Sweep removes every container, volume and network that carries our labels
@@ -53,16 +54,21 @@ func labelled(label, value string) client.Filters {
 // removeAll removes what passes the filters and the match, again and again
 // until nothing is left to remove: a network cannot go before the last of its
 // containers is quite gone. The last pass's error is returned when ctx ends
-// first.
+// first, or when only ghosts are left.
 func removeAll(ctx context.Context, cli *client.Client, filters client.Filters, match func(labels map[string]string) bool) ([]string, error) {
 	var removed []string
+	patience := time.Now().Add(ghostPatience)
 	for {
 		containers, err := removeContainers(ctx, cli, filters, match)
 		volumes, volumesErr := removeVolumes(ctx, cli, filters, match)
 		networks, networksErr := removeNetworks(ctx, cli, filters, match)
 		removed = append(append(append(removed, containers...), volumes...), networks...)
+		ghostsOnly := err == nil && volumesErr == nil && errors.Is(networksErr, errGhost)
 		if err = errors.Join(err, volumesErr, networksErr); err == nil {
 			return removed, nil
+		}
+		if ghostsOnly && time.Now().After(patience) {
+			return removed, fmt.Errorf("remove leftovers: %w", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -128,10 +134,24 @@ func removeNetworks(ctx context.Context, cli *client.Client, filters client.Filt
 			names[n.ID] = n.Name
 		}
 	}
-	return removeEach("network", ids, names, func(id string) error {
-		_, err := cli.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
+	return removeEach("network", ids, names, func(id string) error { return removeNetwork(ctx, cli, id) })
+}
+
+// errGhost is an empty network that the engine holds to be in use: its own
+// count of endpoints went wrong, as Docker 20.10's may when many containers go
+// at once. Nothing can be done about it from here, and nothing runs in it.
+var errGhost = errors.New("the engine counts containers in it that are gone; it is empty, does no harm, and can be removed after a restart of Docker")
+
+func removeNetwork(ctx context.Context, cli *client.Client, id string) error {
+	_, err := cli.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
+	if err == nil || errdefs.IsNotFound(err) || !strings.Contains(err.Error(), "active endpoints") {
 		return err
-	})
+	}
+	found, inspectErr := cli.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
+	if inspectErr != nil || len(found.Network.Containers) > 0 {
+		return err
+	}
+	return errGhost
 }
 
 // removeEach removes the ids, a few at a time. That one is gone already is no

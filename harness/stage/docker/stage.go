@@ -227,6 +227,10 @@ func (s *Stage) Close(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 		defer cancel()
 		_, err := removeRun(ctx, s.cli, s.options.RunID)
+		if errors.Is(err, errGhost) {
+			s.progress("warning: %v", err) // the run is as good as without it
+			err = nil
+		}
 		s.closeErr = errors.Join(err, s.reaper.stop(err == nil), s.cli.Close())
 	})
 	return s.closeErr
