@@ -35,25 +35,16 @@ func TestKilledReplicaCostsNoReads(t *testing.T) {
 	eventually(t, "both shops have taken the dead replica out", 5*time.Second, haveHealthy(2))
 	outBy := load.requests(t)
 	m := load.wait(t)
-	out := secondOf(m, outBy)
-	var sentBehind, failedBehind int64
-	for _, second := range m.Timeline {
-		if second.Second > out {
-			sentBehind += second.Sent
-			failedBehind += second.Failed
-		}
-	}
-	if sentBehind < 150 || failedBehind > 0 {
-		t.Errorf("%d of %d reads failed after second %d, by which the dead replica was out: %v", failedBehind, sentBehind, out, m.Errors)
-	}
 	var again float64
 	for _, shop := range shops {
 		again += counts(t, sys, shop)["replica_failures_total"]
 	}
-	t.Logf("%d of %d reads failed, %v were tried again elsewhere", m.Failed, m.Sent, again)
-	if m.Failed > handful || again == 0 {
-		t.Errorf("%d reads failed (%v) while the dead replica was found out, at most %d may; %v were tried elsewhere, some must have been",
-			m.Failed, m.Errors, handful, again)
+	t.Logf("%d of %d reads failed, %v were tried again elsewhere; %v had come when both shops knew", m.Failed, m.Sent, again, outBy)
+	if m.Failed > 0 {
+		t.Errorf("%d of %d reads failed: %v", m.Failed, m.Sent, m.Errors)
+	}
+	if least := outBy + 150; float64(m.Sent) < least {
+		t.Errorf("%d reads were sent, want at least %v: too few came after the replica was out", m.Sent, least)
 	}
 
 	revive(t, sys, "replica-2")
@@ -67,10 +58,6 @@ func TestKilledReplicaCostsNoReads(t *testing.T) {
 	}
 }
 
-// handful is how many reads may fail with the replica that they are on: those
-// whose second try met it as well.
-const handful = 3
-
 // Jobs that a dead worker had in hand come again to the next one: each order's
 // mail is sent, and once.
 func TestKilledWorkerLosesNoJob(t *testing.T) {
@@ -78,7 +65,10 @@ func TestKilledWorkerLosesNoJob(t *testing.T) {
 	sys := e.start(t, scenarios.After)
 	load := e.drive(t, sys, 100, 5*time.Second)
 	load.reach(t, 200)
-	eventually(t, "the worker has jobs in hand", 5*time.Second, func() bool { return backlog(t, sys).AckPending > 0 })
+	eventually(t, "the worker has its hands full", 5*time.Second, func() bool {
+		left := backlog(t, sys)
+		return left.AckPending > 0 && left.Pending > 0
+	})
 	kill(t, sys, "worker")
 	revive(t, sys, "worker")
 	m := load.wait(t)
@@ -91,8 +81,8 @@ func TestKilledWorkerLosesNoJob(t *testing.T) {
 	}
 	eventually(t, "the queue is drained", time.Minute, func() bool { return backlog(t, sys) == jobs.Backlog{} })
 	c := counts(t, sys, "worker")
-	t.Logf("%d orders; the second worker did %v jobs, %v of them had been another's, %v were done already",
-		len(orders), c["applied_total"], c["redelivered_total"], c["skipped_total"])
+	t.Logf("%d orders; the second worker did %v jobs; %v came again, %v mails among them, %v were done already",
+		len(orders), c["applied_total"], c["redelivered_total"], c["mail_redelivered_total"], c["skipped_total"])
 	if c["redelivered_total"] == 0 {
 		t.Error("no job came again: the worker had none in hand when it was killed")
 	}
