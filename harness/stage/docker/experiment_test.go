@@ -143,6 +143,18 @@ func kill(t *testing.T, sys *System, machine string) {
 	}
 }
 
+// freeze stops a machine's processes, the children of its first, where they
+// are. Killed after that they do not run again: a container that is paused
+// would be let go first, and its processes say what they had kept to say.
+func freeze(t *testing.T, sys *System, machine string) {
+	t.Helper()
+	stopped := inside(t, sys, machine,
+		`for f in $(grep -ls $'^PPid:\t1$' /proc/[0-9]*/status); do f=${f%/status}; kill -STOP ${f#/proc/} && echo ${f#/proc/}; done`)
+	if strings.TrimSpace(stopped) == "" {
+		t.Fatalf("machine %s has no process to freeze", machine)
+	}
+}
+
 // revive starts a machine that was killed, and waits until all of it answers.
 // The port of its agent is another one then.
 func revive(t *testing.T, sys *System, machine string) {
