@@ -73,10 +73,10 @@ const loadLimit = time.Minute // for one slice of some seconds
 // it, because a stage does not know drivers.
 func (e experiment) drive(t *testing.T, sys *System, rps float64, duration time.Duration) *load {
 	t.Helper()
-	mix := e.scenario.Load
+	of := e.scenario.Load
 	job, err := json.Marshal(map[string]any{
-		"base_url": sys.EntryURL(""), "arrivals": mix.Arrivals, "rate_rps": rps, "duration_ns": duration, "seed": 1,
-		"mix": mix.Mix, "keys": mix.Keys, "timeout_ns": mix.Timeout, "oracles": e.scenario.Oracles,
+		"base_url": sys.EntryURL(""), "arrivals": of.Arrivals, "rate_rps": rps, "duration_ns": duration, "seed": 1,
+		"mix": of.Mix, "keys": of.Keys, "timeout_ns": of.Timeout, "oracles": e.scenario.Oracles,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -129,29 +129,29 @@ func (l *load) wait(t *testing.T) record.Measurement {
 	return l.m
 }
 
-// secondOf is the second of the timeline in which that many requests had been
-// sent.
-func secondOf(m record.Measurement, requests float64) int {
-	var sent float64
-	for _, second := range m.Timeline {
-		if sent += float64(second.Sent); sent >= requests {
-			return second.Second
-		}
-	}
-	return len(m.Timeline)
-}
-
 // kill kills a machine with all that runs on it, and waits for its end.
 func kill(t *testing.T, sys *System, machine string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	id := sys.machine(t, machine).ContainerID
+	id := running(t, sys, machine).ContainerID
 	if _, err := sys.stage.cli.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "SIGKILL"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := sys.stage.waitExit(ctx, id); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// freeze stops a machine's processes, the children of its first, where they
+// are. Killed after that they do not run again: a container that is paused
+// would be let go first, and its processes say what they had kept to say.
+func freeze(t *testing.T, sys *System, machine string) {
+	t.Helper()
+	stopped := inside(t, sys, machine,
+		`for f in $(grep -ls $'^PPid:\t1$' /proc/[0-9]*/status); do f=${f%/status}; kill -STOP ${f#/proc/} && echo ${f#/proc/}; done`)
+	if strings.TrimSpace(stopped) == "" {
+		t.Fatalf("machine %s has no process to freeze", machine)
 	}
 }
 
@@ -161,7 +161,7 @@ func revive(t *testing.T, sys *System, machine string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), sys.options.ReadyTimeout)
 	defer cancel()
-	m, cli := sys.machine(t, machine), sys.stage.cli
+	m, cli := running(t, sys, machine), sys.stage.cli
 	if _, err := cli.ContainerStart(ctx, m.ContainerID, client.ContainerStartOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -179,8 +179,8 @@ func revive(t *testing.T, sys *System, machine string) {
 	})
 }
 
-// machine is the running machine itself: what a test changes stays changed.
-func (sys *System) machine(t *testing.T, name string) *Machine {
+// running is the system's own record of a machine: what a test changes stays.
+func running(t *testing.T, sys *System, name string) *Machine {
 	t.Helper()
 	for i := range sys.machines {
 		if sys.machines[i].Name == name {

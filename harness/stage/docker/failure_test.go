@@ -35,25 +35,16 @@ func TestKilledReplicaCostsNoReads(t *testing.T) {
 	eventually(t, "both shops have taken the dead replica out", 5*time.Second, haveHealthy(2))
 	outBy := load.requests(t)
 	m := load.wait(t)
-	out := secondOf(m, outBy)
-	var sentBehind, failedBehind int64
-	for _, second := range m.Timeline {
-		if second.Second > out {
-			sentBehind += second.Sent
-			failedBehind += second.Failed
-		}
-	}
-	if sentBehind < 150 || failedBehind > 0 {
-		t.Errorf("%d of %d reads failed after second %d, by which the dead replica was out: %v", failedBehind, sentBehind, out, m.Errors)
-	}
 	var again float64
 	for _, shop := range shops {
 		again += counts(t, sys, shop)["replica_failures_total"]
 	}
-	t.Logf("%d of %d reads failed, %v were tried again elsewhere", m.Failed, m.Sent, again)
-	if m.Failed > handful || again == 0 {
-		t.Errorf("%d reads failed (%v) while the dead replica was found out, at most %d may; %v were tried elsewhere, some must have been",
-			m.Failed, m.Errors, handful, again)
+	t.Logf("%d of %d reads failed, %v were tried again elsewhere; %v had come when both shops knew", m.Failed, m.Sent, again, outBy)
+	if m.Failed > 0 {
+		t.Errorf("%d of %d reads failed: %v", m.Failed, m.Sent, m.Errors)
+	}
+	if least := outBy + 150; float64(m.Sent) < least {
+		t.Errorf("%d reads were sent, want at least %v: too few came after the replica was out", m.Sent, least)
 	}
 
 	revive(t, sys, "replica-2")
@@ -67,20 +58,27 @@ func TestKilledReplicaCostsNoReads(t *testing.T) {
 	}
 }
 
-// handful is how many reads may fail with the replica that they are on: those
-// whose second try met it as well.
-const handful = 3
-
 // Jobs that a dead worker had in hand come again to the next one: each order's
-// mail is sent, and once.
+// mail is sent, and once. The first worker dies at once, with mails that the
+// provider has not sent. The second hangs first: the provider sends its mails,
+// and nobody says that they are done.
 func TestKilledWorkerLosesNoJob(t *testing.T) {
 	e := openExperiment(t, "killed-worker")
 	sys := e.start(t, scenarios.After)
 	load := e.drive(t, sys, 100, 5*time.Second)
-	load.reach(t, 200)
-	eventually(t, "the worker has jobs in hand", 5*time.Second, func() bool { return backlog(t, sys).AckPending > 0 })
+	load.reach(t, 150)
+	handsFull(t, sys)
 	kill(t, sys, "worker")
 	revive(t, sys, "worker")
+	handsFull(t, sys)
+	freeze(t, sys, "worker")
+	sent := sentUpTo(t, sys, 1000)
+	eventually(t, "the provider has sent mails of the hanging worker", 10*time.Second, func() bool {
+		return sentUpTo(t, sys, 1000) >= sent+unsaid
+	})
+	kill(t, sys, "worker")
+	revive(t, sys, "worker")
+
 	m := load.wait(t)
 	if m.Failed > 0 || m.Succeeded == 0 {
 		t.Errorf("%d of %d checkouts failed while the worker was away: %v", m.Failed, m.Sent, m.Errors)
@@ -91,17 +89,30 @@ func TestKilledWorkerLosesNoJob(t *testing.T) {
 	}
 	eventually(t, "the queue is drained", time.Minute, func() bool { return backlog(t, sys) == jobs.Backlog{} })
 	c := counts(t, sys, "worker")
-	t.Logf("%d orders; the second worker did %v jobs, %v of them had been another's, %v were done already",
-		len(orders), c["applied_total"], c["redelivered_total"], c["skipped_total"])
-	if c["redelivered_total"] == 0 {
-		t.Error("no job came again: the worker had none in hand when it was killed")
+	t.Logf("%d orders; the third worker did %v jobs; %v mails came again, %v of them had been sent already",
+		len(orders), c["applied_total"], c["mail_redelivered_total"], c["mail_skipped_total"])
+	if c["mail_skipped_total"] < unsaid {
+		t.Errorf("%v mails that came again were skipped as sent already, want %d at least", c["mail_skipped_total"], unsaid)
 	}
-	lost, duplicated := oracle.Effects("order", orders, mailed(t, sys, orders))
+	lost, duplicated := oracle.Effects("order", orders, mailed(t, sys, idsOf(orders)))
 	for _, o := range []record.Oracle{lost, duplicated} {
 		if o.Violations > 0 || o.Checked != m.Succeeded {
 			t.Errorf("%s: %d of %d orders, want 0 of %d: %s %s", o.Name, o.Violations, o.Checked, m.Succeeded, o.Unknown, o.Example)
 		}
 	}
+}
+
+// unsaid is how many mails are sent at least whose worker does not live to say
+// so: of the 32 in its hands most are under way.
+const unsaid = 10
+
+// handsFull waits until the worker has more to do than it can take.
+func handsFull(t *testing.T, sys *System) {
+	t.Helper()
+	eventually(t, "the worker has its hands full", 10*time.Second, func() bool {
+		left := backlog(t, sys)
+		return left.AckPending > 0 && left.Pending > 0
+	})
 }
 
 func backlog(t *testing.T, sys *System) (left jobs.Backlog) {
@@ -111,19 +122,36 @@ func backlog(t *testing.T, sys *System) (left jobs.Backlog) {
 }
 
 // mailed is how often the provider sent each order's mail.
-func mailed(t *testing.T, sys *System, orders []record.Created) map[int64]int64 {
+func mailed(t *testing.T, sys *System, orders []int64) map[int64]int64 {
 	t.Helper()
-	var question jobs.Audit
-	for _, order := range orders {
-		question.IDs = append(question.IDs, order.ID)
-	}
 	var answer jobs.Seen
-	askMachine(t, sys, "mail", jobs.AuditPath, question, &answer)
+	askMachine(t, sys, "mail", jobs.AuditPath, jobs.Audit{IDs: orders}, &answer)
 	seen := map[int64]int64{}
 	for id, times := range answer.Seen {
 		seen[id] = int64(times)
 	}
 	return seen
+}
+
+// sentUpTo is how many mails of the orders up to an id were sent: one database
+// counts its orders from 1.
+func sentUpTo(t *testing.T, sys *System, last int64) (sent int64) {
+	t.Helper()
+	var orders []int64
+	for id := int64(1); id <= last; id++ {
+		orders = append(orders, id)
+	}
+	for _, times := range mailed(t, sys, orders) {
+		sent += times
+	}
+	return sent
+}
+
+func idsOf(created []record.Created) (ids []int64) {
+	for _, c := range created {
+		ids = append(ids, c.ID)
+	}
+	return ids
 }
 
 // askMachine asks the process that is named as its machine; a nil body is a GET.
