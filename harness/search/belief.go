@@ -22,9 +22,13 @@ var slopes = []float64{5, 8, 12, 18, 27, 40, 60}
 
 // burst is how many bad requests come together: a queue that is too long is so
 // for all who stand in it, so n of them say as much as n / burst that are
-// independent. Queues near saturation have 15 to 100; too large a number here
+// independent. Queues near saturation have 15 to 100 at some hundred requests a
+// second; they last a time, so at low rates there are fewer. Too large a number
 // costs confidence, too small a one truth.
-const burst = 40
+func burst(rps float64) float64 {
+	const seconds, least, most = 0.12, 2, 40
+	return min(max(rps*seconds, least), most)
+}
 
 const (
 	gridPoints = 300
@@ -63,11 +67,12 @@ func newBelief(low, high float64) belief {
 // learn multiplies by the likelihood of what came of a step.
 func (b *belief) learn(step fed) {
 	at, sum := math.Log(step.rps), 0.0
+	bursts := float64(step.result.Requests) / burst(step.rps)
 	for k, slope := range slopes {
 		for i, capacity := range b.logs {
 			l := 0.0
 			for _, w := range wanders {
-				l += w.weight * step.result.likelihood(slope*(at-capacity-w.shift))
+				l += w.weight * step.result.likelihood(slope*(at-capacity-w.shift), bursts)
 			}
 			b.weights[k][i] *= step.lapse/2 + (1-step.lapse)*l
 			sum += b.weights[k][i]
@@ -89,8 +94,9 @@ const (
 )
 
 // likelihood is that of the result where the odds of a bad request lie
-// exp(excess) above the allowed ones, relative to the best there can be.
-func (r Result) likelihood(excess float64) float64 {
+// exp(excess) above the allowed ones, relative to the best there can be, with so
+// many independent requests.
+func (r Result) likelihood(excess, n float64) float64 {
 	if !r.counted() {
 		held := 1 / (1 + math.Exp(excess))
 		if r.Verdict == Failed {
@@ -111,7 +117,7 @@ func (r Result) likelihood(excess float64) float64 {
 	if seen > 0 {
 		divergence += seen * math.Log(seen/share)
 	}
-	return math.Exp(-float64(r.Requests) / burst * divergence)
+	return math.Exp(-n * divergence)
 }
 
 func (r Result) counted() bool { return r.Requests > 0 && r.Allowed > 0 }
