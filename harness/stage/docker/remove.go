@@ -63,7 +63,7 @@ func removeAll(ctx context.Context, cli *client.Client, filters client.Filters, 
 		volumes, volumesErr := removeVolumes(ctx, cli, filters, match)
 		networks, networksErr := removeNetworks(ctx, cli, filters, match)
 		removed = append(append(append(removed, containers...), volumes...), networks...)
-		ghostsOnly := err == nil && volumesErr == nil && errors.Is(networksErr, errGhost)
+		ghostsOnly := err == nil && volumesErr == nil && errors.Is(networksErr, ErrGhost)
 		if err = errors.Join(err, volumesErr, networksErr); err == nil {
 			return removed, nil
 		}
@@ -137,10 +137,10 @@ func removeNetworks(ctx context.Context, cli *client.Client, filters client.Filt
 	return removeEach("network", ids, names, func(id string) error { return removeNetwork(ctx, cli, id) })
 }
 
-// errGhost is an empty network that the engine holds to be in use: its own
+// ErrGhost is an empty network that the engine holds to be in use: its own
 // count of endpoints went wrong, as Docker 20.10's may when many containers go
 // at once. Nothing can be done about it from here, and nothing runs in it.
-var errGhost = errors.New("the engine counts containers in it that are gone; it is empty, does no harm, and can be removed after a restart of Docker")
+var ErrGhost = errors.New("the engine counts containers in it that are gone; it is empty, does no harm, and can be removed after a restart of Docker")
 
 func removeNetwork(ctx context.Context, cli *client.Client, id string) error {
 	_, err := cli.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
@@ -151,7 +151,7 @@ func removeNetwork(ctx context.Context, cli *client.Client, id string) error {
 	if inspectErr != nil || len(found.Network.Containers) > 0 {
 		return err
 	}
-	return errGhost
+	return ErrGhost
 }
 
 // removeEach removes the ids, a few at a time. That one is gone already is no

@@ -227,7 +227,7 @@ func (s *Stage) Close(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 		defer cancel()
 		_, err := removeRun(ctx, s.cli, s.options.RunID)
-		if errors.Is(err, errGhost) {
+		if errors.Is(err, ErrGhost) {
 			s.progress("warning: %v", err) // the run is as good as without it
 			err = nil
 		}

@@ -370,7 +370,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	removed, err := Sweep(t.Context(), cli, false)
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrGhost) { // the engine may have kept one of another run
 		t.Error(err)
 	}
 	for _, thing := range []string{"volume headroom-" + dead, "network headroom-" + dead} {
