@@ -84,6 +84,7 @@ type Conductor struct {
 
 	order   int                             // of the last trial
 	repeats int                             // of slices, so far
+	again   bool                            // the slice under way is a repetition
 	tried   map[scenarios.Variant][]float64 // rates of the search that said something
 	resize  *record.Resize                  // of the system that is measured; nil outside a proof
 }
@@ -268,6 +269,8 @@ func (c *Conductor) measureSlice(ctx context.Context, of sliceOf, s System) erro
 	}
 	c.repeats++
 	c.Progress.Begin(fmt.Sprintf("block %d of %d: %s again: %s", of.block, c.Plan.Blocks, of.variant, trial.Invalid[0]), of.duration)
+	c.again = true
+	defer func() { c.again = false }()
 	_, err = c.slice(ctx, of, s)
 	return err
 }
@@ -352,11 +355,17 @@ func uses(machines []Machine, before, after []spec.Counters, invalid *[]string) 
 }
 
 // job is the traffic of one slice. The seed depends on block and rate only:
-// both variants see the same arrivals and the same keys.
+// both variants see the same arrivals and the same keys. Probes and repetitions
+// have their own.
 func (c *Conductor) job(of sliceOf, s System) drive.Job {
 	schedule := of.rateName
-	if of.kind == record.KindProbe { // an unlucky one must not lean on every step
-		schedule = fmt.Sprintf("%s at %g", of.rateName, of.rps)
+	switch {
+	case of.kind == record.KindProbe:
+		// An unlucky one must not lean on every step. And what is asked for again
+		// asks for other keys: those of the first time are in the cache now.
+		schedule = fmt.Sprintf("%s at %g, trial %d", of.rateName, of.rps, c.order)
+	case c.again:
+		schedule += " again"
 	}
 	load := c.Scenario.Load
 	inFlight := load.MaxInFlight
