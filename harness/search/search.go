@@ -116,7 +116,7 @@ const (
 	growSamples   = 10
 	guessBelow    = 0.5   // of the guess: where growing from it starts
 	growNearGuess = 1.5   // from one step to the next there
-	closeEnough   = 0.015 // standard deviation of the posterior at which probing ends
+	closeEnough   = 0.015 // standard deviation of the belief at which probing ends
 	candidateAt   = 0.5   // quantile of the belief that is confirmed
 	lowerBy       = 0.98  // after a confirmation failed: at least
 	lowestBy      = 0.9   // and at most
