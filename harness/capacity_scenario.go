@@ -24,32 +24,18 @@ func (c *Conductor) CapacityOf(ctx context.Context, v scenarios.Variant, onStep 
 		c.Progress.Begin(fmt.Sprintf("stop %s", v), 2*time.Second)
 		err = errors.Join(err, s.Close(ctx))
 	}()
+	if err := c.warmFresh(ctx, v, s, 1); err != nil {
+		return nil, err
+	}
 	return c.searchCapacity(ctx, v, s, &boundFinder{hostCPUs: float64(c.Environment.CPUs)}, onStep)
 }
 
-// warmStep is the step of a search before which the system is warmed once more,
-// its cache too: the first two are slow and tell at which rate that makes sense.
-const warmStep = 3
-
-// searchCapacity searches the capacity of a running variant. Every step is a
-// trial on file.
+// searchCapacity searches the capacity of a running variant that is warm. Every
+// step is a trial on file.
 func (c *Conductor) searchCapacity(ctx context.Context, v scenarios.Variant, s System, bounds *boundFinder, onStep func(CapacityStep)) (*search.Search, error) {
-	steps := 0
 	return Capacity{
 		SLO: c.Scenario.SLO, Config: c.Plan.Search,
 		Drive: func(ctx context.Context, step search.Step, maxInFlight int) (record.Trial, error) {
-			// Freshly started, its buffers and its cache are empty: that is no
-			// limit.
-			if steps++; steps == 1 || steps == warmStep {
-				if err := c.warmUp(ctx, v, s, step.RPS, 0); err != nil {
-					return record.Trial{}, err
-				}
-			}
-			if steps == warmStep {
-				if err := c.warmCache(ctx, v, s, step.RPS, 0); err != nil {
-					return record.Trial{}, err
-				}
-			}
 			c.Progress.Begin(fmt.Sprintf("capacity: %s, %s at %.0f requests/s", v, step.Kind, step.RPS), step.Duration)
 			return c.slice(ctx, sliceOf{record.KindProbe, v, 0, string(step.Kind), step.RPS, step.Duration, maxInFlight}, s)
 		},

@@ -4,8 +4,8 @@
 //
 // The order of a run (docs/measurement.md):
 //
-//  1. For each block both variants start afresh. The first block begins with
-//     a search for each variant's capacity under the SLO.
+//  1. For each block both variants start afresh and warm up. The first block
+//     begins with a search for each variant's capacity under the SLO.
 //  2. At the common rate, 80% of before's limit, and at the high rate, near
 //     after's, each variant gets a slice, in coin-flipped order. One is loaded
 //     while the other idles.
@@ -45,6 +45,9 @@ type Stage interface {
 
 // System is one running variant.
 type System interface {
+	// Limit gives every machine its CPU quota. Until then a system that has just
+	// started may use the whole host, to warm up.
+	Limit(ctx context.Context) error
 	EntryURL(from string) string // as the driver reaches it; "" is the main entry
 	Machines() []Machine
 	Close(ctx context.Context) error
@@ -161,6 +164,11 @@ func (c *Conductor) systems(ctx context.Context, block int, use func(map[scenari
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	for _, v := range scenarios.Variants() {
+		if err := c.warmFresh(ctx, v, running[v], block); err != nil {
+			return err
+		}
+	}
 	return use(running)
 }
 
@@ -241,11 +249,6 @@ func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios
 			order[0], order[1] = order[1], order[0]
 		}
 		for _, v := range order {
-			if name == RateCommon {
-				if err := c.warmCache(ctx, v, running[v], rates[name], block); err != nil {
-					return err
-				}
-			}
 			length := c.Plan.slice(rates[name])
 			c.Progress.Begin(fmt.Sprintf("block %d of %d: %s at %.0f requests/s", block, c.Plan.Blocks, v, rates[name]), c.Plan.Warmup+length)
 			if err := c.warmUp(ctx, v, running[v], rates[name], block); err != nil {

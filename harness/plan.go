@@ -14,15 +14,15 @@ const drainPause = 200 * time.Millisecond
 
 // Plan is how long a run measures.
 type Plan struct {
-	Quick       bool
-	Blocks      int
-	Slice       time.Duration // at low rates longer, up to longestSlice times
-	Warmup      time.Duration // before each slice, the same load, not recorded
-	CacheWarmup time.Duration // at most, before a block's first slice, until the hit ratio is flat
-	Search      search.Config
-	Curve       []float64 // shares of the capacity at which latency is measured
-	Repeats     int       // of slices that the driver or the host spoiled, in all
-	Proof       ProofPlan
+	Quick   bool
+	Blocks  int
+	Slice   time.Duration // at low rates longer, up to longestSlice times
+	Warmup  time.Duration // before each slice, the same load, not recorded
+	Fresh   time.Duration // at most, after a start: until the system gets no faster
+	Search  search.Config
+	Curve   []float64 // shares of the capacity at which latency is measured
+	Repeats int       // of slices that the driver or the host spoiled, in all
+	Proof   ProofPlan
 }
 
 // ProofPlan is how long the proof of a bottleneck measures. A round is so many
@@ -67,7 +67,7 @@ func (p Plan) slice(rps float64) time.Duration {
 // FullPlan is what verdicts need; QuickPlan shows that everything works.
 func FullPlan() Plan {
 	return Plan{
-		Blocks: 3, Slice: 6 * time.Second, Warmup: 2 * time.Second, CacheWarmup: 8 * time.Second, Repeats: 4,
+		Blocks: 3, Slice: 6 * time.Second, Warmup: 2 * time.Second, Fresh: 16 * time.Second, Repeats: 4,
 		Search: search.Config{
 			StartRPS: 20, MinRPS: 1, Probes: 2, Confirms: 3, Samples: 350, MaxStep: 15 * time.Second,
 			Grow: 2 * time.Second, Probe: 4 * time.Second, Confirm: 8 * time.Second, Recover: 3 * time.Second, Total: 70 * time.Second, Pause: drainPause,
@@ -80,7 +80,7 @@ func FullPlan() Plan {
 // QuickPlan is one short block: no interval, hence no verdict.
 func QuickPlan() Plan {
 	return Plan{
-		Quick: true, Blocks: 1, Slice: 3 * time.Second, Warmup: time.Second, CacheWarmup: 4 * time.Second,
+		Quick: true, Blocks: 1, Slice: 3 * time.Second, Warmup: time.Second, Fresh: 4 * time.Second,
 		Search: search.Config{
 			StartRPS: 20, MinRPS: 1, Probes: 2, Confirms: 1, Samples: 350, MaxStep: 4 * time.Second,
 			Grow: time.Second, Probe: 2 * time.Second, Confirm: 3 * time.Second, Total: 22 * time.Second, Pause: drainPause,

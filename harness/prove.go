@@ -98,8 +98,11 @@ type prover struct {
 	stairs    map[record.ResizeStep]*staircase
 }
 
-// warm fills caches, pools and buffers of the freshly started system.
+// warm warms up the freshly started system.
 func (p *prover) warm(ctx context.Context) error {
+	if err := p.conductor.warmFresh(ctx, p.of.Variant, p.system, 0); err != nil {
+		return err
+	}
 	if err := p.set(ctx, "", 1); err != nil {
 		return err
 	}
@@ -107,9 +110,6 @@ func (p *prover) warm(ctx context.Context) error {
 	p.stairs = map[record.ResizeStep]*staircase{}
 	for _, step := range proofSteps {
 		p.stairs[step] = &staircase{rps: rps} // none is given a head start
-	}
-	if err := p.conductor.warmCache(ctx, p.of.Variant, p.system, rps*commonShare, 0); err != nil {
-		return err
 	}
 	return p.conductor.warmUp(ctx, p.of.Variant, p.system, rps*commonShare, 0)
 }

@@ -26,7 +26,21 @@ func (s *resizableStage) Start(ctx context.Context, v scenarios.Variant, block i
 	if err != nil {
 		return nil, err
 	}
+	s.resized(v)
 	return resizableSystem{system, s, v}, nil
+}
+
+// resized works out the capacity from the groups' sizes.
+func (s *resizableStage) resized(v scenarios.Variant) {
+	capacity := math.Inf(1)
+	for name, alone := range s.groups {
+		factor, set := s.factors[name]
+		if !set {
+			factor = 1
+		}
+		capacity = min(capacity, alone*factor)
+	}
+	s.capacity[v] = capacity
 }
 
 type resizableSystem struct {
@@ -42,15 +56,7 @@ func (r resizableSystem) Resize(_ context.Context, group string, factor float64)
 		r.stage.factors = map[string]float64{}
 	}
 	r.stage.factors[group] = factor
-	capacity := math.Inf(1)
-	for name, alone := range r.stage.groups {
-		factor, set := r.stage.factors[name]
-		if !set {
-			factor = 1
-		}
-		capacity = min(capacity, alone*factor)
-	}
-	r.stage.capacity[r.variant] = capacity
+	r.stage.resized(r.variant)
 	return r.stage.fail
 }
 

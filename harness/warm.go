@@ -3,11 +3,9 @@ package harness
 import (
 	"context"
 	"fmt"
-	"math"
 	"time"
 
 	"headroom/scenarios"
-	"headroom/targets/machine/spec"
 )
 
 // warmUp sends the slice's own load for a moment, unrecorded: connections
@@ -21,63 +19,39 @@ func (c *Conductor) warmUp(ctx context.Context, v scenarios.Variant, s System, r
 }
 
 const (
-	cacheWarmStep = 2 * time.Second
-	// flatHitRatio is how little the hit ratio may move between two steps to
-	// be called flat. It never stands quite still: rare keys keep coming.
-	flatHitRatio = 0.03
+	freshStep = 2 * time.Second
+	// freshGain is how much more than the best so far a step has to answer for
+	// the system to be still getting faster, and freshLevel how many in a row
+	// that don't say that it is not.
+	freshGain  = 1.04
+	freshLevel = 2
 )
 
-// warmCache loads a variant that has a cache until its hit ratio is flat, or
-// for as long as the plan allows. A variant without one is not loaded.
-func (c *Conductor) warmCache(ctx context.Context, v scenarios.Variant, s System, rps float64, block int) error {
-	last := math.NaN()
-	hits, misses, found, err := c.cacheCounts(ctx, s)
-	if err != nil || !found {
-		return err
-	}
-	c.Progress.Begin(fmt.Sprintf("fill %s's cache", v), c.Plan.CacheWarmup)
-	for step := range int(c.Plan.CacheWarmup / cacheWarmStep) {
-		of := sliceOf{variant: v, block: block, rateName: fmt.Sprintf("cache-%d", step), rps: rps, duration: cacheWarmStep}
-		if _, err := c.Stage.Drive(ctx, c.job(of, s)); err != nil {
-			return fmt.Errorf("fill %s's cache: %w", v, err)
-		}
-		nowHits, nowMisses, _, err := c.cacheCounts(ctx, s)
+// warmFresh loads a system that has just started as fast as it takes it, until
+// it gets no faster or the plan's time is up: caches fill, and every connection
+// of a database comes to map the memory that it reads. On its small quotas that
+// would take minutes, in which each step finds the system faster than the one
+// before. So the quotas come into force only then.
+func (c *Conductor) warmFresh(ctx context.Context, v scenarios.Variant, s System, block int) error {
+	c.Progress.Begin(fmt.Sprintf("warm up %s, its CPUs not limited yet", v), c.Plan.Fresh)
+	best, level := 0.0, 0
+	for step := 0; step < int(c.Plan.Fresh/freshStep) && level < freshLevel; step++ {
+		// No rate: as fast as it goes.
+		of := sliceOf{variant: v, block: block, rateName: fmt.Sprintf("fresh %d", step), duration: freshStep}
+		m, err := c.Stage.Drive(ctx, c.job(of, s))
 		if err != nil {
-			return err
+			return fmt.Errorf("warm up %s: %w", v, err)
 		}
-		ratio := (nowHits - hits) / max(nowHits-hits+nowMisses-misses, 1)
-		hits, misses = nowHits, nowMisses
-		if math.Abs(ratio-last) < flatHitRatio {
-			return nil
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		last = ratio
-	}
-	return ctx.Err()
-}
-
-// cacheCounts sums hits and misses over the system's Valkeys.
-func (c *Conductor) cacheCounts(ctx context.Context, s System) (hits, misses float64, found bool, err error) {
-	counters, err := readAll(ctx, s.Machines())
-	if err != nil {
-		return 0, 0, false, err
-	}
-	for _, machine := range counters {
-		for _, p := range machine.Processes {
-			if p.Kind == scenarios.KindValkey {
-				found = true
-				hits += p.Counts["hits_total"]
-				misses += p.Counts["misses_total"]
-			}
+		answered := float64(m.Succeeded) / m.DurationS
+		if level++; answered > best*freshGain {
+			best, level = answered, 0
 		}
 	}
-	return hits, misses, found, checkRead(counters)
-}
-
-func checkRead(counters []spec.Counters) error {
-	for _, m := range counters {
-		if len(m.Errors) > 0 {
-			return fmt.Errorf("machine %s could not read %s", m.Machine, m.Errors[0])
-		}
+	if err := s.Limit(ctx); err != nil {
+		return fmt.Errorf("limit %s's CPUs: %w", v, err)
 	}
 	return nil
 }

@@ -49,6 +49,10 @@ var kinds = map[Kind]kindRule{
 			"feed":        {fallback: "join", values: []string{"join", "n_plus_1"}, typ: "enum"},
 			"orders":      {fallback: "limited", values: []string{"limited", "unbounded"}, typ: "enum"},
 			"email":       {fallback: "background", values: []string{"background", "inline", "queue"}, typ: "enum"},
+			// Connections to each database, open from the start. The catalog's add
+			// up to about 2 x vCPU + 1 at a database, PostgreSQL's own rule of
+			// thumb: with four times as many, most of its CPU went to switching
+			// between them, and to mapping its memory in each.
 			"pool_size":   {fallback: "8", typ: "int"},
 			"cache_ttl":   {fallback: "5m0s", typ: "duration"},
 			"cache_write": {fallback: "delete", values: []string{"delete", "none"}, typ: "enum"},
@@ -78,7 +82,7 @@ var kinds = map[Kind]kindRule{
 		settings: map[string]setting{
 			"indexes":         {fallback: "all", values: []string{"all", "primary_keys_only"}, typ: "enum"},
 			"max_connections": {fallback: "100", typ: "int"},
-			"shared_buffers":  {fallback: "256MB", typ: "size"},
+			"shared_buffers":  {fallback: "512MB", typ: "size"}, // holds the whole standard dataset
 			// With shard, copy i of n holds the rows that hash to it.
 			"data": {fallback: "all", values: []string{"all", "shard"}, typ: "enum"},
 		},

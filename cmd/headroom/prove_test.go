@@ -29,6 +29,7 @@ type scattering struct {
 func (s *scattering) Start(context.Context, scenarios.Variant, int) (harness.System, error) {
 	return s, nil
 }
+func (s *scattering) Limit(context.Context) error { return nil }
 func (s *scattering) EntryURL(string) string      { return "http://after" }
 func (s *scattering) Machines() []harness.Machine { return nil }
 func (s *scattering) Close(context.Context) error { s.closed = true; return nil }

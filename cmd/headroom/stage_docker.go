@@ -79,6 +79,8 @@ func (d *dockerStage) Start(ctx context.Context, v scenarios.Variant, block int)
 		Period:   time.Duration(d.shares.PeriodMicros) * time.Microsecond,
 		Dataset:  d.scenario.DatasetOf(v),
 		Instance: fmt.Sprintf("block-%d", block),
+		// The conductor limits them when they are warm.
+		LimitLater: true,
 	})
 	if err != nil {
 		return nil, err

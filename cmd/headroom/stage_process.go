@@ -93,6 +93,9 @@ type processSystem struct {
 	hostCPUs float64
 }
 
+// Limit has nothing to do: processes have no CPU quotas.
+func (s processSystem) Limit(context.Context) error { return nil }
+
 // Machines adds to each machine what it may use.
 func (s processSystem) Machines() []harness.Machine {
 	var out []harness.Machine

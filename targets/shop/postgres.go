@@ -33,15 +33,17 @@ type postgres struct {
 	orders func(ctx context.Context, db querier, user int64) ([]Order, error)
 }
 
-// openPool prepares a pool of at most size connections to the shop's database
-// at address (host:port). It connects on first use. Statements are prepared
-// once a connection and cached, pgx's default.
+// openPool prepares a pool of size connections to the shop's database at address
+// (host:port). It opens them at once, in the background, and keeps them: a pool
+// that grew when requests pile up would do so when the database has least time
+// for new connections. Statements are prepared once a connection and cached,
+// pgx's default.
 func openPool(address string, size int) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig("postgres://shop@" + address + "/shop?sslmode=disable")
 	if err != nil {
 		return nil, fmt.Errorf("database address %q: %w", address, err)
 	}
-	config.MaxConns = int32(size)
+	config.MinConns, config.MaxConns = int32(size), int32(size)
 	config.MaxConnLifetime = time.Hour // longer than a run: reconnecting must not disturb a slice
 	config.MaxConnIdleTime = time.Hour
 	config.ConnConfig.ConnectTimeout = 2 * time.Second

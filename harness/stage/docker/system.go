@@ -33,6 +33,7 @@ type StartOptions struct {
 	Dataset      scenarios.Dataset
 	Instance     string        // tells the starts of a run apart: "block-1"
 	ReadyTimeout time.Duration // of each machine; 0 is stage.DefaultReadyTimeout
+	LimitLater   bool          // leaves the machines' CPUs to Limit
 }
 
 // Machine is one running machine.
@@ -62,7 +63,7 @@ type System struct {
 }
 
 // Start brings up variant v as topology t and returns when every machine is
-// ready and clamped to its share of CPU. On an error, which holds the end of
+// ready and, without LimitLater, clamped to its share of CPU. On an error, which holds the end of
 // the failed machine's log, nothing is left of it. A variant runs once at a
 // time, because its machines' names in the network are the variant's.
 func (s *Stage) Start(ctx context.Context, v scenarios.Variant, t scenarios.Topology, options StartOptions) (*System, error) {
@@ -128,9 +129,14 @@ func (sys *System) up(ctx context.Context) error {
 	err := stage.InOrder(ctx, sys.topology, func(ctx context.Context, m scenarios.Machine, i int) error {
 		return sys.startMachine(ctx, m, &sys.machines[i])
 	})
-	if err != nil {
+	if err != nil || sys.options.LimitLater {
 		return err
 	}
+	return sys.Limit(ctx)
+}
+
+// Limit clamps every machine to its share of CPU.
+func (sys *System) Limit(ctx context.Context) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	for i := range sys.machines {
 		group.Go(func() error { return sys.clamp(groupCtx, sys.machines[i], sys.quotas[i]) })

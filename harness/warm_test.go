@@ -1,0 +1,96 @@
+package harness
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"headroom/harness/drive"
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// warming is a stage whose system answers so many requests in one step after
+// the other, the last again and again, and is limited after some.
+type warming struct {
+	*fakeSystem
+	answers []int64
+	steps   int
+	limited int // after how many steps; 0: never
+}
+
+func (w *warming) Start(context.Context, scenarios.Variant, int) (System, error) { return w, nil }
+
+func (w *warming) Limit(context.Context) error {
+	w.limited = w.steps
+	return nil
+}
+
+func (w *warming) Drive(_ context.Context, job drive.Job) (record.Measurement, error) {
+	n := w.answers[min(w.steps, len(w.answers)-1)]
+	w.steps++
+	return record.Measurement{Sent: n, Succeeded: n, DurationS: job.Duration.Seconds(), OfferedRPS: job.RateRPS}, nil
+}
+
+// A fresh system is loaded while it gets faster, and limited then.
+func TestWarmFresh(t *testing.T) {
+	s, err := scenarios.LoadNamed("phase3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name    string
+		answers []int64
+		steps   int
+	}{
+		{"warm already", []int64{1000}, 3},
+		{"gets faster, then not", []int64{100, 500, 900, 1000, 1010, 1005}, 6},
+		{"one slow step is no end", []int64{500, 400, 900, 901}, 5},
+		{"answers nothing", []int64{0}, 2},
+		{"faster to the end", []int64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512}, 8},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			system := &warming{fakeSystem: &fakeSystem{}, answers: test.answers}
+			c := &Conductor{Scenario: s, Plan: Plan{Fresh: 16 * time.Second}, Stage: system, Progress: silent{}}
+			if err := c.warmFresh(t.Context(), scenarios.After, system, 1); err != nil {
+				t.Fatal(err)
+			}
+			if system.steps != test.steps || system.limited != test.steps {
+				t.Errorf("limited after %d of %d steps, want after %d", system.limited, system.steps, test.steps)
+			}
+		})
+	}
+}
+
+// Interrupted while it warms up, a system is not limited: it is stopped.
+func TestWarmFreshInterrupted(t *testing.T) {
+	s, err := scenarios.LoadNamed("phase3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	system := &warming{fakeSystem: &fakeSystem{}, answers: []int64{1}}
+	c := &Conductor{Scenario: s, Plan: Plan{Fresh: 16 * time.Second}, Stage: system, Progress: silent{}}
+	if err := c.warmFresh(ctx, scenarios.After, system, 1); err == nil || system.limited != 0 || system.steps > 1 {
+		t.Errorf("%d steps, limited after %d, %v; want an error after one", system.steps, system.limited, err)
+	}
+}
+
+// In a run every system is limited once, before anything of it is measured.
+func TestRunLimitsEverySystem(t *testing.T) {
+	stage := &fakeStage{capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 800}}
+	if _, err := conduct(t, t.Context(), stage); err != nil {
+		t.Fatal(err)
+	}
+	if len(stage.limits) != len(stage.started) {
+		t.Errorf("limited %d systems of %d", len(stage.limits), len(stage.started))
+	}
+	for _, after := range stage.limits {
+		if !slices.ContainsFunc(stage.drives[:after], func(j drive.Job) bool { return j.RateRPS == 0 }) {
+			t.Error("a system was limited before it was warm")
+		}
+	}
+}
