@@ -46,9 +46,9 @@ var kinds = map[Kind]kindRule{
 	KindShop: {
 		port: 8000,
 		settings: map[string]setting{
-			"feed":        {fallback: "join", values: []string{"join", "n_plus_1"}, typ: "enum"},
-			"orders":      {fallback: "limited", values: []string{"limited", "unbounded"}, typ: "enum"},
-			"email":       {fallback: "background", values: []string{"background", "inline", "queue"}, typ: "enum"},
+			"feed":   {fallback: "join", values: []string{"join", "n_plus_1"}, typ: "enum"},
+			"orders": {fallback: "limited", values: []string{"limited", "unbounded"}, typ: "enum"},
+			"email":  {fallback: "background", values: []string{"background", "inline", "queue"}, typ: "enum"},
 			// Connections to each database, open from the start. The catalog's add
 			// up to about 2 x vCPU + 1 at a database, PostgreSQL's own rule of
 			// thumb: with four times as many, most of its CPU went to switching

@@ -116,7 +116,7 @@ func knownEndpoint(mix []Endpoint, name string) bool {
 }
 
 func readDataset(n node) Dataset {
-	m := n.mapping("users", "posts", "orders")
+	m := n.mapping("users", "posts", "orders", "terms")
 	count := func(key string) int {
 		v, ok := n.need(m, key)
 		if !ok {
@@ -124,7 +124,11 @@ func readDataset(n node) Dataset {
 		}
 		return v.integer(1, 100_000_000)
 	}
-	return Dataset{Users: count("users"), Posts: count("posts"), Orders: count("orders")}
+	d := Dataset{Users: count("users"), Posts: count("posts"), Orders: count("orders")}
+	if v, ok := m["terms"]; ok {
+		d.Terms = v.integer(1, 1_000_000)
+	}
+	return d
 }
 
 func readLoad(n node, dataset Dataset) Load {
@@ -164,7 +168,7 @@ var keysText = regexp.MustCompile(`^(zipf\(([^)]*)\)|uniform)(?: of (\d+))?$`)
 
 // readKeys reads `zipf(0.99)`, `uniform`, each with an optional ` of COUNT`.
 func readKeys(name string, n node, dataset Dataset) Keys {
-	counts := map[string]int{"user": dataset.Users, "post": dataset.Posts, "order": dataset.Orders}
+	counts := map[string]int{"user": dataset.Users, "post": dataset.Posts, "order": dataset.Orders, "term": dataset.TermCount()}
 	match := keysText.FindStringSubmatch(n.text())
 	if match == nil {
 		n.fail("%q is no key distribution: write zipf(0.99) or uniform, with `of 1000` where the dataset does not say how many there are", n.text())

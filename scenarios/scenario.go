@@ -5,7 +5,11 @@
 // package imports nothing else of headroom; everything else imports it.
 package scenarios
 
-import "time"
+import (
+	"cmp"
+	"strconv"
+	"time"
+)
 
 // Variant names one side of the experiment.
 type Variant string
@@ -49,8 +53,24 @@ type Dataset struct {
 	Users  int `json:"users"`
 	Posts  int `json:"posts"`
 	Orders int `json:"orders"`
+	// Terms is how many words titles are searched by, one in each; 0: 1,000. So
+	// a search finds Posts / Terms of them, on as many pages of the table.
+	Terms int `json:"terms,omitempty"`
 	// Shards is over how many databases the rows are spread; 0: one has all.
 	Shards int `json:"shards,omitempty"`
+}
+
+const defaultTerms = 1000
+
+// TermCount is Terms, or what its 0 means.
+func (d Dataset) TermCount() int { return cmp.Or(d.Terms, defaultTerms) }
+
+// SeedFlags are the flags with which `headroom seed` makes the dataset.
+func (d Dataset) SeedFlags() []string {
+	return []string{
+		"--users", strconv.Itoa(d.Users), "--posts", strconv.Itoa(d.Posts), "--orders", strconv.Itoa(d.Orders),
+		"--terms", strconv.Itoa(d.TermCount()), "--shards", strconv.Itoa(d.Shards),
+	}
 }
 
 // DatasetOf is the scenario's dataset as variant v keeps it.

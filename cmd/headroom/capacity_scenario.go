@@ -94,6 +94,9 @@ func (f *capacityFlags) scenarioPlan(cmd *cobra.Command, name string) (*scenario
 	if err != nil {
 		return nil, plan, err
 	}
+	if !cmd.Flags().Changed("max-time") {
+		f.maxTime = scenarioSearchTime
+	}
 	maxRPS, err := f.bounds(cmd)
 	if err != nil {
 		return nil, plan, err

@@ -167,6 +167,7 @@ func newSeed() *cobra.Command {
 	cmd.Flags().IntVar(&size.Users, "users", 0, "rows")
 	cmd.Flags().IntVar(&size.Posts, "posts", 0, "rows")
 	cmd.Flags().IntVar(&size.Orders, "orders", 0, "rows")
+	cmd.Flags().IntVar(&size.Terms, "terms", 0, "words that titles are searched by; 0: 1000")
 	cmd.Flags().IntVar(&size.Shards, "shards", 0, "databases that share the rows by hash; 0: one has all")
 	return cmd
 }

@@ -35,7 +35,7 @@ const DatasetPrefix = "dataset-"
 
 // DatasetName names a dataset by what is in it.
 func DatasetName(d scenarios.Dataset, version string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %d %s", d.Users, d.Posts, d.Orders, d.Shards, version))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %d %d %s", d.Users, d.Posts, d.Orders, d.TermCount(), d.Shards, version))
 	return DatasetPrefix + hex.EncodeToString(sum[:6])
 }
 

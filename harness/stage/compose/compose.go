@@ -15,7 +15,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"text/template"
 
@@ -117,17 +116,7 @@ func (f File) content() (content, error) {
 }
 
 func (f File) seedCommand() []string {
-	command := []string{"headroom", "seed"}
-	sizes := []struct {
-		flag string
-		n    int
-	}{{"users", f.Dataset.Users}, {"posts", f.Dataset.Posts}, {"orders", f.Dataset.Orders}, {"shards", f.Dataset.Shards}}
-	for _, size := range sizes {
-		if size.n > 0 {
-			command = append(command, "--"+size.flag, strconv.Itoa(size.n))
-		}
-	}
-	return command
+	return append([]string{"headroom", "seed"}, f.Dataset.SeedFlags()...)
 }
 
 func (f File) service(m scenarios.Machine, entries []port) (service, error) {

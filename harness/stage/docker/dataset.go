@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/moby/moby/api/types/mount"
@@ -44,14 +43,10 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, volume string) er
 		return err
 	}
 	c, err := s.create(ctx, containerSpec{
-		name: "seed-" + volume,
-		entrypoint: []string{
-			"headroom", "seed",
-			"--users", strconv.Itoa(d.Users), "--posts", strconv.Itoa(d.Posts), "--orders", strconv.Itoa(d.Orders),
-			"--shards", strconv.Itoa(d.Shards),
-		},
-		mounts:   []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: spec.DatasetDir}},
-		shmBytes: postgresShmBytes,
+		name:       "seed-" + volume,
+		entrypoint: append([]string{"headroom", "seed"}, d.SeedFlags()...),
+		mounts:     []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: spec.DatasetDir}},
+		shmBytes:   postgresShmBytes,
 	})
 	if err != nil {
 		return err

@@ -251,8 +251,7 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, dir string) error
 	}
 	seeder, err := s.launch(job{
 		name: "seed", folder: dir,
-		args: []string{"seed", "--dir", dir, "--users", fmt.Sprint(d.Users), "--posts", fmt.Sprint(d.Posts), "--orders", fmt.Sprint(d.Orders),
-			"--shards", fmt.Sprint(d.Shards)},
+		args: append([]string{"seed", "--dir", dir}, d.SeedFlags()...),
 	})
 	if err != nil {
 		return err

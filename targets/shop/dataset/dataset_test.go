@@ -81,7 +81,7 @@ func TestRowsAreWellFormed(t *testing.T) {
 
 func TestTitlesHoldOneTerm(t *testing.T) {
 	terms := map[string]bool{}
-	for rank := 1; rank <= Terms; rank++ {
+	for rank := 1; rank <= small.TermCount(); rank++ {
 		terms[Term(rank)] = true
 	}
 	for line := range strings.Lines(readTable(t, "posts", plain)) {

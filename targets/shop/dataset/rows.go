@@ -16,10 +16,7 @@ import (
 // stored copy of another version must be thrown away.
 const Version = "3"
 
-// Terms is the size of the vocabulary that titles are searched by.
-const Terms = 1000
-
-// Term is the search word of rank 1..Terms: every title holds exactly one.
+// Term is the search word of a rank, from 1 on: every title holds exactly one.
 func Term(rank int) string { return "w" + strconv.Itoa(rank) }
 
 const seed = 0x5eed_0f_5409
@@ -94,7 +91,7 @@ func (r *rows) post(b []byte, id int) []byte {
 	b = append(b, ' ')
 	b = append(b, nouns[r.draw(len(nouns))]...)
 	b = append(b, " w"...)
-	b = strconv.AppendInt(b, int64(1+r.draw(Terms)), 10)
+	b = strconv.AppendInt(b, int64(1+r.draw(r.size.TermCount())), 10)
 	b = append(b, '\t')
 	b = r.text(b, bodyBytes)
 	b = append(b, '\t')
