@@ -30,11 +30,17 @@ func (c *Conductor) CapacityOf(ctx context.Context, v scenarios.Variant, onStep 
 	return c.searchCapacity(ctx, v, s, &boundFinder{hostCPUs: float64(c.Environment.CPUs)}, onStep)
 }
 
+// startShare of the throughput that CPU demand allows is where a search begins:
+// low enough to hold with most SLOs, and few steps from the limit.
+const startShare = 0.35
+
 // searchCapacity searches the capacity of a running variant that is warm. Every
 // step is a trial on file.
 func (c *Conductor) searchCapacity(ctx context.Context, v scenarios.Variant, s System, bounds *boundFinder, onStep func(CapacityStep)) (*search.Search, error) {
+	config := c.Plan.Search
+	config.StartRPS = max(config.StartRPS, c.bounds[v]*startShare)
 	return Capacity{
-		SLO: c.Scenario.SLO, Config: c.Plan.Search,
+		SLO: c.Scenario.SLO, Config: config,
 		Drive: func(ctx context.Context, step search.Step, maxInFlight int) (record.Trial, error) {
 			c.Progress.Begin(fmt.Sprintf("capacity: %s, %s at %.0f requests/s", v, step.Kind, step.RPS), step.Duration)
 			return c.slice(ctx, sliceOf{record.KindProbe, v, 0, string(step.Kind), step.RPS, step.Duration, maxInFlight}, s)

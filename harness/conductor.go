@@ -88,6 +88,7 @@ type Conductor struct {
 	order   int                             // of the last trial
 	repeats int                             // of slices, so far
 	again   bool                            // the slice under way is a repetition
+	bounds  map[scenarios.Variant]float64   // of throughput, by CPU demand while it warmed up; 0: not known
 	tried   map[scenarios.Variant][]float64 // rates of the search that said something
 	resize  *record.Resize                  // of the system that is measured; nil outside a proof
 }
@@ -143,8 +144,12 @@ func (c *Conductor) systems(ctx context.Context, block int, use func(map[scenari
 	running := map[scenarios.Variant]System{}
 	defer func() {
 		c.Progress.Begin(fmt.Sprintf("block %d of %d: stop both", block, c.Plan.Blocks), 2*time.Second)
+		stopped := make(chan error, len(running))
 		for _, s := range running {
-			err = errors.Join(err, s.Close(ctx))
+			go func() { stopped <- s.Close(ctx) }()
+		}
+		for range running {
+			err = errors.Join(err, <-stopped)
 		}
 	}()
 	c.Progress.Begin(fmt.Sprintf("block %d of %d: start before (%s) and after (%s)", block, c.Plan.Blocks, c.Scenario.Before.Label, c.Scenario.After.Label), 15*time.Second)
@@ -196,8 +201,8 @@ func (c *Conductor) curve(ctx context.Context, v scenarios.Variant, s System, li
 		if slices.ContainsFunc(c.tried[v], func(tried float64) bool { return math.Abs(tried/rps-1) < sameRate }) {
 			continue
 		}
-		c.Progress.Begin(fmt.Sprintf("curve: %s at %.0f requests/s, %.0f%% of its capacity", v, rps, share*100), c.Plan.Search.Probe)
-		if _, err := c.slice(ctx, sliceOf{record.KindProbe, v, 0, RateCurve, rps, c.Plan.Search.Probe, inFlightCap(rps, c.Scenario.SLO)}, s); err != nil {
+		c.Progress.Begin(fmt.Sprintf("curve: %s at %.0f requests/s, %.0f%% of its capacity", v, rps, share*100), c.Plan.CurvePoint)
+		if _, err := c.slice(ctx, sliceOf{record.KindProbe, v, 0, RateCurve, rps, c.Plan.CurvePoint, inFlightCap(rps, c.Scenario.SLO)}, s); err != nil {
 			return err
 		}
 		if err := sleep(ctx, c.Plan.Search.Pause); err != nil {

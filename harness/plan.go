@@ -14,15 +14,16 @@ const drainPause = 200 * time.Millisecond
 
 // Plan is how long a run measures.
 type Plan struct {
-	Quick   bool
-	Blocks  int
-	Slice   time.Duration // at low rates longer, up to longestSlice times
-	Warmup  time.Duration // before each slice, the same load, not recorded
-	Fresh   time.Duration // at most, after a start: until the system gets no faster
-	Search  search.Config
-	Curve   []float64 // shares of the capacity at which latency is measured
-	Repeats int       // of slices that the driver or the host spoiled, in all
-	Proof   ProofPlan
+	Quick      bool
+	Blocks     int
+	Slice      time.Duration // at low rates longer, up to longestSlice times
+	Warmup     time.Duration // before each slice, the same load, not recorded
+	Fresh      time.Duration // at most, after a start: until the system gets no faster
+	Search     search.Config
+	Curve      []float64     // shares of the capacity at which latency is measured
+	CurvePoint time.Duration // of each
+	Repeats    int           // of slices that the driver or the host spoiled, in all
+	Proof      ProofPlan
 }
 
 // ProofPlan is how long the proof of a bottleneck measures. A round is so many
@@ -67,12 +68,12 @@ func (p Plan) slice(rps float64) time.Duration {
 // FullPlan is what verdicts need; QuickPlan shows that everything works.
 func FullPlan() Plan {
 	return Plan{
-		Blocks: 3, Slice: 6 * time.Second, Warmup: 2 * time.Second, Fresh: 16 * time.Second, Repeats: 4,
+		Blocks: 3, Slice: 6 * time.Second, Warmup: 2 * time.Second, Fresh: 6 * time.Second, Repeats: 4,
 		Search: search.Config{
 			StartRPS: 20, MinRPS: 1, Probes: 2, Confirms: 3, Samples: 350, MaxStep: 15 * time.Second,
-			Grow: 2 * time.Second, Probe: 4 * time.Second, Confirm: 8 * time.Second, Recover: 3 * time.Second, Total: 70 * time.Second, Pause: drainPause,
+			Grow: 1600 * time.Millisecond, Probe: 4 * time.Second, Confirm: 8 * time.Second, Recover: 3 * time.Second, Total: 60 * time.Second, Pause: drainPause,
 		},
-		Curve: []float64{0.2, 0.4, 0.6, 0.8, 0.9, 1, 1.1},
+		Curve: []float64{0.2, 0.4, 0.6, 0.8, 0.9, 1, 1.1}, CurvePoint: 2500 * time.Millisecond,
 		Proof: ProofPlan{Rounds: 5, Turns: 4, Step: 3 * time.Second, Total: 220 * time.Second},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"headroom/harness/record"
 	"headroom/scenarios"
 )
 
@@ -33,18 +34,19 @@ const (
 // would take minutes, in which each step finds the system faster than the one
 // before. So the quotas come into force only then.
 func (c *Conductor) warmFresh(ctx context.Context, v scenarios.Variant, s System, block int) error {
+	if c.bounds == nil {
+		c.bounds = map[scenarios.Variant]float64{}
+	}
 	c.Progress.Begin(fmt.Sprintf("warm up %s, its CPUs not limited yet", v), c.Plan.Fresh)
-	best, level := 0.0, 0
+	best, level, hostCPUs := 0.0, 0, float64(c.Environment.CPUs)
 	for step := 0; step < int(c.Plan.Fresh/freshStep) && level < freshLevel; step++ {
 		// No rate: as fast as it goes.
 		of := sliceOf{variant: v, block: block, rateName: fmt.Sprintf("fresh %d", step), duration: freshStep}
-		m, err := c.Stage.Drive(ctx, c.job(of, s))
+		m, used, err := c.driveUnrecorded(ctx, of, s)
 		if err != nil {
 			return fmt.Errorf("warm up %s: %w", v, err)
 		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+		c.bounds[v] = throughputBound(used, m.Succeeded, hostCPUs)
 		answered := float64(m.Succeeded) / m.DurationS
 		if level++; answered > best*freshGain {
 			best, level = answered, 0
@@ -54,4 +56,25 @@ func (c *Conductor) warmFresh(ctx context.Context, v scenarios.Variant, s System
 		return fmt.Errorf("limit %s's CPUs: %w", v, err)
 	}
 	return nil
+}
+
+// driveUnrecorded drives a slice that is no trial, and reads what it used.
+func (c *Conductor) driveUnrecorded(ctx context.Context, of sliceOf, s System) (record.Measurement, []record.MachineUse, error) {
+	machines := s.Machines()
+	before, err := readAll(ctx, machines)
+	if err != nil {
+		return record.Measurement{}, nil, err
+	}
+	m, err := c.Stage.Drive(ctx, c.job(of, s))
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return m, nil, err
+	}
+	after, err := readAll(ctx, machines)
+	if err != nil {
+		return m, nil, err
+	}
+	return m, uses(machines, before, after, new([]string)), nil
 }

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -21,6 +22,8 @@ type warming struct {
 }
 
 func (w *warming) Start(context.Context, scenarios.Variant, int) (System, error) { return w, nil }
+
+func (w *warming) Machines() []Machine { return nil }
 
 func (w *warming) Limit(context.Context) error {
 	w.limited = w.steps
@@ -92,5 +95,23 @@ func TestRunLimitsEverySystem(t *testing.T) {
 		if !slices.ContainsFunc(stage.drives[:after], func(j drive.Job) bool { return j.RateRPS == 0 }) {
 			t.Error("a system was limited before it was warm")
 		}
+	}
+}
+
+// A search begins at a third of what the CPU demand of warming up allows.
+func TestSearchBeginsWhereDemandSays(t *testing.T) {
+	stage := &fakeStage{capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 800}}
+	log, err := conduct(t, t.Context(), stage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := map[scenarios.Variant]float64{}
+	for _, trial := range log.Trials {
+		if _, seen := first[trial.Variant]; !seen {
+			first[trial.Variant] = trial.Measurement.OfferedRPS
+		}
+	}
+	if math.Abs(first[scenarios.Before]-70) > 1e-9 || math.Abs(first[scenarios.After]-280) > 1e-9 {
+		t.Errorf("the searches began at %v requests/s, want 70 and 280", first)
 	}
 }
