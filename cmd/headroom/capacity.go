@@ -73,8 +73,8 @@ const (
 	// scenarioSearchTime is longer: what a real system on a shared host carries
 	// wanders by some percent in ten seconds, and only more of them help.
 	scenarioSearchTime = 150 * time.Second
-	firstRPS      = 20
-	lowestRPS     = 1
+	firstRPS           = 20
+	lowestRPS          = 1
 	// searchTimeoutFactor of the SLO's latency is how long a request may take:
 	// it has failed long before, and the queue is to drain.
 	searchTimeoutFactor = 20
