@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -213,4 +214,23 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("accepted, but incomplete: %+v", s)
 		}
 	})
+}
+
+// The words that titles are searched by are 1,000, or what the dataset says; a
+// seed command without them makes what a machine without them expects.
+func TestDatasetTerms(t *testing.T) {
+	whole, err := LoadNamed("phase3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := whole.Load.Keys["term"].Count; whole.Dataset.Terms != 10_000 || got != 10_000 {
+		t.Errorf("%d terms, %d of them asked for; want 10,000", whole.Dataset.Terms, got)
+	}
+	if flags := whole.Dataset.SeedFlags(); !slices.Contains(flags, "10000") {
+		t.Errorf("phase 3's seed does not say its terms: %v", flags)
+	}
+	plain := Dataset{Users: 1, Posts: 2, Orders: 3}
+	if flags := plain.SeedFlags(); slices.Contains(flags, "--terms") || plain.TermCount() != 1000 {
+		t.Errorf("a dataset that does not say its terms: %v, %d", flags, plain.TermCount())
+	}
 }

@@ -67,10 +67,14 @@ func (d Dataset) TermCount() int { return cmp.Or(d.Terms, defaultTerms) }
 
 // SeedFlags are the flags with which `headroom seed` makes the dataset.
 func (d Dataset) SeedFlags() []string {
-	return []string{
+	flags := []string{
 		"--users", strconv.Itoa(d.Users), "--posts", strconv.Itoa(d.Posts), "--orders", strconv.Itoa(d.Orders),
-		"--terms", strconv.Itoa(d.TermCount()), "--shards", strconv.Itoa(d.Shards),
+		"--shards", strconv.Itoa(d.Shards),
 	}
+	if d.Terms != 0 {
+		flags = append(flags, "--terms", strconv.Itoa(d.Terms))
+	}
+	return flags
 }
 
 // DatasetOf is the scenario's dataset as variant v keeps it.
