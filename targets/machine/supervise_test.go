@@ -132,9 +132,10 @@ func TestStartsInOrderAndStopsInReverse(t *testing.T) {
 
 func TestDeathNamesTheProcessAndStopsTheOthers(t *testing.T) {
 	dir := t.TempDir()
-	journal, die := filepath.Join(dir, "journal"), filepath.Join(dir, "die")
-	other := named{name: "other", program: scriptProgram{script{
-		text: "trap '" + appendTo(journal, "other-down") + "; exit 0' TERM; while :; do sleep 0.01; done"}}}
+	journal, die, up := filepath.Join(dir, "journal"), filepath.Join(dir, "die"), filepath.Join(dir, "up")
+	// Ready only with its trap: a shell that is stopped before has none.
+	other := named{name: "other", program: scriptProgram{script{ready: up,
+		text: "trap '" + appendTo(journal, "other-down") + "; exit 0' TERM; touch " + up + "; while :; do sleep 0.01; done"}}}
 	victim := named{name: "victim", program: scriptProgram{script{
 		text: "echo last words; while [ ! -e " + die + " ]; do sleep 0.01; done; exit 7"}}}
 	s := launch(t, 20*time.Second, 20*time.Second, other, victim)
