@@ -48,7 +48,7 @@ func TestCapacityRefuses(t *testing.T) {
 // Row 31: an SLO that fails at the lowest rate has a capacity below it.
 func TestCapacityBelowTheLowestRate(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes some 15 s")
+		t.Skip("takes some 15 s: skipped by -short")
 	}
 	url := answering(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	code, stdout, stderr := headroom(t.Context(), "capacity", "--url", url, "--slo", "errors<1%", "--max-time", "1m", "--json")
@@ -69,7 +69,7 @@ func TestCapacityBelowTheLowestRate(t *testing.T) {
 // A target that is fast enough for the highest rate allowed.
 func TestCapacityUnbounded(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes some 15 s")
+		t.Skip("takes some 15 s: skipped by -short")
 	}
 	url := answering(t, func(http.ResponseWriter, *http.Request) {})
 	code, stdout, stderr := headroom(t.Context(), "capacity", "--url", url, "--slo", "p50<5s,errors<50%", "--max-rate", "60/s", "--max-time", "30s")

@@ -34,7 +34,7 @@ func checkQuantiles(t *testing.T, what string, quantile, theory func(float64) ti
 // s into the freeze waits s * rate / drained longer than that.
 func TestFrozenTargetHasItsTrueQuantiles(t *testing.T) {
 	if testing.Short() {
-		t.Skip("drives a target for 30 s")
+		t.Skip("drives a target for 30 s: skipped by -short")
 	}
 	const cycle, freeze, rate = 5 * time.Second, time.Second, 1000
 	drained := fastest(t, startFreezing(t, time.Hour, 0, 0))
@@ -82,7 +82,7 @@ func fastest(t *testing.T, tg *target) float64 {
 // mu - lambda (Kleinrock, Queueing Systems, volume I, 1975).
 func TestQueueMatchesTheory(t *testing.T) {
 	if testing.Short() {
-		t.Skip("drives two queues for 30 s")
+		t.Skip("drives two queues for 30 s: skipped by -short")
 	}
 	const mean = 10 * time.Millisecond
 	for _, test := range []struct {

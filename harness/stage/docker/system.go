@@ -63,9 +63,10 @@ type System struct {
 }
 
 // Start brings up variant v as topology t and returns when every machine is
-// ready and, without LimitLater, clamped to its share of CPU. On an error, which holds the end of
-// the failed machine's log, nothing is left of it. A variant runs once at a
-// time, because its machines' names in the network are the variant's.
+// ready and, without LimitLater, clamped to its share of CPU. On an error, which
+// holds the end of the failed machine's log, nothing is left of it. A variant
+// runs once at a time, because its machines' names in the network are the
+// variant's.
 func (s *Stage) Start(ctx context.Context, v scenarios.Variant, t scenarios.Topology, options StartOptions) (*System, error) {
 	sys, err := s.plan(v, t, options)
 	if err != nil {
