@@ -120,6 +120,11 @@ func (p *postgres) prepareData(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("copying the %s: %w", from, err)
 	}
+	// Written now and not half a minute later, when the kernel would do it in the
+	// middle of a measurement.
+	if err := syncFS(half); err != nil {
+		return fmt.Errorf("writing the %s to disk: %w", from, err)
+	}
 	fmt.Fprintf(p.log, "machine | %s copied in %.1f s\n", from, time.Since(begin).Seconds())
 	return os.Rename(half, p.dataDir())
 }
