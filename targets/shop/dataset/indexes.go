@@ -13,10 +13,15 @@ type index struct {
 }
 
 // Search must use the same expression as posts_title_search, to the letter.
+//
+// Its fastupdate is off: with it PostgreSQL keeps new posts in a list beside the
+// index until a vacuum, an hour of this shop's load away, and every search reads
+// the whole list. At 1,500 requests/s, 2% of them posts, that made the database's
+// work for an average request a quarter larger within three minutes.
 var indexes = []index{
 	{"posts_author", "CREATE INDEX posts_author ON posts (author_id)"},
 	{"orders_user_newest", "CREATE INDEX orders_user_newest ON orders (user_id, id DESC)"},
-	{"posts_title_search", "CREATE INDEX posts_title_search ON posts USING gin (to_tsvector('simple', title))"},
+	{"posts_title_search", "CREATE INDEX posts_title_search ON posts USING gin (to_tsvector('simple', title)) WITH (fastupdate = off)"},
 }
 
 // DropIndexes removes every secondary index of a seeded database; primary keys
