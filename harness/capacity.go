@@ -99,6 +99,8 @@ func JudgeStep(t *record.Trial, slo scenarios.SLO) (search.Verdict, string) {
 	switch {
 	case t.Measurement.Driver.Saturated:
 		return search.Saturated, joinReasons(t.Invalid)
+	case judgement == record.SLOFails && t.Measurement.Driver.Stolen():
+		return search.Spoiled, stolenReason(t.Measurement.Driver) + ": " + reason
 	case judgement == record.SLOFails && (counts || failsFromTheSend(t, slo)):
 		// When the driver was late too, the answers took too long even from
 		// the actual send on.
@@ -109,6 +111,11 @@ func JudgeStep(t *record.Trial, slo scenarios.SLO) (search.Verdict, string) {
 		return search.Insufficient, reason
 	}
 	return search.Held, ""
+}
+
+// stolenReason says why a step that failed says nothing.
+func stolenReason(d record.DriverUse) string {
+	return fmt.Sprintf("the hypervisor took %.1f%% of the CPU time, %.0f%% of one second", d.StolenShare*100, d.StolenWorstSecond*100)
 }
 
 // failsFromTheSend judges service time in place of response time.

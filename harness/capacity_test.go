@@ -74,6 +74,18 @@ func TestJudgeStep(t *testing.T) {
 		{"saturated", trial(500, slow, slow), func(t *record.Trial) {
 			t.Invalid, t.Measurement.Driver.Saturated = []string{"the driver used 99%"}, true
 		}, search.Saturated},
+		{"failed while the hypervisor took time", trial(500, slow, slow), func(t *record.Trial) {
+			t.Invalid, t.Measurement.Driver.StolenShare = []string{"stolen"}, 0.05
+		}, search.Spoiled},
+		{"failed while it took much at once", trial(500, slow, slow), func(t *record.Trial) {
+			t.Measurement.Driver.StolenShare, t.Measurement.Driver.StolenWorstSecond = 0.01, 0.15
+		}, search.Spoiled},
+		{"held while it took much at once", trial(500, fast, fast), func(t *record.Trial) {
+			t.Measurement.Driver.StolenShare, t.Measurement.Driver.StolenWorstSecond = 0.01, 0.15
+		}, search.Held},
+		{"failed while it took little", trial(500, slow, slow), func(t *record.Trial) {
+			t.Measurement.Driver.StolenShare, t.Measurement.Driver.StolenWorstSecond = 0.01, 0.05
+		}, search.Failed},
 		{"overloaded", trial(500, fast, fast), func(t *record.Trial) {
 			t.Invalid, t.Measurement.Unsent, t.Measurement.Planned = []string{"unsent"}, 100, 600
 		}, search.Failed},

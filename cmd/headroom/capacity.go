@@ -188,6 +188,10 @@ type capacityProbe struct {
 	Sent      int64       `json:"sent"`
 	Unsent    int64       `json:"unsent"`
 	Achieved  float64     `json:"achieved_rps"`
+	// What the hypervisor took of all cores' time, and of the second in which it
+	// took most; 0 to 1.
+	Stolen       float64 `json:"stolen_share"`
+	StolenSecond float64 `json:"stolen_worst_second"`
 }
 
 var verdictNames = map[search.Verdict]string{search.Held: "held", search.Failed: "failed", search.Insufficient: "insufficient", search.Spoiled: "spoiled", search.Saturated: "saturated"}
@@ -199,6 +203,7 @@ func (r *capacityReport) add(step harness.CapacityStep) {
 		P50: s.ResponseMS.P50, P95: s.ResponseMS.P95, P99: s.ResponseMS.P99,
 		Errors: float64(s.Failed+s.Unsent) / float64(max(s.Planned, 1)),
 		Sent:   s.Sent, Unsent: s.Unsent, Achieved: s.AchievedRPS,
+		Stolen: step.Trial.Measurement.Driver.StolenShare, StolenSecond: step.Trial.Measurement.Driver.StolenWorstSecond,
 	})
 }
 

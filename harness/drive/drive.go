@@ -41,7 +41,7 @@ func Drive(ctx context.Context, job Job) (record.Measurement, error) {
 	m.Driver = record.DriverUse{
 		CPUSeconds: result.used.process.Seconds(), MaxRSSMB: float64(result.used.maxRSSKB) / 1024,
 		CPUs: usableCPUs(), ThrottledS: result.used.throttled.Seconds(),
-		StolenShare: result.used.host.stolenShare(),
+		StolenShare: result.used.host.stolenShare(), StolenWorstSecond: result.used.worstStolen,
 	}
 	facts := driverFacts{
 		late: result.rec.late, lagLimit: job.lagLimit(),

@@ -23,6 +23,8 @@ func usableCPUs() float64 { return float64(runtime.NumCPU()) }
 // readUsage knows the time alone on this system, and says so.
 func readUsage(now time.Duration, _ bool) reading { return reading{at: now} }
 
+func readHostTime() hostTime { return hostTime{} }
+
 // waitUntil returns when at has passed since the epoch, or when ctx ends.
 func waitUntil(ctx context.Context, epoch time.Time, at time.Duration) {
 	if left := at - time.Since(epoch); left > 0 {

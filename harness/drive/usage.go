@@ -7,6 +7,14 @@ type usage struct {
 	wholeProcess bool // read the process's usage too: one loop of a run does
 	began, ended bool
 	start, total reading
+	second       hostRead // the start of the second under way
+	worstStolen  float64  // so far
+}
+
+// hostRead is the host's CPU time at one moment.
+type hostRead struct {
+	at   time.Duration
+	host hostTime
 }
 
 // reading is what had been used at one moment.
@@ -18,6 +26,8 @@ type reading struct {
 	maxRSSKB  int64
 	host      hostTime
 	known     bool // whether this system tells anything but the time
+
+	worstStolen float64 // of a difference: the largest share that the hypervisor took of one second
 }
 
 // follow takes the readings as now passes from and till. It must be called by
@@ -25,10 +35,21 @@ type reading struct {
 func (u *usage) follow(now, from, till time.Duration) {
 	if !u.began && now >= from {
 		u.began, u.start = true, readUsage(now, u.wholeProcess)
+		u.second = hostRead{now, u.start.host}
+	}
+	if u.wholeProcess && u.began && !u.ended && now-u.second.at >= time.Second {
+		u.nextSecond(hostRead{now, readHostTime()})
 	}
 	if now >= till {
 		u.finish(now)
 	}
+}
+
+// nextSecond ends a second: what the hypervisor takes at once does more harm
+// than the same spread out. The rest of a slice is no second.
+func (u *usage) nextSecond(next hostRead) {
+	share := next.host.since(u.second.host).stolenShare()
+	u.worstStolen, u.second = max(u.worstStolen, share), next
 }
 
 // finish takes the last reading, if the first was taken and it was not.
@@ -42,7 +63,7 @@ func (u *usage) finish(now time.Duration) {
 		at: last.at - u.start.at, thread: last.thread - u.start.thread,
 		process: last.process - u.start.process, throttled: last.throttled - u.start.throttled,
 		maxRSSKB: last.maxRSSKB, known: last.known,
-		host: hostTime{stolen: last.host.stolen - u.start.host.stolen, total: last.host.total - u.start.host.total},
+		host: last.host.since(u.start.host), worstStolen: u.worstStolen,
 	}
 }
 
@@ -50,6 +71,10 @@ func (u *usage) finish(now time.Duration) {
 type hostTime struct {
 	stolen float64 // by the hypervisor
 	total  float64
+}
+
+func (h hostTime) since(start hostTime) hostTime {
+	return hostTime{stolen: h.stolen - start.stolen, total: h.total - start.total}
 }
 
 func (h hostTime) stolenShare() float64 { return h.stolen / max(h.total, 1) }

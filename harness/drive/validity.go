@@ -11,7 +11,6 @@ import (
 const (
 	maxLateShare = 0.001
 	maxCPUShare  = 0.7
-	maxStolen    = 0.02
 )
 
 // driverFacts is what validity rests on besides the measurement.
@@ -51,8 +50,8 @@ func invalidReasons(m *record.Measurement, d driverFacts) []string {
 	if m.Driver.ThrottledS > 0 {
 		fail("the driver was throttled by its CPU quota for %.3f s", m.Driver.ThrottledS)
 	}
-	if m.Driver.StolenShare > maxStolen {
-		fail("the hypervisor took %.1f%% of the CPU time (at most %.0f%% is allowed)", m.Driver.StolenShare*100, maxStolen*100)
+	if m.Driver.StolenShare > record.MaxStolenShare {
+		fail("the hypervisor took %.1f%% of the CPU time (at most %.0f%% is allowed)", m.Driver.StolenShare*100, record.MaxStolenShare*100)
 	}
 	share := m.Driver.CPUSeconds / (m.Driver.CPUs * d.window.Seconds())
 	switch {

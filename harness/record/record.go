@@ -229,7 +229,23 @@ type DriverUse struct {
 	// StolenShare is how much of all its cores' time the host lost to the
 	// hypervisor.
 	StolenShare float64 `json:"stolen_share"`
-	Saturated   bool    `json:"saturated,omitempty"` // it had no more to give
+	// StolenWorstSecond is that share of the second in which it was largest; 0
+	// in slices of less than a second.
+	StolenWorstSecond float64 `json:"stolen_worst_second"`
+	Saturated         bool    `json:"saturated,omitempty"` // it had no more to give
+}
+
+// MaxStolenShare is how much the hypervisor may take in a valid slice, and
+// maxStolenSecond in its worst second when the SLO failed meanwhile.
+const (
+	MaxStolenShare  = 0.02
+	maxStolenSecond = 0.10
+)
+
+// Stolen says that the hypervisor took so much that an SLO may have failed by
+// that alone: what it takes, it takes from the system too.
+func (d DriverUse) Stolen() bool {
+	return d.StolenShare > MaxStolenShare || d.StolenWorstSecond > maxStolenSecond
 }
 
 // MachineUse is the difference of a machine's counters over one slice.

@@ -59,11 +59,11 @@ func judge(m Measurement, oracles []Oracle, slo scenarios.SLO) (Judgement, strin
 }
 
 // Judge says whether the trial's rate held the SLO. counts is false when the
-// trial is invalid and so says nothing, with two exceptions. Requests that the
-// in-flight cap kept back are the system's failure, whatever else went wrong.
-// And a driver that was late, or a host that lost time, only makes response
-// times longer, as they run from when a request was due: where the SLO held all
-// the same, it holds.
+// trial is invalid and so says nothing, and when it failed while the hypervisor
+// took much. There are two exceptions. Requests that the in-flight cap kept back
+// are the system's failure, if the hypervisor took little. And a driver that was
+// late, or a host that lost time, only makes response times longer, as they run
+// from when a request was due: where the SLO held all the same, it holds.
 func (t *Trial) Judge(slo scenarios.SLO) (judgement Judgement, reason string, counts bool) {
 	oracles := t.Oracles
 	if len(oracles) == 0 {
@@ -72,6 +72,7 @@ func (t *Trial) Judge(slo scenarios.SLO) (judgement Judgement, reason string, co
 	judgement, reason = judge(t.Measurement, oracles, slo)
 	switch {
 	case t.Measurement.Interrupted:
+	case judgement == SLOFails && t.Measurement.Driver.Stolen():
 	case t.Valid():
 		counts = true
 	case judgement == SLOFails:
