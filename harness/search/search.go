@@ -123,9 +123,9 @@ const (
 	higherBy      = 1.015 // at least, after one held, for another to be worth its time
 	overloadBy    = 1.3
 	recoverAt     = 0.7
-	maxSpoiled    = 6 // in a row: then nothing can be measured here
-	maxSaturated  = 2 // in a row: then the driver is the limit
-	maxConfirms   = 4 // where no time is set
+	maxSpoiled    = 12 // in a row: then nothing can be measured here
+	maxSaturated  = 2  // in a row: then the driver is the limit
+	maxConfirms   = 4  // where no time is set
 	minRatio      = 64
 	sampleRule    = 1.645 * 1.645 // squared quantile of its 5%
 )
@@ -148,6 +148,7 @@ type Search struct {
 	belief       belief
 	probes       int
 	confirms     int
+	missed       int     // confirmations, before the first that held
 	spoiled      int     // in a row, saturated ones included
 	saturated    int     // in a row
 	doubted      float64 // a rate at which growing failed once
@@ -347,6 +348,9 @@ func (s *Search) nextProbe() {
 func (s *Search) confirmed(rps float64, r Result) {
 	held := r.Verdict == Held
 	s.confirms++
+	if !held {
+		s.missed++
+	}
 	s.publish(rps, held)
 	if held && s.out.Unbounded {
 		s.done = true // what is beyond cannot be sent
@@ -393,14 +397,16 @@ func (s *Search) publish(rps float64, held bool) {
 func (s *Search) candidate() float64 { return s.belief.quantile(candidateAt) }
 
 // lower is the rate to confirm after one that did not hold: by so much lower
-// that the share of bad requests falls to where the sample rule takes it.
+// that the share of bad requests falls to where the sample rule takes it, and by
+// more from the third in a row on: what holds for some seconds may not for longer,
+// and the belief, made from short steps, is slow to see it.
 func (s *Search) lower(rps float64, r Result) float64 {
 	by := lowerBy
 	if r.counted() {
 		missing := math.Sqrt(sampleRule / (float64(r.Requests) * r.Allowed)) // of the allowed share
 		by = min(max(math.Exp(-missing/s.belief.slope()), lowestBy), lowerBy)
 	}
-	return min(s.candidate(), rps*by)
+	return min(s.candidate(), rps*math.Pow(by, max(1, float64(s.missed-1))))
 }
 
 // another says whether there is time for n more confirmations.
