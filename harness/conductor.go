@@ -89,6 +89,7 @@ type Conductor struct {
 	repeats int                             // of slices, so far
 	again   bool                            // the slice under way is a repetition
 	bounds  map[scenarios.Variant]float64   // of throughput, by CPU demand while it warmed up; 0: not known
+	fillRPS map[scenarios.Variant]float64   // the rate that a cache is filled for
 	tried   map[scenarios.Variant][]float64 // rates of the search that said something
 	resize  *record.Resize                  // of the system that is measured; nil outside a proof
 }
@@ -331,6 +332,9 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 		}
 	}
 	c.audit(ctx, of, s, &trial, before, after)
+	if judgement, _, counts := trial.Judge(c.Scenario.SLO); of.kind == record.KindProbe && judgement == record.SLOFails && !counts && trial.Valid() {
+		trial.Invalid = append(trial.Invalid, stolenReason(trial.Measurement.Driver))
+	}
 	c.order++
 	trial.Order = c.order
 	return trial, errors.Join(c.Writer.WriteTrial(trial), ctx.Err())

@@ -149,7 +149,7 @@ func conduct(t *testing.T, ctx context.Context, stage *fakeStage) (*record.Log, 
 		t.Fatal(err)
 	}
 	plan := FullPlan()
-	plan.Search.Pause = 0
+	plan.Search.Pause, plan.Fill = 0, 0 // there is no shop behind it
 	conductor := &Conductor{Scenario: s, Plan: plan, Seed: 7, Stage: stage, Writer: writer, Progress: silent{}}
 	runErr := conductor.Run(ctx)
 	if err := writer.Finish(record.End{}); err != nil {

@@ -19,6 +19,7 @@ type Plan struct {
 	Slice      time.Duration // at low rates longer, up to longestSlice times
 	Warmup     time.Duration // before each slice, the same load, not recorded
 	Fresh      time.Duration // at most, after a start: until the system gets no faster
+	Fill       time.Duration // of caches, at most, after that; 0: they are left as they are
 	Search     search.Config
 	Curve      []float64     // shares of the capacity at which latency is measured
 	CurvePoint time.Duration // of each
@@ -68,7 +69,7 @@ func (p Plan) slice(rps float64) time.Duration {
 // FullPlan is what verdicts need; QuickPlan shows that everything works.
 func FullPlan() Plan {
 	return Plan{
-		Blocks: 3, Slice: 6 * time.Second, Warmup: 2 * time.Second, Fresh: 6 * time.Second, Repeats: 4,
+		Blocks: 3, Slice: 6 * time.Second, Warmup: 2 * time.Second, Fresh: 6 * time.Second, Fill: 12 * time.Second, Repeats: 4,
 		Search: search.Config{
 			StartRPS: 20, MinRPS: 1, Probes: 2, Confirms: 3, Samples: 350, MaxStep: 15 * time.Second,
 			Grow: 1600 * time.Millisecond, Probe: 4 * time.Second, Confirm: 8 * time.Second, Recover: 3 * time.Second, Total: 60 * time.Second, Pause: drainPause,
@@ -81,7 +82,7 @@ func FullPlan() Plan {
 // QuickPlan is one short block: no interval, hence no verdict.
 func QuickPlan() Plan {
 	return Plan{
-		Quick: true, Blocks: 1, Slice: 3 * time.Second, Warmup: time.Second, Fresh: 4 * time.Second,
+		Quick: true, Blocks: 1, Slice: 3 * time.Second, Warmup: time.Second, Fresh: 4 * time.Second, Fill: 6 * time.Second,
 		Search: search.Config{
 			StartRPS: 20, MinRPS: 1, Probes: 2, Confirms: 1, Samples: 350, MaxStep: 4 * time.Second,
 			Grow: time.Second, Probe: 2 * time.Second, Confirm: 3 * time.Second, Total: 22 * time.Second, Pause: drainPause,

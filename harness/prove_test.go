@@ -73,7 +73,7 @@ func proveOn(t *testing.T, stage Stage, of Proof, plan ProofPlan) (*record.Log, 
 		t.Fatal(err)
 	}
 	full := FullPlan()
-	full.Search.Pause, full.Proof = 0, plan
+	full.Search.Pause, full.Fill, full.Proof = 0, 0, plan
 	conductor := &Conductor{Scenario: s, Plan: full, Seed: 7, Stage: stage, Writer: writer, Progress: silent{}}
 	proofErr := conductor.Prove(t.Context(), of)
 	if conductor.resize != nil {

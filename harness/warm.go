@@ -52,6 +52,9 @@ func (c *Conductor) warmFresh(ctx context.Context, v scenarios.Variant, s System
 			best, level = answered, 0
 		}
 	}
+	if err := c.fillCaches(ctx, v, s); err != nil {
+		return err
+	}
 	if err := s.Limit(ctx); err != nil {
 		return fmt.Errorf("limit %s's CPUs: %w", v, err)
 	}

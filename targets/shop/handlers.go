@@ -16,6 +16,7 @@ type api struct {
 	writer    writer
 	searcher  searcher
 	confirmer confirmer
+	filler    *filler // nil without a cache
 }
 
 func (a *api) getUser(w http.ResponseWriter, r *http.Request) error {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"headroom/targets/shop/fill"
 )
 
 const feedRoute = "/api/feed"
@@ -33,5 +35,8 @@ func routes(a *api, m *metrics, c counterSource, dependencies []dependency, log 
 	mux.Handle("GET /health", health(dependencies))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.Handle("GET /internal/counters", c)
+	if a.filler != nil {
+		mux.Handle("POST "+fill.Path, a.filler)
+	}
 	return mux
 }

@@ -32,6 +32,7 @@ func Run(ctx context.Context, c Config, logOut io.Writer) error {
 	if c.Cache != "" {
 		v := openValkey(c.Cache)
 		defer v.pool.Close()
+		a.filler = &filler{v, a.reader, c.PoolSize}
 		cache = addCache(a, c, v, log)
 		dependencies = append(dependencies, dependency{"cache", v.ping})
 	}

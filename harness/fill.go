@@ -1,0 +1,184 @@
+package harness
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"headroom/harness/drive/mix"
+	"headroom/scenarios"
+	"headroom/targets/shop/fill"
+)
+
+const (
+	// fillChunk is how many pages are asked for at once: an agent relays a
+	// question for 10 s at most.
+	fillChunk = 2000
+	// mostPlayed bounds how many requests are played forward.
+	mostPlayed = 400_000
+	// roleCache is a shop's link to its cache.
+	roleCache = "cache"
+)
+
+// fillCaches puts into a fresh variant's caches what they would hold after long
+// traffic, hottest pages first, until all are there or the plan's time is up. A
+// cache with a TTL of minutes takes minutes to fill by itself, in which the
+// system gets faster all the time. The traffic is the scenario's own at the
+// rate at which a search begins: rather low, so that the cache is rather too
+// empty than too full.
+func (c *Conductor) fillCaches(ctx context.Context, v scenarios.Variant, s System) error {
+	if c.Plan.Fill == 0 {
+		return nil
+	}
+	if c.fillRPS == nil {
+		c.fillRPS = map[scenarios.Variant]float64{}
+	}
+	if c.fillRPS[v] == 0 { // all blocks as the first
+		c.fillRPS[v] = c.bounds[v] * startShare
+	}
+	for _, cache := range cachesOf(c.Scenario.Topology(v)) {
+		pages, err := playForward(c.Scenario.Load, cache.ttl, c.fillRPS[v], c.Seed)
+		if err != nil {
+			return fmt.Errorf("fill %s's cache: %w", v, err)
+		}
+		c.Progress.Begin(fmt.Sprintf("fill %s's cache as long traffic at %.0f requests/s would: %d pages", v, c.fillRPS[v], len(pages)), c.Plan.Fill)
+		if err := c.fillCache(ctx, s, cache, pages); err != nil {
+			return fmt.Errorf("fill %s's cache: %w", v, err)
+		}
+	}
+	return nil
+}
+
+// cache is one that shops use, and which they are.
+type cache struct {
+	ttl   time.Duration
+	shops []shopOf
+}
+
+// shopOf is a process of a machine.
+type shopOf struct{ machine, process string }
+
+// cachesOf are a topology's caches.
+func cachesOf(t scenarios.Topology) []*cache {
+	found := map[string]*cache{}
+	for _, m := range t.Machines {
+		for _, p := range m.Processes {
+			ttl, err := time.ParseDuration(p.Settings["cache_ttl"])
+			if p.Kind != scenarios.KindShop || err != nil || ttl <= 0 {
+				continue
+			}
+			for _, l := range p.Links {
+				if l.Role != roleCache {
+					continue
+				}
+				name := strings.Join(l.To, ",")
+				if found[name] == nil {
+					found[name] = &cache{ttl: ttl}
+				}
+				found[name].shops = append(found[name].shops, shopOf{m.Name, p.Name})
+			}
+		}
+	}
+	var caches []*cache
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		caches = append(caches, found[name])
+	}
+	return caches
+}
+
+// cachedPage is a page in the cache, how long it stays, and how often it was
+// asked for.
+type cachedPage struct {
+	name   string
+	leftMS int64
+	asked  int
+}
+
+// playForward plays two TTLs of the traffic without sending it, and returns what
+// a cache with that TTL holds at the end, the most asked for first. Edges that
+// may stand before the shop are left out: they keep pages for seconds.
+func playForward(load scenarios.Load, ttl time.Duration, rps float64, seed uint64) ([]cachedPage, error) {
+	const base = "http://shop"
+	entries := map[string]string{}
+	for _, e := range load.Mix {
+		if e.From != "" {
+			entries[e.From] = base
+		}
+	}
+	requests, err := mix.NewFrom(base, entries, nil, load.Mix, load.Keys, mixSeed(seed, 0x66696c6c)) // "fill"
+	if err != nil {
+		return nil, err
+	}
+	type kept struct {
+		till  time.Duration
+		asked int
+	}
+	held, whole := map[string]kept{}, 2*ttl
+	n := min(int(rps*whole.Seconds()), mostPlayed)
+	for i := range n {
+		at := time.Duration(float64(whole) * float64(i) / float64(n))
+		request := requests.Target(uint64(i))
+		reads, stale := fill.Touched(request.Method, strings.TrimPrefix(request.URL, base), request.Body)
+		if reads != "" {
+			page := held[reads]
+			if page.asked++; page.till <= at {
+				page.till = at + ttl
+			}
+			held[reads] = page
+		}
+		for _, name := range stale {
+			held[name] = kept{asked: held[name].asked}
+		}
+	}
+	var pages []cachedPage
+	for name, page := range held {
+		if left := (page.till - whole).Milliseconds(); left > 0 {
+			pages = append(pages, cachedPage{name, left, page.asked})
+		}
+	}
+	slices.SortFunc(pages, func(a, b cachedPage) int {
+		return cmp.Or(cmp.Compare(b.asked, a.asked), strings.Compare(a.name, b.name))
+	})
+	return pages, nil
+}
+
+// fillCache lets all shops of a cache fill it, each with its part.
+func (c *Conductor) fillCache(ctx context.Context, s System, into *cache, pages []cachedPage) error {
+	auditor := c.Auditor
+	if auditor == nil {
+		auditor = agents{}
+	}
+	agentsOf := map[string]Machine{}
+	for _, m := range s.Machines() {
+		agentsOf[m.Name] = m
+	}
+	enough := time.Now().Add(c.Plan.Fill)
+	group, ctx := errgroup.WithContext(ctx)
+	for i, shop := range into.shops {
+		machine, ok := agentsOf[shop.machine]
+		if !ok {
+			return errors.New("machine " + shop.machine + " is not there")
+		}
+		group.Go(func() error {
+			for first := i * fillChunk; first < len(pages) && time.Now().Before(enough); first += len(into.shops) * fillChunk {
+				wanted := fill.Pages{}
+				for _, page := range pages[first:min(first+fillChunk, len(pages))] {
+					wanted[page.name] = page.leftMS
+				}
+				var answer fill.Answer
+				if err := auditor.Ask(ctx, machine.Agent, shop.process, fill.Path, wanted, &answer); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}

@@ -1,0 +1,192 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"sync"
+	"testing"
+	"time"
+
+	"headroom/harness/observe"
+	"headroom/scenarios"
+	"headroom/targets/shop/fill"
+)
+
+func phase3(t *testing.T) *scenarios.Scenario {
+	t.Helper()
+	s, err := scenarios.LoadNamed("phase3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A page that is asked for r times a second, and by nothing made stale, is in a
+// cache with TTL T for the share rT / (1 + rT) of the time: it is asked for 1/r
+// after it left.
+func TestPlayForwardIsTheSteadyState(t *testing.T) {
+	const users, rps = 2000, 100
+	const ttl = 20 * time.Second
+	load := scenarios.Load{
+		Keys: map[string]scenarios.Keys{"user": {Distribution: "zipf", Exponent: 0.99, Count: users}},
+		Mix:  []scenarios.Endpoint{{Name: "GET /api/users/{user}", Method: "GET", Path: "/api/users/{user}", Weight: 1}},
+	}
+	norm := 0.0
+	for rank := 1; rank <= users; rank++ {
+		norm += math.Pow(float64(rank), -0.99)
+	}
+	want := 0.0
+	for rank := 1; rank <= users; rank++ {
+		asked := rps * ttl.Seconds() * math.Pow(float64(rank), -0.99) / norm
+		want += asked / (1 + asked)
+	}
+	got := 0.0
+	const seeds = 20
+	for seed := range uint64(seeds) {
+		pages, err := playForward(load, ttl, rps, seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += float64(len(pages)) / seeds
+		for i, page := range pages {
+			if page.leftMS < 1 || page.leftMS > ttl.Milliseconds() {
+				t.Errorf("%s is kept for %d ms of %v", page.name, page.leftMS, ttl)
+			}
+			if i > 0 && page.asked > pages[i-1].asked {
+				t.Errorf("%s comes before %s, which is asked for more", pages[i-1].name, page.name)
+			}
+		}
+	}
+	if math.Abs(got/want-1) > 0.03 {
+		t.Errorf("%.0f pages are in the cache, theory says %.0f", got, want)
+	}
+}
+
+// What is written leaves the cache, until it is read again.
+func TestPlayForwardForgetsWhatIsWritten(t *testing.T) {
+	load := scenarios.Load{
+		Keys: map[string]scenarios.Keys{"user": {Distribution: "uniform", Count: 1000}},
+		Mix: []scenarios.Endpoint{
+			{Name: "GET /api/users/{user}", Method: "GET", Path: "/api/users/{user}", Weight: 0.5},
+			{Name: "PUT /api/users/{user}", Method: "PUT", Path: "/api/users/{user}", Body: `{"name":"n"}`, Weight: 0.5},
+		},
+	}
+	pages, err := playForward(load, time.Hour, 10, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(pages); n < 430 || n > 570 { // the last request of half of them was a write
+		t.Errorf("%d of 1000 pages are in the cache, want half", n)
+	}
+}
+
+func TestPlayForwardIsBounded(t *testing.T) {
+	load := phase3(t).Load
+	begun := time.Now()
+	pages, err := playForward(load, time.Hour, 1e9, 1)
+	if err != nil || len(pages) == 0 || len(pages) > mostPlayed {
+		t.Errorf("%d pages, %v, after %v", len(pages), err, time.Since(begun))
+	}
+}
+
+func TestCachesOf(t *testing.T) {
+	s := phase3(t)
+	if caches := cachesOf(s.Before); len(caches) != 0 {
+		t.Errorf("before has %d caches", len(caches))
+	}
+	caches := cachesOf(s.After)
+	if len(caches) != 1 || caches[0].ttl != 5*time.Minute || len(caches[0].shops) != 5 {
+		t.Errorf("after: %+v; want one cache of 5m with five shops", caches)
+	}
+}
+
+// filledAuditor keeps what shops are asked to fill.
+type filledAuditor struct {
+	Auditor
+	mu    sync.Mutex
+	pages map[string]int
+	by    map[string]int // pages by machine
+	err   error
+	takes time.Duration
+}
+
+func (f *filledAuditor) Ask(_ context.Context, target observe.Target, _, path string, body, into any) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	time.Sleep(f.takes)
+	if path != fill.Path {
+		return errors.New("asked for " + path)
+	}
+	for name := range body.(fill.Pages) {
+		f.pages[name]++
+		f.by[target.Machine]++
+	}
+	text, err := json.Marshal(fill.Answer{Filled: len(body.(fill.Pages))})
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.err, json.Unmarshal(text, into))
+}
+
+func fillAfter(t *testing.T, auditor *filledAuditor, within time.Duration, machines ...string) (*Conductor, error) {
+	t.Helper()
+	auditor.pages, auditor.by = map[string]int{}, map[string]int{}
+	system := &standing{}
+	for _, name := range machines {
+		system.machines = append(system.machines, Machine{Name: name, Agent: observe.Target{Machine: name}})
+	}
+	c := &Conductor{Scenario: phase3(t), Plan: Plan{Fill: within}, Auditor: auditor, Progress: silent{},
+		bounds: map[scenarios.Variant]float64{scenarios.After: 1000}}
+	return c, c.fillCaches(t.Context(), scenarios.After, system)
+}
+
+// standing is a system with machines and nothing else.
+type standing struct {
+	*fakeSystem
+	machines []Machine
+}
+
+func (s *standing) Machines() []Machine { return s.machines }
+
+func TestFillCachesAsksEveryShopForItsPart(t *testing.T) {
+	auditor := &filledAuditor{}
+	c, err := fillAfter(t, auditor, time.Minute, "app-1", "app-2", "app-3", "app-4", "app-5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := playForward(c.Scenario.Load, 5*time.Minute, 1000*startShare, c.Seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(auditor.pages) != len(want) || len(auditor.by) != 5 {
+		t.Errorf("%d pages of %d were filled, by %d shops of 5", len(auditor.pages), len(want), len(auditor.by))
+	}
+	for name, times := range auditor.pages {
+		if times != 1 {
+			t.Errorf("%s was filled %d times", name, times)
+		}
+	}
+}
+
+func TestFillCachesEndsInTime(t *testing.T) {
+	auditor := &filledAuditor{takes: 20 * time.Millisecond}
+	if _, err := fillAfter(t, auditor, 30*time.Millisecond, "app-1", "app-2", "app-3", "app-4", "app-5"); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(auditor.pages); n == 0 || n > 7*fillChunk {
+		t.Errorf("%d pages were filled in the time of two turns", n)
+	}
+}
+
+func TestFillCachesFails(t *testing.T) {
+	full := []string{"app-1", "app-2", "app-3", "app-4", "app-5"}
+	broken := errors.New("broken for the test")
+	if _, err := fillAfter(t, &filledAuditor{err: broken}, time.Minute, full...); !errors.Is(err, broken) {
+		t.Errorf("got %v, want the shop's error", err)
+	}
+	if _, err := fillAfter(t, &filledAuditor{}, time.Minute, full[1:]...); err == nil {
+		t.Error("a shop that is not there was not missed")
+	}
+}

@@ -1,0 +1,123 @@
+package shop
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+	"golang.org/x/sync/errgroup"
+
+	"headroom/targets/shop/fill"
+)
+
+// filler puts pages into the cache that nobody asked for, so that a measurement
+// finds it as long traffic would have left it.
+type filler struct {
+	cache   valkey
+	pages   reader // behind the cache
+	workers int
+}
+
+const (
+	fillBodyLimit = 4 << 20 // bytes, as the machine's agent's
+	fillBatch     = 50      // pages stored in one round trip
+)
+
+// ServeHTTP answers POST /internal/fill. On an error some pages are there and
+// some are not.
+func (f *filler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var wanted fill.Pages
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, fillBodyLimit)).Decode(&wanted); err != nil {
+		http.Error(w, "want names of pages with the milliseconds that they are kept: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	filled, err := f.fill(r.Context(), wanted)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(fill.Answer{Filled: filled}) // who asked may have gone
+}
+
+type filling struct {
+	key  key
+	left time.Duration
+}
+
+func (f *filler) fill(ctx context.Context, wanted fill.Pages) (filled int, err error) {
+	all := make([]filling, 0, len(wanted))
+	for name, ms := range wanted {
+		k, err := parseKey(name)
+		if err != nil {
+			return 0, err
+		}
+		if ms > 0 {
+			all = append(all, filling{k, time.Duration(ms) * time.Millisecond})
+		}
+	}
+	group, ctx := errgroup.WithContext(fromPrimary(ctx)) // a replica may lag
+	counts := make([]int, f.workers)
+	for i := range f.workers {
+		part := all[len(all)*i/f.workers : len(all)*(i+1)/f.workers]
+		group.Go(func() (err error) {
+			counts[i], err = f.store(ctx, part)
+			return err
+		})
+	}
+	err = group.Wait()
+	for _, n := range counts {
+		filled += n
+	}
+	return filled, err
+}
+
+// store reads pages one after the other and keeps them, some in one round trip.
+func (f *filler) store(ctx context.Context, part []filling) (stored int, err error) {
+	var batch []redis.Args
+	send := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		stored += len(batch)
+		err := f.cache.pipeline(ctx, batch...)
+		batch = batch[:0]
+		return err
+	}
+	for _, one := range part {
+		found, err := f.pages.read(ctx, one.key)
+		if errors.Is(err, errNotFound) {
+			continue
+		}
+		if err != nil {
+			return stored, fmt.Errorf("read %s: %w", one.key, err)
+		}
+		batch = append(batch, redis.Args{"SET", one.key.String(), found.json, "PX", one.left.Milliseconds(), "NX"})
+		if len(batch) == fillBatch {
+			if err := send(); err != nil {
+				return stored, err
+			}
+		}
+	}
+	return stored, send()
+}
+
+// parseKey reads what key.String writes.
+func parseKey(name string) (key, error) {
+	kind, id, _ := strings.Cut(name, ":")
+	n, err := strconv.ParseInt(id, 10, 64)
+	k := key{pageKind(kind), n}
+	switch k.kind {
+	case pageUser, pagePost, pageFeed, pageOrders:
+		if err == nil {
+			return k, nil
+		}
+	}
+	return key{}, fmt.Errorf("%q is the name of no page; user:42 is one", name)
+}
