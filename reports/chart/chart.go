@@ -119,6 +119,22 @@ func logTicks(low, high float64) []plot.Tick {
 	return ticks
 }
 
+// linearTicks are four to ten ticks from 0 to a positive end, at round
+// distances.
+func linearTicks(high float64) []plot.Tick {
+	step := math.Pow(10, math.Floor(math.Log10(high)))
+	for _, by := range []float64{2, 2.5, 2} { // 5, 2, 1 of the next lower decade
+		if high/step < 4 {
+			step /= by
+		}
+	}
+	var ticks []plot.Tick
+	for i := 0; float64(i)*step <= high*(1+1e-9); i++ {
+		ticks = append(ticks, plot.Tick{Value: float64(i) * step, Label: tickLabel(float64(i) * step)})
+	}
+	return ticks
+}
+
 // logBounds widens a range of positive values to the nearest ticks.
 func logBounds(low, high float64) (float64, float64) {
 	down, up := math.Pow(10, math.Floor(math.Log10(low))), math.Pow(10, math.Ceil(math.Log10(high)))

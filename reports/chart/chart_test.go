@@ -138,3 +138,18 @@ func TestBigLabel(t *testing.T) {
 		}
 	}
 }
+
+func TestLinearTicks(t *testing.T) {
+	for high, want := range map[float64]string{
+		2746: "0 500 1,000 1,500 2,000 2,500", 1000: "0 200 400 600 800 1,000", 37: "0 5 10 15 20 25 30 35",
+		450: "0 100 200 300 400", 0.9: "0 0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9", 8: "0 1 2 3 4 5 6 7 8",
+	} {
+		var labels []string
+		for _, tick := range linearTicks(high) {
+			labels = append(labels, tick.Label)
+		}
+		if got := strings.Join(labels, " "); got != want {
+			t.Errorf("up to %v: %s, want %s", high, got, want)
+		}
+	}
+}

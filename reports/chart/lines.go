@@ -102,6 +102,9 @@ func Load(description string, lines []Line, limit float64) (string, error) {
 			highest = max(highest, point.X)
 		}
 	}
+	if highest > 0 {
+		p.X.Tick.Marker = plot.ConstantTicks(linearTicks(highest))
+	}
 	if limit <= 0 {
 		return renderLines(p, barWidth, description, lines)
 	}
