@@ -24,7 +24,7 @@ func (c *Conductor) CapacityOf(ctx context.Context, v scenarios.Variant, onStep 
 		c.Progress.Begin(fmt.Sprintf("stop %s", v), 2*time.Second)
 		err = errors.Join(err, s.Close(ctx))
 	}()
-	if err := c.warmFresh(ctx, v, s, 1); err != nil {
+	if err := c.makeReady(ctx, 1, map[scenarios.Variant]System{v: s}); err != nil {
 		return nil, err
 	}
 	return c.searchCapacity(ctx, v, s, &boundFinder{hostCPUs: float64(c.Environment.CPUs)}, onStep)

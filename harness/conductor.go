@@ -89,7 +89,7 @@ type Conductor struct {
 	repeats int                             // of slices, so far
 	again   bool                            // the slice under way is a repetition
 	bounds  map[scenarios.Variant]float64   // of throughput, by CPU demand while it warmed up; 0: not known
-	fillRPS map[scenarios.Variant]float64   // the rate that a cache is filled for
+	fillRPS float64                         // the rate that caches are filled for; 0: not known yet
 	tried   map[scenarios.Variant][]float64 // rates of the search that said something
 	resize  *record.Resize                  // of the system that is measured; nil outside a proof
 }
@@ -170,10 +170,8 @@ func (c *Conductor) systems(ctx context.Context, block int, use func(map[scenari
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	for _, v := range scenarios.Variants() {
-		if err := c.warmFresh(ctx, v, running[v], block); err != nil {
-			return err
-		}
+	if err := c.makeReady(ctx, block, running); err != nil {
+		return err
 	}
 	return use(running)
 }

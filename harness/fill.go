@@ -30,27 +30,21 @@ const (
 // fillCaches puts into a fresh variant's caches what they would hold after long
 // traffic, hottest pages first, until all are there or the plan's time is up. A
 // cache with a TTL of minutes takes minutes to fill by itself, in which the
-// system gets faster all the time. The traffic is the scenario's own at the
-// rate at which a search begins: rather low, so that the cache is rather too
-// empty than too full.
+// system gets faster all the time. The traffic is the scenario's own, at the rate
+// at which the search of the weaker variant with a cache begins: the same for
+// both, and rather low, so that caches are rather too empty than too full.
 func (c *Conductor) fillCaches(ctx context.Context, v scenarios.Variant, s System) error {
 	if c.Plan.Fill == 0 {
 		return nil
 	}
-	if c.fillRPS == nil {
-		c.fillRPS = map[scenarios.Variant]float64{}
-	}
-	if c.fillRPS[v] == 0 { // all blocks as the first
-		c.fillRPS[v] = c.bounds[v] * startShare
-	}
 	for _, cache := range cachesOf(c.Scenario.Topology(v)) {
-		pages, err := playForward(c.Scenario.Load, cache.ttl, c.fillRPS[v], c.Seed)
+		pages, err := playForward(c.Scenario.Load, cache.ttl, c.fillRPS, c.Seed)
 		if err != nil {
-			return fmt.Errorf("fill %s's cache: %w", v, err)
+			return err
 		}
-		c.Progress.Begin(fmt.Sprintf("fill %s's cache as long traffic at %.0f requests/s would: %d pages", v, c.fillRPS[v], len(pages)), c.Plan.Fill)
+		c.Progress.Begin(fmt.Sprintf("fill %s's cache as long traffic at %.0f requests/s would: %d pages", v, c.fillRPS, len(pages)), c.Plan.Fill)
 		if err := c.fillCache(ctx, s, cache, pages); err != nil {
-			return fmt.Errorf("fill %s's cache: %w", v, err)
+			return err
 		}
 	}
 	return nil

@@ -138,7 +138,7 @@ func fillAfter(t *testing.T, auditor *filledAuditor, within time.Duration, machi
 		system.machines = append(system.machines, Machine{Name: name, Agent: observe.Target{Machine: name}})
 	}
 	c := &Conductor{Scenario: phase3(t), Plan: Plan{Fill: within}, Auditor: auditor, Progress: silent{},
-		bounds: map[scenarios.Variant]float64{scenarios.After: 1000}}
+		fillRPS: 350}
 	return c, c.fillCaches(t.Context(), scenarios.After, system)
 }
 
@@ -156,7 +156,7 @@ func TestFillCachesAsksEveryShopForItsPart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := playForward(c.Scenario.Load, 5*time.Minute, 1000*startShare, c.Seed)
+	want, err := playForward(c.Scenario.Load, 5*time.Minute, 350, c.Seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,5 +188,34 @@ func TestFillCachesFails(t *testing.T) {
 	}
 	if _, err := fillAfter(t, &filledAuditor{}, time.Minute, full[1:]...); err == nil {
 		t.Error("a shop that is not there was not missed")
+	}
+}
+
+// Both variants' caches are filled for one rate, the weaker one's: else the
+// stronger would be compared with a fuller cache. A variant without a cache has
+// no say, and the rate stays the same in later blocks.
+func TestCachesAreFilledForOneRate(t *testing.T) {
+	for scenario, want := range map[string]float64{"phase3": 280, "phase4": 70} { // before has none, and has one
+		s, err := scenarios.LoadNamed(scenario)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stage := &fakeStage{t: t, capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 800}, running: map[*fakeSystem]bool{}}
+		c := &Conductor{Scenario: s, Plan: Plan{Fresh: 4 * time.Second}, Stage: stage, Progress: silent{}}
+		for block := 1; block <= 2; block++ {
+			running := map[scenarios.Variant]System{}
+			for _, v := range scenarios.Variants() {
+				if running[v], err = stage.Start(t.Context(), v, block); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := c.makeReady(t.Context(), block, running); err != nil {
+				t.Fatal(err)
+			}
+			if math.Abs(c.fillRPS-want) > 1e-9 {
+				t.Errorf("%s, block %d: caches are filled for %v requests/s, want %v", scenario, block, c.fillRPS, want)
+			}
+			stage.capacity[scenarios.Before], stage.capacity[scenarios.After] = 400, 1600
+		}
 	}
 }

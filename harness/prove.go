@@ -100,7 +100,7 @@ type prover struct {
 
 // warm warms up the freshly started system.
 func (p *prover) warm(ctx context.Context) error {
-	if err := p.conductor.warmFresh(ctx, p.of.Variant, p.system, 0); err != nil {
+	if err := p.conductor.makeReady(ctx, 0, map[scenarios.Variant]System{p.of.Variant: p.system}); err != nil {
 		return err
 	}
 	if err := p.set(ctx, "", 1); err != nil {

@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"headroom/harness/record"
@@ -28,15 +29,47 @@ const (
 	freshLevel = 2
 )
 
+// makeReady brings systems that have just started to where measuring begins:
+// they are warm, their caches are filled, and their CPUs are limited.
+func (c *Conductor) makeReady(ctx context.Context, block int, running map[scenarios.Variant]System) error {
+	if c.bounds == nil {
+		c.bounds = map[scenarios.Variant]float64{}
+	}
+	lowest := math.Inf(1)
+	for _, v := range scenarios.Variants() {
+		if s := running[v]; s != nil {
+			if err := c.warmFresh(ctx, v, s, block); err != nil {
+				return err
+			}
+			if len(cachesOf(c.Scenario.Topology(v))) > 0 {
+				lowest = min(lowest, c.bounds[v])
+			}
+		}
+	}
+	if c.fillRPS == 0 && !math.IsInf(lowest, 1) {
+		c.fillRPS = lowest * startShare // one for all variants and blocks
+	}
+	for _, v := range scenarios.Variants() {
+		s := running[v]
+		if s == nil {
+			continue
+		}
+		if err := c.fillCaches(ctx, v, s); err != nil {
+			return fmt.Errorf("fill %s's cache: %w", v, err)
+		}
+		if err := s.Limit(ctx); err != nil {
+			return fmt.Errorf("limit %s's CPUs: %w", v, err)
+		}
+	}
+	return nil
+}
+
 // warmFresh loads a system that has just started as fast as it takes it, until
 // it gets no faster or the plan's time is up: caches fill, and every connection
 // of a database comes to map the memory that it reads. On its small quotas that
 // would take minutes, in which each step finds the system faster than the one
-// before. So the quotas come into force only then.
+// before. So the quotas come into force only then (makeReady).
 func (c *Conductor) warmFresh(ctx context.Context, v scenarios.Variant, s System, block int) error {
-	if c.bounds == nil {
-		c.bounds = map[scenarios.Variant]float64{}
-	}
 	c.Progress.Begin(fmt.Sprintf("warm up %s, its CPUs not limited yet", v), c.Plan.Fresh)
 	best, level, hostCPUs := 0.0, 0, float64(c.Environment.CPUs)
 	for step := 0; step < int(c.Plan.Fresh/freshStep) && level < freshLevel; step++ {
@@ -51,12 +84,6 @@ func (c *Conductor) warmFresh(ctx context.Context, v scenarios.Variant, s System
 		if level++; answered > best*freshGain {
 			best, level = answered, 0
 		}
-	}
-	if err := c.fillCaches(ctx, v, s); err != nil {
-		return err
-	}
-	if err := s.Limit(ctx); err != nil {
-		return fmt.Errorf("limit %s's CPUs: %w", v, err)
 	}
 	return nil
 }

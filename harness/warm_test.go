@@ -57,7 +57,7 @@ func TestWarmFresh(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			system := &warming{fakeSystem: &fakeSystem{}, answers: test.answers}
 			c := &Conductor{Scenario: s, Plan: Plan{Fresh: 16 * time.Second}, Stage: system, Progress: silent{}}
-			if err := c.warmFresh(t.Context(), scenarios.After, system, 1); err != nil {
+			if err := c.makeReady(t.Context(), 1, map[scenarios.Variant]System{scenarios.After: system}); err != nil {
 				t.Fatal(err)
 			}
 			if system.steps != test.steps || system.limited != test.steps {
@@ -77,7 +77,7 @@ func TestWarmFreshInterrupted(t *testing.T) {
 	cancel()
 	system := &warming{fakeSystem: &fakeSystem{}, answers: []int64{1}}
 	c := &Conductor{Scenario: s, Plan: Plan{Fresh: 16 * time.Second}, Stage: system, Progress: silent{}}
-	if err := c.warmFresh(ctx, scenarios.After, system, 1); err == nil || system.limited != 0 || system.steps > 1 {
+	if err := c.makeReady(ctx, 1, map[scenarios.Variant]System{scenarios.After: system}); err == nil || system.limited != 0 || system.steps > 1 {
 		t.Errorf("%d steps, limited after %d, %v; want an error after one", system.steps, system.limited, err)
 	}
 }
