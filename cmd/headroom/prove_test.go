@@ -93,6 +93,7 @@ func proofOn(t *testing.T, seed uint64, groups map[string]float64) *compare.Proo
 		t.Fatal(err)
 	}
 	plan := harness.FullPlan()
+	plan.Fill = 0 // there is no shop behind it
 	plan.Search.Pause, plan.Warmup = 0, 0
 	stage := &scattering{random: rand.New(rand.NewPCG(seed, 1)), groups: groups, sizes: map[string]float64{}}
 	conductor := &harness.Conductor{Scenario: s, Plan: plan, Seed: seed, Stage: stage, Writer: writer, Progress: newProgress(io.Discard)}
