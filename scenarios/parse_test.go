@@ -139,7 +139,7 @@ func TestCopiesAndStartOrder(t *testing.T) {
 	if len(balancer) != 1 || len(balancer[0].process.Links[0].To) != 5 {
 		t.Errorf("the balancer should have five backends, is %v", balancer)
 	}
-	if got := s.After.VCPUs(); got != 4+2+5*2+2 {
+	if got := s.After.VCPUs(); got != 4+2+5*2+4 {
 		t.Errorf("after has %v vCPU", got)
 	}
 }
