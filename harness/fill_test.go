@@ -191,6 +191,22 @@ func TestFillCachesFails(t *testing.T) {
 	}
 }
 
+// Interrupted while a cache is filled, a run says so, whatever the shop's client
+// makes of it.
+func TestFillCachesInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := &Conductor{Scenario: phase3(t), Plan: Plan{Fill: time.Minute}, Progress: silent{}, fillRPS: 350,
+		Auditor: &filledAuditor{pages: map[string]int{}, by: map[string]int{}, err: errors.New("interrupt signal received")}}
+	system := &standing{}
+	for _, name := range []string{"app-1", "app-2", "app-3", "app-4", "app-5"} {
+		system.machines = append(system.machines, Machine{Name: name})
+	}
+	if err := c.fillCaches(ctx, scenarios.After, system); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the interruption", err)
+	}
+}
+
 // Both variants' caches are filled for one rate, the weaker one's: else the
 // stronger would be compared with a fuller cache. A variant without a cache has
 // no say, and the rate stays the same in later blocks.

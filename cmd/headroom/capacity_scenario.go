@@ -69,6 +69,9 @@ func scenarioCapacity(cmd *cobra.Command, name string, f capacityFlags) (err err
 	})
 	progress.End()
 	interrupted := errors.Is(err, context.Canceled)
+	if found == nil && interrupted {
+		return errNothingYet
+	}
 	if found == nil || err != nil && !interrupted {
 		return err
 	}

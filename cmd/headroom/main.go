@@ -51,6 +51,9 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
+// errNothingYet ends what was interrupted before its first measurement.
+var errNothingYet = &exitError{exitInconclusive, errors.New("interrupted: nothing was measured yet")}
+
 // run is the whole program as a function.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot()

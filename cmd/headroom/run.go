@@ -193,7 +193,7 @@ func finish(cmd *cobra.Command, dir string, prices cost.Book, runErr error) erro
 	}
 	err := writeReports(dir, prices, false, cmd.OutOrStdout())
 	if interrupted && errors.Is(err, reports.ErrNoTrials) {
-		return &exitError{exitInconclusive, errors.New("interrupted: nothing was measured yet")}
+		return errNothingYet
 	}
 	if err != nil {
 		return errors.Join(runErr, err)
