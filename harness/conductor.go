@@ -330,7 +330,8 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 		}
 	}
 	c.audit(ctx, of, s, &trial, before, after)
-	if judgement, _, counts := trial.Judge(c.Scenario.SLO); of.kind == record.KindProbe && judgement == record.SLOFails && !counts && trial.Valid() {
+	judgement, _, _ := trial.Judge(c.Scenario.SLO)
+	if stolen := trial.Measurement.Driver.Stolen(); of.kind == record.KindProbe && judgement == record.SLOFails && stolen && trial.Valid() {
 		trial.Invalid = append(trial.Invalid, stolenReason(trial.Measurement.Driver))
 	}
 	c.order++

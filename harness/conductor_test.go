@@ -137,10 +137,7 @@ func (silent) Note(string, ...any)         {}
 // conduct runs phase 3 on the fake stage and reads back its trials.
 func conduct(t *testing.T, ctx context.Context, stage *fakeStage) (*record.Log, error) {
 	t.Helper()
-	s, err := scenarios.LoadNamed("phase3")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := phase3(t)
 	s.Oracles = stage.oracles
 	stage.t, stage.running = t, map[*fakeSystem]bool{}
 	dir := t.TempDir()

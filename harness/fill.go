@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -38,7 +39,7 @@ func (c *Conductor) fillCaches(ctx context.Context, v scenarios.Variant, s Syste
 		return nil
 	}
 	for _, cache := range cachesOf(c.Scenario.Topology(v)) {
-		pages, err := playForward(c.Scenario.Load, cache.ttl, c.fillRPS, c.Seed)
+		pages, err := cache.playForward(c.Scenario.Load, c.fillRPS, c.Seed)
 		if err != nil {
 			return err
 		}
@@ -52,8 +53,9 @@ func (c *Conductor) fillCaches(ctx context.Context, v scenarios.Variant, s Syste
 
 // cache is one that shops use, and which they are.
 type cache struct {
-	ttl   time.Duration
-	shops []shopOf
+	ttl     time.Duration
+	deletes bool // a write takes its pages out; else only the TTL does
+	shops   []shopOf
 }
 
 // shopOf is a process of a machine.
@@ -74,7 +76,7 @@ func cachesOf(t scenarios.Topology) []*cache {
 				}
 				name := strings.Join(l.To, ",")
 				if found[name] == nil {
-					found[name] = &cache{ttl: ttl}
+					found[name] = &cache{ttl: ttl, deletes: p.Settings["cache_write"] == "delete"}
 				}
 				found[name].shops = append(found[name].shops, shopOf{m.Name, p.Name})
 			}
@@ -96,9 +98,9 @@ type cachedPage struct {
 }
 
 // playForward plays two TTLs of the traffic without sending it, and returns what
-// a cache with that TTL holds at the end, the most asked for first. Edges that
+// the cache holds at the end, the most asked for first. Edges that
 // may stand before the shop are left out: they keep pages for seconds.
-func playForward(load scenarios.Load, ttl time.Duration, rps float64, seed uint64) ([]cachedPage, error) {
+func (c *cache) playForward(load scenarios.Load, rps float64, seed uint64) ([]cachedPage, error) {
 	const base = "http://shop"
 	entries := map[string]string{}
 	for _, e := range load.Mix {
@@ -114,7 +116,7 @@ func playForward(load scenarios.Load, ttl time.Duration, rps float64, seed uint6
 		till  time.Duration
 		asked int
 	}
-	held, whole := map[string]kept{}, 2*ttl
+	held, whole := map[string]kept{}, 2*c.ttl
 	n := min(int(rps*whole.Seconds()), mostPlayed)
 	for i := range n {
 		at := time.Duration(float64(whole) * float64(i) / float64(n))
@@ -123,9 +125,12 @@ func playForward(load scenarios.Load, ttl time.Duration, rps float64, seed uint6
 		if reads != "" {
 			page := held[reads]
 			if page.asked++; page.till <= at {
-				page.till = at + ttl
+				page.till = at + c.ttl
 			}
 			held[reads] = page
+		}
+		if !c.deletes {
+			continue
 		}
 		for _, name := range stale {
 			held[name] = kept{asked: held[name].asked}
@@ -154,6 +159,7 @@ func (c *Conductor) fillCache(ctx context.Context, s System, into *cache, pages 
 		agentsOf[m.Name] = m
 	}
 	enough := time.Now().Add(c.Plan.Fill)
+	var filled atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	for i, shop := range into.shops {
 		machine, ok := agentsOf[shop.machine]
@@ -170,9 +176,14 @@ func (c *Conductor) fillCache(ctx context.Context, s System, into *cache, pages 
 				if err := auditor.Ask(ctx, machine.Agent, shop.process, fill.Path, wanted, &answer); err != nil {
 					return err
 				}
+				filled.Add(int64(answer.Filled))
 			}
 			return nil
 		})
 	}
-	return group.Wait()
+	err := group.Wait()
+	if n := int(filled.Load()); err == nil && n < len(pages) {
+		c.Progress.Note("%d of the cache's %d pages were filled in %v", n, len(pages), c.Plan.Fill)
+	}
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"headroom/harness/observe"
@@ -45,7 +46,7 @@ func TestPlayForwardIsTheSteadyState(t *testing.T) {
 	got := 0.0
 	const seeds = 20
 	for seed := range uint64(seeds) {
-		pages, err := playForward(load, ttl, rps, seed)
+		pages, err := (&cache{ttl: ttl, deletes: true}).playForward(load, rps, seed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +65,8 @@ func TestPlayForwardIsTheSteadyState(t *testing.T) {
 	}
 }
 
-// What is written leaves the cache, until it is read again.
+// What is written leaves the cache, until it is read again; unless writes delete
+// nothing.
 func TestPlayForwardForgetsWhatIsWritten(t *testing.T) {
 	load := scenarios.Load{
 		Keys: map[string]scenarios.Keys{"user": {Distribution: "uniform", Count: 1000}},
@@ -73,19 +75,18 @@ func TestPlayForwardForgetsWhatIsWritten(t *testing.T) {
 			{Name: "PUT /api/users/{user}", Method: "PUT", Path: "/api/users/{user}", Body: `{"name":"n"}`, Weight: 0.5},
 		},
 	}
-	pages, err := playForward(load, time.Hour, 10, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := len(pages); n < 430 || n > 570 { // the last request of half of them was a write
-		t.Errorf("%d of 1000 pages are in the cache, want half", n)
+	for deletes, want := range map[bool]int{true: 500, false: 1000} { // the last request of half of them was a write
+		pages, err := (&cache{time.Hour, deletes, nil}).playForward(load, 10, 1)
+		if n := len(pages); err != nil || n < want-70 || n > want+70 {
+			t.Errorf("writes delete pages: %v; %d of 1000 are in the cache, %v; want some %d", deletes, n, err, want)
+		}
 	}
 }
 
 func TestPlayForwardIsBounded(t *testing.T) {
 	load := phase3(t).Load
 	begun := time.Now()
-	pages, err := playForward(load, time.Hour, 1e9, 1)
+	pages, err := (&cache{ttl: time.Hour}).playForward(load, 1e9, 1)
 	if err != nil || len(pages) == 0 || len(pages) > mostPlayed {
 		t.Errorf("%d pages, %v, after %v", len(pages), err, time.Since(begun))
 	}
@@ -97,7 +98,7 @@ func TestCachesOf(t *testing.T) {
 		t.Errorf("before has %d caches", len(caches))
 	}
 	caches := cachesOf(s.After)
-	if len(caches) != 1 || caches[0].ttl != 5*time.Minute || len(caches[0].shops) != 5 {
+	if len(caches) != 1 || caches[0].ttl != 5*time.Minute || !caches[0].deletes || len(caches[0].shops) != 5 {
 		t.Errorf("after: %+v; want one cache of 5m with five shops", caches)
 	}
 }
@@ -113,9 +114,9 @@ type filledAuditor struct {
 }
 
 func (f *filledAuditor) Ask(_ context.Context, target observe.Target, _, path string, body, into any) error {
+	time.Sleep(f.takes)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	time.Sleep(f.takes)
 	if path != fill.Path {
 		return errors.New("asked for " + path)
 	}
@@ -156,7 +157,7 @@ func TestFillCachesAsksEveryShopForItsPart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := playForward(c.Scenario.Load, 5*time.Minute, 350, c.Seed)
+	want, err := cachesOf(c.Scenario.After)[0].playForward(c.Scenario.Load, 350, c.Seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,14 +171,17 @@ func TestFillCachesAsksEveryShopForItsPart(t *testing.T) {
 	}
 }
 
+// On a clock of its own: two questions a shop fit into the time.
 func TestFillCachesEndsInTime(t *testing.T) {
-	auditor := &filledAuditor{takes: 20 * time.Millisecond}
-	if _, err := fillAfter(t, auditor, 30*time.Millisecond, "app-1", "app-2", "app-3", "app-4", "app-5"); err != nil {
-		t.Fatal(err)
-	}
-	if n := len(auditor.pages); n == 0 || n > 7*fillChunk {
-		t.Errorf("%d pages were filled in the time of two turns", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		auditor := &filledAuditor{takes: 20 * time.Millisecond}
+		if _, err := fillAfter(t, auditor, 30*time.Millisecond, "app-1", "app-2", "app-3", "app-4", "app-5"); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(auditor.pages); n != 2*5*fillChunk {
+			t.Errorf("%d pages were filled, want two turns of five shops", n)
+		}
+	})
 }
 
 func TestFillCachesFails(t *testing.T) {

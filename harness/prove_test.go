@@ -63,10 +63,7 @@ func (r resizableSystem) Resize(_ context.Context, group string, factor float64)
 // proveOn runs a proof on the stage and reads back its trials.
 func proveOn(t *testing.T, stage Stage, of Proof, plan ProofPlan) (*record.Log, error) {
 	t.Helper()
-	s, err := scenarios.LoadNamed("phase3")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := phase3(t)
 	dir := t.TempDir()
 	writer, err := record.Create(dir, record.Run{ID: "test", Scenario: *s})
 	if err != nil {

@@ -38,10 +38,7 @@ func (w *warming) Drive(_ context.Context, job drive.Job) (record.Measurement, e
 
 // A fresh system is loaded while it gets faster, and limited then.
 func TestWarmFresh(t *testing.T) {
-	s, err := scenarios.LoadNamed("phase3")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := phase3(t)
 	tests := []struct {
 		name    string
 		answers []int64
@@ -69,10 +66,7 @@ func TestWarmFresh(t *testing.T) {
 
 // Interrupted while it warms up, a system is not limited: it is stopped.
 func TestWarmFreshInterrupted(t *testing.T) {
-	s, err := scenarios.LoadNamed("phase3")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := phase3(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	system := &warming{fakeSystem: &fakeSystem{}, answers: []int64{1}}

@@ -148,7 +148,7 @@ type Search struct {
 	belief       belief
 	probes       int
 	confirms     int
-	missed       int     // confirmations, before the first that held
+	missed       int     // confirmations that did not hold
 	spoiled      int     // in a row, saturated ones included
 	saturated    int     // in a row
 	doubted      float64 // a rate at which growing failed once
@@ -398,7 +398,7 @@ func (s *Search) candidate() float64 { return s.belief.quantile(candidateAt) }
 
 // lower is the rate to confirm after one that did not hold: by so much lower
 // that the share of bad requests falls to where the sample rule takes it, and by
-// more from the third in a row on: what holds for some seconds may not for longer,
+// more from the third such one on: what holds for some seconds may not for longer,
 // and the belief, made from short steps, is slow to see it.
 func (s *Search) lower(rps float64, r Result) float64 {
 	by := lowerBy

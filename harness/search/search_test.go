@@ -88,6 +88,21 @@ func checkPublished(t *testing.T, s *system, out Outcome) {
 	t.Errorf("%.1f was published and has not held a confirmation", out.HeldRPS)
 }
 
+// ofHundred searches a hundred systems and counts the outcomes that are good.
+func ofHundred(t *testing.T, capacity, noise float64, with func(*system), good func(Outcome) bool) (n int) {
+	t.Helper()
+	for seed := range uint64(100) {
+		s := newSystem(capacity, noise, seed)
+		with(s)
+		out, _ := s.search(config())
+		checkPublished(t, s, out)
+		if good(out) {
+			n++
+		}
+	}
+	return n
+}
+
 func TestKnownCapacities(t *testing.T) {
 	for _, noise := range []float64{0.01, 0.03, 0.06} {
 		for _, capacity := range []float64{45, 800, 12_345, 300_000} {
@@ -133,16 +148,9 @@ func TestTooSlowToConfirm(t *testing.T) {
 }
 
 func TestNonMonotonicSystem(t *testing.T) {
-	near := 0
-	for seed := range uint64(100) {
-		s := newSystem(900, 0.03, seed)
-		s.lapse = 0.05
-		out, _ := s.search(config())
-		checkPublished(t, s, out)
-		if math.Abs(out.HeldRPS/900-1) <= 0.08 {
-			near++
-		}
-	}
+	near := ofHundred(t, 900, 0.03, func(s *system) { s.lapse = 0.05 }, func(out Outcome) bool {
+		return math.Abs(out.HeldRPS/900-1) <= 0.08
+	})
 	t.Logf("%d of 100 within 8%%", near)
 	if near < 70 {
 		t.Errorf("%d of 100 within 8%% although a step in 20 fails for no reason", near)
@@ -174,19 +182,12 @@ func TestNeverFails(t *testing.T) {
 
 // A host that spoils a step in four costs time, and nothing else.
 func TestNoisyHost(t *testing.T) {
-	near := 0
-	for seed := range uint64(100) {
-		s := newSystem(800, 0.02, seed)
-		s.noisy = 0.25
-		out, _ := s.search(config())
-		checkPublished(t, s, out)
+	near := ofHundred(t, 800, 0.02, func(s *system) { s.noisy = 0.25 }, func(out Outcome) bool {
 		if out.DriverLimited || out.Unbounded {
-			t.Errorf("seed %d: %+v", seed, out)
+			t.Errorf("%+v", out)
 		}
-		if math.Abs(out.HeldRPS/800-1) <= 0.05 {
-			near++
-		}
-	}
+		return math.Abs(out.HeldRPS/800-1) <= 0.05
+	})
 	t.Logf("%d of 100 within 5%%", near)
 	if near < 80 {
 		t.Errorf("%d of 100 within 5%%", near)
@@ -196,16 +197,9 @@ func TestNoisyHost(t *testing.T) {
 // What holds for seconds may not for longer: the confirmations find where it
 // does, though all that the search believes comes from short steps.
 func TestHoldsForAMomentOnly(t *testing.T) {
-	found := 0
-	for seed := range uint64(100) {
-		s := newSystem(1000, 0.02, seed)
-		s.tires = 0.92
-		out, _ := s.search(config())
-		checkPublished(t, s, out)
-		if out.Confirmed && out.HeldRPS > 800 && out.HeldRPS < 940 {
-			found++
-		}
-	}
+	found := ofHundred(t, 1000, 0.02, func(s *system) { s.tires = 0.92 }, func(out Outcome) bool {
+		return out.Confirmed && out.HeldRPS > 800 && out.HeldRPS < 940
+	})
 	t.Logf("%d of 100 found", found)
 	if found < 25 { // 10 with steps down that stay alike; nearly all in twice the time
 		t.Errorf("%d of 100 found a rate that lasts", found)

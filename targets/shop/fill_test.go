@@ -1,10 +1,12 @@
 package shop
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -103,5 +105,52 @@ func TestFillSaysWhenTheCacheIsAway(t *testing.T) {
 	server.Close()
 	if w := askToFill(f, `{"user:1":1000}`); w.Code != http.StatusInternalServerError {
 		t.Errorf("%d %s, want an error", w.Code, w.Body)
+	}
+}
+
+// recordedCache is always empty, and keeps the names of what it is asked for
+// and told.
+type recordedCache struct{ looked, stale []string }
+
+func (c *recordedCache) look(_ context.Context, k key) (looked, error) {
+	c.looked = append(c.looked, k.String())
+	return looked{}, nil
+}
+
+func (c *recordedCache) keep(context.Context, key, looked, []byte) error { return nil }
+
+func (c *recordedCache) wrote(_ context.Context, pages ...key) error {
+	c.stale = append(c.stale, names(pages)...)
+	return nil
+}
+
+// What fill.Touched says of a request is what the shop does with its cache. The
+// page of a new post is left out: nobody can have asked for it.
+func TestTouchedIsWhatTheShopDoes(t *testing.T) {
+	const created = "post:7" // by fakeStore
+	for _, request := range [][3]string{
+		{"GET", "/api/users/42"}, {"GET", "/api/posts/5"}, {"GET", "/api/feed"}, {"GET", "/api/orders?user=42"},
+		{"GET", "/api/search?q=w7"}, {"GET", "/assets/17"},
+		{"PUT", "/api/users/42", `{"name":"Ada","bio":"b"}`},
+		{"POST", "/api/posts", `{"author":1,"title":"T","body":"B"}`},
+		{"POST", "/api/orders", `{"user":42,"item":"i","amount_cents":5}`},
+		{"POST", "/api/checkout", `{"user":42,"item":"i","amount_cents":5}`},
+		{"POST", "/api/gifts", `{"from":42,"to":43,"item":"i","amount_cents":5}`},
+	} {
+		method, target, body := request[0], request[1], request[2]
+		cache, m := &recordedCache{}, newMetrics()
+		store := &fakeStore{pages: map[string]string{"user:42": "{}", "post:5": "{}", "feed:0": "{}", "orders:42": "{}"}}
+		aside := &cacheAside{cache: cache, pages: store, store: store, log: quiet()}
+		a := &api{reader: aside, writer: aside, searcher: store, confirmer: &fakeConfirmer{}}
+		w := httptest.NewRecorder()
+		routes(a, m, counters(m), nil, quiet()).ServeHTTP(w, httptest.NewRequest(method, target, strings.NewReader(body)))
+		if w.Code >= 300 {
+			t.Errorf("%s %s: %d %s", method, target, w.Code, w.Body)
+		}
+		stale := slices.DeleteFunc(cache.stale, func(name string) bool { return name == created })
+		reads, wantStale := fill.Touched(method, target, []byte(body))
+		if strings.Join(cache.looked, " ") != reads || !slices.Equal(stale, wantStale) {
+			t.Errorf("%s %s: the shop looks for %v and makes %v stale; fill.Touched says %q and %v", method, target, cache.looked, stale, reads, wantStale)
+		}
 	}
 }
