@@ -1,6 +1,35 @@
-// Package http1 reads HTTP/1.1 responses from bytes as they arrive, keeping
-// nothing but the line that is not complete yet. It allocates nothing in the
-// usual case and touches no socket: the caller owns reading and time.
+// Package http1 reads HTTP/1.x responses from bytes as they arrive, as a user
+// agent does (RFC 9110, RFC 9112). It keeps nothing but the line that is not
+// complete yet, allocates nothing in the usual case, and touches no socket:
+// the caller owns reading and time.
+//
+// It reads all that the RFCs let a client read, and what clients in use read
+// beside: folded lines, blanks before a colon, empty lines before the status
+// line, lines that end in LF alone, equal lengths in a list, interim responses
+// in any number, transfer codings in any order. Where two recipients might
+// disagree on where a response ends (Transfer-Encoding together with
+// Content-Length or in HTTP/1.0, chunk lines that end in LF alone, a blank
+// before the colon of such a field, chunked named twice), the response is read
+// as the RFC says and Reusable is false after it.
+//
+// It refuses what has no reading: a first line that is no HTTP/1.x status line,
+// a header line without a name or a colon, a length that is needed and is no
+// number or two numbers, a chunk's size that is no number, parameters of
+// chunked, and CR or NUL in a Transfer-Encoding.
+//
+// Its limits:
+//   - All lines of a response's header and trailer, with those of its interim
+//     responses, have MaxHeader bytes together. A long line is kept whole until
+//     it ends; a buffer beyond 64 KiB is given back after the header.
+//   - The line of a chunk's size and extensions has 4 KiB. Bodies have no limit
+//     but the Sink's, and no length beyond 2^63-1.
+//   - The body is handed over without its chunks, with all other codings on it:
+//     nothing is decompressed.
+//   - The headers of interim responses, trailers and chunk extensions are read
+//     over. CR and NUL in a value become SP, and a line with one of them in its
+//     name is no field. Nothing else is said about the bytes of names and values.
+//   - There are no tunnels: a 101 ends at its header and the connection with it,
+//     and a response to CONNECT is read as one to GET.
 package http1
 
 import (
@@ -11,8 +40,11 @@ import (
 
 // Limits of a response, in bytes.
 const (
-	MaxHeader    = 64 << 10 // of all header and trailer lines together
+	// MaxHeader is the limit of all header and trailer lines together, the
+	// interim responses' included. It is net/http's default.
+	MaxHeader    = 10 << 20
 	maxChunkLine = 4 << 10  // of one chunk's size and extensions
+	maxKept      = 64 << 10 // of the buffer that outlives a header
 )
 
 // ErrTruncated means that the connection ended inside a response.
@@ -21,7 +53,8 @@ var ErrTruncated = errors.New("the connection ended inside the response")
 // Sink receives what a response holds. The slices are valid during the call
 // only.
 type Sink interface {
-	// Header is called for every header line, if the parser's WantHeaders is
+	// Header is called for every header line of the final response, unfolded
+	// and without the blanks around its value, if the parser's WantHeaders is
 	// set.
 	Header(name, value []byte)
 	// Body is called for every fragment of the body. An error stops the
@@ -48,16 +81,27 @@ type Parser struct {
 	WantHeaders bool
 
 	state     state
-	status    int
-	minor     byte // of HTTP/1.x
-	closing   bool
-	keepAlive bool
-	chunked   bool
 	head      bool
+	http10    bool
+	closing   bool // no request may follow on the connection
+	keepAlive bool
+	held      bool // partial is a whole line that the next may continue
+	folding   bool // partial ends in a line that continues the one before
+	sawCR     bool // in chunkEnd
+
+	// Of the Transfer-Encoding: there is one, it names a coding besides
+	// identity, its last is chunked, chunked is among them.
+	encoded, coded, chunked, chunkedBefore bool
+
+	status    int
 	length    int64 // of the Content-Length, -1 if none
 	remaining int64
-	used      int    // bytes of header lines so far
+	used      int    // bytes of header and trailer lines so far
+	joint     int    // where in partial the last fold's text begins
 	partial   []byte // an incomplete line
+
+	// What is wrong with the framing fields, for when they are needed.
+	lengthFault, codingFault error
 }
 
 // Reset prepares for the next response; head says that it answers a HEAD
@@ -67,7 +111,9 @@ func (p *Parser) Reset(head bool) {
 	*p = Parser{WantHeaders: p.WantHeaders, head: head, length: -1, partial: partial}
 }
 
-// Status is the response's status code, 0 before its header is complete.
+// Status is the response's status code, 0 before its header is complete. It
+// may be any of three digits: RFC 9110, section 15, has those below 100 and
+// from 600 on treated as a 5xx.
 func (p *Parser) Status() int {
 	if p.state <= headerLine {
 		return 0
@@ -76,58 +122,47 @@ func (p *Parser) Status() int {
 }
 
 // Started says whether any byte of the response has arrived.
-func (p *Parser) Started() bool { return p.state != statusLine || p.used > 0 || len(p.partial) > 0 }
+func (p *Parser) Started() bool { return p.used > 0 }
 
 // Reusable says whether another request may be sent on the connection after
 // the response.
 func (p *Parser) Reusable() bool {
-	return p.state == done && !p.closing && (p.minor == '1' || p.keepAlive)
+	return p.state == done && !p.closing && (!p.http10 || p.keepAlive)
 }
 
 // Feed reads data. It returns true, and what it did not read, when the
-// response is complete. After an error the connection is of no further use.
+// response is complete; the connection is not reusable if that is anything.
+// After an error the connection is of no further use.
 func (p *Parser) Feed(data []byte, sink Sink) (rest []byte, complete bool, err error) {
 	for len(data) > 0 && p.state != done {
 		switch p.state {
+		case headerLine:
+			data, err = p.feedHeader(data, sink)
 		case fixedBody, chunkData:
-			n := int(min(int64(len(data)), p.remaining))
-			if err := sink.Body(data[:n]); err != nil {
-				return nil, false, err
-			}
-			data = data[n:]
-			if p.remaining -= int64(n); p.remaining == 0 {
-				p.endData()
-			}
+			data, err = p.feedData(data, sink)
 		case closeBody:
-			if err := sink.Body(data); err != nil {
-				return nil, false, err
-			}
+			err = sink.Body(data)
 			data = nil
+		case chunkEnd:
+			data, err = p.feedChunkEnd(data)
 		default:
-			line, rest, ok, err := p.line(data)
-			if err != nil || !ok {
-				return nil, false, err
-			}
-			data = rest
-			if err := p.readLine(line, sink); err != nil {
-				return nil, false, err
-			}
+			data, err = p.feedLine(data)
+		}
+		if err != nil {
+			p.release()
+			return nil, false, err
 		}
 	}
-	return data, p.state == done, nil
-}
-
-func (p *Parser) endData() {
-	if p.state == chunkData {
-		p.state = chunkEnd
-		return
+	if len(data) > 0 {
+		p.closing = true
 	}
-	p.state = done
+	return data, p.state == done, nil
 }
 
 // End says what the connection's end means: it completes a response that is
 // delimited by it, and is ErrTruncated for every other.
 func (p *Parser) End() error {
+	p.release()
 	if p.state != closeBody {
 		return ErrTruncated
 	}
@@ -135,216 +170,146 @@ func (p *Parser) End() error {
 	return nil
 }
 
-// line cuts the next line off data, without its end. It keeps an incomplete
-// one for the next call.
-func (p *Parser) line(data []byte) (line, rest []byte, ok bool, err error) {
-	limit := MaxHeader - p.used
-	if p.state == chunkSize || p.state == chunkEnd {
-		limit = maxChunkLine
+// release gives a large buffer back.
+func (p *Parser) release() {
+	if cap(p.partial) > maxKept {
+		p.partial = nil
 	}
-	end := bytes.IndexByte(data, '\n')
-	if end < 0 {
-		if len(p.partial)+len(data) > limit {
-			return nil, nil, false, fmt.Errorf("a line of the response's header is beyond the limit of %d bytes", limit)
+}
+
+func (p *Parser) feedData(data []byte, sink Sink) (rest []byte, err error) {
+	n := int(min(int64(len(data)), p.remaining))
+	if err := sink.Body(data[:n]); err != nil {
+		return nil, err
+	}
+	if p.remaining -= int64(n); p.remaining == 0 {
+		if p.state == chunkData {
+			p.state = chunkEnd
+		} else {
+			p.state = done
 		}
-		p.partial = append(p.partial, data...)
-		return nil, nil, false, nil
 	}
-	line, rest = data[:end], data[end+1:]
-	if len(p.partial)+len(line) > limit {
-		return nil, nil, false, fmt.Errorf("the response's header is beyond the limit of %d bytes", limit)
+	return data[n:], nil
+}
+
+// feedChunkEnd reads one byte of the line end after a chunk's data. It waits
+// for no line: a chunk that is longer than it says has perhaps no end of one.
+func (p *Parser) feedChunkEnd(data []byte) (rest []byte, err error) {
+	switch {
+	case data[0] == '\r' && !p.sawCR:
+		p.sawCR = true
+	case data[0] == '\n':
+		p.closing = p.closing || !p.sawCR
+		p.sawCR, p.state = false, chunkSize
+	default:
+		return nil, fmt.Errorf("a chunk is followed by %.40q instead of a line end", data)
+	}
+	return data[1:], nil
+}
+
+// feedLine reads a line of the states in which no line can be folded, or whose
+// folds are of no interest.
+func (p *Parser) feedLine(data []byte) (rest []byte, err error) {
+	line, rest, ok, err := p.line(data)
+	if err != nil || !ok {
+		return nil, err
+	}
+	if p.state == chunkSize {
+		return rest, p.readChunkSize(line)
+	}
+	line = trimCR(line)
+	switch {
+	case p.state == statusLine && len(line) > 0:
+		return rest, p.readStatus(line)
+	case p.state == trailerLine && len(line) == 0:
+		p.state = done
+		p.release()
+	}
+	return rest, nil
+}
+
+// line cuts the next line off data, without its LF. It keeps an incomplete one
+// for the next call.
+func (p *Parser) line(data []byte) (line, rest []byte, ok bool, err error) {
+	line = data
+	size := len(data)
+	if end := bytes.IndexByte(data, '\n'); end >= 0 {
+		line, rest, ok = data[:end], data[end+1:], true
+		size = end + 1
+	}
+	if p.state != chunkSize {
+		err = p.use(size)
+	} else if len(p.partial)+len(line) > maxChunkLine {
+		err = fmt.Errorf("the line of a chunk's size is beyond the limit of %d bytes", maxChunkLine)
+	}
+	if err != nil {
+		return nil, nil, false, err
+	}
+	if !ok {
+		p.partial = append(p.partial, line...)
+		return nil, nil, false, nil
 	}
 	if len(p.partial) > 0 {
 		line = append(p.partial, line...)
 		p.partial = line[:0]
 	}
-	if p.state == statusLine || p.state == headerLine || p.state == trailerLine {
-		p.used += len(line) + 1
-	}
-	return trimCR(line), rest, true, nil
+	return line, rest, true, nil
 }
 
-func trimCR(line []byte) []byte {
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		return line[:n-1]
-	}
-	return line
-}
-
-func (p *Parser) readLine(line []byte, sink Sink) error {
-	switch p.state {
-	case statusLine:
-		return p.readStatus(line)
-	case headerLine:
-		if len(line) == 0 {
-			p.endHeader()
-			return nil
-		}
-		return p.readHeader(line, sink)
-	case chunkSize:
-		return p.readChunkSize(line)
-	case chunkEnd:
-		if len(line) > 0 {
-			return fmt.Errorf("a chunk is followed by %.40q instead of a line end", line)
-		}
-		p.state = chunkSize
-	case trailerLine:
-		if len(line) == 0 {
-			p.state = done
-		}
+// use counts bytes of header lines.
+func (p *Parser) use(size int) error {
+	if p.used += size; p.used > MaxHeader {
+		return fmt.Errorf("the response's header is beyond the limit of %d bytes", MaxHeader)
 	}
 	return nil
 }
 
-// readStatus reads "HTTP/1.1 200 OK".
+// readStatus reads "HTTP/1.1 200 OK" and, as RFC 9112, section 4, lets it, any
+// blanks around the first two words. A higher minor version is read as 1.1.
 func (p *Parser) readStatus(line []byte) error {
-	const shortest = len("HTTP/1.1 200")
-	if len(line) < shortest || string(line[:7]) != "HTTP/1." || line[7] != '0' && line[7] != '1' || line[8] != ' ' ||
-		len(line) > shortest && line[shortest] != ' ' {
+	text := line
+	for len(text) > 0 && statusBlank(text[0]) {
+		text = text[1:]
+	}
+	const version = len("HTTP/1.1")
+	if len(text) <= version || string(text[:version-1]) != "HTTP/1." || !isDigit(text[version-1]) || !statusBlank(text[version]) {
 		return fmt.Errorf("the response begins with %.40q, not with an HTTP/1.x status", line)
 	}
-	p.minor, p.status = line[7], 0
-	for _, digit := range line[9:12] {
-		if digit < '0' || digit > '9' {
-			return fmt.Errorf("the response's status is %q", line[9:12])
-		}
-		p.status = p.status*10 + int(digit-'0')
+	code := text[version+1:]
+	for len(code) > 0 && statusBlank(code[0]) {
+		code = code[1:]
 	}
+	if len(code) < 3 || !isDigit(code[0]) || !isDigit(code[1]) || !isDigit(code[2]) || len(code) > 3 && !statusBlank(code[3]) {
+		return fmt.Errorf("the response begins with %.40q, whose status is not of three digits", line)
+	}
+	p.http10 = text[version-1] == '0'
+	p.status = int(code[0]-'0')*100 + int(code[1]-'0')*10 + int(code[2]-'0')
 	p.state = headerLine
 	return nil
 }
 
-func (p *Parser) readHeader(line []byte, sink Sink) error {
-	colon := bytes.IndexByte(line, ':')
-	if colon <= 0 || line[0] == ' ' || line[0] == '\t' || line[colon-1] == ' ' || line[colon-1] == '\t' {
-		return fmt.Errorf("the response has the header line %.40q", line)
-	}
-	name, value := line[:colon], bytes.Trim(line[colon+1:], " \t")
-	switch len(name) {
-	case len("Connection"):
-		if equalFold(name, "connection") {
-			p.closing = p.closing || hasToken(value, "close")
-			p.keepAlive = p.keepAlive || hasToken(value, "keep-alive")
-		}
-	case len("Content-Length"):
-		if equalFold(name, "content-length") {
-			return p.readLength(value)
-		}
-	case len("Transfer-Encoding"):
-		// HTTP/1.0 has no transfer encodings.
-		if equalFold(name, "transfer-encoding") && p.minor == '1' {
-			if p.chunked || !equalFold(value, "chunked") {
-				return fmt.Errorf("the transfer encoding %.40q is not supported", value)
-			}
-			p.chunked = true
-		}
-	}
-	if p.WantHeaders {
-		sink.Header(name, value)
-	}
-	return nil
-}
-
-func (p *Parser) readLength(value []byte) error {
-	if len(value) == 0 || len(value) > 18 {
-		return fmt.Errorf("the response's content length is %.40q", value)
-	}
-	var n int64
-	for _, digit := range value {
-		if digit < '0' || digit > '9' {
-			return fmt.Errorf("the response's content length is %.40q", value)
-		}
-		n = n*10 + int64(digit-'0')
-	}
-	if p.length >= 0 && p.length != n {
-		return fmt.Errorf("the response has two content lengths, %d and %d", p.length, n)
-	}
-	p.length = n
-	return nil
-}
-
-// endHeader decides how the body ends: RFC 9112, section 6.3.
-func (p *Parser) endHeader() {
-	switch {
-	case p.status < 200 && p.status != 101:
-		used := p.used // an endless row of interim responses is a header without end
-		p.Reset(p.head)
-		p.used = used
-	case p.head, p.status == 204, p.status == 304, p.status < 200:
-		p.state = done
-	case p.chunked:
-		p.state = chunkSize
-	case p.length > 0:
-		p.state, p.remaining = fixedBody, p.length
-	case p.length == 0:
-		p.state = done
-	default:
-		p.state, p.closing = closeBody, true
-	}
-}
-
+// readChunkSize reads a line without its LF.
 func (p *Parser) readChunkSize(line []byte) error {
-	if semicolon := bytes.IndexByte(line, ';'); semicolon >= 0 {
-		line = line[:semicolon]
+	digits := trimCR(line)
+	p.closing = p.closing || len(digits) == len(line) // RFC 9112, erratum 7633: LF alone does not end it
+	if semicolon := bytes.IndexByte(digits, ';'); semicolon >= 0 {
+		digits = digits[:semicolon]
 	}
-	line = bytes.TrimRight(line, " \t")
-	if len(line) == 0 || len(line) > 15 {
-		return fmt.Errorf("a chunk's size is %.40q", line)
-	}
+	digits = trimRight(digits)
 	p.remaining = 0
-	for _, digit := range line {
+	for _, digit := range digits {
 		value := hex(digit)
-		if value < 0 {
-			return fmt.Errorf("a chunk's size is %.40q", line)
+		if value < 0 || p.remaining > maxLength>>4 {
+			return fmt.Errorf("a chunk's size is %.40q", digits)
 		}
 		p.remaining = p.remaining<<4 | value
+	}
+	if len(digits) == 0 {
+		return fmt.Errorf("a chunk's size is missing in %.40q", line)
 	}
 	p.state = chunkData
 	if p.remaining == 0 {
 		p.state = trailerLine
 	}
 	return nil
-}
-
-func hex(digit byte) int64 {
-	switch {
-	case digit >= '0' && digit <= '9':
-		return int64(digit - '0')
-	case digit|0x20 >= 'a' && digit|0x20 <= 'f':
-		return int64(digit|0x20-'a') + 10
-	}
-	return -1
-}
-
-// hasToken says whether a comma-separated list holds token, which must be in
-// lower case.
-func hasToken(list []byte, token string) bool {
-	for len(list) > 0 {
-		item := list
-		if comma := bytes.IndexByte(list, ','); comma >= 0 {
-			item, list = list[:comma], list[comma+1:]
-		} else {
-			list = nil
-		}
-		if equalFold(bytes.Trim(item, " \t"), token) {
-			return true
-		}
-	}
-	return false
-}
-
-// equalFold compares without regard to ASCII case; lower must be in lower case.
-func equalFold(b []byte, lower string) bool {
-	if len(b) != len(lower) {
-		return false
-	}
-	for i, c := range b {
-		if c >= 'A' && c <= 'Z' {
-			c |= 0x20
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -1,12 +1,9 @@
 package http1
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
-	"io"
-	"net/http"
-	"regexp"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -32,86 +29,38 @@ func (s *sink) Body(fragment []byte) error {
 	return nil
 }
 
-// read feeds text in pieces of size bytes, then ends the connection if the
-// response is not complete.
+// read feeds text in pieces of size bytes, each in memory of its own, then ends
+// the connection if the response is not complete.
 func read(text string, size int, head bool) (p Parser, s sink, rest string, err error) {
 	p.WantHeaders = true
 	p.Reset(head)
-	for from := 0; from < len(text); from += size {
-		piece := text[from:min(from+size, len(text))]
-		left, complete, err := p.Feed([]byte(piece), &s)
+	rest, err = feed(&p, &s, text, func(int) int { return size })
+	return p, s, rest, err
+}
+
+// feed feeds text in pieces, the n-th of size(n) bytes.
+func feed(p *Parser, s Sink, text string, size func(n int) int) (rest string, err error) {
+	for n := 0; text != ""; n++ {
+		given := text[:min(size(n), len(text))]
+		text = text[len(given):]
+		piece := []byte(given)
+		left, complete, err := p.Feed(piece, s)
+		if string(piece) != given {
+			return "", fmt.Errorf("the parser made %q of its caller's %q", piece, given)
+		}
 		if err != nil {
-			return p, s, "", err
+			return "", err
 		}
 		if complete {
-			return p, s, string(left) + text[min(from+size, len(text)):], nil
-		}
-	}
-	return p, s, "", p.End()
-}
-
-func TestResponses(t *testing.T) {
-	for _, test := range []struct {
-		name, text       string
-		head             bool
-		status           int
-		body, rest, says string
-		reusable         bool
-	}{
-		{name: "length", text: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", status: 200, body: "hello", reusable: true},
-		{name: "no reason", text: "HTTP/1.1 204\r\n\r\n", status: 204, reusable: true},
-		{name: "line feeds alone", text: "HTTP/1.1 200 OK\nContent-Length: 2\n\nhi", status: 200, body: "hi", reusable: true},
-		{name: "close", text: "HTTP/1.1 200 OK\r\nConnection: foo, Close\r\nContent-Length: 0\r\n\r\n", status: 200},
-		{name: "1.0", text: "HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", status: 200, body: "x"},
-		{name: "1.0 kept", text: "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx", status: 200, body: "x", reusable: true},
-		{name: "until the end", text: "HTTP/1.1 200 OK\r\n\r\nall of it", status: 200, body: "all of it"},
-		{name: "head", text: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", head: true, status: 200, reusable: true},
-		{name: "304", text: "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", status: 304, reusable: true},
-		{name: "interim", text: "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\ny", status: 200, body: "y", reusable: true},
-		{name: "chunked", text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n6 \r\n world\r\n0\r\nTrailer: x\r\n\r\n", status: 200, body: "hello world", reusable: true},
-		{name: "chunked beats length", text: "HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: Chunked\r\n\r\nA\r\n0123456789\r\n0\r\n\r\n", status: 200, body: "0123456789", reusable: true},
-		{name: "rest", text: "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1", status: 200, body: "x", rest: "HTTP/1.1", reusable: true},
-		{name: "same length twice", text: "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", status: 200, body: "x", reusable: true},
-
-		{name: "truncated header", text: "HTTP/1.1 200 OK\r\nContent-", says: "ended inside"},
-		{name: "truncated body", text: "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", says: "ended inside"},
-		{name: "truncated chunk", text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhell", says: "ended inside"},
-		{name: "no trailer end", text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", says: "ended inside"},
-		{name: "two lengths", text: "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", says: "two content lengths"},
-		{name: "signed length", text: "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nx", says: "content length"},
-		{name: "huge length", text: "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nx", says: "content length"},
-		{name: "gzip encoding", text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", says: "transfer encoding"},
-		{name: "bad chunk", text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", says: "chunk's size"},
-		{name: "huge chunk", text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n", says: "chunk's size"},
-		{name: "chunk too long", text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", says: "instead of a line end"},
-		{name: "not HTTP", text: "SSH-2.0-OpenSSH_9.2p1\r\n", says: "not with an HTTP/1.x status"},
-		{name: "HTTP/2", text: "HTTP/2.0 200 OK\r\n\r\n", says: "not with an HTTP/1.x status"},
-		{name: "folded", text: "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", says: "header line"},
-		{name: "no colon", text: "HTTP/1.1 200 OK\r\nnonsense\r\n\r\n", says: "header line"},
-		{name: "endless header", text: "HTTP/1.1 200 OK\r\n" + strings.Repeat("A: 0123456789\r\n", 10_000), says: "beyond the limit"},
-		{name: "endless line", text: "HTTP/1.1 200 OK\r\nA: " + strings.Repeat("x", 100_000), says: "beyond the limit"},
-		{name: "endless interim", text: strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 10_000), says: "beyond the limit"},
-	} {
-		for _, size := range []int{1, 2, 3, 7, 1 << 20} {
-			p, s, rest, err := read(test.text, size, test.head)
-			if test.says != "" {
-				if err == nil || !strings.Contains(err.Error(), test.says) {
-					t.Errorf("%s, by %d: %v, want an error that says %q", test.name, size, err, test.says)
-				}
-				continue
+			rest = string(left) + text
+			if _, _, err := p.Feed([]byte(text), s); err != nil {
+				return "", err
 			}
-			if err != nil || p.Status() != test.status || s.body.String() != test.body || p.Reusable() != test.reusable || rest != test.rest {
-				t.Errorf("%s, by %d: status %d, body %q, reusable %v, rest %q, error %v", test.name, size, p.Status(), s.body.String(), p.Reusable(), rest, err)
-			}
+			return rest, nil
 		}
+		clear(piece) // the parser must not have kept it
 	}
-}
-
-func TestHeadersAreHandedOverOnRequest(t *testing.T) {
-	_, s, _, err := read("HTTP/1.1 200 OK\r\nX-Cache:  HIT \r\nContent-Length: 0\r\n\r\n", 1<<20, false)
-	if err != nil || len(s.headers) != 1 || s.headers[0] != "X-Cache=HIT" {
-		t.Errorf("headers %q, error %v", s.headers, err)
-	}
+	return "", p.End()
 }
 
 func TestStarted(t *testing.T) {
@@ -124,6 +73,15 @@ func TestStarted(t *testing.T) {
 		if _, _, err := p.Feed([]byte{b}, &sink{}); err != nil || !p.Started() {
 			t.Fatalf("started %v, error %v", p.Started(), err)
 		}
+	}
+}
+
+func TestHeadersAreKeptBackWithoutARequest(t *testing.T) {
+	var p Parser
+	var s sink
+	p.Reset(false)
+	if _, complete, err := p.Feed([]byte("HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 0\r\n\r\n"), &s); !complete || err != nil || s.headers != nil {
+		t.Errorf("complete %v, headers %q, error %v", complete, s.headers, err)
 	}
 }
 
@@ -142,70 +100,111 @@ func TestSinkStopsTheBody(t *testing.T) {
 	}
 }
 
-// Where net/http accepts a response, the parser does, and reads the same from
-// it; and however the bytes are cut up makes no difference.
-func FuzzParser(f *testing.F) {
-	for _, text := range []string{
-		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-		"HTTP/1.0 404 Not Found\r\nConnection: keep-alive\r\n\r\nbody",
-		"HTTP/1.1 304 Not Modified\r\n\r\n",
+// A parser reads the next response as if there had been none before, whatever
+// state the last one left it in.
+func TestResetForgetsTheLastResponse(t *testing.T) {
+	for _, last := range []string{
+		"", "HTTP/1.", "HTTP/1.0 200 OK\r\nConnection: close\r\nA: b\r\n", "HTTP/1.1 200 OK\r\nA: b\r\n c",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked;x=1\r\nContent-Length: x\r\nA:", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n3\r\nabc\r",
+		"HTTP/1.1 100 Continue\r\nConnection: close\r\n\r\n",
 	} {
-		f.Add(text, 3, false)
-		f.Add(text, 100, true)
+		p := Parser{WantHeaders: true}
+		p.Reset(true)
+		if _, _, err := p.Feed([]byte(last), &sink{}); err != nil {
+			t.Fatalf("%q: %v", last, err)
+		}
+		p.Reset(false)
+		var s sink
+		rest, complete, err := p.Feed([]byte("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"), &s)
+		if len(rest) > 0 || !complete || err != nil || s.body.String() != "hi" || !p.Reusable() || strings.Join(s.headers, " ") != "Content-Length=2" {
+			t.Errorf("after %q: headers %q, body %q, reusable %v, error %v", last, s.headers, s.body.String(), p.Reusable(), err)
+		}
 	}
-	f.Fuzz(func(t *testing.T, text string, size int, head bool) {
-		whole, wholeSink, _, wholeErr := read(text, len(text)+1, head)
-		if size > 0 {
-			cut, cutSink, _, cutErr := read(text, size, head)
-			if (cutErr == nil) != (wholeErr == nil) || cut.Status() != whole.Status() && cutErr == nil || cutSink.body.String() != wholeSink.body.String() && cutErr == nil {
-				t.Fatalf("by %d bytes: %d %q %v; whole: %d %q %v", size, cut.Status(), cutSink.body.String(), cutErr, whole.Status(), wholeSink.body.String(), wholeErr)
+}
+
+func TestHeaderLimit(t *testing.T) {
+	const status, end = "HTTP/1.1 200 OK\r\n", "Content-Length: 0\r\n\r\n"
+	const room = MaxHeader - len(status) - len(end)
+	line := "A: " + strings.Repeat("x", 95) + "\r\n"
+	fold := strings.Repeat("x", 97) + "\r\n "
+	lines := func(room int) string {
+		return strings.Repeat(line, room/len(line)-1) + "A: " + strings.Repeat("y", len(line)+room%len(line)-5) + "\r\n"
+	}
+	interim := "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+	const chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+	const trailerRoom = MaxHeader - len("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n") - len("\r\n")
+	for _, test := range []struct {
+		name, text string
+		refused    bool
+	}{
+		{"many lines at the limit", status + lines(room) + end, false},
+		{"many lines beyond the limit", status + lines(room+1) + end, true},
+		{"one line at the limit", status + "A: " + strings.Repeat("x", room-5) + "\r\n" + end, false},
+		{"one line beyond the limit", status + "A: " + strings.Repeat("x", room-4) + "\r\n" + end, true},
+		{"an endless line", status + "A: " + strings.Repeat("x", MaxHeader+1), true},
+		{"folds at the limit", status + "A: " + strings.Repeat(fold, (room-5)/len(fold)) + strings.Repeat("y", (room-5)%len(fold)) + "\r\n" + end, false},
+		{"folds beyond the limit", status + "A: " + strings.Repeat(fold, (room-5)/len(fold)) + strings.Repeat("y", (room-5)%len(fold)+1) + "\r\n" + end, true},
+		{"an endless status line", "HTTP/1.1 200 " + strings.Repeat("x", MaxHeader), true},
+		{"empty lines at the limit", strings.Repeat("\n", room) + status + end, false},
+		{"endless empty lines", strings.Repeat("\r\n", MaxHeader), true},
+		{"interim responses within the limit", strings.Repeat(interim, room/len(interim)) + status + end, false},
+		{"endless interim responses", strings.Repeat(interim, MaxHeader/len(interim)+1), true},
+		{"a trailer at the limit", chunks + lines(trailerRoom) + "\r\n", false},
+		{"a trailer beyond the limit", chunks + lines(trailerRoom+1) + "\r\n", true},
+		{"skipped lines beyond the limit", status + strings.Repeat(" "+line, MaxHeader/len(line)), true},
+	} {
+		for _, size := range []int{4093, len(test.text)} {
+			p, _, _, err := read(test.text, size, false)
+			if refused := err != nil && strings.Contains(err.Error(), "beyond the limit of 10485760 bytes"); refused != test.refused || err != nil && !refused {
+				t.Errorf("%s, by %d: error %v", test.name, size, err)
+			}
+			if err == nil && (p.Status() != 200 || !p.Reusable()) {
+				t.Errorf("%s, by %d: status %d, reusable %v", test.name, size, p.Status(), p.Reusable())
+			}
+			if cap(p.partial) > maxKept {
+				t.Errorf("%s, by %d: %d bytes are kept", test.name, size, cap(p.partial))
 			}
 		}
-		status, body, ok := standard(text, head)
-		if !ok {
-			return
-		}
-		if wholeErr != nil || whole.Status() != status || wholeSink.body.String() != body {
-			t.Fatalf("net/http reads %d %q, the parser %d %q, error %v", status, body, whole.Status(), wholeSink.body.String(), wholeErr)
-		}
-	})
+	}
 }
 
-var spaceBeforeColon = regexp.MustCompile(`(?m)^[^:\r\n]*[ \t]:`)
-
-// standard reads a response with net/http. It is not ok where that refuses it,
-// or where the parser is stricter on purpose.
-func standard(text string, head bool) (status int, body string, ok bool) {
-	if strings.Contains(text, "\n ") || strings.Contains(text, "\n\t") || spaceBeforeColon.MatchString(text) || len(text) > 4<<10 {
-		return 0, "", false // folded lines; no header's name (RFC 9112, 5.1); beyond limits
-	}
-	method := http.MethodGet
-	if head {
-		method = http.MethodHead
-	}
-	r, err := http.ReadResponse(bufio.NewReader(strings.NewReader(text)), &http.Request{Method: method})
-	if err != nil || r.ProtoMajor != 1 || r.ProtoMinor > 1 || r.StatusCode < 200 || len(r.Status) < 3 {
-		return 0, "", false
-	}
-	defer r.Body.Close()
-	read, err := io.ReadAll(r.Body)
-	if err != nil || !strings.HasPrefix(text, "HTTP/1.") || len(text) < 12 || text[8] != ' ' || text[9] == ' ' {
-		return 0, "", false
-	}
-	return r.StatusCode, string(read), true
-}
-
-func BenchmarkParser(b *testing.B) {
-	text := []byte("HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sun, 22 Nov 2026 10:00:00 GMT\r\nContent-Type: text/plain\r\nContent-Length: 12\r\nConnection: keep-alive\r\n\r\nhello world\n")
+// The buffer of a long header is given back before the body, which may be as
+// long; one of the usual size stays, and is used again.
+func TestBufferIsGivenBack(t *testing.T) {
 	var p Parser
-	s := &sink{}
-	b.ReportAllocs()
-	for b.Loop() {
-		p.Reset(false)
-		s.body.Reset()
-		if _, complete, err := p.Feed(text, s); !complete || err != nil {
-			b.Fatal(complete, err)
+	p.Reset(false)
+	if _, _, err := p.Feed([]byte("HTTP/1.1 200 OK\r\nA: "+strings.Repeat("x", maxKept)), &sink{}); err != nil || cap(p.partial) < maxKept {
+		t.Fatalf("%d bytes are kept, error %v", cap(p.partial), err)
+	}
+	if _, _, err := p.Feed([]byte("\r\n\r\nbody"), &sink{}); err != nil || p.partial != nil {
+		t.Errorf("%d bytes are kept, error %v", cap(p.partial), err)
+	}
+	p.Reset(false)
+	if _, _, err := p.Feed([]byte("HTTP/1.1 200 OK\r\nA: b"), &sink{}); err != nil {
+		t.Fatal(err)
+	}
+	kept := cap(p.partial)
+	if p.Reset(false); kept == 0 || cap(p.partial) != kept {
+		t.Errorf("%d bytes are kept of %d", cap(p.partial), kept)
+	}
+}
+
+func TestUsualResponsesAllocateNothing(t *testing.T) {
+	for _, text := range []string{plainAnswer, chunkedAnswer, "HTTP/1.1 100 Continue\r\n\r\n" + plainAnswer, "HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 0\r\n\r\n"} {
+		for _, size := range []int{1, 64, len(text)} {
+			p := Parser{WantHeaders: true}
+			var s none
+			data := []byte(text)
+			if got := testing.AllocsPerRun(10, func() {
+				p.Reset(false)
+				for from := 0; from < len(data); from += size {
+					if _, _, err := p.Feed(data[from:min(from+size, len(data))], &s); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}); got != 0 {
+				t.Errorf("%.30q, by %d: %v allocations", text, size, got)
+			}
 		}
 	}
 }
