@@ -1,0 +1,100 @@
+package http2
+
+// sendBody writes what the server's windows allow of a stream's body, and puts
+// the stream in line for the rest.
+func (c *Conn) sendBody(dst []byte, slot int32) []byte {
+	s := &c.streams.slots[slot]
+	for len(s.unsent) > 0 && c.maySend > 0 && s.maySend > 0 {
+		dst = c.sendData(dst, s)
+	}
+	switch {
+	case len(s.unsent) == 0:
+		c.streams.leave(slot)
+	case !s.waiting:
+		c.streams.join(slot)
+	}
+	return dst
+}
+
+// sendData writes one DATA frame.
+func (c *Conn) sendData(dst []byte, s *stream) []byte {
+	n := int(min(int64(len(s.unsent)), maxFrame, c.maySend, s.maySend))
+	flags := byte(0)
+	if n == len(s.unsent) {
+		flags = flagEndStream
+	}
+	dst = appendHeader(dst, n, kindData, flags, s.id)
+	dst = append(dst, s.unsent[:n]...)
+	s.unsent = s.unsent[n:]
+	s.maySend -= int64(n)
+	c.maySend -= int64(n)
+	return dst
+}
+
+// sendWaiting writes what the server's windows allow of all bodies, one frame of
+// each in turn.
+func (c *Conn) sendWaiting(dst []byte) []byte {
+	for blocked := 0; blocked < c.streams.waiting && c.maySend > 0; {
+		slot := c.streams.front
+		s := &c.streams.slots[slot]
+		c.streams.front = s.next
+		if s.maySend <= 0 {
+			blocked++
+			continue
+		}
+		dst = c.sendData(dst, s)
+		blocked = 0
+		if len(s.unsent) == 0 {
+			c.streams.leave(slot)
+		}
+	}
+	return dst
+}
+
+// widen takes a WINDOW_UPDATE for the connection. It is false beyond the largest
+// window: RFC 9113, section 6.9.1.
+func (c *Conn) widen(increment int64) bool {
+	c.maySend += increment
+	if c.maySend > maxWindow {
+		return false
+	}
+	c.out = c.sendWaiting(c.out)
+	return true
+}
+
+// rebase takes the window that new streams start with, and moves those of the
+// open ones as much: RFC 9113, section 6.9.2. It is false beyond the largest
+// window.
+func (c *Conn) rebase(start int64) bool {
+	change := start - c.startSend
+	c.startSend = start
+	for i := range c.streams.slots {
+		s := &c.streams.slots[i]
+		if s.id == 0 {
+			continue
+		}
+		if s.maySend += change; s.maySend > maxWindow {
+			return false
+		}
+	}
+	c.out = c.sendWaiting(c.out)
+	return true
+}
+
+// take counts a DATA frame against the windows that the server was given, and
+// gives back what it took when that is half of a window. The sink has no
+// backlog, so the server cannot overrun a window: half of it is always left. s
+// is nil for a stream that has ended.
+func (c *Conn) take(f *frame, s *stream) {
+	if c.taken += f.length; c.taken >= connectionWindow/2 {
+		c.out = appendWindow(c.out, 0, uint32(c.taken))
+		c.taken = 0
+	}
+	if s == nil || f.has(flagEndStream) {
+		return
+	}
+	if s.taken += f.length; s.taken >= streamWindow/2 {
+		c.out = appendWindow(c.out, s.id, uint32(s.taken))
+		s.taken = 0
+	}
+}
