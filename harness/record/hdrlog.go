@@ -3,6 +3,7 @@ package record
 import (
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
@@ -11,7 +12,7 @@ import (
 // WriteHDRLog writes m as a standard HdrHistogram log, version 1.3, in
 // nanoseconds: response time an interval a second without a tag, and over the
 // whole run, tagged, "response_success" and "service". began is when the run
-// did.
+// did; times are given to the millisecond.
 func WriteHDRLog(w io.Writer, m Measurement, began time.Time) error {
 	log := hdr.NewHistogramLogWriter(w)
 	from := began.Add(seconds(m.WarmupS))
@@ -19,8 +20,7 @@ func WriteHDRLog(w io.Writer, m Measurement, began time.Time) error {
 	for _, step := range []func() error{
 		func() error { return log.OutputComment("[headroom: response and service times in nanoseconds]") },
 		log.OutputLogFormatVersion,
-		func() error { return log.OutputStartTime(from.UnixMilli()) },
-		func() error { return log.OutputBaseTime(from.UnixMilli()) },
+		func() error { return writeTimes(w, from) },
 		log.OutputLegend,
 	} {
 		if err := step(); err != nil {
@@ -43,6 +43,17 @@ func WriteHDRLog(w io.Writer, m Measurement, began time.Time) error {
 	return writeInterval(log, m.Service, "service", from, till)
 }
 
+// writeTimes writes the two lines that say when the log begins, as Java's
+// HistogramLogWriter does. hdrhistogram-go's own writer cuts them to whole
+// seconds, so that every interval would seem up to a second too early.
+func writeTimes(w io.Writer, from time.Time) error {
+	ms := from.UnixMilli()
+	seconds := fmt.Sprintf("%d.%03d", ms/1000, ms%1000)
+	_, err := fmt.Fprintf(w, "#[StartTime: %s (seconds since epoch), %s]\n#[BaseTime: %s (seconds since epoch)]\n",
+		seconds, from.UTC().Format("2006-01-02T15:04:05.000Z07:00"), seconds)
+	return err
+}
+
 func writeInterval(log *hdr.HistogramLogWriter, h Histogram, tag string, from, till time.Time) error {
 	dense := h.HDR()
 	if dense == nil {
@@ -57,4 +68,8 @@ func writeInterval(log *hdr.HistogramLogWriter, h Histogram, tag string, from, t
 	return nil
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+// seconds rounds: 0.57 times 1e9 is a hair below 570000000, and cut it would be
+// a millisecond less.
+func seconds(s float64) time.Duration {
+	return time.Duration(math.Round(s * float64(time.Second)))
+}
