@@ -150,11 +150,16 @@ type End struct {
 
 // Measurement is what the driver saw in one slice.
 type Measurement struct {
-	Arrivals    string  `json:"arrivals"`
-	OfferedRPS  float64 `json:"offered_rps"`  // the schedule's rate; 0 for --rate max
-	AchievedRPS float64 `json:"achieved_rps"` // successes per second of the slice
-	DurationS   float64 `json:"duration_s"`   // of the schedule, warm-up excluded
-	WarmupS     float64 `json:"warmup_s"`     // sent before, not recorded
+	// Began is when the schedule did, the warm-up included.
+	Began      time.Time `json:"began,omitzero"`
+	Arrivals   string    `json:"arrivals"`
+	OfferedRPS float64   `json:"offered_rps"` // the schedule's rate; 0 for --rate max
+	// AchievedRPS is how many correct answers came within the slice, by its
+	// length: an answer that comes after the slice's end is none of its
+	// throughput, whenever it was asked for.
+	AchievedRPS float64 `json:"achieved_rps"`
+	DurationS   float64 `json:"duration_s"` // of the schedule, warm-up excluded
+	WarmupS     float64 `json:"warmup_s"`   // sent before, not recorded
 	Seed        uint64  `json:"seed"`
 
 	Planned   int64            `json:"planned"` // = Sent + Unsent
@@ -163,10 +168,19 @@ type Measurement struct {
 	Failed    int64            `json:"failed"`
 	Unsent    int64            `json:"unsent"`           // due, but the in-flight cap or the end left no room
 	Clipped   int64            `json:"clipped"`          // beyond the histogram; recorded + clipped = sent
+	Answered  int64            `json:"answered"`         // correct answers that came within the slice
 	Errors    map[string]int64 `json:"errors,omitempty"` // by class: timeout, refused, reset, status_5xx, wrong_body, ...
-	Status    map[string]int64 `json:"status,omitempty"` // by code
-	BytesIn   int64            `json:"bytes_in"`
-	BytesOut  int64            `json:"bytes_out"`
+	// ErrorTexts are the words of the first failure of each class.
+	ErrorTexts map[string]string `json:"error_texts,omitempty"`
+	// Retried counts second sends: requests that went out again on another
+	// connection, because the first one ended before any byte of an answer.
+	Retried int64 `json:"retried,omitempty"`
+	// Waited counts requests that waited for a connection of the driver while
+	// all that it may open were busy.
+	Waited   int64            `json:"waited,omitempty"`
+	Status   map[string]int64 `json:"status,omitempty"` // by code
+	BytesIn  int64            `json:"bytes_in"`
+	BytesOut int64            `json:"bytes_out"`
 
 	// Response runs from the intended send, Service from the actual one. A
 	// timeout enters at no less than the timeout.
@@ -183,6 +197,10 @@ type Measurement struct {
 	Endpoints []EndpointMeasurement `json:"endpoints,omitempty"`
 	Timeline  []Second              `json:"timeline,omitempty"`
 
+	// Protocol is what the connections spoke: "HTTP/2 over TLS 1.3".
+	Protocol    string      `json:"protocol,omitempty"`
+	Connections Connections `json:"connections,omitzero"`
+
 	MaxInFlight    int64            `json:"max_in_flight"`
 	InFlightCap    int              `json:"in_flight_cap"`
 	Driver         DriverUse        `json:"driver"`
@@ -193,6 +211,13 @@ type Measurement struct {
 	// Created samples what answers acknowledged, by kind, for the oracles that
 	// look for it afterwards; at most some thousands each.
 	Created map[string][]Created `json:"created,omitempty"`
+}
+
+// Connections counts the driver's connections.
+type Connections struct {
+	Cap    int   `json:"cap"`    // open at most
+	Most   int64 `json:"most"`   // open at once, at some time
+	Opened int64 `json:"opened"` // newly, before the slice and within it
 }
 
 // Created is one thing whose creation was acknowledged.
@@ -233,7 +258,18 @@ type DriverUse struct {
 	// in slices of less than a second.
 	StolenWorstSecond float64 `json:"stolen_worst_second"`
 	Saturated         bool    `json:"saturated,omitempty"` // it had no more to give
+	// Limit names what of the driver's own ran out: LimitConnections,
+	// LimitPorts, LimitFiles or LimitCPU; "" nothing did.
+	Limit string `json:"limit,omitempty"`
 }
+
+// What a driver can run out of.
+const (
+	LimitConnections = "connections"
+	LimitPorts       = "local ports"
+	LimitFiles       = "open files"
+	LimitCPU         = "CPU"
+)
 
 // MaxStolenShare is how much the hypervisor may take in a valid slice, and
 // maxStolenSecond in its worst second when the SLO failed meanwhile.

@@ -7,7 +7,7 @@ import "math"
 type Summary struct {
 	Arrivals    string  `json:"arrivals"`     // "poisson", "constant", or "closed" when the next request waits for an answer
 	OfferedRPS  float64 `json:"offered_rps"`  // 0 when closed: nothing was offered, the answers set the pace
-	AchievedRPS float64 `json:"achieved_rps"` // successes per second
+	AchievedRPS float64 `json:"achieved_rps"` // correct answers that came within the slice, per second
 	DurationS   float64 `json:"duration_s"`
 	WarmupS     float64 `json:"warmup_s"`
 	Seed        uint64  `json:"seed"`
@@ -18,10 +18,14 @@ type Summary struct {
 	Failed    int64            `json:"failed"`
 	Unsent    int64            `json:"unsent"`
 	Clipped   int64            `json:"clipped"`
-	Errors    map[string]int64 `json:"errors"` // by class
-	Status    map[string]int64 `json:"status"` // by code
-	BytesIn   int64            `json:"bytes_in"`
-	BytesOut  int64            `json:"bytes_out"`
+	Retried   int64            `json:"retried"` // sent a second time, on another connection
+	Waited    int64            `json:"waited"`  // for a connection, while all that may be open were busy
+	Errors    map[string]int64 `json:"errors"`  // by class
+	// ErrorTexts are the words of the first failure of each class.
+	ErrorTexts map[string]string `json:"error_texts"`
+	Status     map[string]int64  `json:"status"` // by code
+	BytesIn    int64             `json:"bytes_in"`
+	BytesOut   int64             `json:"bytes_out"`
 
 	ResponseMS        Latency `json:"response_ms"` // from the intended send, of all requests sent
 	ResponseSuccessMS Latency `json:"response_success_ms"`
@@ -29,13 +33,26 @@ type Summary struct {
 	SendLagUS         Lag     `json:"send_lag_us"` // actual less intended send, the wait for a connection included
 	DriverLagUS       Lag     `json:"driver_lag_us"`
 
-	MaxInFlight int64     `json:"max_in_flight"`
-	InFlightCap int       `json:"in_flight_cap"`
-	Driver      DriverUse `json:"driver"`
+	Endpoints []EndpointSummary `json:"endpoints"` // apart by target, where there are several
+
+	Protocol    string      `json:"protocol"` // "HTTP/2 over TLS 1.3"
+	Connections Connections `json:"connections"`
+	MaxInFlight int64       `json:"max_in_flight"`
+	InFlightCap int         `json:"in_flight_cap"`
+	Driver      DriverUse   `json:"driver"`
 
 	Valid          bool     `json:"valid"`
 	InvalidReasons []string `json:"invalid_reasons"`
 	Interrupted    bool     `json:"interrupted"`
+}
+
+// EndpointSummary is one target's share of a Summary.
+type EndpointSummary struct {
+	Name       string  `json:"name"`
+	Sent       int64   `json:"sent"`
+	Succeeded  int64   `json:"succeeded"`
+	Failed     int64   `json:"failed"`
+	ResponseMS Latency `json:"response_ms"`
 }
 
 // Latency is a distribution in milliseconds. A percentile is null where there
@@ -68,12 +85,16 @@ func Summarise(m Measurement) Summary {
 		Arrivals: m.Arrivals, OfferedRPS: m.OfferedRPS, AchievedRPS: m.AchievedRPS,
 		DurationS: m.DurationS, WarmupS: m.WarmupS, Seed: m.Seed,
 		Planned: m.Planned, Sent: m.Sent, Succeeded: m.Succeeded, Failed: m.Failed, Unsent: m.Unsent, Clipped: m.Clipped,
-		Errors: nonNil(m.Errors), Status: nonNil(m.Status), BytesIn: m.BytesIn, BytesOut: m.BytesOut,
+		Retried: m.Retried, Waited: m.Waited, Errors: nonNil(m.Errors), ErrorTexts: nonNil(m.ErrorTexts), Status: nonNil(m.Status), BytesIn: m.BytesIn, BytesOut: m.BytesOut,
 		ResponseMS: latencyOf(m.Response), ResponseSuccessMS: latencyOf(m.ResponseSuccess), ServiceMS: latencyOf(m.Service),
 		SendLagUS: lagOf(m.SendLag), DriverLagUS: lagOf(m.DriverLag),
+		Endpoints: []EndpointSummary{}, Protocol: m.Protocol, Connections: m.Connections,
 		MaxInFlight: m.MaxInFlight, InFlightCap: m.InFlightCap, Driver: m.Driver,
 		Valid:          len(m.InvalidReasons) == 0 && !m.Interrupted,
 		InvalidReasons: append([]string{}, m.InvalidReasons...), Interrupted: m.Interrupted,
+	}
+	for _, e := range m.Endpoints {
+		s.Endpoints = append(s.Endpoints, EndpointSummary{e.Name, e.Sent, e.Succeeded, e.Failed, latencyOf(e.Response)})
 	}
 	if m.OfferedRPS == 0 {
 		s.Arrivals = ArrivalsClosed
@@ -84,11 +105,12 @@ func Summarise(m Measurement) Summary {
 	return s
 }
 
-func nonNil(counts map[string]int64) map[string]int64 {
-	if counts == nil {
-		return map[string]int64{}
+// nonNil makes an empty object of a missing one.
+func nonNil[V any](m map[string]V) map[string]V {
+	if m == nil {
+		return map[string]V{}
 	}
-	return counts
+	return m
 }
 
 func latencyOf(h Histogram) Latency {
