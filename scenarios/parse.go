@@ -133,7 +133,7 @@ func readDataset(n node) Dataset {
 
 func readLoad(n node, dataset Dataset) Load {
 	m := n.mapping("arrivals", "timeout", "warmup", "requests_per_user", "connections", "max_in_flight", "keys", "mix")
-	load := Load{Arrivals: "poisson", Timeout: 10 * time.Second, RequestsPerUserPerS: 0.01, MaxInFlight: 512, Connections: 128, WarmupSeconds: 2}
+	load := Load{Arrivals: "poisson", Timeout: 10 * time.Second, RequestsPerUserPerS: 0.01, MaxInFlight: 512, WarmupSeconds: 2}
 	if v, ok := m["arrivals"]; ok {
 		load.Arrivals = v.oneOf("poisson", "constant")
 	}
@@ -307,20 +307,22 @@ func (n node) perSecond() float64 {
 	return v
 }
 
-// ParseRate parses a rate with its unit, such as 1000/s, 50/m or 0.01/s.
+// ParseRate parses a rate with its unit, such as 1000/s, 50/m, 0.01/s, 100/1s or
+// 5000/1m30s: a number over a duration as Go writes it, or over one unit of it.
 func ParseRate(text string) (float64, error) {
-	number, unit, found := strings.Cut(strings.TrimSpace(text), "/")
+	number, per, found := strings.Cut(strings.TrimSpace(text), "/")
 	v, err := strconv.ParseFloat(number, 64)
 	if !found || err != nil {
 		return 0, fmt.Errorf("%q is not a rate with its unit: write for example 1000/s", text)
 	}
-	switch unit {
-	case "s":
-	case "m":
-		v /= 60
-	default:
-		return 0, fmt.Errorf("%q: the unit of a rate is /s or /m, for example 1000/s", text)
+	if per != "" && strings.IndexByte("0123456789.", per[0]) < 0 {
+		per = "1" + per
 	}
+	span, err := time.ParseDuration(per)
+	if err != nil || span <= 0 {
+		return 0, fmt.Errorf("%q: the unit of a rate is /s, /m, /h or a duration above 0 such as /500ms, for example 1000/s; a day is /24h", text)
+	}
+	v /= span.Seconds()
 	if !(v > 0) || math.IsInf(v, 0) {
 		return 0, fmt.Errorf("%q: a rate must be a number above 0, for example 1000/s", text)
 	}

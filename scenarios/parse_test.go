@@ -145,14 +145,23 @@ func TestCopiesAndStartOrder(t *testing.T) {
 }
 
 func TestParseRate(t *testing.T) {
-	for text, want := range map[string]float64{"1000/s": 1000, "60/m": 1, " 0.01/s ": 0.01} {
-		if got, err := ParseRate(text); err != nil || math.Abs(got-want) > 1e-12 {
+	for text, want := range map[string]float64{
+		"1000/s": 1000, "60/m": 1, " 0.01/s ": 0.01, "3600/h": 1, "1/h": 1.0 / 3600, "1e3/s": 1000,
+		"100/1s": 100, "50/500ms": 100, "5000/1m30s": 5000.0 / 90, "86400/24h": 1, "3/.5s": 6,
+		"2/ms": 2000, "7/us": 7e6, "7/µs": 7e6,
+	} {
+		if got, err := ParseRate(text); err != nil || math.Abs(got-want) > 1e-12*want {
 			t.Errorf("ParseRate(%q) = %v, %v; want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "1000", "fast", "1/h", "-1/s", "0/s", "Inf/s", "NaN/s"} {
-		if got, err := ParseRate(text); err == nil {
-			t.Errorf("ParseRate(%q) = %v, want an error", text, got)
+	for text, says := range map[string]string{
+		"": "1000/s", "1000": "not a rate with its unit", "fast": "1000/s", "/s": "not a rate", "1000 / s": "not a rate", "NaN": "unit",
+		"-1/s": "above 0", "0/s": "above 0", "-0/m": "above 0", "Inf/s": "above 0", "NaN/s": "above 0", "1e308/ns": "above 0", "5e-324/h": "above 0", "1e999/s": "not a rate",
+		"1/": "the unit", "1/0s": "above 0", "1/-1s": "the unit", "1/-s": "the unit", "1/1": "the unit", "1/s/s": "the unit",
+		"1/d": "a day is /24h", "1/1d": "a day is /24h", "1/sec": "the unit", "1/S": "the unit", "1/ s": "the unit", "1/9999999h": "the unit",
+	} {
+		if got, err := ParseRate(text); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("ParseRate(%q) = %v, %v; want an error that says %q", text, got, err, says)
 		}
 	}
 }

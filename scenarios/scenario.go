@@ -131,7 +131,7 @@ type Load struct {
 	Keys                map[string]Keys `json:"keys"` // by placeholder: "user", "post", "term", "asset"
 	Mix                 []Endpoint      `json:"mix"`
 	MaxInFlight         int             `json:"max_in_flight"`
-	Connections         int             `json:"connections"`
+	Connections         int             `json:"connections"` // open at most; 0: as many as requests in flight
 	WarmupSeconds       float64         `json:"warmup_s"`
 }
 
