@@ -8,11 +8,10 @@ import (
 	"maps"
 	"math"
 	"net/http"
-	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 	"golang.org/x/net/http/httpguts"
 
 	"headroom/harness/drive/draw"
@@ -40,6 +39,7 @@ type Mix struct {
 	choice    draw.Stream
 	objects   []string // kinds of objects, "user {}"
 	created   []string // kinds of what requests create
+	redirects bool     // the last of names is theirs
 }
 
 // endpoint is one compiled kind of request.
@@ -52,9 +52,10 @@ type endpoint struct {
 	expect  template // empty: any body will do
 	session template // empty: nobody's
 	header  http.Header
-	head    string // method, space
-	tail    string // " HTTP/1.1", the header lines that are the same for every request
-	fixed   string // the whole request when it is the same every time
+	compiledHeader
+	head  string // method, space
+	tail  string // " HTTP/1.1", the header lines that are the same for every request
+	fixed string // the whole request when it is the same every time
 
 	fixedBody int // length of the body in it
 	watched
@@ -97,30 +98,6 @@ func NewFrom(base string, entries map[string]string, header http.Header, endpoin
 		return nil, fmt.Errorf("the mix's weights sum to %v: they must sum to 1", sum)
 	}
 	return m, nil
-}
-
-// NewFromTargets compiles a list of targets, sent in turn. All must be of one
-// scheme and host.
-func NewFromTargets(targets []vegeta.Target, header http.Header) (*Mix, error) {
-	if len(targets) == 0 || len(targets) > MaxTargets {
-		return nil, fmt.Errorf("there are %d targets: there must be 1 to %d", len(targets), MaxTargets)
-	}
-	m := &Mix{}
-	for i, t := range targets {
-		if err := m.addTarget(t, header); err != nil {
-			return nil, fmt.Errorf("target %d: %w", i+1, err)
-		}
-	}
-	return m, nil
-}
-
-// CheckTarget says why target cannot stand in one list with first, if so.
-func CheckTarget(first, target vegeta.Target) error {
-	m := &Mix{}
-	if err := m.addTarget(first, nil); err != nil {
-		return err
-	}
-	return m.addTarget(target, nil)
 }
 
 func compileKeys(keys map[string]scenarios.Keys, seed uint64) (map[string]*draw.Keys, error) {
@@ -187,90 +164,56 @@ func (m *Mix) add(e scenarios.Endpoint, place entry, header http.Header, keys ma
 	if compiled.watched, err = m.watch(e, keys); err != nil {
 		return err
 	}
-	if e.Body != "" && compiled.header.Get("Content-Type") == "" {
-		if compiled.header == nil {
-			compiled.header = http.Header{}
-		}
+	if compiled.header == nil {
+		compiled.header = http.Header{}
+	}
+	if len(compiled.session) > 0 && has(compiled.header, SessionHeader) {
+		return fmt.Errorf("its session and a header %s are given: give one", SessionHeader)
+	}
+	if e.Body != "" && !has(compiled.header, "Content-Type") {
 		compiled.header.Set("Content-Type", "application/json")
 	}
-	return m.compile(compiled, place.prefix+e.Path)
-}
-
-func (m *Mix) addTarget(t vegeta.Target, header http.Header) error {
-	u, err := url.Parse(t.URL)
-	if err != nil {
+	if err := place.authorize(compiled.header); err != nil {
 		return err
 	}
-	base := u.Scheme + "://" + u.Host
-	if len(m.entries) == 0 {
-		first, err := parseEntry(base)
-		if err != nil {
-			return fmt.Errorf("base_url %w", err)
-		}
-		m.entries = append(m.entries, first)
+	if err := compiled.check(&m.entries[at], place.prefix+e.Path); err != nil {
+		return err
 	}
-	if first := m.entries[0].baseURL; base != first {
-		return fmt.Errorf("it is at %s, the first at %s: one run measures one system", base, first)
-	}
-	path := u.RequestURI()
-	name := t.Method + " " + path
-	at := slices.Index(m.names, name)
-	if at < 0 && len(m.names) < maxNames {
-		m.names = append(m.names, name)
-		at = len(m.names) - 1
-	} else if at < 0 {
-		if len(m.names) == maxNames {
-			m.names = append(m.names, sharedName)
-		}
-		at = maxNames
-	}
-	e := endpoint{name: at, method: t.Method, header: header.Clone(), watched: watched{object: -1, creates: -1}, path: template{{text: path, last: true}}, body: template{{text: string(t.Body), last: true}}}
-	if e.header == nil {
-		e.header = http.Header{}
-	}
-	for name, values := range t.Header {
-		e.header[name] = values
-	}
-	return m.compile(e, path)
+	compiled.render()
+	m.endpoints = append(m.endpoints, compiled)
+	return nil
 }
 
-// compile checks what goes on the wire and renders what never changes of it.
-func (m *Mix) compile(e endpoint, path string) error {
-	if !httpguts.ValidHeaderFieldName(e.method) || strings.ToUpper(e.method) != e.method || e.method == http.MethodConnect {
+// check checks what goes on the wire and compiles the header.
+func (e *endpoint) check(place *entry, path string) error {
+	if upper := strings.ToUpper(e.method); upper != e.method {
+		return fmt.Errorf("method %q: HTTP methods are case-sensitive and in upper case: write %s", e.method, upper)
+	}
+	if !httpguts.ValidHeaderFieldName(e.method) || e.method == http.MethodConnect {
 		return fmt.Errorf("method %q must be an upper-case HTTP method other than CONNECT", e.method)
 	}
 	if strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '#' }) {
 		return fmt.Errorf("path %q holds a blank, a control character or #: escape it, a blank as %%20", path)
 	}
-	host := m.entries[e.entry].host
-	var lines strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(e.header)) {
-		switch http.CanonicalHeaderKey(name) {
-		case "Content-Length", "Transfer-Encoding", "Connection", "Upgrade", "Expect", "Te", "Trailer":
-			return fmt.Errorf("header %q is the driver's own to send", name)
-		}
-		for _, value := range e.header[name] {
-			if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-				return fmt.Errorf("header %q: %q cannot be sent", name, value)
-			}
-			if http.CanonicalHeaderKey(name) == "Host" {
-				host = value
-				continue
-			}
-			fmt.Fprintf(&lines, "%s: %s\r\n", name, value)
-		}
+	if before, _, _ := strings.Cut(path, "?"); !goodEscapes.MatchString(before) {
+		return fmt.Errorf("path %q holds a %% that two hexadecimal digits do not follow: write it as %%25", path)
 	}
-	if !httpguts.ValidHostHeader(host) {
-		return fmt.Errorf("%q cannot be sent as a Host header", host)
-	}
+	return e.compileHeader(place)
+}
+
+// goodEscapes is a path whose percent signs begin escapes (RFC 3986, section
+// 2.1). A query is sent as it is.
+var goodEscapes = regexp.MustCompile(`^(?s)([^%]|%[0-9A-Fa-f]{2})*$`)
+
+// render renders what never changes of the request.
+func (e *endpoint) render() {
 	e.head = e.method + " "
-	e.tail = " HTTP/1.1\r\nHost: " + host + "\r\n" + lines.String()
+	e.tail = " HTTP/1.1\r\nHost: " + e.authority + "\r\n" + e.lines
+	e.fixed = ""
 	if e.path.constant() && e.body.constant() && len(e.session) < 2 {
 		wire, body := e.appendWire(nil, 0)
 		e.fixed, e.fixedBody = string(wire), body
 	}
-	m.endpoints = append(m.endpoints, e)
-	return nil
 }
 
 func quoteAll(keys map[string]*draw.Keys) string {

@@ -37,7 +37,8 @@ func mustNew(t testing.TB, seed uint64) *Mix {
 }
 
 func wire(m *Mix, k uint64) string {
-	text, _ := m.Pick(k).AppendWire(nil)
+	text, rest, _ := m.Pick(k).AppendWire(nil)
+	text = append(text, rest...)
 	return string(text)
 }
 
@@ -70,7 +71,8 @@ func TestWire(t *testing.T) {
 func TestWireIsTheTarget(t *testing.T) {
 	m := mustNew(t, 3)
 	for k := range uint64(500) {
-		text, length := m.Pick(k).AppendWire(nil)
+		text, rest, length := m.Pick(k).AppendWire(nil)
+		text = append(text, rest...)
 		sent, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(text)))
 		if err != nil {
 			t.Fatalf("%q: %v", text, err)
@@ -179,7 +181,7 @@ func TestNewRefuses(t *testing.T) {
 		{base: "shop:80", says: "base_url"},
 		{base: "http://", says: "base_url"},
 		{base: "http://shop:70000", says: "port"},
-		{base: "http://a@shop", says: "base_url"},
+		{base: "http://a:b@shop", header: http.Header{"authorization": {"x"}}, says: "give one"},
 		{base: "http://shop/?q=1", says: "base_url"},
 		{mix: []scenarios.Endpoint{}, says: "0 endpoints"},
 		{mix: with(func(e *scenarios.Endpoint) { e.Weight = 0.5 }), says: "sum to 0.5"},
@@ -190,14 +192,14 @@ func TestNewRefuses(t *testing.T) {
 		{mix: with(func(e *scenarios.Endpoint) { e.Path = "/a b" }), says: "%20"},
 		{mix: with(func(e *scenarios.Endpoint) { e.Path = "/\r\nEvil: 1" }), says: "control character"},
 		{mix: with(func(e *scenarios.Endpoint) { e.Path = "/{usr}" }), says: "{usr} is not among the keys, which are {seq}"},
-		{mix: with(func(e *scenarios.Endpoint) { e.Method = "get" }), says: "upper-case"},
+		{mix: with(func(e *scenarios.Endpoint) { e.Method = "get" }), says: "write GET"},
 		{mix: with(func(e *scenarios.Endpoint) { e.Method = "" }), says: "method"},
 		{mix: with(func(e *scenarios.Endpoint) { e.Method, e.Expect = "HEAD", "x" }), says: "no body to expect"},
 		{keys: map[string]scenarios.Keys{"u": {Distribution: "zipf", Exponent: 0, Count: 1}}, says: "exponent"},
 		{keys: map[string]scenarios.Keys{"u": {Distribution: "normal", Count: 1}}, says: `"zipf" or "uniform"`},
 		{keys: map[string]scenarios.Keys{"u": {Distribution: "uniform"}}, says: "count of 0"},
 		{keys: map[string]scenarios.Keys{"seq": {Distribution: "uniform", Count: 1}}, says: "cannot be a placeholder"},
-		{header: http.Header{"Content-Length": {"1"}}, says: "driver's own"},
+		{header: http.Header{"Content-Length": {"1"}}, says: "Content-Length is \"1\" and the body has 0 bytes"},
 		{header: http.Header{"A": {"b\r\nC: d"}}, says: "cannot be sent"},
 		{header: http.Header{"Bad Name": {"b"}}, says: "cannot be sent"},
 	} {
@@ -267,6 +269,6 @@ func BenchmarkAppendWire(b *testing.B) {
 	var text []byte
 	b.ReportAllocs()
 	for k := range uint64(b.N) {
-		text, _ = m.Pick(k).AppendWire(text[:0])
+		text, _, _ = m.Pick(k).AppendWire(text[:0])
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"sort"
 	"strconv"
+	"unsafe"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
@@ -26,6 +27,7 @@ func (m *Mix) Names() []string { return m.names }
 // Request is one request of a mix: what Pick returns. It is valid as long as
 // its Mix.
 type Request struct {
+	mix      *Mix
 	k        uint64
 	endpoint *endpoint
 }
@@ -33,12 +35,12 @@ type Request struct {
 // Pick returns request k.
 func (m *Mix) Pick(k uint64) Request {
 	if m.bounds == nil {
-		return Request{k, &m.endpoints[k%uint64(len(m.endpoints))]}
+		return Request{m, k, &m.endpoints[k%uint64(len(m.endpoints))]}
 	}
 	u := m.choice.Float(k)
 	// The bounds' sum may fall short of 1 by its rounding.
 	i := sort.Search(len(m.bounds)-1, func(i int) bool { return u < m.bounds[i] })
-	return Request{k, &m.endpoints[i]}
+	return Request{m, k, &m.endpoints[i]}
 }
 
 // Name is the index into Names of what the request is measured under.
@@ -47,10 +49,14 @@ func (r Request) Name() int { return r.endpoint.name }
 // Entry is the index into HostPorts of where the request is sent.
 func (r Request) Entry() int { return r.endpoint.entry }
 
+// Close says that the connection is not to be used for another request.
+func (r Request) Close() bool { return r.endpoint.closes }
+
 // Head says whether the answer has no body whatever its header says.
 func (r Request) Head() bool { return r.endpoint.method == http.MethodHead }
 
-// Idempotent says whether sending it twice is the same as once.
+// Idempotent says whether sending it twice is the same as once (RFC 9110,
+// 9.2.2).
 func (r Request) Idempotent() bool {
 	switch r.endpoint.method {
 	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodTrace:
@@ -59,15 +65,33 @@ func (r Request) Idempotent() bool {
 	return false
 }
 
-// AppendWire appends the request as HTTP/1.1 sends it. It returns the length
-// of the body in it too.
-func (r Request) AppendWire(dst []byte) (wire []byte, body int) {
-	if r.endpoint.fixed != "" {
-		return append(dst, r.endpoint.fixed...), r.endpoint.fixedBody
+// AppendWire appends the request as HTTP/1.1 sends it, and returns the length of
+// its body. A large body that is the same every time is not copied: rest is what
+// is to be sent behind wire, and must not be written to.
+func (r Request) AppendWire(dst []byte) (wire, rest []byte, body int) {
+	e := r.endpoint
+	rest = e.shared()
+	if e.fixed != "" {
+		return append(dst, e.fixed...), rest, e.fixedBody
 	}
-	return r.endpoint.appendWire(dst, r.k)
+	wire, body = e.appendWire(dst, r.k)
+	return wire, rest, body
 }
 
+// sharedBody is how large a body must be for all its requests to share it:
+// thousands of connections may be sending it.
+const sharedBody = 16 << 10
+
+// shared is the body that all requests of the endpoint share, nil when each has
+// its own.
+func (e *endpoint) shared() []byte {
+	if !e.body.constant() || len(e.body[0].text) < sharedBody {
+		return nil
+	}
+	return unsafe.Slice(unsafe.StringData(e.body[0].text), len(e.body[0].text))
+}
+
+// appendWire appends the request without a body that is shared.
 func (e *endpoint) appendWire(dst []byte, k uint64) (wire []byte, body int) {
 	dst = append(dst, e.head...)
 	dst = e.path.appendTo(dst, k)
@@ -77,12 +101,16 @@ func (e *endpoint) appendWire(dst []byte, k uint64) (wire []byte, body int) {
 		dst = e.session.appendTo(dst, k)
 		dst = append(dst, "\r\n"...)
 	}
-	if len(e.body) == 1 && e.body[0].text == "" {
-		switch e.method {
-		case http.MethodPost, http.MethodPut, http.MethodPatch:
+	if !e.hasBody() {
+		if e.length || e.method == http.MethodPost || e.method == http.MethodPut || e.method == http.MethodPatch {
 			dst = append(dst, "Content-Length: 0\r\n"...)
 		}
 		return append(dst, "\r\n"...), 0
+	}
+	if shared := e.shared(); shared != nil {
+		dst = append(dst, "Content-Length: "...)
+		dst = strconv.AppendInt(dst, int64(len(shared)), 10)
+		return append(dst, "\r\n\r\n"...), len(shared)
 	}
 	// The length stands before the body: render the body behind the place
 	// where the length will be, then move it up to it.
@@ -115,19 +143,21 @@ func (r Request) AppendExpect(dst []byte) []byte { return r.endpoint.expect.appe
 
 // Target returns request k as vegeta knows one. Its header must not be written
 // to.
-func (m *Mix) Target(k uint64) vegeta.Target {
-	e := m.Pick(k).endpoint
+func (m *Mix) Target(k uint64) vegeta.Target { return m.Pick(k).Target() }
+
+// Target returns the request as vegeta knows one. Its header must not be
+// written to.
+func (r Request) Target() vegeta.Target {
+	e := r.endpoint
 	header := e.header
 	if len(e.session) > 0 {
-		if header = header.Clone(); header == nil {
-			header = http.Header{}
-		}
-		header[SessionHeader] = []string{string(e.session.appendTo(nil, k))}
+		header = header.Clone()
+		header[SessionHeader] = []string{string(r.AppendSession(nil))}
 	}
 	return vegeta.Target{
 		Method: e.method,
-		URL:    string(e.path.appendTo([]byte(m.entries[e.entry].baseURL), k)),
-		Body:   e.body.appendTo(nil, k),
+		URL:    string(r.AppendPath([]byte(r.mix.entries[e.entry].baseURL))),
+		Body:   r.AppendBody(nil),
 		Header: header,
 	}
 }
