@@ -93,3 +93,23 @@ func TestDriveSaysWhenPortsAreTooFew(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// What a client keeps open is no other's: a job that fitted once fits again.
+func TestKeptConnectionsAreNotCountedTwice(t *testing.T) {
+	l, err := readLimits()
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := testJob()
+	job.Connections, job.MaxInFlight = 0, maxInFlight
+	all, err := connectionCap(&job, 1, 1000, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.files > maxConnections+l.openFiles+ownFiles {
+		t.Skipf("%d files may be open: more than any job has connections", l.files)
+	}
+	if kept, err := connectionCap(&job, 1, 1000, 5); err != nil || kept != all+5 {
+		t.Errorf("%d connections, with 5 of the open files kept from before %d, error %v", all, kept, err)
+	}
+}

@@ -1,336 +1,458 @@
 package drive
 
 import (
+	"crypto/tls"
 	"errors"
+	"fmt"
+	"io"
+	"os"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"headroom/harness/drive/http1"
-	"headroom/harness/drive/mix"
+	"headroom/harness/drive/http2"
 )
 
 // connState says what a connection is doing.
 type connState uint8
 
 const (
-	connClosed connState = iota
-	connDialing
-	connBusy // sending a request or receiving its answer
-	connIdle
+	connClosed     connState = iota
+	connConnecting           // TCP's handshake is under way
+	connSecuring             // TLS's is, on another thread
+	connOpen
 )
 
-// conn is one connection and the request on it. It is a place that outlives
-// its socket: when one breaks, the next is opened here.
+// conn is one connection. It is a place that outlives its socket: when one
+// breaks, the next is opened here.
 type conn struct {
 	loop       *loop
 	entry      *entry // where it leads
 	index      int32
 	generation int32 // of the socket; events of an older one are stale
-	fd         int
 	state      connState
-	used       bool // has answered before, so the other end may have closed it since
 
-	request
-	req     mix.Request
-	sent    time.Duration // since the epoch: the actual send
-	retried bool
+	line
+	serial   uint64        // of the dial
+	turn     int           // of the entry's addresses, in this dial
+	attempt  int           // so many of them were tried
+	dialErr  error         // of the first address that failed
+	endErr   error         // why the newest socket ended
+	dialedAt time.Duration // since the epoch
+	carries  *flight       // what is sent as soon as the connection is open
+	used     bool          // has answered before, so the other end may have closed it since
+	idle     bool          // among the entry's idle ones
+	closing  bool          // takes no further request
+	broken   bool          // its streams end with it
+	dirty    bool          // has something to write at the loop's next turn
 
-	out             []byte // the request on the wire
-	written         int
-	bodyOut, bodyIn int64
-	parser          http1.Parser
-	expect          []byte
-	match           matcher
-	watch           exchange
+	neighbours links[conn] // among the dials
 
-	older, newer int32 // neighbours in the loop's deadlines
+	current *flight // HTTP/1.1: the request under way
+	rest    []byte  // of its body, over TLS; nobody's to write to
+	parser  http1.Parser
 }
 
-func (c *conn) init(l *loop, e *entry, index int32) {
-	c.loop, c.entry, c.index, c.fd = l, e, index, -1
-	c.parser.WantHeaders = len(l.job.CountHeaders) > 0 || l.watch.wantsHeaders()
+// line is what of a connection outlives a job: the client keeps it from one to
+// the next.
+type line struct {
+	wire *wire
+	tls  *tls.Conn   // nil: plain
+	h2   *http2.Conn // nil: HTTP/1.1
+	addr unix.Sockaddr
 }
 
-// start sends r. The connection must be the one that its entry's free
-// returned.
-func (c *conn) start(r request, now time.Duration) {
-	l, e := c.loop, c.entry
-	if c.state == connIdle {
-		e.idle = e.idle[:len(e.idle)-1]
-	} else {
-		e.unused = e.unused[:len(e.unused)-1]
+func (c *conn) links() *links[conn] { return &c.neighbours }
+func (c *conn) at() time.Duration   { return c.dialedAt }
+
+// dial opens a socket; its outcome comes as an event. carries is sent first, if
+// there is one; else whoever has waited longest.
+func (c *conn) dial(carries *flight) {
+	e := c.entry
+	c.carries, c.attempt, c.dialErr, c.dialedAt = carries, 0, nil, c.loop.now()
+	c.used, c.idle, c.closing, c.broken, c.dirty = false, false, false, false, false
+	if carries != nil {
+		carries.conn = c
 	}
-	c.request, c.sent, c.retried = r, now, false
-	c.req = l.mix.Pick(r.k)
-	var body int
-	c.out, body = c.req.AppendWire(c.out[:0])
-	c.bodyOut = int64(body)
-	c.expect = c.req.AppendExpect(c.expect[:0])
-	l.watch.begin(&c.watch, c.req)
-	l.sent.push(l.conns, c)
-	c.begin()
+	e.dialing++
+	e.turn++
+	c.loop.dialled++
+	c.turn, c.serial = e.turn, c.loop.dialled
+	c.loop.dials.insert(c)
+	c.connect()
 }
 
-// begin sends the current request, on the open socket or on a new one.
-func (c *conn) begin() {
-	c.written, c.bodyIn = 0, 0
-	c.parser.Reset(c.req.Head())
-	c.match.reset(c.expect)
-	if c.state == connIdle {
-		c.state = connBusy
-		c.flush()
-		return
-	}
-	if err := c.dial(); err != nil {
-		c.finish(c.loop.now(), errorClass(err))
-	}
-}
-
-// dial opens a socket; its outcome comes as an event.
-func (c *conn) dial() error {
-	l, e := c.loop, c.entry
-	addr := e.addrs[e.dials%len(e.addrs)]
-	e.dials++
-	family := unix.AF_INET
-	if _, ok := addr.(*unix.SockaddrInet6); ok {
-		family = unix.AF_INET6
-	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
-	if err != nil {
-		return err
-	}
-	c.fd, c.state, c.used = fd, connDialing, false
-	c.generation++
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
-		return err
-	}
-	if err := unix.Connect(fd, addr); err != nil && !errors.Is(err, unix.EINPROGRESS) {
-		return err
-	}
-	return l.poll.add(fd, c.index, c.generation)
-}
-
-// handle reacts to an event.
-func (c *conn) handle(events uint32, generation int32) {
-	if generation != c.generation || c.state == connClosed {
-		return
-	}
-	if c.state == connDialing {
-		if !c.connected() {
+// connect tries the entry's addresses, the next one where one fails at once.
+func (c *conn) connect() {
+	for {
+		addr, ok := c.entry.address(c.turn, c.attempt)
+		if !ok {
+			c.dialFailed(c.dialErr)
 			return
 		}
-		c.state = connBusy
-		c.flush()
-	} else if c.written < len(c.out) && events&unix.EPOLLOUT != 0 {
-		c.flush()
-	}
-	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 && generation == c.generation {
-		c.receive(events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0)
+		c.addr = addr
+		err := c.open()
+		if err == nil {
+			return
+		}
+		c.hangUp()
+		c.dialErr = errors.Join(c.dialErr, err)
+		if errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+			c.dialErr = err // another address has no more to offer
+			c.dialFailed(err)
+			return
+		}
+		c.attempt++
 	}
 }
 
-func (c *conn) connected() bool {
-	code, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+func (c *conn) open() error {
+	family, protocol := unix.AF_INET, unix.IPPROTO_TCP
+	switch c.addr.(type) {
+	case *unix.SockaddrInet6:
+		family = unix.AF_INET6
+	case *unix.SockaddrUnix:
+		family, protocol = unix.AF_UNIX, 0
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, protocol)
+	if err != nil {
+		return os.NewSyscallError("open a socket", err)
+	}
+	c.wire, c.state = &wire{fd: fd}, connConnecting
+	c.generation++
+	if family != unix.AF_UNIX {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+			return os.NewSyscallError("set TCP_NODELAY", err)
+		}
+	}
+	if err := unix.Connect(fd, c.addr); errors.Is(err, unix.EAGAIN) {
+		return errBacklog
+	} else if err != nil && !errors.Is(err, unix.EINPROGRESS) {
+		return os.NewSyscallError("connect", err)
+	}
+	return c.loop.poll.add(fd, c.index, c.generation)
+}
+
+// connected looks how connecting went.
+func (c *conn) connected() {
+	code, err := unix.GetsockoptInt(c.wire.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && code != 0 {
 		err = unix.Errno(code)
 	}
 	if err != nil {
-		c.finish(c.loop.now(), errorClass(err))
-		return false
+		c.hangUp()
+		c.dialErr = errors.Join(c.dialErr, os.NewSyscallError("connect", err))
+		c.attempt++
+		c.connect()
+		return
 	}
-	return true
+	c.entry.answered(c.addr)
+	config := c.entry.tls
+	if config == nil {
+		c.ready()
+		return
+	}
+	// The handshake's thread has the socket for itself.
+	if err := c.loop.poll.remove(c.wire.fd); err != nil {
+		c.hangUp()
+		c.dialFailed(err)
+		return
+	}
+	c.state = connSecuring
+	c.wire.deadline = c.loop.epoch.Add(c.dialedAt + c.loop.job.Timeout)
+	c.tls = tls.Client(c.wire, config)
+	c.loop.secure(c)
 }
 
-// flush writes what the socket takes; an event calls for the rest.
+// noProtocol is how crypto/tls tells of the other end's alert, of which it
+// exports no value: it speaks nothing of what ALPN offers.
+const noProtocol = "tls: no application protocol"
+
+// secured takes the end of the handshake.
+func (c *conn) secured(err error) {
+	c.state = connConnecting // the socket is the loop's again, to close too
+	if err != nil && c.entry.wantsHTTP2 && strings.HasSuffix(err.Error(), noProtocol) {
+		err = fmt.Errorf("%w: %w", errNoHTTP2, err)
+	} else if err != nil {
+		err = &handshakeError{err}
+	}
+	if err == nil {
+		err = c.loop.poll.add(c.wire.fd, c.index, c.generation)
+	}
+	if err == nil {
+		err = c.entry.negotiated(c.tls.ConnectionState())
+	}
+	if err != nil {
+		c.hangUp()
+		c.dialFailed(err)
+		return
+	}
+	c.ready()
+}
+
+// ready takes the first request on the open connection.
+func (c *conn) ready() {
+	l, e := c.loop, c.entry
+	f := c.carries
+	c.state, c.carries = connOpen, nil
+	e.dialing--
+	l.dials.remove(c)
+	l.rec.opened(l.open())
+	if e.speaksHTTP2 = e.http2(c.tls); e.speaksHTTP2 {
+		c.h2 = http2.New(http2.Config{WantHeaders: l.wantsHeaders})
+		c.send(c.h2.Start(l.scratch[:0]))
+	}
+	if c.h2 == nil {
+		e.streams = 1 // whatever was hoped for
+	}
+	l.protocol = c.protocol()
+	if c.tls != nil {
+		// What came with the handshake's end has been read with it: no event
+		// tells of it.
+		generation := c.generation
+		c.endErr = http1.ErrTruncated
+		c.receive()
+		if generation != c.generation {
+			l.failDialler(e, f, c.dialedAt, endedAtOnce(c.endErr))
+			return
+		}
+		e.forget(c)
+	}
+	switch {
+	case f != nil:
+		c.begin(f)
+	case e.waiting.len() > 0:
+		r := e.waiting.pop()
+		c.begin(l.newFlight(r, max(r.handed, c.dialedAt)))
+	default:
+		c.release()
+	}
+}
+
+// protocol is what the line speaks, in words.
+func (n *line) protocol() string {
+	if n.tls == nil {
+		return protocolName(nil, n.h2 != nil)
+	}
+	state := n.tls.ConnectionState()
+	return protocolName(&state, n.h2 != nil)
+}
+
+// dialFailed ends a dial, and the request that it was for.
+func (c *conn) dialFailed(err error) {
+	l, e := c.loop, c.entry
+	f := c.carries
+	c.carries = nil
+	e.dialing--
+	e.unused = append(e.unused, c)
+	l.dials.remove(c)
+	e.lookUpAgain()
+	l.failDialler(e, f, c.dialedAt, err)
+}
+
+// failDialler ends the request that a connection was opened for, which is f or
+// whoever has waited longest. Each dial is for one that waits, who may have
+// found another connection.
+func (l *loop) failDialler(e *entry, f *flight, dialedAt time.Duration, err error) {
+	if f == nil && e.waiting.len() > e.dialing {
+		r := e.waiting.pop()
+		f = l.newFlight(r, max(r.handed, dialedAt))
+	}
+	if f != nil {
+		l.finish(f, l.now(), errorClass(err), err)
+	}
+}
+
+// begin sends f on the open connection.
+func (c *conn) begin(f *flight) {
+	l := c.loop
+	f.conn = c
+	f.restart()
+	if c.h2 != nil {
+		f.body = f.req.Body(f.own)
+		f.bodyOut = int64(len(f.body))
+		c.send(l.openStream(c, f))
+		return
+	}
+	c.current = f
+	c.parser.Reset(f.req.Head())
+	var body int
+	if c.tls == nil {
+		c.wire.out, c.wire.rest, body = f.req.AppendWire(c.wire.out)
+	} else {
+		l.scratch, c.rest, body = f.req.AppendWire(l.scratch[:0])
+		c.send(l.scratch)
+	}
+	f.bodyOut = int64(body)
+	c.flush()
+}
+
+// send puts plain bytes on the wire; flush writes them.
+func (c *conn) send(plain []byte) {
+	if c.tls == nil {
+		c.wire.out = append(c.wire.out, plain...)
+	} else if _, err := c.tls.Write(plain); err != nil {
+		c.wire.ending = true // the next read tells
+	}
+	if !c.dirty {
+		c.dirty = true
+		c.loop.dirty = append(c.loop.dirty, c)
+	}
+}
+
+// flush writes what the socket takes. What broke the connection may have been
+// an answer that came before the request was over: it is read first.
 func (c *conn) flush() {
-	for c.written < len(c.out) {
-		n, err := unix.Write(c.fd, c.out[c.written:])
+	err := c.wire.flush()
+	for err == nil && len(c.rest) > 0 && len(c.wire.out) == 0 {
+		// A piece at a time: what TLS has made of it has to be kept.
+		piece := c.rest[:min(len(c.rest), keptOut/2)]
+		c.rest = c.rest[len(piece):]
+		if _, err = c.tls.Write(piece); err == nil {
+			err = c.wire.flush()
+		}
+	}
+	if err != nil {
+		c.wire.ending, c.wire.broken = true, true
+		generation := c.generation
+		c.receive()
+		if c.generation == generation {
+			c.lost(err)
+		}
+	}
+}
+
+// flushed says that nothing is left to be written.
+func (c *conn) flushed() bool { return len(c.rest) == 0 && c.wire.flushed() }
+
+// handle reacts to an event.
+func (c *conn) handle(events uint32, generation int32) {
+	if generation != c.generation {
+		return
+	}
+	const ended = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
+	switch c.state {
+	case connConnecting:
+		c.connected()
+	case connOpen:
+		if events&unix.EPOLLOUT != 0 && !c.flushed() {
+			c.flush()
+		}
+	default:
+		return
+	}
+	if events&(unix.EPOLLIN|ended) != 0 && generation == c.generation && c.state == connOpen {
+		c.wire.drained = false
+		c.wire.ending = c.wire.ending || events&ended != 0
+		c.receive()
+	}
+}
+
+// receive reads all that has arrived.
+func (c *conn) receive() {
+	buffer, generation := c.loop.buffer, c.generation
+	for generation == c.generation {
+		var n int
+		var err error
+		if c.tls != nil {
+			n, err = c.tls.Read(buffer)
+		} else {
+			n, err = c.wire.Read(buffer)
+		}
+		if n > 0 {
+			c.feed(buffer[:n])
+		}
+		if err == nil && generation == c.generation && c.tls != nil && c.wire.drained && !c.wire.ending && c.wire.records.one() {
+			err = errAgain // the one record was this
+		}
 		switch {
 		case err == nil:
-			c.written += n
-		case errors.Is(err, unix.EAGAIN):
+		case generation != c.generation:
+		case errors.Is(err, errAgain):
+			c.wire.records.whole = 0
+			if len(c.wire.out) > 0 && c.tls != nil && !c.wire.broken {
+				c.flush() // TLS answers for itself
+			}
 			return
-		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, io.EOF):
+			c.ended()
 		default:
 			c.lost(err)
-			return
-		}
-	}
-}
-
-// receive reads all that has arrived; ending says that the other end has
-// closed or broken the connection, so that reading must go on to the error.
-func (c *conn) receive(ending bool) {
-	buffer, generation := c.loop.buffer, c.generation
-	for {
-		n, err := unix.Read(c.fd, buffer)
-		switch {
-		case errors.Is(err, unix.EINTR):
-			continue
-		case errors.Is(err, unix.EAGAIN):
-			return
-		case err != nil:
-			c.lost(err)
-			return
-		case n == 0:
-			c.ended()
-			return
-		}
-		if c.state == connIdle {
-			c.discard() // it speaks without being asked
-			return
-		}
-		c.feed(buffer[:n])
-		if generation != c.generation || c.state == connClosed || n < len(buffer) && !ending {
-			return
 		}
 	}
 }
 
 func (c *conn) feed(data []byte) {
-	rest, complete, err := c.parser.Feed(data, c)
 	switch {
-	case errors.Is(err, errBodyTooBig):
-		c.finish(c.loop.now(), classBodyTooBig)
-	case err != nil:
-		c.finish(c.loop.now(), classOther)
-	case complete:
-		c.answered(len(rest) == 0 && c.parser.Reusable() && c.written == len(c.out))
+	case c.h2 != nil:
+		c.feedStreams(data)
+	case c.current == nil:
+		c.discard() // it speaks without being asked
+	default:
+		c.feedAnswer(data)
 	}
 }
 
-// answered ends the request with its complete response.
-func (c *conn) answered(reusable bool) {
-	now := c.loop.now()
-	class := statusClass(c.parser.Status())
-	if class == "" && !c.match.found {
-		class = classWrongBody
-	}
-	if !reusable {
-		c.finish(now, class)
+// release makes the connection free for the next request.
+func (c *conn) release() {
+	if c.closing {
+		c.discard()
 		return
 	}
-	c.loop.sent.remove(c.loop.conns, c)
-	c.loop.record(c, now, class)
-	c.state, c.used = connIdle, true
-	c.entry.idle = append(c.entry.idle, c.index)
+	if !c.idle {
+		c.idle = true
+		c.entry.idle = append(c.entry.idle, c)
+	}
 }
 
 // ended reacts to the other end's close.
 func (c *conn) ended() {
-	switch {
-	case c.state == connIdle:
-		c.discard()
-	case c.parser.End() == nil:
+	if c.h2 == nil && c.current != nil && c.parser.End() == nil {
 		c.answered(false)
-	default:
-		c.lost(http1.ErrTruncated)
+		return
 	}
+	c.lost(http1.ErrTruncated)
 }
 
 // lost reacts to a broken connection. A kept one may have been closed by the
-// other end, rightly, just as the request went out: as every HTTP client does,
-// it is sent once more, if doing so is harmless. The send time stays.
+// other end, rightly, just as a request went out: as every HTTP client does,
+// the loop sends the request once more, if doing so is harmless. The send time
+// stays.
 func (c *conn) lost(err error) {
-	if c.state == connIdle {
-		c.discard()
+	c.endErr = err
+	if c.h2 != nil {
+		c.lostStreams(err)
 		return
 	}
-	if c.used && !c.retried && !c.parser.Started() && c.req.Idempotent() {
-		c.retried = true
-		c.watch.again()
-		c.hangUp()
-		c.begin()
-		return
+	f := c.current
+	again := f != nil && c.used && !c.parser.Started() && f.mayGoAgain(err, false)
+	c.discard()
+	switch {
+	case again:
+		c.loop.sendAgain(f)
+	case f != nil:
+		c.loop.finish(f, c.loop.now(), errorClass(err), err)
 	}
-	c.finish(c.loop.now(), errorClass(err))
 }
 
-// finish ends the request and the connection. The class is "" for success.
-func (c *conn) finish(now time.Duration, class string) {
-	c.loop.sent.remove(c.loop.conns, c)
-	c.loop.record(c, now, class)
-	c.hangUp()
-	c.entry.unused = append(c.entry.unused, c.index)
-}
-
-// discard closes an idle connection.
+// discard closes the connection and gives its place back.
 func (c *conn) discard() {
-	e := c.entry
-	for i := len(e.idle) - 1; i >= 0; i-- {
-		if e.idle[i] == c.index {
-			e.idle = append(e.idle[:i], e.idle[i+1:]...)
-			break
-		}
+	if c.idle {
+		c.entry.forget(c)
 	}
 	c.hangUp()
-	e.unused = append(e.unused, c.index)
+	c.entry.unused = append(c.entry.unused, c)
 }
 
+// hangUp closes the socket, which a thread that secures it has for itself.
 func (c *conn) hangUp() {
-	if c.fd >= 0 {
-		_ = unix.Close(c.fd) // nothing written is waited for
+	if c.wire != nil && c.state == connSecuring {
+		_ = unix.Shutdown(c.wire.fd, unix.SHUT_RDWR) // ends the handshake; its report closes the socket
+	} else if c.wire != nil {
+		_ = unix.Close(c.wire.fd) // nothing written is waited for
 	}
-	c.fd, c.state = -1, connClosed
+	c.generation++
+	c.state, c.line, c.current, c.rest = connClosed, line{}, nil, nil
 }
-
-// Header counts the headers that the job names.
-func (c *conn) Header(name, value []byte) {
-	for i, counted := range c.loop.job.CountHeaders {
-		if len(name) == len(counted) && strings.EqualFold(string(name), counted) {
-			c.loop.rec.header(c.intended, i, value)
-		}
-	}
-	if c.watch.active {
-		c.watch.header(name, value)
-	}
-}
-
-// Body counts and checks a fragment, and keeps none of it.
-func (c *conn) Body(fragment []byte) error {
-	c.bodyIn += int64(len(fragment))
-	c.match.write(fragment)
-	if c.watch.active {
-		c.watch.body(fragment)
-	}
-	if c.bodyIn > c.loop.job.MaxBody {
-		return errBodyTooBig
-	}
-	return nil
-}
-
-// deadlines lists the connections with a request under way in the order in
-// which they were sent. All have the same timeout, so that is the order of
-// their deadlines: the first to expire stands first.
-type deadlines struct {
-	oldest, newest int32 // indices of connections, -1 for none
-}
-
-// push adds a connection as the newest.
-func (d *deadlines) push(conns []conn, c *conn) {
-	c.older, c.newer = d.newest, -1
-	if d.newest >= 0 {
-		conns[d.newest].newer = c.index
-	} else {
-		d.oldest = c.index
-	}
-	d.newest = c.index
-}
-
-func (d *deadlines) remove(conns []conn, c *conn) {
-	if c.older >= 0 {
-		conns[c.older].newer = c.newer
-	} else {
-		d.oldest = c.newer
-	}
-	if c.newer >= 0 {
-		conns[c.newer].older = c.older
-	} else {
-		d.newest = c.older
-	}
-	c.older, c.newer = -1, -1
-}
-
-func (d *deadlines) reset() { d.oldest, d.newest = -1, -1 }

@@ -1,13 +1,13 @@
 package drive
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math"
-	"net"
-	"net/netip"
-	"strconv"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,58 +22,162 @@ import (
 const perLoopRPS = 25_000
 
 // loopCount is how many loops share the job, each a thread.
-func loopCount(job *Job, entries int, cpus float64) int {
+func loopCount(job *Job, entries, connections int, cpus float64) int {
 	loops := max(int(cpus), 1)
 	if job.RateRPS > 0 {
 		loops = min(loops, int(math.Ceil(job.RateRPS/perLoopRPS)))
 	}
-	return max(min(loops, job.Connections/entries, job.MaxInFlight), 1)
+	return max(min(loops, connections/entries, job.MaxInFlight), 1)
 }
 
 // sendLoops runs the job on loops of our own.
-func sendLoops(ctx context.Context, job *Job, requests *mix.Mix, watch *watcher) (result, error) {
-	var addrs [][]unix.Sockaddr
-	fewest := 0 // connections are split evenly: the entry with the fewest addresses has the most for each
-	for _, hostPort := range requests.HostPorts() {
-		found, err := resolve(ctx, hostPort)
-		if err != nil {
-			return result{}, err
-		}
-		addrs = append(addrs, found)
-		if fewest == 0 || len(found) < fewest {
-			fewest = len(found)
-		}
-	}
-	if err := checkLimits(job, fewest*len(addrs)); err != nil {
+func (c *Client) sendLoops(ctx context.Context, job *Job, requests *mix.Mix, watch *watcher) (result, error) {
+	places, err := findPlaces(ctx, job, requests)
+	if err != nil {
 		return result{}, err
 	}
+	// Connections are split evenly: the place with the fewest addresses has the
+	// most for each.
+	fewest := len(*places[0].latest.Load())
+	for _, p := range places {
+		fewest = min(fewest, len(*p.latest.Load()))
+	}
+	connections, err := connectionCap(job, len(places), fewest*len(places), len(c.kept.lines))
+	if err != nil {
+		return result{}, err
+	}
+	if c.kept.handshaker == nil {
+		c.kept.handshaker = newHandshaker()
+	}
+	if places[0].tls != nil {
+		defer makeRoomForHandshakes()()
+	}
 	var stop atomic.Bool
-	epoch := time.Now()
-	count := loopCount(job, len(addrs), usableCPUs())
+	count := loopCount(job, len(places), connections, usableCPUs())
+	if c.Results != nil && job.RateRPS == 0 {
+		count = 1 // a file of results numbers requests without a gap
+	}
 	loops := make([]*loop, 0, count)
 	for i := range count {
-		l, err := newLoop(job, requests, watch, epoch, addrs, part(job, i, count), &stop)
+		l, err := newLoop(job, requests, watch, part(job, connections, i, count), &stop)
 		if err != nil {
-			for _, l := range loops {
-				l.poll.close()
-			}
+			closePollers(loops)
 			return result{}, err
 		}
 		l.usage.wholeProcess = i == 0
+		l.handshaker, l.lane = c.kept.handshaker, newLane(c.Results)
 		loops = append(loops, l)
+		l.shareOut(places, part(job, connections, i, count).connections)
 	}
-	err := runAll(ctx, loops, &stop)
-	return sum(loops), err
+	c.kept.handOut(loops)
+	followCtx, unfollow := context.WithCancel(ctx)
+	defer unfollow()
+	for _, p := range places {
+		if job.UnixSocket == "" {
+			go p.follow(followCtx, job.ResolveEvery)
+		}
+	}
+	err = runAll(ctx, loops, &stop, openFirst(job, connections))
+	for _, l := range loops {
+		c.kept.lines = append(c.kept.lines, l.hangUp()...)
+	}
+	closePollers(loops)
+	out := sum(loops)
+	out.cap = connections
+	return out, err
+}
+
+func closePollers(loops []*loop) {
+	for _, l := range loops {
+		l.poll.close()
+	}
+}
+
+// findPlaces looks up where the requests go.
+func findPlaces(ctx context.Context, job *Job, requests *mix.Mix) ([]*place, error) {
+	var places []*place
+	for _, hostPort := range requests.HostPorts() {
+		p := &place{hostPort: hostPort, scheme: "http", wantsHTTP2: job.Protocol == ProtocolHTTP2, again: make(chan struct{}, 1)}
+		if requests.Secure() {
+			config, err := job.tlsConfig(hostPort)
+			if err != nil {
+				return nil, err
+			}
+			p.scheme, p.tls = "https", config
+		}
+		p.key = job.keyOf(hostPort, p.scheme)
+		if err := p.resolve(ctx, job.UnixSocket); err != nil {
+			return nil, err
+		}
+		places = append(places, p)
+	}
+	return places, nil
 }
 
 // part is the share of loop i of count.
-func part(job *Job, i, count int) share {
+func part(job *Job, connections, i, count int) share {
 	split := func(n int) int { return (n + count - 1 - i) / count }
-	return share{first: uint64(i), stride: uint64(count), connections: split(job.Connections), capacity: split(job.MaxInFlight)}
+	s := share{first: uint64(i), stride: uint64(count), connections: split(connections), capacity: split(job.MaxInFlight), requests: -1}
+	if job.Requests > 0 {
+		s.requests = int64(split(job.Requests))
+	}
+	return s
+}
+
+// shareOut splits the loop's connections evenly among the places.
+func (l *loop) shareOut(places []*place, connections int) {
+	l.entries = make([]entry, len(places))
+	for i := range l.entries {
+		e := &l.entries[i]
+		e.place, e.slots = places[i], (connections+len(places)-1-i)/len(places)
+		e.streams, e.single = l.job.streams(e.place.tls != nil), l.job.NewConnections
+		e.set(e.latest.Load())
+	}
+}
+
+// makeRoomForHandshakes lets the handshakes' threads run Go code without a loop
+// having to wait until one of them is done: the kernel shares the cores better
+// than the runtime does. It returns what takes that back.
+func makeRoomForHandshakes() (back func()) {
+	const spare = 4
+	room.mu.Lock()
+	defer room.mu.Unlock()
+	if room.users++; room.users == 1 {
+		room.before = runtime.GOMAXPROCS(0)
+		runtime.GOMAXPROCS(room.before + spare)
+	}
+	return func() {
+		room.mu.Lock()
+		defer room.mu.Unlock()
+		if room.users--; room.users == 0 {
+			runtime.GOMAXPROCS(room.before)
+		}
+	}
+}
+
+// room is how the process's setting was before the first of those who have
+// changed it now: they may end in any order.
+var room struct {
+	mu            sync.Mutex
+	users, before int
+}
+
+// openFirst is how many connections are opened before the schedule begins: all
+// of a closed loop, else as many as answers within 0.1 s need, and not many.
+func openFirst(job *Job, connections int) int {
+	if job.RateRPS == 0 {
+		return min(connections, job.MaxInFlight)
+	}
+	if job.NewConnections {
+		return 0
+	}
+	const answerWithin, spare, most = 0.1, 4, 64
+	planned := job.RateRPS * (job.Warmup + job.Duration).Seconds()
+	return int(min(float64(connections), planned, job.RateRPS*answerWithin+spare, most))
 }
 
 // runAll runs the loops to their end. When ctx ends, or a loop fails, all stop.
-func runAll(ctx context.Context, loops []*loop, stop *atomic.Bool) error {
+func runAll(ctx context.Context, loops []*loop, stop *atomic.Bool, first int) error {
 	halt := func() {
 		stop.Store(true)
 		for _, l := range loops {
@@ -82,86 +186,105 @@ func runAll(ctx context.Context, loops []*loop, stop *atomic.Bool) error {
 	}
 	stop.Store(ctx.Err() != nil) // AfterFunc would be a moment late
 	release := context.AfterFunc(ctx, halt)
-	errs := make([]error, len(loops))
-	var wg sync.WaitGroup
-	for i, l := range loops {
-		wg.Go(func() {
-			if errs[i] = l.run(); errs[i] != nil {
-				halt()
+	defer release()
+	each := func(do func(i int, l *loop) error) error {
+		errs := make([]error, len(loops))
+		var wg sync.WaitGroup
+		for i, l := range loops {
+			wg.Go(func() {
+				if errs[i] = do(i, l); errs[i] != nil {
+					halt()
+				}
+			})
+		}
+		wg.Wait()
+		return errors.Join(errs...)
+	}
+	// The clock starts twice: connections are opened by one of its own.
+	for _, again := range []bool{false, true} {
+		epoch := time.Now()
+		for _, l := range loops {
+			l.epoch = epoch
+			if again {
+				l.begin()
 			}
+		}
+		err := each(func(i int, l *loop) error {
+			if again {
+				return l.run()
+			}
+			return l.prepare(ctx, (first+len(loops)-1-i)/len(loops))
 		})
+		if err != nil {
+			return err
+		}
 	}
-	wg.Wait()
-	release()
-	for _, l := range loops {
-		l.poll.close()
-	}
-	return errors.Join(errs...)
+	return nil
 }
 
 func sum(loops []*loop) result {
-	total := result{rec: loops[0].rec, used: loops[0].usage.total}
+	total := result{rec: loops[0].rec, used: loops[0].usage.total, protocol: loops[0].protocol}
 	for i, l := range loops {
 		if i > 0 {
 			total.rec.merge(l.rec)
 		}
+		total.spun += l.spun
 		if used := l.usage.total; used.at > 0 {
-			total.busiest = max(total.busiest, used.thread.Seconds()/used.at.Seconds())
+			total.busiest = max(total.busiest, (used.thread-l.spun).Seconds()/used.at.Seconds())
+		}
+		if l.protocol != "" {
+			total.protocol = l.protocol
 		}
 	}
 	return total
 }
 
-// resolveTimeout bounds the look-up of the target's name.
-const resolveTimeout = 10 * time.Second
-
-// resolve looks the target's name up, once: connections take its addresses in
-// turn.
-func resolve(ctx context.Context, hostPort string) ([]unix.Sockaddr, error) {
-	host, portText, err := net.SplitHostPort(hostPort)
-	if err != nil {
-		return nil, err
-	}
-	port, err := strconv.Atoi(portText)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
-	defer cancel()
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return nil, fmt.Errorf("resolve the target's name: %w", err)
-	}
-	var addrs []unix.Sockaddr
-	for _, ip := range preferIPv4(ips) {
-		if ip = ip.Unmap(); ip.Is4() {
-			addrs = append(addrs, &unix.SockaddrInet4{Port: port, Addr: ip.As4()})
-			continue
-		}
-		addr := &unix.SockaddrInet6{Port: port, Addr: ip.As16()}
-		if zone := ip.Zone(); zone != "" {
-			device, err := net.InterfaceByName(zone)
-			if err != nil {
-				return nil, fmt.Errorf("resolve the target's zone: %w", err)
-			}
-			addr.ZoneId = uint32(device.Index)
-		}
-		addrs = append(addrs, addr)
-	}
-	return addrs, nil
+// kept is what a client keeps between jobs.
+type kept struct {
+	lines      []keptLine
+	handshaker *handshaker
 }
 
-// preferIPv4 leaves out IPv6 addresses where there are IPv4 ones: a container
-// published on 127.0.0.1 does not answer on ::1.
-func preferIPv4(ips []netip.Addr) []netip.Addr {
-	var v4 []netip.Addr
-	for _, ip := range ips {
-		if ip.Unmap().Is4() {
-			v4 = append(v4, ip)
+// keptLine is an open connection without a request on it.
+type keptLine struct {
+	place string // its place's key
+	line
+	used bool
+}
+
+// keyOf is the same for places that share connections: what was made in another
+// way, or trusts another certificate, is another connection.
+func (j *Job) keyOf(hostPort, scheme string) string {
+	return fmt.Sprintf("%s %s %q %q %v %x", scheme, hostPort, j.Protocol, j.UnixSocket, j.TLS.SkipVerify,
+		sha256.Sum256(bytes.Join([][]byte{j.TLS.RootsPEM, j.TLS.CertPEM, j.TLS.KeyPEM}, []byte{0})))
+}
+
+// handOut gives the loops the connections that lead where they send.
+func (k *kept) handOut(loops []*loop) {
+	lines := k.lines
+	k.lines = nil
+	for i, line := range lines {
+		l := loops[i%len(loops)]
+		taken := false
+		for j := range l.entries {
+			if e := &l.entries[j]; !taken && e.key == line.place && !l.job.NewConnections && !e.full() {
+				l.adopt(e, line)
+				taken = true
+			}
+		}
+		if !taken {
+			_ = unix.Close(line.wire.fd)
 		}
 	}
-	if len(v4) > 0 {
-		return v4
+}
+
+func (k *kept) close() {
+	for _, line := range k.lines {
+		_ = unix.Close(line.wire.fd)
 	}
-	return ips
+	k.lines = nil
+	if k.handshaker != nil {
+		k.handshaker.close()
+		k.handshaker = nil
+	}
 }

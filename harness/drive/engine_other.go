@@ -10,13 +10,24 @@ import (
 	"headroom/harness/drive/mix"
 )
 
-// sendLoops has no event loop on this system; net/http takes its place.
-func sendLoops(ctx context.Context, job *Job, requests *mix.Mix, watch *watcher) (result, error) {
-	return sendPool(ctx, job, requests, watch)
+// sendLoops has no event loop on this system; vegeta takes its place.
+func (c *Client) sendLoops(ctx context.Context, job *Job, requests *mix.Mix, watch *watcher) (result, error) {
+	return sendVegeta(ctx, job, requests, watch, c.Results)
 }
 
-// checkLimits has no limits to read on this system.
-func checkLimits(*Job, int) error { return nil }
+// kept is empty: vegeta keeps its own connections, for one job.
+type kept struct{}
+
+func (kept) close() {}
+
+// connectionCap has no limits to read on this system.
+func connectionCap(job *Job, _, _, _ int) (int, error) {
+	if job.Connections > 0 {
+		return job.Connections, nil
+	}
+	const modest = 1000
+	return min(job.MaxInFlight, modest), nil
+}
 
 func usableCPUs() float64 { return float64(runtime.NumCPU()) }
 

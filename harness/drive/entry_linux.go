@@ -1,6 +1,8 @@
 package drive
 
 import (
+	"crypto/tls"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -9,88 +11,264 @@ import (
 // entry is one place that a loop sends to, with connections of its own: a
 // place far away must not take those of one nearby. Most jobs have one.
 type entry struct {
-	addrs   []unix.Sockaddr
-	slots   int     // connections that lead here
-	unused  []int32 // slots of the loop's conns without a connection
-	idle    []int32 // open connections, the last used last: it is used first
-	dials   int
-	waiting ring
+	*place          // shared with the other loops
+	addresses       // this loop's own copy
+	slots       int // connections that may lead here
+	conns       []*conn
+	unused      []*conn // of conns, those that are closed
+	idle        []*conn // open and without a request; the last used is last, and used first
+	dialing     int
+	nextDial    time.Duration // over TLS: when all the connections opened so far have had their gaps
+	speaksHTTP2 bool          // as its newest connection does
+	single      bool          // each request has a connection of its own: all are dialled when due
+	cursor      int           // into conns: where the next stream is looked for
+	streams     int           // on a connection at once
+	waiting     ring          // due, and without a connection
 }
 
-// shareOut splits the loop's connections evenly among the places at addrs.
-func (l *loop) shareOut(addrs [][]unix.Sockaddr) {
-	l.entries = make([]entry, len(addrs))
-	at, count := 0, len(addrs)
-	for i := range l.entries {
-		e := &l.entries[i]
-		e.addrs, e.slots = ownAddrs(addrs[i]), (len(l.conns)+count-1-i)/count
-		for slot := at + e.slots - 1; slot >= at; slot-- {
-			l.conns[slot].init(l, e, int32(slot))
-			e.unused = append(e.unused, int32(slot))
-		}
-		at += e.slots
+// addresses are where connections of an entry go, in turn.
+type addresses struct {
+	all  []unix.Sockaddr
+	main int // the first so many take turns; the others are tried when those fail
+	turn int
+	seen *[]unix.Sockaddr // what the place knew when all was copied
+}
+
+// set takes the addresses that a name has.
+func (a *addresses) set(all *[]unix.Sockaddr) {
+	a.seen, a.all = all, a.all[:0]
+	for _, addr := range *all {
+		a.all = append(a.all, cloneAddr(addr))
+	}
+	a.main = 0
+	for a.main < len(a.all) && sameFamily(a.all[a.main], a.all[0]) {
+		a.main++
 	}
 }
 
-// ownAddrs copies addresses for one loop: connecting writes into them, and
+// address is the one to try in a dial's so-and-so-many-th attempt; false when
+// all were tried.
+func (a *addresses) address(turn, attempt int) (unix.Sockaddr, bool) {
+	switch {
+	case attempt < a.main:
+		return a.all[(turn+attempt)%a.main], true
+	case attempt < len(a.all):
+		return a.all[attempt], true
+	}
+	return nil, false
+}
+
+// answered notes that a connection was taken at addr. Where that is none of
+// those that take turns, those of its family do from now on: localhost is
+// 127.0.0.1 and ::1, and a server may listen on one alone.
+func (a *addresses) answered(addr unix.Sockaddr) {
+	if len(a.all) == a.main || sameFamily(addr, a.all[0]) {
+		return
+	}
+	slices.SortStableFunc(a.all, func(x, y unix.Sockaddr) int {
+		return order(!sameFamily(x, addr)) - order(!sameFamily(y, addr))
+	})
+	a.main = 0
+	for a.main < len(a.all) && sameFamily(a.all[a.main], addr) {
+		a.main++
+	}
+}
+
+func order(later bool) int {
+	if later {
+		return 1
+	}
+	return 0
+}
+
+func sameFamily(a, b unix.Sockaddr) bool {
+	_, a6 := a.(*unix.SockaddrInet6)
+	_, b6 := b.(*unix.SockaddrInet6)
+	return a6 == b6
+}
+
+// cloneAddr copies an address for one loop: connecting writes into it, and
 // loops run side by side.
-func ownAddrs(addrs []unix.Sockaddr) []unix.Sockaddr {
-	own := make([]unix.Sockaddr, 0, len(addrs))
-	for _, addr := range addrs {
-		switch a := addr.(type) {
-		case *unix.SockaddrInet4:
-			own = append(own, &unix.SockaddrInet4{Port: a.Port, Addr: a.Addr})
-		case *unix.SockaddrInet6:
-			own = append(own, &unix.SockaddrInet6{Port: a.Port, ZoneId: a.ZoneId, Addr: a.Addr})
+func cloneAddr(addr unix.Sockaddr) unix.Sockaddr {
+	switch a := addr.(type) {
+	case *unix.SockaddrInet4:
+		return &unix.SockaddrInet4{Port: a.Port, Addr: a.Addr}
+	case *unix.SockaddrInet6:
+		return &unix.SockaddrInet6{Port: a.Port, ZoneId: a.ZoneId, Addr: a.Addr}
+	case *unix.SockaddrUnix:
+		return &unix.SockaddrUnix{Name: a.Name}
+	}
+	return addr
+}
+
+// sameAddr compares what a connection was made to.
+func sameAddr(a, b unix.Sockaddr) bool {
+	switch a := a.(type) {
+	case *unix.SockaddrInet4:
+		b, ok := b.(*unix.SockaddrInet4)
+		return ok && a.Port == b.Port && a.Addr == b.Addr
+	case *unix.SockaddrInet6:
+		b, ok := b.(*unix.SockaddrInet6)
+		return ok && a.Port == b.Port && a.Addr == b.Addr && a.ZoneId == b.ZoneId
+	}
+	return true
+}
+
+// refresh takes the addresses that the name has now. Connections to others end
+// with their answers.
+func (e *entry) refresh() {
+	latest := e.latest.Load()
+	if latest == e.seen {
+		return
+	}
+	e.set(latest)
+	for _, c := range e.conns {
+		if c.state == connOpen && !slices.ContainsFunc(e.all, func(a unix.Sockaddr) bool { return sameAddr(a, c.addr) }) {
+			c.closing = true
 		}
 	}
-	return own
-}
-
-// entryOf is where request k is sent.
-func (l *loop) entryOf(k uint64) *entry {
-	if len(l.entries) == 1 {
-		return &l.entries[0]
-	}
-	return &l.entries[l.mix.Pick(k).Entry()]
-}
-
-// serveWaiting gives connections that have come free to those who wait.
-func (l *loop) serveWaiting(now time.Duration) {
-	for i := range l.entries {
-		e := &l.entries[i]
-		for range e.slots {
-			if e.waiting.len() == 0 {
-				break
-			}
-			c := l.free(e)
-			if c == nil {
-				break
-			}
-			c.start(e.waiting.pop(), now)
-			now = l.now()
+	for _, c := range slices.Clone(e.idle) {
+		if c.closing {
+			c.discard()
 		}
 	}
 }
 
-// canServe says that one who waits could have a connection.
-func (l *loop) canServe() bool {
-	for i := range l.entries {
-		if e := &l.entries[i]; e.waiting.len() > 0 && l.free(e) != nil {
-			return true
-		}
-	}
-	return false
-}
-
-// free returns a connection to send on, nil when all are busy. It stays where
-// it is until start takes it.
-func (l *loop) free(e *entry) *conn {
-	if n := len(e.idle); n > 0 {
-		return &l.conns[e.idle[n-1]]
-	}
+// slot returns a place for a new connection, nil when there is none.
+func (e *entry) slot(l *loop) *conn {
 	if n := len(e.unused); n > 0 {
-		return &l.conns[e.unused[n-1]]
+		c := e.unused[n-1]
+		e.unused = e.unused[:n-1]
+		return c
+	}
+	if len(e.conns) == e.slots {
+		return nil
+	}
+	c := &conn{loop: l, entry: e, index: int32(len(l.conns))}
+	c.parser.WantHeaders = l.wantsHeaders
+	l.conns = append(l.conns, c)
+	e.conns = append(e.conns, c)
+	return c
+}
+
+// full says that no further connection may be opened now.
+func (e *entry) full() bool { return len(e.unused) == 0 && len(e.conns) == e.slots }
+
+// dialDue is when a further connection is to be opened; ok is false when none is
+// wanted.
+func (e *entry) dialDue() (at time.Duration, ok bool) {
+	open := e.taken() - e.dialing
+	atOnce := max(maxDials, open)
+	if e.single {
+		atOnce = e.slots
+	}
+	if e.full() || e.dialing >= min(e.waiting.len(), atOnce) {
+		return 0, false
+	}
+	if e.single || open == 0 {
+		return 0, true // there is nothing else to wait for
+	}
+	at = e.waiting.at(e.dialing).handed + patience
+	if e.tls != nil {
+		at = max(at, e.nextDial-secureBurst*secureGap)
+	}
+	return at, true
+}
+
+// mayDial says that it is time to open one.
+func (e *entry) mayDial(now time.Duration) bool {
+	at, ok := e.dialDue()
+	return ok && now >= at
+}
+
+// dialled counts a connection that is opened because all others are busy.
+func (e *entry) dialled(now time.Duration) { e.nextDial = max(e.nextDial, now) + secureGap }
+
+// taken is how many connections lead here, or are about to.
+func (e *entry) taken() int { return len(e.conns) - len(e.unused) }
+
+// mayDialAgain says that a connection may be opened for a request that goes out
+// once more. With HTTP/2 one does for many.
+func (e *entry) mayDialAgain() bool {
+	if e.speaksHTTP2 {
+		return !e.full() && e.dialing == 0
+	}
+	return !e.full() || len(e.idle) > 0
+}
+
+// slotAgain is a place for it, if need be that of an old connection.
+func (e *entry) slotAgain(l *loop) *conn {
+	if e.full() {
+		e.idle[0].discard()
+	}
+	return e.slot(l)
+}
+
+// since says that the connection was dialled after the so-and-so-many-th one,
+// and that the other end has not had reason to close it since.
+func (c *conn) since(after uint64) bool {
+	return after == 0 || c.serial > after && (c.h2 != nil || !c.used)
+}
+
+// free returns a connection to send on, nil when all are busy: an idle one, or
+// one with room for a further stream. It was dialled after the so-and-so-many-th
+// one.
+func (e *entry) free(after uint64) *conn {
+	last := len(e.idle) - 1
+	for i := last; i >= 0; i-- {
+		if c := e.idle[i]; (c.h2 == nil || c.h2.Room() > 0) && c.since(after) {
+			e.idle[i], e.idle[last] = e.idle[last], c
+			return c
+		}
+	}
+	if e.streams <= 1 {
+		return nil
+	}
+	for range e.conns {
+		e.cursor++
+		if e.cursor >= len(e.conns) {
+			e.cursor = 0
+		}
+		c := e.conns[e.cursor]
+		if c.state == connOpen && c.h2 != nil && !c.closing && c.h2.Active() < e.streams && c.h2.Room() > 0 && c.since(after) {
+			return c
+		}
+		if c.state == connOpen && c.h2 == nil {
+			return nil // no streams here
+		}
+	}
+	return nil
+}
+
+// take removes what free returned from the idle ones.
+func (e *entry) take(c *conn) {
+	if c.idle {
+		c.idle = false
+		e.idle = e.idle[:len(e.idle)-1]
+	}
+}
+
+// forget removes a connection from the idle ones.
+func (e *entry) forget(c *conn) {
+	if c.idle {
+		c.idle = false
+		i := slices.Index(e.idle, c)
+		e.idle = slices.Delete(e.idle, i, i+1)
+	}
+}
+
+// http2 says what a new connection speaks.
+func (e *entry) http2(secure *tls.Conn) bool {
+	if secure == nil {
+		return e.wantsHTTP2
+	}
+	return secure.ConnectionState().NegotiatedProtocol == protoHTTP2
+}
+
+// negotiated refuses a connection that does not speak what was asked for.
+func (e *entry) negotiated(state tls.ConnectionState) error {
+	if e.wantsHTTP2 && state.NegotiatedProtocol != protoHTTP2 {
+		return noHTTP2(state.NegotiatedProtocol)
 	}
 	return nil
 }

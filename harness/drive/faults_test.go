@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"headroom/harness/record"
 )
 
 // says reports whether one of the reasons holds text.
@@ -19,7 +21,7 @@ func says(reasons []string, text string) bool {
 func TestSlowTargetMeetsTheCap(t *testing.T) {
 	tg := startTarget(t, func(net.Conn, []byte) bool { return true })
 	job := jobFor(tg, 1000, 600*time.Millisecond)
-	job.Connections, job.MaxInFlight, job.Timeout = 8, 20, 200*time.Millisecond
+	job.Connections, job.MaxInFlight, job.Timeout = 0, 20, 200*time.Millisecond
 	m := mustDrive(t, job)
 	if m.Planned != 600 || m.Unsent < 400 || m.MaxInFlight != 20 {
 		t.Errorf("%d planned, %d unsent, %d in flight; want 600, most of them, 20", m.Planned, m.Unsent, m.MaxInFlight)
@@ -30,8 +32,31 @@ func TestSlowTargetMeetsTheCap(t *testing.T) {
 	if fastest := m.Response.Quantile(0); fastest < 199*time.Millisecond {
 		t.Errorf("a timeout of 200 ms counts as %v", fastest)
 	}
-	if !says(m.InvalidReasons, "could not be sent") {
-		t.Errorf("the slice is not invalid for it: %q", m.InvalidReasons)
+	if says(m.InvalidReasons, "waited") || m.Driver.Saturated && m.Driver.Limit != record.LimitCPU || m.Connections.Most != 20 {
+		t.Errorf("up to %d connections, %d waited, limit %q, %q: it is the target that is slow", m.Connections.Most, m.Waited, m.Driver.Limit, m.InvalidReasons)
+	}
+}
+
+// A target that takes its time does not look like a small one: connections are
+// opened as they are needed. With a cap of its own the driver says that the cap
+// was its limit.
+func TestConnectionsGrow(t *testing.T) {
+	tg := startTarget(t, func(c net.Conn, request []byte) bool {
+		pause := time.NewTimer(500 * time.Millisecond)
+		defer pause.Stop()
+		<-pause.C
+		return reply(okResponse)(c, request)
+	})
+	job := jobFor(tg, 200, 1500*time.Millisecond)
+	job.Connections = 0
+	m := mustDrive(t, job)
+	if m.Succeeded != 300 || m.Waited != 0 || m.Connections.Most < 90 || m.Response.Quantile(0.5) > 600*time.Millisecond {
+		t.Errorf("%d of 300 succeeded, %d waited, %d connections, the median is %v", m.Succeeded, m.Waited, m.Connections.Most, m.Response.Quantile(0.5))
+	}
+	job.Connections = 20
+	m = mustDrive(t, job)
+	if m.Waited == 0 || m.Driver.Limit != record.LimitConnections || !says(m.InvalidReasons, "the driver's 20 connections") || m.Connections.Most != 20 {
+		t.Errorf("%d waited, limit %q, %d connections, %q", m.Waited, m.Driver.Limit, m.Connections.Most, m.InvalidReasons)
 	}
 }
 
@@ -124,7 +149,7 @@ func TestAnswersThatAreFailures(t *testing.T) {
 		{"not found", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", classStatus4xx, "404"},
 		{"wrong body", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhellO", classWrongBody, "200"},
 		{"no body", "HTTP/1.1 204 No Content\r\n\r\n", classWrongBody, "204"},
-		{"not HTTP", "220 mail.example ESMTP ready\r\n", classOther, ""},
+		{"not HTTP", "220 mail.example ESMTP ready\r\n", classProtocol, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			tg := startTarget(t, reply(test.response))
@@ -221,7 +246,7 @@ func TestSaturatedDriverIsInvalid(t *testing.T) {
 	if m.Planned != maxRate/10 {
 		t.Errorf("%d requests were planned, want %d", m.Planned, maxRate/10)
 	}
-	if !says(m.InvalidReasons, "the driver sent") {
-		t.Errorf("the reasons are %q", m.InvalidReasons)
+	if !m.Driver.Saturated && !says(m.InvalidReasons, "the driver sent") {
+		t.Errorf("limit %q, and the reasons are %q", m.Driver.Limit, m.InvalidReasons)
 	}
 }

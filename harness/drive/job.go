@@ -5,8 +5,10 @@
 //
 //  1. schedule says when request k is due, mix says what it is; both are pure.
 //  2. An engine sends what is due and hands every outcome, a vegeta.Result
-//     with its intended time, to a recorder. Plain HTTP goes through an event
-//     loop of our own (loop.go); TLS and HTTP/2 through net/http (pool.go).
+//     with its intended time, to a recorder. The engine is an event loop of our
+//     own (loop_linux.go), which speaks HTTP/1.1 and HTTP/2, plain and over TLS;
+//     or vegeta's (engine_vegeta.go), which is a second opinion, and the only
+//     one on systems without epoll.
 //  3. Each loop has a recorder of its own, counts and histograms; at the end
 //     they are merged into one record.Measurement.
 //  4. With oracles in the job, watch.go tells them what goes out and what
@@ -53,11 +55,27 @@ type Job struct {
 	// turn.
 	Targets []vegeta.Target `json:"targets,omitempty"`
 
-	Headers     map[string]string `json:"headers,omitempty"`
-	Timeout     time.Duration     `json:"timeout_ns"`     // of one request, from its actual send; 0: 30 s
-	Connections int               `json:"connections"`    // kept open at most; 0: 64. What is due while all are busy waits for one
-	MaxInFlight int               `json:"max_in_flight"`  // due and not finished; requests due beyond it are unsent. 0: 10,000
-	MaxBody     int64             `json:"max_body_bytes"` // bytes of a response's body read at most; more fails it. 0: 64 MiB
+	Headers map[string]string `json:"headers,omitempty"`
+	Timeout time.Duration     `json:"timeout_ns"` // of one request, from its actual send; 0: 30 s
+	// Connections are open at most. 0: as many as requests in flight, if this
+	// computer allows them, each opened when all others are busy; at rate 0 it
+	// is 64. A request that is due while no other may be opened waits for one.
+	Connections int   `json:"connections"`
+	MaxInFlight int   `json:"max_in_flight"`  // due and not finished; requests due beyond it are unsent. 0: 10,000
+	MaxBody     int64 `json:"max_body_bytes"` // bytes of a response's body read at most; more fails it. 0: 64 MiB
+	// Protocol is ProtocolHTTP1, ProtocolHTTP2, or "" for what a server chooses
+	// over TLS, and HTTP/1.1 without.
+	Protocol string `json:"protocol,omitempty"`
+	// Streams are requests on one HTTP/2 connection at once. 0: 100 or what the
+	// server allows; at rate 0 it is 1.
+	Streams        int           `json:"streams,omitempty"`
+	NewConnections bool          `json:"new_connections,omitempty"`  // each request has one of its own
+	Redirects      int           `json:"redirects,omitempty"`        // followed in a row at most; each is a request of its own
+	Requests       int           `json:"requests,omitempty"`         // to be recorded, in place of Duration; at rate 0 Duration still bounds them
+	UnixSocket     string        `json:"unix_socket,omitempty"`      // path to connect to, whatever the URL's host
+	ResolveEvery   time.Duration `json:"resolve_every_ns,omitempty"` // look names up again so often, and not only when connecting fails
+	TLS            TLS           `json:"tls,omitzero"`
+	Engine         string        `json:"engine,omitempty"` // "" for our own loops, or EngineVegeta
 	// SLOLatency sets the validity limit of send lag, max(1 ms, 5% of it); 0
 	// leaves the 1 ms.
 	SLOLatency time.Duration `json:"slo_latency_ns"`
@@ -68,10 +86,24 @@ type Job struct {
 	// load; those that a driver can't make are left out.
 	Oracles   []string  `json:"oracles,omitempty"`
 	RateLimit RateLimit `json:"rate_limit,omitzero"` // what over_limit is held against
-	// TLSSkipVerify accepts any certificate: a system under test often has one
-	// that it signed itself.
-	TLSSkipVerify bool `json:"tls_skip_verify,omitempty"`
 }
+
+// TLS says whom to trust, and who the driver is.
+type TLS struct {
+	// SkipVerify accepts any certificate: a system under test often has one
+	// that it signed itself.
+	SkipVerify bool   `json:"skip_verify,omitempty"`
+	RootsPEM   []byte `json:"roots_pem,omitempty"`       // certificates to trust in place of the system's
+	CertPEM    []byte `json:"certificate_pem,omitempty"` // the driver's own, with KeyPEM
+	KeyPEM     []byte `json:"key_pem,omitempty"`
+}
+
+// What a Job's Protocol and Engine may be, besides "".
+const (
+	ProtocolHTTP1 = "http1"
+	ProtocolHTTP2 = "http2"
+	EngineVegeta  = "vegeta"
+)
 
 // RateLimit is what a rate limiter promises.
 type RateLimit struct {
@@ -84,20 +116,24 @@ type RateLimit struct {
 
 // What a Job's zero values mean.
 const (
-	DefaultTimeout     = 30 * time.Second
-	DefaultConnections = 64
-	DefaultMaxInFlight = 10_000
-	DefaultMaxBody     = 64 << 20
+	DefaultTimeout           = 30 * time.Second
+	DefaultClosedConnections = 64 // at rate 0
+	DefaultMaxInFlight       = 10_000
+	DefaultMaxBody           = 64 << 20
+	DefaultStreams           = 100
 )
 
 // Limits of a Job.
 const (
-	maxJobBytes    = 256 << 20
+	MaxJobBytes    = 256 << 20
 	maxRate        = 10_000_000 // requests per second
 	maxDuration    = 7 * 24 * time.Hour
 	maxTimeout     = 5 * time.Minute // half the histogram's range
 	maxConnections = 100_000
 	maxInFlight    = 10_000_000
+	maxStreams     = 10_000
+	maxRedirects   = 100
+	maxRequests    = 1_000_000_000
 	maxHeaders     = 16 // counted
 	maxRateLimit   = 1_000_000
 )
@@ -106,8 +142,8 @@ const (
 // range, a mix that does not sum to 1 or a placeholder without keys is an
 // error that names it.
 func ParseJob(data []byte) (Job, error) {
-	if len(data) > maxJobBytes {
-		return Job{}, fmt.Errorf("job: %d bytes are beyond the limit of %d", len(data), maxJobBytes)
+	if len(data) > MaxJobBytes {
+		return Job{}, fmt.Errorf("job: %d bytes are beyond the limit of %d", len(data), MaxJobBytes)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
@@ -129,8 +165,8 @@ func (j Job) withDefaults() Job {
 	if j.Timeout == 0 {
 		j.Timeout = DefaultTimeout
 	}
-	if j.Connections == 0 {
-		j.Connections = DefaultConnections
+	if j.Connections == 0 && j.RateRPS == 0 {
+		j.Connections = DefaultClosedConnections
 	}
 	if j.MaxInFlight == 0 {
 		j.MaxInFlight = DefaultMaxInFlight
@@ -141,18 +177,50 @@ func (j Job) withDefaults() Job {
 	return j
 }
 
+// streams is how many requests a connection carries at once, if its server
+// allows them.
+func (j *Job) streams(secure bool) int {
+	switch {
+	case !secure && j.Protocol != ProtocolHTTP2 || j.Protocol == ProtocolHTTP1 || j.NewConnections:
+		return 1
+	case j.Streams > 0:
+		return j.Streams
+	case j.RateRPS == 0:
+		return 1
+	}
+	return DefaultStreams
+}
+
+// Check says what is wrong with the job, a FieldErrors for values out of range.
+func (j Job) Check() error {
+	j = j.withDefaults()
+	_, err := j.compile()
+	return err
+}
+
 // compile checks the whole job and returns its requests.
 func (j *Job) compile() (*mix.Mix, error) {
-	if err := errors.Join(j.checkLoad(), j.checkHeaders(), j.checkOracles()); err != nil {
+	if err := errors.Join(j.checkLoad(), j.checkHeaders(), j.checkOracles(), j.checkTLS()); err != nil {
 		return nil, err
 	}
 	header := http.Header{}
 	for name, value := range j.Headers {
 		header[name] = []string{value}
 	}
+	if j.NewConnections && j.Protocol != ProtocolHTTP2 {
+		header["Connection"] = []string{"close"}
+	}
+	requests, err := j.requests(header)
+	if err == nil && j.Redirects > 0 {
+		requests = requests.WithRedirects()
+	}
+	return requests, err
+}
+
+func (j *Job) requests(header http.Header) (*mix.Mix, error) {
 	if len(j.Targets) == 0 {
 		requests, err := mix.NewFrom(j.BaseURL, j.Entries, header, j.Mix, j.Keys, j.Seed)
-		if err == nil && len(requests.HostPorts()) > j.Connections {
+		if err == nil && j.Connections > 0 && len(requests.HostPorts()) > j.Connections {
 			err = fmt.Errorf("connections is %d: each of %d entries needs one", j.Connections, len(requests.HostPorts()))
 		}
 		return requests, err
@@ -163,23 +231,78 @@ func (j *Job) compile() (*mix.Mix, error) {
 	return mix.NewFromTargets(j.Targets, header)
 }
 
+// fitRequests makes the schedule as long as its number of requests takes. It
+// returns the number of the first recorded request, if that is asked for.
+func (j *Job) fitRequests(wantFirst bool) (first uint64, err error) {
+	if j.RateRPS == 0 || j.Requests == 0 && !wantFirst {
+		return 0, nil
+	}
+	s, err := schedule.New(j.Arrivals, j.RateRPS, j.Seed)
+	if err != nil {
+		return 0, err
+	}
+	for s.At(first) < j.Warmup {
+		first++
+	}
+	if j.Requests == 0 {
+		return first, nil
+	}
+	j.Duration = s.At(first+uint64(j.Requests)) - j.Warmup
+	if j.Duration > maxDuration {
+		return 0, fmt.Errorf("%d requests at %.3g a second take longer than %v", j.Requests, j.RateRPS, maxDuration)
+	}
+	return first, nil
+}
+
+// FieldErrors are the values of a job that are out of range.
+type FieldErrors []FieldError
+
+// FieldError is one value that is out of range.
+type FieldError struct {
+	Field        string // its name in JSON
+	Value, Valid string
+}
+
+func (e FieldErrors) Error() string {
+	lines := make([]string, len(e))
+	for i, f := range e {
+		lines[i] = fmt.Sprintf("%s is %s: it must be %s", f.Field, f.Value, f.Valid)
+	}
+	return strings.Join(lines, "\n")
+}
+
 func (j *Job) checkLoad() error {
-	var errs []error
-	within := func(name string, ok bool, value, valid any) {
+	var errs FieldErrors
+	within := func(name string, ok bool, value any, valid string) {
 		if !ok {
-			errs = append(errs, fmt.Errorf("%s is %v: it must be %v", name, value, valid))
+			errs = append(errs, FieldError{name, fmt.Sprint(value), valid})
 		}
+	}
+	upTo := func(name string, value, lowest, most int) {
+		within(name, value >= lowest && value <= most, value, fmt.Sprintf("%d to %d", lowest, most))
+	}
+	among := func(name, value string, known ...string) {
+		within(name, slices.Contains(known, value), fmt.Sprintf("%q", value), fmt.Sprintf("%q", known))
 	}
 	within("arrivals", j.Arrivals == schedule.Poisson || j.Arrivals == schedule.Constant, fmt.Sprintf("%q", j.Arrivals), `"poisson" or "constant"`)
 	within("rate_rps", j.RateRPS >= 0 && j.RateRPS <= maxRate && !math.Signbit(j.RateRPS), j.RateRPS, fmt.Sprintf("above 0 and at most %d, or 0 for as fast as it goes", maxRate))
-	within("duration_ns", j.Duration > 0 && j.Duration <= maxDuration, j.Duration, fmt.Sprintf("above 0 and at most %v", maxDuration))
+	within("duration_ns", j.Duration > 0 && j.Duration <= maxDuration || j.Duration == 0 && j.Requests > 0 && j.RateRPS > 0, j.Duration, fmt.Sprintf("above 0 and at most %v", maxDuration))
 	within("warmup_ns", j.Warmup >= 0 && j.Warmup <= maxDuration, j.Warmup, fmt.Sprintf("0 to %v", maxDuration))
 	within("timeout_ns", j.Timeout >= time.Millisecond && j.Timeout <= maxTimeout, j.Timeout, fmt.Sprintf("1ms to %v", maxTimeout))
-	within("connections", j.Connections >= 1 && j.Connections <= maxConnections, j.Connections, fmt.Sprintf("1 to %d", maxConnections))
-	within("max_in_flight", j.MaxInFlight >= 1 && j.MaxInFlight <= maxInFlight, j.MaxInFlight, fmt.Sprintf("1 to %d", maxInFlight))
+	upTo("connections", j.Connections, 0, maxConnections)
+	upTo("max_in_flight", j.MaxInFlight, 1, maxInFlight)
 	within("max_body_bytes", j.MaxBody >= 1, j.MaxBody, "above 0")
 	within("slo_latency_ns", j.SLOLatency >= 0, j.SLOLatency, "0 or more")
-	return errors.Join(errs...)
+	upTo("streams", j.Streams, 0, maxStreams)
+	upTo("redirects", j.Redirects, 0, maxRedirects)
+	upTo("requests", j.Requests, 0, maxRequests)
+	within("resolve_every_ns", j.ResolveEvery == 0 || j.ResolveEvery >= 100*time.Millisecond && j.ResolveEvery <= maxDuration, j.ResolveEvery, fmt.Sprintf("100ms to %v, or 0", maxDuration))
+	among("protocol", j.Protocol, "", ProtocolHTTP1, ProtocolHTTP2)
+	among("engine", j.Engine, "", EngineVegeta)
+	if len(errs) > 0 {
+		return errs
+	}
+	return nil
 }
 
 func (j *Job) checkHeaders() error {

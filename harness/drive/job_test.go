@@ -54,7 +54,7 @@ func TestParseJobFillsIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Timeout != DefaultTimeout || got.Connections != DefaultConnections || got.MaxInFlight != DefaultMaxInFlight || got.MaxBody != DefaultMaxBody {
+	if got.Timeout != DefaultTimeout || got.Connections != 0 || got.MaxInFlight != DefaultMaxInFlight || got.MaxBody != DefaultMaxBody {
 		t.Errorf("filled in %+v", got)
 	}
 }
@@ -146,7 +146,8 @@ func FuzzParseJob(f *testing.F) {
 			if _, err := target.Request(); err != nil {
 				t.Fatalf("request %d cannot be made: %v", k, err)
 			}
-			text, _ := requests.Pick(k).AppendWire(nil)
+			text, rest, _ := requests.Pick(k).AppendWire(nil)
+			text = append(text, rest...)
 			if head, _, _ := strings.Cut(string(text), " HTTP/1.1\r\n"); strings.ContainsAny(head, "\r\n") || strings.Count(head, " ") != 1 {
 				t.Fatalf("request %d has the request line %q", k, head)
 			}

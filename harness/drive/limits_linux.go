@@ -17,14 +17,30 @@ type limits struct {
 // spare: pollers, a resolver, a log.
 const ownFiles = 64
 
-// checkLimits says, before any load, when the job plans more connections, to
-// that many addresses, than this process may open.
-func checkLimits(job *Job, addresses int) error {
+// connectionCap is how many connections the job may have open at once, to that
+// many addresses. What is asked for is refused, before any load, where this
+// computer does not allow so many; what is not asked for is as many as it
+// allows, and as there are requests in flight at most.
+// Those kept from an earlier job are used again, or closed before.
+func connectionCap(job *Job, entries, addresses, kept int) (int, error) {
 	l, err := readLimits()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return l.check(job.Connections, addresses)
+	l.openFiles -= min(l.openFiles, uint64(kept))
+	if job.UnixSocket != "" {
+		l.portFirst, l.portLast = 1, maxConnections // it has no ports
+	}
+	if job.Connections > 0 {
+		return job.Connections, l.check(job.Connections, addresses)
+	}
+	files := max(int64(l.files)-int64(l.openFiles)-ownFiles, 0)
+	ports := int64(max(l.portLast-l.portFirst+1, 0)) * int64(addresses)
+	connections := int(min(files, ports, int64(job.MaxInFlight), maxConnections))
+	if connections < entries {
+		return 0, l.check(entries, addresses)
+	}
+	return connections, nil
 }
 
 // readLimits reads the limits that hold for this process.

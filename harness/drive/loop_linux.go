@@ -1,13 +1,15 @@
 package drive
 
 import (
+	"context"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	vegeta "github.com/tsenart/vegeta/v12/lib"
 	"golang.org/x/sys/unix"
 
+	"headroom/harness/drive/http2"
 	"headroom/harness/drive/mix"
 	"headroom/harness/drive/schedule"
 )
@@ -20,6 +22,7 @@ type loop struct {
 	mix   *mix.Mix
 	watch *watcher
 	rec   *recorder
+	lane  lane // to the file of results, if there is one
 	epoch time.Time
 	poll  *poller
 	stop  *atomic.Bool
@@ -30,14 +33,41 @@ type loop struct {
 	end          time.Duration // of the schedule
 	capacity     int           // of requests due and unfinished
 	inFlight     int
+	left         int64 // closed loop: recorded requests still to be sent; below 0: no bound
 
-	conns   []conn
+	conns   []*conn
 	entries []entry
-	sent    deadlines
-	buffer  []byte
-	result  outcome
+	dials   timeList[conn, *conn]
+	dialled uint64 // so many so far
+
+	flights []*flight // all there are
+	spare   []*flight // of them, those not in use
+	sent    timeList[flight, *flight]
+	again   []*flight // to be sent once more
+
+	dirty    []*conn // with something to write
+	result   outcome
+	protocol string // of the newest connection
+
+	// Memory that is used again and again.
+	buffer, scratch, path, session, length []byte
+	stream                                 http2.Request
+
+	wantsHeaders bool
+	handshaker   *handshaker
+	mail         mailbox
 
 	usage usage
+	spun  time.Duration // of the slice: the CPU time of waiting for due times without sleep
+}
+
+// mailbox holds the handshakes that have ended.
+type mailbox struct {
+	full   atomic.Bool
+	mu     sync.Mutex
+	ends   []handshake
+	closed bool // the loop takes none any more
+	owed   int  // handshakes under way; the loop's own
 }
 
 // share is what part of a job a loop takes: request numbers first,
@@ -45,20 +75,21 @@ type loop struct {
 type share struct {
 	first, stride         uint64
 	connections, capacity int
+	requests              int64 // closed loop, to be recorded; below 0: no bound
 }
 
-func newLoop(job *Job, requests *mix.Mix, watch *watcher, epoch time.Time, addrs [][]unix.Sockaddr, part share, stop *atomic.Bool) (*loop, error) {
+func newLoop(job *Job, requests *mix.Mix, watch *watcher, part share, stop *atomic.Bool) (*loop, error) {
 	poll, err := newPoller()
 	if err != nil {
 		return nil, err
 	}
 	l := &loop{
-		job: job, mix: requests, watch: watch, epoch: epoch, poll: poll, stop: stop,
-		rec:  newRecorder(epoch, job, len(requests.Names())),
+		job: job, mix: requests, watch: watch, poll: poll, stop: stop,
 		next: part.first, stride: part.stride, end: job.Warmup + job.Duration,
-		capacity: part.capacity,
-		conns:    make([]conn, part.connections),
-		buffer:   make([]byte, 64<<10),
+		capacity: part.capacity, left: part.requests,
+		rec:          newRecorder(job, len(requests.Names())),
+		buffer:       make([]byte, 64<<10),
+		wantsHeaders: len(job.CountHeaders) > 0 || watch.wantsHeaders() || job.Redirects > 0,
 	}
 	if job.RateRPS > 0 {
 		if l.sched, err = schedule.New(job.Arrivals, job.RateRPS, job.Seed); err != nil {
@@ -68,19 +99,54 @@ func newLoop(job *Job, requests *mix.Mix, watch *watcher, epoch time.Time, addrs
 		l.nextAt = l.sched.At(l.next)
 		poll.spin = spinFor(job.RateRPS/float64(part.stride), job.lagLimit(), usableCPUs())
 	}
-	l.sent.reset()
-	l.shareOut(addrs)
 	return l, nil
 }
 
+// begin starts the schedule.
+func (l *loop) begin() {
+	l.poll.armed = 0
+	l.rec.begin(l.epoch)
+}
+
 func (l *loop) now() time.Duration { return time.Since(l.epoch) }
+
+// prepare opens connections before the schedule begins, so that their
+// handshakes are none of what is measured. It ends when each has opened or
+// failed, at the latest after maxPrepare. The requests find out for themselves
+// what is wrong with a target.
+func (l *loop) prepare(ctx context.Context, want int) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	for i := range l.entries {
+		e := &l.entries[i]
+		for range min((want+len(l.entries)-1-i)/len(l.entries), e.slots) - e.taken() {
+			e.slot(l).dial(nil) // which may fail at once
+		}
+	}
+	until := min(l.job.Timeout, maxPrepare)
+	for l.dials.oldest != nil && ctx.Err() == nil && !l.stop.Load() {
+		now := l.now()
+		if now >= until {
+			break
+		}
+		if err := l.turn(now, until); err != nil {
+			return err
+		}
+	}
+	now := l.now()
+	for c := l.dials.oldest; c != nil; c = c.links().newer {
+		c.dialedAt -= now // the clock starts anew
+	}
+	return nil
+}
+
+const maxPrepare = 5 * time.Second
 
 // run sends until the schedule is over and every request has ended, or until
 // stop is set.
 func (l *loop) run() error {
 	runtime.LockOSThread() // its CPU time is read by thread
 	defer runtime.UnlockOSThread()
-	defer l.hangUp()
 	for {
 		now := l.now()
 		l.usage.follow(now, l.job.Warmup, l.end)
@@ -88,30 +154,66 @@ func (l *loop) run() error {
 			l.interrupt(now)
 			return nil
 		}
+		for i := range l.entries {
+			l.entries[i].refresh()
+		}
 		l.send(now)
 		now = l.now()
 		l.expire(now)
 		if l.finished(now) {
 			l.count(now, 0)
 			l.usage.finish(now)
+			if l.left == 0 {
+				l.rec.cut(now) // it has sent all that was asked for
+			}
 			return nil
 		}
-		events, err := l.poll.wait(now, l.until(now))
-		if err != nil {
+		if err := l.turn(now, l.until(now)); err != nil {
 			l.interrupt(l.now())
 			return err
-		}
-		for i := range events {
-			if token := events[i].Fd; token >= 0 {
-				l.conns[token].handle(events[i].Events, events[i].Pad)
-				l.send(l.now())
-			}
 		}
 	}
 }
 
+// turn writes what is to be written, waits for events, and handles them.
+func (l *loop) turn(now, until time.Duration) error {
+	l.write()
+	events, err := l.poll.wait(now, until)
+	if err != nil {
+		return err
+	}
+	if l.poll.spinning && len(events) == 0 && l.usage.began && !l.usage.ended {
+		l.spun += l.now() - now
+	}
+	for i := range events {
+		if token := events[i].Fd; token >= 0 {
+			l.conns[token].handle(events[i].Events, events[i].Pad)
+			if l.rec.started() {
+				l.send(l.now())
+			}
+		}
+	}
+	if l.mail.full.Load() {
+		l.takeMail()
+	}
+	return nil
+}
+
+// write gives the sockets what was put on their wires in this turn: with HTTP/2
+// that may be many requests at once.
+func (l *loop) write() {
+	for _, c := range l.dirty {
+		c.dirty = false
+		if c.wire != nil && c.state == connOpen {
+			c.flush()
+		}
+	}
+	l.dirty = l.dirty[:0]
+}
+
 // send sends what is due.
 func (l *loop) send(now time.Duration) {
+	l.serveAgain()
 	l.serveWaiting(now)
 	if l.sched == nil {
 		l.sendClosed(now)
@@ -128,10 +230,13 @@ func (l *loop) send(now time.Duration) {
 // sendClosed keeps every connection busy. A request that fails at once is not
 // followed by another in the same call, lest a dead target hold the thread.
 func (l *loop) sendClosed(now time.Duration) {
-	limit := min(len(l.conns), l.capacity)
-	for range limit - l.inFlight {
-		if now >= l.end {
+	for range l.closedLimit() - l.inFlight {
+		if now >= l.end || l.left == 0 {
 			return
+		}
+		if now >= l.job.Warmup {
+			l.lane.begin(l.next)
+			l.left = max(l.left-1, min(l.left, 0))
 		}
 		l.admit(request{k: l.next, intended: now, handed: now}, now)
 		l.next += l.stride
@@ -139,45 +244,140 @@ func (l *loop) sendClosed(now time.Duration) {
 	}
 }
 
+// closedLimit is how many requests a closed loop keeps under way.
+func (l *loop) closedLimit() int {
+	limit := 0
+	for i := range l.entries {
+		limit += l.entries[i].slots * l.entries[i].streams
+	}
+	return min(limit, l.capacity)
+}
+
 // admit takes a request that is due: it is sent, waits for a connection, or,
 // at the cap, is counted as unsent.
 func (l *loop) admit(r request, now time.Duration) {
 	if l.inFlight >= l.capacity {
-		l.rec.drop(r.intended)
+		l.drop(r)
 		return
 	}
 	l.count(now, +1)
-	e := l.entryOf(r.k)
-	if c := l.free(e); c != nil && e.waiting.len() == 0 {
-		c.start(r, now)
-		return
+	e := l.entryOf(r)
+	if e.waiting.len() == 0 {
+		if c := e.free(0); c != nil {
+			e.take(c)
+			c.begin(l.newFlight(r, now))
+			return
+		}
 	}
 	e.waiting.push(r)
+	l.grow(e, now)
+	if e.full() && e.dialing < e.waiting.len() {
+		l.rec.wait(r.intended)
+	}
 }
 
-// expire ends the requests that have reached their deadline, and, once the
-// schedule has been over for as long as a request may take, those that still
-// wait for a connection.
-func (l *loop) expire(now time.Duration) {
-	for i := l.sent.oldest; i >= 0; i = l.sent.oldest {
-		c := &l.conns[i]
-		if now < c.sent+l.job.Timeout {
-			break
+// When connections are opened because all others are busy.
+const (
+	// patience is how long a request waits for one of them to be free. A driver
+	// that was held up for a moment has many requests due at once, and a fast
+	// target answers them on the connections that there are.
+	patience = 2 * time.Millisecond
+	// maxDials is how many a loop opens at once to a place where it has fewer
+	// open. With more open it may double them.
+	maxDials = 64
+	// secureGap keeps those over TLS apart, once secureBurst were opened in a
+	// row. A handshake costs both ends as much CPU as dozens of requests: where
+	// a moment's stall made hundreds, they would be the next stall.
+	secureGap   = 4 * time.Millisecond
+	secureBurst = 16
+)
+
+// grow opens connections for the requests that wait. Whichever is free first,
+// an old one or a new one, serves them.
+func (l *loop) grow(e *entry, now time.Duration) {
+	for e.mayDial(now) {
+		c := e.slot(l)
+		if c == nil {
+			return
 		}
-		c.finish(now, classTimeout)
-	}
-	if now >= l.end+l.job.Timeout {
-		l.dropWaiting(now)
+		e.dialled(now)
+		c.dial(nil)
 	}
 }
 
-func (l *loop) dropWaiting(now time.Duration) {
+// serveWaiting gives connections that have come free to those who wait.
+func (l *loop) serveWaiting(now time.Duration) {
 	for i := range l.entries {
-		for e := &l.entries[i]; e.waiting.len() > 0; {
-			l.rec.drop(e.waiting.pop().intended)
-			l.count(now, -1)
+		e := &l.entries[i]
+		for e.waiting.len() > 0 {
+			c := e.free(0)
+			if c == nil {
+				l.grow(e, now)
+				break
+			}
+			e.take(c)
+			c.begin(l.newFlight(e.waiting.pop(), now))
+			now = l.now()
 		}
 	}
+}
+
+// sendAgain has f sent once more, soon.
+func (l *loop) sendAgain(f *flight) {
+	f.conn = nil
+	l.again = append(l.again, f)
+}
+
+// serveAgain sends what goes out once more: where a connection broke, on one
+// that was opened later, as the other old ones may have broken too.
+func (l *loop) serveAgain() {
+	kept := l.again[:0]
+	for _, f := range l.again {
+		e := l.entryOf(f.request)
+		if c := e.free(f.after); c != nil {
+			e.take(c)
+			c.begin(f)
+		} else if e.mayDialAgain() {
+			e.slotAgain(l).dial(f)
+		} else {
+			kept = append(kept, f)
+		}
+	}
+	clear(l.again[len(kept):])
+	l.again = kept
+}
+
+// follow takes the request that a redirect asks for: a request of its own. It
+// waits for the next send, as no frame may be written while frames are read.
+func (l *loop) follow(r request, now time.Duration) {
+	if l.inFlight >= l.capacity {
+		l.drop(r)
+		return
+	}
+	l.count(now, +1)
+	l.entryOf(r).waiting.push(r)
+}
+
+// pick is what a request asks for.
+func (l *loop) pick(r request) mix.Request {
+	if r.redirected != nil {
+		return *r.redirected
+	}
+	return l.mix.Pick(r.k)
+}
+
+// entryOf is where a request is sent.
+func (l *loop) entryOf(r request) *entry {
+	if len(l.entries) == 1 {
+		return &l.entries[0]
+	}
+	return &l.entries[l.mix.Pick(r.k).Entry()]
+}
+
+// drop counts a request that was due and is not sent.
+func (l *loop) drop(r request) {
+	l.rec.drop(r.intended)
+	l.lane.drop(l.rec, r.k, r.intended)
 }
 
 // count adds to the number of requests in flight.
@@ -186,73 +386,48 @@ func (l *loop) count(now time.Duration, change int) {
 	l.inFlight += change
 }
 
-func (l *loop) scheduleOver(now time.Duration) bool {
-	if l.sched == nil {
-		return now >= l.end
+// open is the number of open connections.
+func (l *loop) open() int {
+	open := 0
+	for i := range l.entries {
+		e := &l.entries[i]
+		open += e.taken() - e.dialing
 	}
-	return l.nextAt >= l.end
+	return open
 }
 
-func (l *loop) finished(now time.Duration) bool {
-	return l.inFlight == 0 && l.scheduleOver(now) && now >= l.end
+// secure has a connection's TLS handshake made.
+func (l *loop) secure(c *conn) {
+	l.mail.owed++
+	l.handshaker.begin(handshake{conn: c, generation: c.generation, wire: c.wire, tls: c.tls, report: l.post})
 }
 
-// until is the next moment at which there is something to do.
-func (l *loop) until(now time.Duration) time.Duration {
-	until := l.end
-	if now >= l.end {
-		until = l.end + l.job.Timeout
-		if now >= until {
-			until = now + l.job.Timeout
+// post takes the end of a handshake, on any thread.
+func (l *loop) post(h handshake) {
+	l.mail.mu.Lock()
+	defer l.mail.mu.Unlock()
+	if l.mail.closed {
+		_ = unix.Close(h.wire.fd) // nobody waits for it any more
+		return
+	}
+	l.mail.ends = append(l.mail.ends, h)
+	l.mail.full.Store(true)
+	l.poll.interrupt()
+}
+
+// takeMail goes on with the connections whose handshakes have ended.
+func (l *loop) takeMail() {
+	l.mail.full.Store(false)
+	l.mail.mu.Lock()
+	ends := l.mail.ends
+	l.mail.ends = nil
+	l.mail.mu.Unlock()
+	for _, h := range ends {
+		l.mail.owed--
+		if h.generation != h.conn.generation {
+			_ = unix.Close(h.wire.fd) // given up meanwhile
+			continue
 		}
-	}
-	if l.sched != nil && l.nextAt < l.end {
-		until = min(until, l.nextAt)
-	}
-	if now < l.job.Warmup {
-		until = min(until, l.job.Warmup)
-	}
-	if i := l.sent.oldest; i >= 0 {
-		until = min(until, l.conns[i].sent+l.job.Timeout)
-	}
-	closedRoom := l.sched == nil && now < l.end && l.inFlight < min(len(l.conns), l.capacity)
-	if closedRoom || l.canServe() {
-		until = now // what failed at once left room
-	}
-	return until
-}
-
-// interrupt ends everything now.
-func (l *loop) interrupt(now time.Duration) {
-	l.usage.finish(now)
-	l.dropWaiting(now)
-	for i := l.sent.oldest; i >= 0; i = l.sent.oldest {
-		l.conns[i].finish(now, classInterrupted)
-	}
-	l.count(now, 0)
-	l.rec.cut(now)
-}
-
-// hangUp closes the connections. The poller stays open for those who may
-// still want to interrupt it.
-func (l *loop) hangUp() {
-	for i := range l.conns {
-		l.conns[i].hangUp()
-	}
-}
-
-// record hands a finished request to the recorder. The one outcome is used
-// again and again, so that nothing is allocated.
-func (l *loop) record(c *conn, now time.Duration, class string) {
-	o := &l.result
-	o.Result = vegeta.Result{
-		Seq: c.k, Code: uint16(c.parser.Status()), Timestamp: l.epoch.Add(c.sent), Latency: now - c.sent,
-		BytesOut: uint64(c.bodyOut), BytesIn: uint64(c.bodyIn), Error: class,
-	}
-	o.intended, o.handed, o.name = c.intended, c.handed, c.req.Name()
-	l.count(now, -1)
-	l.rec.done(o)
-	if c.watch.active {
-		l.watch.end(&c.watch, c.req, c.sent, now, int(o.Code), class, l.rec.recorded(c.intended))
+		h.conn.secured(h.err)
 	}
 }

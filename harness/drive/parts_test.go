@@ -53,9 +53,16 @@ func TestValidity(t *testing.T) {
 		}, []string{"p99 of its own lag is 3", "beyond 1ms"}},
 		{func(_ *record.Measurement, d *driverFacts) { d.late = 1 }, nil},
 		{func(_ *record.Measurement, d *driverFacts) { d.late = 2 }, []string{"2 of 1000 requests (0.20%)"}},
-		{func(m *record.Measurement, _ *driverFacts) { m.Unsent, m.Planned, m.MaxInFlight = 10, 1010, 64 }, []string{"10 of 1010", "the cap is 64"}},
+		// What the in-flight cap holds back is the target's overload.
+		{func(m *record.Measurement, _ *driverFacts) { m.Unsent, m.Planned, m.MaxInFlight = 10, 1010, 64 }, nil},
+		{func(m *record.Measurement, _ *driverFacts) { m.Waited, m.Connections.Cap = 10, 64 }, []string{"10 of 1000", "the driver's 64 connections"}},
+		{func(m *record.Measurement, _ *driverFacts) { m.Waited = 1 }, nil},
+		{func(m *record.Measurement, _ *driverFacts) { m.Errors = map[string]int64{classNoPort: 3} }, []string{"3 requests found no free local port"}},
+		{func(m *record.Measurement, _ *driverFacts) { m.Errors = map[string]int64{classNoFile: 3} }, []string{"3 requests found no free file"}},
+		{func(m *record.Measurement, _ *driverFacts) { m.Planned, m.Sent = 0, 0 }, []string{"no request was due"}},
 		{func(m *record.Measurement, _ *driverFacts) { m.Driver.ThrottledS = 0.25 }, []string{"throttled", "0.250 s"}},
 		{func(m *record.Measurement, _ *driverFacts) { m.Driver.CPUSeconds = 7.5 }, []string{"used 75% of its 1 CPUs"}},
+		{func(m *record.Measurement, d *driverFacts) { m.Driver.CPUSeconds, d.spun = 7.5, time.Second }, nil},
 		{func(_ *record.Measurement, d *driverFacts) { d.busiest = 0.9 }, []string{"busiest thread used 90%"}},
 		{func(_ *record.Measurement, d *driverFacts) { d.usageKnown = false }, []string{"not known"}},
 	} {

@@ -45,6 +45,7 @@ const (
 type poller struct {
 	epoll, timer, wake int
 	spin               time.Duration // the stretch before a due time in which it does not sleep
+	spinning           bool          // the last wait did not sleep
 	armed              time.Duration // when the timer fires, on the caller's clock; 0: it does not
 	events             [256]unix.EpollEvent
 
@@ -83,20 +84,28 @@ func (p *poller) add(fd int, token int32, generation int32) error {
 	return unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: token, Pad: generation})
 }
 
+// remove stops watching a connection that stays open.
+func (p *poller) remove(fd int) error {
+	return unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, fd, nil)
+}
+
 // wait returns the next events, at the latest when the clock, which shows now,
 // shows until. It returns early, with or without events, when it likes.
 func (p *poller) wait(now, until time.Duration) ([]unix.EpollEvent, error) {
-	timeoutMillis := -1
-	if until-now <= p.spin {
-		timeoutMillis = 0
-	} else if wakeAt := until - p.spin; p.armed <= now || p.armed > wakeAt {
-		spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(wakeAt - now))}
-		if err := unix.TimerfdSettime(p.timer, 0, &spec, nil); err != nil {
-			return nil, fmt.Errorf("timerfd: %w", err)
+	var n int
+	var err error
+	if p.spinning = until-now <= p.spin; p.spinning {
+		n, err = epollNow(p.epoll, p.events[:])
+	} else {
+		if wakeAt := until - p.spin; p.armed <= now || p.armed > wakeAt {
+			spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(wakeAt - now))}
+			if err := unix.TimerfdSettime(p.timer, 0, &spec, nil); err != nil {
+				return nil, fmt.Errorf("timerfd: %w", err)
+			}
+			p.armed = wakeAt
 		}
-		p.armed = wakeAt
+		n, err = unix.EpollWait(p.epoll, p.events[:], -1)
 	}
-	n, err := unix.EpollWait(p.epoll, p.events[:], timeoutMillis)
 	if errors.Is(err, unix.EINTR) {
 		return nil, nil
 	}

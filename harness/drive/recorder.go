@@ -16,6 +16,7 @@ const (
 	classTimeout     = "timeout"
 	classRefused     = "refused"
 	classReset       = "reset" // the connection ended before the response did
+	classUnreachable = "unreachable"
 	classDNS         = "dns"
 	classTLS         = "tls"
 	classStatus4xx   = "status_4xx"
@@ -23,7 +24,11 @@ const (
 	classStatusOther = "status_other" // neither success, 4xx nor 5xx
 	classWrongBody   = "wrong_body"
 	classBodyTooBig  = "body_too_large"
-	classInterrupted = "interrupted" // still in flight when the run was called off
+	classInterrupted = "interrupted"  // still in flight when the run was called off
+	classRedirect    = "bad_redirect" // a redirect that can't be followed
+	classNoPort      = "no_local_port"
+	classNoFile      = "no_open_file" // as many files are open as this process may have
+	classProtocol    = "protocol"     // an answer that is none, or not in the protocol asked for
 	classOther       = "other"
 )
 
@@ -48,6 +53,7 @@ type outcome struct {
 	intended time.Duration // since the epoch
 	handed   time.Duration // since the epoch: when the driver got round to it
 	name     int           // index into mix.Names
+	text     string        // of a failure, in words; "" when its class has been told
 }
 
 // Limits of what a recorder keeps.
@@ -69,7 +75,10 @@ type recorder struct {
 	planned, sent, succeeded, unsent, clipped, late int64
 	bytesIn, bytesOut                               int64
 	maxInFlight                                     int64
+	answered, retried, waited                       int64
+	connections                                     record.Connections
 	errors                                          map[string]int64
+	texts                                           map[string]string // of the first failure of each class
 	status                                          [statusCodes]int64
 	counts                                          []map[string]*int64 // by counted header, by value
 
@@ -85,12 +94,12 @@ type endpointRecord struct {
 	response                 *hdr.Histogram
 }
 
-// newRecorder records the job without its warm-up.
-func newRecorder(epoch time.Time, job *Job, endpoints int) *recorder {
+// newRecorder records the job without its warm-up, once it has begun.
+func newRecorder(job *Job, endpoints int) *recorder {
 	from, till := job.Warmup, job.Warmup+job.Duration
 	r := &recorder{
-		epoch: epoch, from: from, till: till, lagLimit: job.lagLimit(),
-		errors:   map[string]int64{},
+		from: from, till: till, lagLimit: job.lagLimit(),
+		errors: map[string]int64{}, texts: map[string]string{},
 		response: record.Dense(), success: record.Dense(), service: record.Dense(),
 		sendLag: record.Dense(), driverLag: record.Dense(),
 	}
@@ -107,6 +116,44 @@ func newRecorder(epoch time.Time, job *Job, endpoints int) *recorder {
 		r.timeline[i].Second = i * int(r.perEntry/time.Second)
 	}
 	return r
+}
+
+// begin starts the clock.
+func (r *recorder) begin(epoch time.Time) { r.epoch = epoch }
+
+// started says whether the clock runs.
+func (r *recorder) started() bool { return !r.epoch.IsZero() }
+
+// opened counts a new connection; open is how many there are now.
+func (r *recorder) opened(open int) {
+	r.connections.Opened++
+	r.stillOpen(open)
+}
+
+// stillOpen is told how many connections an earlier job left open.
+func (r *recorder) stillOpen(open int) {
+	r.connections.Most = max(r.connections.Most, int64(open))
+}
+
+// again counts a second send.
+func (r *recorder) again(intended time.Duration) {
+	if r.recorded(intended) {
+		r.retried++
+	}
+}
+
+// wait counts a request that waits for a connection while no further one may be
+// opened.
+func (r *recorder) wait(intended time.Duration) {
+	if r.recorded(intended) {
+		r.waited++
+	}
+}
+
+// told says whether a failure of that class has been put into words.
+func (r *recorder) told(class string) bool {
+	_, known := r.texts[class]
+	return known
 }
 
 // timelineStep is one second for runs of up to an hour, and as many whole
@@ -145,6 +192,9 @@ func (r *recorder) inFlight(now time.Duration, before, after int) {
 
 // done counts a request that was sent.
 func (r *recorder) done(o *outcome) {
+	if ended := o.Timestamp.Add(o.Latency).Sub(r.epoch); o.Error == "" && ended >= r.from && ended < r.till {
+		r.answered++ // whenever it was asked for: throughput is what comes out
+	}
 	if !r.recorded(o.intended) {
 		return
 	}
@@ -188,6 +238,9 @@ func (r *recorder) done(o *outcome) {
 	}
 	second.Failed++
 	r.errors[o.Error]++
+	if o.text != "" {
+		r.texts[o.Error] = o.text
+	}
 }
 
 // enter records d, and reports false when it is beyond the histogram.
@@ -213,14 +266,16 @@ func (r *recorder) header(intended time.Duration, i int, value []byte) {
 	*n++
 }
 
-// cut ends the window early: the run was called off.
+// cut ends the window early: the run was called off, or has sent all its
+// requests.
 func (r *recorder) cut(now time.Duration) {
 	r.till = max(min(r.till, now), r.from)
 	entries := int((r.till - r.from + r.perEntry - 1) / r.perEntry)
 	r.timeline = r.timeline[:entries]
 }
 
-// merge adds another loop's record of the same window.
+// merge adds another loop's record of the same window, which either may have
+// cut.
 func (r *recorder) merge(other *recorder) {
 	r.planned += other.planned
 	r.sent += other.sent
@@ -228,11 +283,19 @@ func (r *recorder) merge(other *recorder) {
 	r.unsent += other.unsent
 	r.clipped += other.clipped
 	r.late += other.late
+	r.answered += other.answered
+	r.retried += other.retried
+	r.waited += other.waited
 	r.bytesIn += other.bytesIn
 	r.bytesOut += other.bytesOut
+	r.connections.Opened += other.connections.Opened
+	r.connections.Most += other.connections.Most
 	r.maxInFlight += other.maxInFlight
 	for class, n := range other.errors {
 		r.errors[class] += n
+		if r.texts[class] == "" {
+			r.texts[class] = other.texts[class]
+		}
 	}
 	for code, n := range other.status {
 		r.status[code] += n
@@ -257,7 +320,10 @@ func (r *recorder) merge(other *recorder) {
 		e.bytesIn += o.bytesIn
 		e.response.Merge(o.response)
 	}
-	for i := range min(len(r.timeline), len(other.timeline)) {
+	if r.till < other.till { // cut earlier
+		r.till, r.timeline = other.till, r.timeline[:len(other.timeline)]
+	}
+	for i := range other.timeline {
 		s, o := &r.timeline[i], &other.timeline[i]
 		s.Sent += o.Sent
 		s.Failed += o.Failed
@@ -272,15 +338,15 @@ func (r *recorder) measurement(names, headers []string) record.Measurement {
 	m := record.Measurement{
 		DurationS: (r.till - r.from).Seconds(),
 		Planned:   r.planned, Sent: r.sent, Succeeded: r.succeeded, Failed: r.sent - r.succeeded,
-		Unsent: r.unsent, Clipped: r.clipped,
-		Errors: maps.Clone(r.errors), Status: map[string]int64{}, Counts: map[string]int64{},
+		Unsent: r.unsent, Clipped: r.clipped, Answered: r.answered, Retried: r.retried, Waited: r.waited,
+		Errors: maps.Clone(r.errors), ErrorTexts: maps.Clone(r.texts), Connections: r.connections, Status: map[string]int64{}, Counts: map[string]int64{},
 		BytesIn: r.bytesIn, BytesOut: r.bytesOut,
 		Response: record.FromDense(r.response), ResponseSuccess: record.FromDense(r.success),
 		Service: record.FromDense(r.service), SendLag: record.FromDense(r.sendLag), DriverLag: record.FromDense(r.driverLag),
 		Timeline: r.timeline, MaxInFlight: r.maxInFlight,
 	}
 	if m.DurationS > 0 {
-		m.AchievedRPS = float64(r.succeeded) / m.DurationS
+		m.AchievedRPS = float64(r.answered) / m.DurationS
 	}
 	for code, n := range r.status {
 		if n > 0 {

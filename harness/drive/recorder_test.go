@@ -15,7 +15,9 @@ func testRecorder(t *testing.T) *recorder {
 	t.Helper()
 	job := testJob()
 	job.Warmup, job.Duration, job.CountHeaders = time.Second, 10*time.Second, []string{"X-Cache"}
-	return newRecorder(time.Now(), &job, 2)
+	r := newRecorder(&job, 2)
+	r.begin(time.Now())
+	return r
 }
 
 // finished is an outcome, times being counted from the epoch.

@@ -13,22 +13,36 @@ import (
 // used.
 func readUsage(now time.Duration, wholeProcess bool) reading {
 	r := reading{at: now, known: true}
-	r.thread, _ = cpuTime(unix.RUSAGE_THREAD)
+	r.thread = cpuTime(unix.RUSAGE_THREAD)
 	if wholeProcess {
-		r.process, r.maxRSSKB = cpuTime(unix.RUSAGE_SELF)
+		r.process = cpuTime(unix.RUSAGE_SELF)
+		r.maxRSSKB = peakMemoryKB()
 		r.throttled = throttledTime()
 		r.host = readHostTime()
 	}
 	return r
 }
 
-// cpuTime returns the CPU time and the peak memory of a thread or process.
-func cpuTime(who int) (cpu time.Duration, maxRSSKB int64) {
+// cpuTime returns the CPU time of a thread or process.
+func cpuTime(who int) time.Duration {
 	var r unix.Rusage
 	if err := unix.Getrusage(who, &r); err != nil {
-		return 0, 0 // cannot be: who is one of two constants
+		return 0 // cannot be: who is one of two constants
 	}
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano()), r.Maxrss
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+// peakMemoryKB is the most memory that this process had resident, 0 when that
+// is not known. rusage's figure is inherited over exec, from whoever started us.
+func peakMemoryKB() int64 {
+	data, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(data), "VmHWM:")
+	number, _, _ := strings.Cut(strings.TrimSpace(after), " ")
+	kb, _ := strconv.ParseInt(number, 10, 64)
+	return kb
 }
 
 // readHostTime reads the first line of /proc/stat, which is the host's in a

@@ -116,7 +116,7 @@ func eachEngine(t *testing.T, test func(t *testing.T, start func(http.Handler) J
 			server := httptest.NewTLSServer(h)
 			t.Cleanup(server.Close)
 			job := oracleJob(server.URL)
-			job.TLSSkipVerify = true
+			job.TLS.SkipVerify = true
 			return job
 		})
 	})

@@ -1,0 +1,364 @@
+package drive
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	vegeta "github.com/tsenart/vegeta/v12/lib"
+
+	"headroom/harness/drive/mix"
+	"headroom/harness/drive/results"
+	"headroom/harness/drive/schedule"
+)
+
+// vegetaRun is a job on vegeta's own Attacker: its workers, its numbering, its
+// clock readings and net/http's client. It serves every job, TLS, HTTP/2,
+// oracles and expected bodies too, on every system, at several times a loop's
+// CPU for a request.
+//
+// What vegeta leaves open is ours, so that a job means the same on either
+// engine:
+//
+//   - Our pacer waits on our epoch, so when vegeta's attack began plays no part.
+//     It holds the in-flight cap too: vegeta itself would let its tick block
+//     there, which hides what was due. So no tick ever waits for a worker.
+//   - vegeta asks its Targeter outside of the lock in which it numbers a
+//     request, so a target can't be told its number there. Our transport reads
+//     the number from the header that vegeta sets, and puts the request of that
+//     number in place of the blank that the Targeter gave.
+//   - The transport reads answers to their end, keeps none, and sees the error
+//     itself where vegeta.Result has its text.
+type vegetaRun struct {
+	ctx     context.Context // of the whole run: vegeta's interfaces hand none down
+	job     *Job
+	mix     *mix.Mix
+	watch   *watcher
+	epoch   time.Time
+	end     time.Duration      // of the schedule
+	sched   *schedule.Schedule // nil: closed loop
+	overdue context.Context    // over when what is still unsent is dropped
+	next    uint64             // the pacer's next request
+	client  *http.Transport
+	senders []chan *vegetaSender // free connections, by the mix's entries
+
+	mu       sync.Mutex // of what follows: pacer, workers and collector meet here
+	rec      *recorder
+	flights  map[uint64]*vegetaFlight // due and unfinished, by vegeta's number
+	room     chan struct{}            // tells a closed loop's pacer of a request that ended
+	inFlight int
+	limit    int // of inFlight
+	left     int // closed loop: recorded requests still to be sent; below 0: no bound
+	lane     lane
+	protocol string // of the newest answer
+}
+
+// vegetaFlight is one admitted request. The pacer makes it, the transport
+// fills it in, the collector records it: one after another.
+type vegetaFlight struct {
+	request
+	waited  bool // for a connection
+	sent    time.Duration
+	dropped bool // was never sent
+	out     vegeta.Result
+	header  http.Header
+	text    string // of a failure, in words
+}
+
+// sendVegeta runs the job on vegeta's library.
+func sendVegeta(ctx context.Context, job *Job, requests *mix.Mix, watch *watcher, to *results.Writer) (result, error) {
+	if job.Redirects > 0 {
+		return result{}, errors.New("vegeta's engine follows no redirects: leave --redirects or --engine out")
+	}
+	entries := len(requests.HostPorts())
+	connections, err := connectionCap(job, entries, entries, 0)
+	if err != nil {
+		return result{}, err
+	}
+	var opened atomic.Int64
+	client, err := newVegetaTransport(job, requests, connections, &opened)
+	if err != nil {
+		return result{}, err
+	}
+	v := &vegetaRun{
+		ctx: ctx, job: job, mix: requests, watch: watch, end: job.Warmup + job.Duration, lane: newLane(to),
+		client: client, senders: vegetaSenders(connections, entries), left: -1,
+		flights: map[uint64]*vegetaFlight{}, room: make(chan struct{}, 1), limit: job.MaxInFlight,
+	}
+	defer v.client.CloseIdleConnections()
+	if job.RateRPS > 0 {
+		if v.sched, err = schedule.New(job.Arrivals, job.RateRPS, job.Seed); err != nil {
+			return result{}, err
+		}
+	} else {
+		v.limit = min(connections, job.MaxInFlight)
+		if job.Requests > 0 {
+			v.left = job.Requests
+		}
+	}
+	blank := "http://" + requests.HostPorts()[0]
+	attacker := vegeta.NewAttacker(
+		vegeta.Client(&http.Client{Transport: v}),
+		vegeta.Workers(uint64(min(connections, v.limit, DefaultClosedConnections))),
+		vegeta.MaxWorkers(uint64(v.limit)),
+	)
+	epoch := time.Now()
+	v.epoch, v.rec = epoch, newRecorder(job, len(requests.Names()))
+	v.rec.begin(epoch)
+	var release context.CancelFunc
+	v.overdue, release = context.WithDeadline(ctx, epoch.Add(v.end+job.Timeout))
+	defer release()
+	used := v.collect(attacker.Attack(func(t *vegeta.Target) error {
+		t.Method, t.URL = http.MethodGet, blank
+		return nil
+	}, v, 0, ""))
+	v.rec.connections.Opened = opened.Load()
+	return result{rec: v.rec, used: used.total, protocol: v.protocol, cap: connections}, nil
+}
+
+func newVegetaTransport(job *Job, requests *mix.Mix, connections int, opened *atomic.Int64) (*http.Transport, error) {
+	config, err := job.tlsConfig(requests.HostPorts()[0])
+	if err != nil {
+		return nil, err
+	}
+	config.ServerName = "" // each host's own
+	dialer := &net.Dialer{Timeout: job.Timeout}
+	network, address := "", ""
+	if job.UnixSocket != "" {
+		network, address = "unix", job.UnixSocket
+	}
+	t := &http.Transport{
+		DialContext: func(ctx context.Context, n, a string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, cmp.Or(network, n), cmp.Or(address, a))
+			if err == nil {
+				opened.Add(1)
+			}
+			return c, err
+		},
+		TLSClientConfig:     config,
+		TLSHandshakeTimeout: job.Timeout,
+		MaxIdleConnsPerHost: connections,
+		MaxConnsPerHost:     connections,
+		DisableCompression:  true,
+		DisableKeepAlives:   job.NewConnections,
+		Protocols:           new(http.Protocols),
+	}
+	t.Protocols.SetHTTP1(job.Protocol != ProtocolHTTP2)
+	t.Protocols.SetHTTP2(job.Protocol != ProtocolHTTP1)
+	t.Protocols.SetUnencryptedHTTP2(job.Protocol == ProtocolHTTP2)
+	return t, nil
+}
+
+var _ vegeta.Pacer = (*vegetaRun)(nil)
+
+// Pace returns when the next request is to be sent, and says stop after the
+// last. It waits itself, because vegeta's own sleep does not end with ctx.
+func (v *vegetaRun) Pace(_ time.Duration, hits uint64) (wait time.Duration, stop bool) {
+	if v.sched == nil {
+		return 0, !v.paceClosed(hits)
+	}
+	for v.ctx.Err() == nil {
+		at := v.sched.At(v.next)
+		waitUntil(v.ctx, v.epoch, min(at, v.end))
+		if at >= v.end || v.ctx.Err() != nil {
+			break
+		}
+		r := request{k: v.next, intended: at}
+		v.next++
+		if v.admit(hits, r) {
+			return 0, false
+		}
+	}
+	return 0, true
+}
+
+// Rate is asked for by nobody during an attack; vegeta's Pacer has it.
+func (v *vegetaRun) Rate(elapsed time.Duration) float64 {
+	if v.sched == nil {
+		return 0
+	}
+	return v.sched.Rate(elapsed)
+}
+
+// admit takes a request that is due as vegeta's number seq, or, at the cap,
+// counts it as unsent.
+func (v *vegetaRun) admit(seq uint64, r request) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.inFlight >= v.limit {
+		v.rec.drop(r.intended)
+		v.lane.drop(v.rec, r.k, r.intended)
+		return false
+	}
+	v.flights[seq] = &vegetaFlight{request: r, out: vegeta.Result{Error: classOther}}
+	v.count(time.Since(v.epoch), +1)
+	return true
+}
+
+// paceClosed waits for a request to end, unless fewer than the cap are in
+// flight, and admits the next.
+func (v *vegetaRun) paceClosed(seq uint64) bool {
+	left := time.NewTimer(v.end - time.Since(v.epoch))
+	defer left.Stop()
+	for {
+		now := time.Since(v.epoch)
+		if now >= v.end || v.ctx.Err() != nil || v.left == 0 {
+			return false
+		}
+		v.mu.Lock()
+		full := v.inFlight >= v.limit
+		v.mu.Unlock()
+		if !full {
+			if now >= v.job.Warmup {
+				v.lane.begin(v.next)
+				v.left = max(v.left-1, min(v.left, 0))
+			}
+			v.next++
+			return v.admit(seq, request{k: v.next - 1, intended: now})
+		}
+		select {
+		case <-v.room:
+		case <-left.C:
+		case <-v.ctx.Done():
+		}
+	}
+}
+
+// count adds to the number of requests in flight; v.mu must be held.
+func (v *vegetaRun) count(now time.Duration, change int) {
+	v.rec.inFlight(now, v.inFlight, v.inFlight+change)
+	v.inFlight += change
+}
+
+// readingEvery is how often the collector looks at the clock when nothing
+// comes back: it bounds how far the readings of CPU time miss their moment.
+const readingEvery = 10 * time.Millisecond
+
+// collect takes vegeta's results to the end of the attack. vegeta's workers
+// wait for it, so it only counts.
+func (v *vegetaRun) collect(results <-chan *vegeta.Result) usage {
+	used := usage{wholeProcess: true}
+	ticker := time.NewTicker(readingEvery)
+	defer ticker.Stop()
+	for open := true; open; {
+		var r *vegeta.Result
+		select {
+		case r, open = <-results:
+		case <-ticker.C:
+		}
+		now := time.Since(v.epoch)
+		used.follow(now, v.job.Warmup, v.end)
+		if r != nil {
+			v.record(r, now)
+		}
+	}
+	now := time.Since(v.epoch)
+	used.finish(now)
+	v.count(now, 0)
+	if v.ctx.Err() != nil {
+		v.rec.cut(now)
+	}
+	return used
+}
+
+// record hands one result to the recorder. vegeta's Timestamp is when it got
+// round to the request: the actual send, unless a connection was waited for.
+func (v *vegetaRun) record(r *vegeta.Result, now time.Duration) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	f := v.flights[r.Seq]
+	delete(v.flights, r.Seq)
+	v.count(now, -1)
+	select {
+	case v.room <- struct{}{}:
+	default:
+	}
+	if f.dropped {
+		v.rec.drop(f.intended)
+		v.lane.drop(v.rec, f.k, f.intended)
+		return
+	}
+	if f.waited {
+		v.rec.wait(f.intended)
+	}
+	started := r.Timestamp.Sub(v.epoch)
+	if f.handed = started; v.sched == nil {
+		f.handed = f.intended // there is no schedule to be late for
+	}
+	if !f.waited {
+		f.sent = started
+	}
+	o := outcome{Result: f.out, intended: f.intended, handed: f.handed, name: v.mix.Pick(f.k).Name()}
+	o.Seq, o.Timestamp, o.Latency = f.k, v.epoch.Add(f.sent), started+r.Latency-f.sent
+	if o.Error == classTimeout {
+		// The deadline may have been noticed a moment before it.
+		o.Latency = max(o.Latency, v.job.Timeout)
+	}
+	if o.Error != "" && !v.rec.told(o.Error) {
+		o.text = f.text
+	}
+	v.rec.done(&o)
+	v.lane.add(v.rec, &o)
+	for i, name := range v.job.CountHeaders {
+		for _, value := range f.header.Values(name) {
+			v.rec.header(f.intended, i, []byte(value))
+		}
+	}
+}
+
+// vegetaSeqHeader is where vegeta writes a request's number.
+const vegetaSeqHeader = "X-Vegeta-Seq"
+
+// RoundTrip sends the request of the number that vegeta gave, and reads the
+// answer to its end. What it returns has no header, so that the client above
+// follows no redirect.
+func (v *vegetaRun) RoundTrip(numbered *http.Request) (*http.Response, error) {
+	seq, err := strconv.ParseUint(numbered.Header.Get(vegetaSeqHeader), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("vegeta's number of the request: %w", err)
+	}
+	v.mu.Lock()
+	f := v.flights[seq]
+	v.mu.Unlock()
+	s := v.sender(f)
+	if s == nil {
+		f.dropped = true
+		return nil, context.Cause(v.overdue)
+	}
+	err = s.send(v, f)
+	v.senders[s.entry] <- s // never blocks: it came from there
+	if err != nil {
+		return nil, err
+	}
+	return &http.Response{StatusCode: int(f.out.Code), Body: http.NoBody, Request: numbered}, nil
+}
+
+// sender takes a free connection to where the request goes, waiting for one if
+// need be, nil when it is too late to send.
+func (v *vegetaRun) sender(f *vegetaFlight) *vegetaSender {
+	if v.overdue.Err() != nil {
+		return nil
+	}
+	free := v.senders[v.mix.Pick(f.k).Entry()]
+	select {
+	case s := <-free:
+		f.sent = time.Since(v.epoch)
+		return s
+	default:
+	}
+	f.waited = true
+	select {
+	case s := <-free:
+		f.sent = time.Since(v.epoch)
+		return s
+	case <-v.overdue.Done():
+		return nil
+	}
+}

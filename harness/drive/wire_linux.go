@@ -1,0 +1,192 @@
+package drive
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// errAgain says that a socket has nothing to read now. crypto/tls takes it for
+// an error that passes, keeps what it has read of a record, and goes on when it
+// is asked again.
+var errAgain = &againError{}
+
+type againError struct{}
+
+func (*againError) Error() string   { return "nothing to read now" }
+func (*againError) Timeout() bool   { return true }
+func (*againError) Temporary() bool { return true }
+
+// wire is a socket and the bytes that wait to be written to it. It is the
+// net.Conn below crypto/tls. During the handshake, on a thread of its own, it
+// blocks until its deadline; afterwards the loop alone uses it and nothing
+// blocks.
+type wire struct {
+	fd      int
+	out     []byte
+	written int
+	rest    []byte // behind out; nobody's to write to
+	drained bool   // the last read took all there was: only an event brings more
+	broken  bool   // it takes nothing more; what has come may still be read
+	ending  bool   // the other end has closed or broken the connection: read on to the error
+
+	records records
+
+	deadline time.Time     // of blocking reads and writes; zero: nothing blocks
+	turns    chan struct{} // of the handshake, which gives its own back while it blocks
+}
+
+// Read reads what is there.
+func (w *wire) Read(p []byte) (int, error) {
+	if w.drained && !w.ending {
+		return 0, errAgain
+	}
+	for {
+		n, err := readNow(w.fd, p)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN) && w.deadline.IsZero():
+			w.drained = true
+			return 0, errAgain
+		case errors.Is(err, unix.EAGAIN):
+			if err := w.await(unix.POLLIN); err != nil {
+				return 0, err
+			}
+		case err != nil:
+			return 0, err
+		case n == 0:
+			return 0, io.EOF
+		default:
+			w.drained = n < len(p) && w.deadline.IsZero()
+			w.records.follow(p[:n])
+			return n, nil
+		}
+	}
+}
+
+// records follows the bounds of TLS records (RFC 8446, section 5.1) in what was
+// read. To ask crypto/tls for more where there is no more costs an allocation.
+type records struct {
+	whole  int // read to their ends since the last time that nothing was left
+	left   int // bytes of the one under way that have not come
+	header [recordHeader]byte
+	have   int // bytes of header
+}
+
+const recordHeader = 5
+
+func (r *records) follow(p []byte) {
+	for len(p) > 0 {
+		if r.left == 0 {
+			n := copy(r.header[r.have:], p)
+			p = p[n:]
+			if r.have += n; r.have < recordHeader {
+				return
+			}
+			r.have, r.left = 0, int(r.header[3])<<8|int(r.header[4])
+		}
+		n := min(r.left, len(p))
+		p = p[n:]
+		if r.left -= n; r.left == 0 {
+			r.whole++
+		}
+	}
+}
+
+// one says that one record was read, and nothing behind it.
+func (r *records) one() bool { return r.whole == 1 && r.left == 0 && r.have == 0 }
+
+// Write keeps what is to be written for flush; during the handshake it writes.
+func (w *wire) Write(p []byte) (int, error) {
+	w.out = append(w.out, p...)
+	if w.deadline.IsZero() {
+		return len(p), nil
+	}
+	for {
+		if err := w.flush(); err != nil {
+			return 0, err
+		}
+		if len(w.out) == 0 {
+			return len(p), nil
+		}
+		if err := w.await(unix.POLLOUT); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// keptOut is how large the buffer of what is to be written may stay.
+const keptOut = 64 << 10
+
+// flush writes what the socket takes; an event calls for the rest.
+func (w *wire) flush() error {
+	n, err := w.write(w.out[w.written:])
+	if w.written += n; w.written < len(w.out) {
+		return err
+	}
+	w.out, w.written = w.out[:0], 0
+	if cap(w.out) > keptOut {
+		w.out = nil
+	}
+	if err == nil && len(w.rest) > 0 {
+		n, err = w.write(w.rest)
+		w.rest = w.rest[n:]
+	}
+	return err
+}
+
+// write writes what the socket takes of p.
+func (w *wire) write(p []byte) (n int, err error) {
+	for n < len(p) {
+		m, err := writeNow(w.fd, p[n:])
+		switch {
+		case err == nil:
+			n += m
+		case errors.Is(err, unix.EAGAIN):
+			return n, nil
+		case errors.Is(err, unix.EINTR):
+		default:
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// flushed says that nothing is left to be written.
+func (w *wire) flushed() bool { return len(w.out)+len(w.rest) == 0 }
+
+// await blocks until the socket is ready, or the deadline.
+func (w *wire) await(events int16) error {
+	left := time.Until(w.deadline)
+	if left <= 0 {
+		return os.ErrDeadlineExceeded
+	}
+	<-w.turns
+	defer func() { w.turns <- struct{}{} }()
+	fds := []unix.PollFd{{Fd: int32(w.fd), Events: events}}
+	_, err := unix.Poll(fds, int(left/time.Millisecond)+1)
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		return err
+	}
+	return nil
+}
+
+// endHandshake hands the wire to its loop.
+func (w *wire) endHandshake() { w.deadline, w.turns = time.Time{}, nil }
+
+// Close leaves the socket to its owner.
+func (w *wire) Close() error { return nil }
+
+// The rest of net.Conn is not asked for.
+
+func (w *wire) LocalAddr() net.Addr              { return nil }
+func (w *wire) RemoteAddr() net.Addr             { return nil }
+func (w *wire) SetDeadline(time.Time) error      { return nil }
+func (w *wire) SetReadDeadline(time.Time) error  { return nil }
+func (w *wire) SetWriteDeadline(time.Time) error { return nil }
+
+var _ net.Conn = (*wire)(nil)
