@@ -19,6 +19,9 @@ type Capacity struct {
 	Drive func(ctx context.Context, step search.Step, maxInFlight int) (record.Trial, error)
 	// OnStep hears of every step when it is over.
 	OnStep func(CapacityStep)
+	// StopIfUseless ends the search with a UselessError when nothing that the
+	// target answers can make a capacity.
+	StopIfUseless bool
 	// Bound returns the throughput that the CPU demand of a trial allows; nil
 	// where that is not known.
 	Bound func(*record.Trial) float64
@@ -36,7 +39,7 @@ type CapacityStep struct {
 // it knows stands in the search that it returns, with an error too.
 func (c Capacity) Search(ctx context.Context) (*search.Search, error) {
 	s := search.New(c.Config)
-	for {
+	for steps := 0; ; steps++ {
 		step, more := s.Next()
 		if !more {
 			return s, nil
@@ -50,6 +53,10 @@ func (c Capacity) Search(ctx context.Context) (*search.Search, error) {
 			return s, ctx.Err()
 		}
 		verdict, reason := JudgeStep(&trial, c.SLO)
+		if err := c.useless(&trial.Measurement, steps); err != nil {
+			c.OnStep(CapacityStep{step, verdict, reason, trial})
+			return s, err
+		}
 		result := search.Result{}
 		result.Over, result.Requests, result.Allowed = record.Bad(trial.Measurement, c.SLO)
 		if verdict == search.Failed && step.Kind != search.Confirm && !record.FailsByMoreThanChance(result.Over, result.Requests, result.Allowed) {

@@ -158,8 +158,14 @@ func (l Limit) Range() Range {
 // invalidReasons is why a trial must not be averaged in, nil when it may. An
 // interrupted one is invalid even when nobody had the time to say so.
 func invalidReasons(t *record.Trial) []string {
-	if t.Valid() && t.Measurement.Interrupted {
+	switch m := t.Measurement; {
+	case t.Valid() && m.Interrupted:
 		return []string{"interrupted"}
+	case t.Valid() && t.Kind == record.KindSlice && t.Overloaded():
+		// Its response times are those of the requests that were sent: an
+		// average over them would leave out the slowest.
+		return []string{fmt.Sprintf("%d of %d requests (%.2f%%) were due and could not be sent: up to %d were in flight, the cap is %d",
+			m.Unsent, m.Planned, 100*float64(m.Unsent)/float64(m.Planned), m.MaxInFlight, m.InFlightCap)}
 	}
 	return t.Invalid
 }
