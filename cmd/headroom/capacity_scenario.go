@@ -82,8 +82,8 @@ func scenarioCapacity(cmd *cobra.Command, name string, f capacityFlags) (err err
 // together.
 func (f *capacityFlags) scenarioPlan(cmd *cobra.Command, name string) (*scenarios.Scenario, harness.Plan, error) {
 	var plan harness.Plan
-	for _, flag := range []string{"url", "targets", "method", "header", "body", "timeout", "connections", "max-in-flight", "insecure", "allow-host"} {
-		if cmd.Flags().Changed(flag) {
+	for _, flag := range f.names() {
+		if cmd.Flags().Changed(flag) && flag != "seed" {
 			return nil, plan, usageError(cmd, fmt.Errorf("--%s is for a URL; the scenario %s says itself what is sent", flag, name))
 		}
 	}

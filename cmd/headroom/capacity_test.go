@@ -50,8 +50,8 @@ func TestCapacityBelowTheLowestRate(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some 15 s: skipped by -short")
 	}
-	url := answering(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
-	code, stdout, stderr := headroom(t.Context(), "capacity", "--url", url, "--slo", "errors<1%", "--max-time", "1m", "--json")
+	t.Parallel()
+	code, stdout, stderr := headroom(t.Context(), "capacity", "--url", serveCases(t).url("/sleep/300"), "--slo", "p99<150ms,errors<1%", "--max-time", "45s", "--json")
 	var report struct {
 		Capacity map[string]*float64 `json:"capacity_rps"`
 		BelowMin bool                `json:"below_min"`
@@ -71,6 +71,7 @@ func TestCapacityUnbounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some 15 s: skipped by -short")
 	}
+	t.Parallel()
 	url := answering(t, func(http.ResponseWriter, *http.Request) {})
 	code, stdout, stderr := headroom(t.Context(), "capacity", "--url", url, "--slo", "p50<5s,errors<50%", "--max-rate", "60/s", "--max-time", "30s")
 	if code != 0 || !strings.Contains(stdout, ">= 60 requests/s, the highest rate allowed") || !strings.Contains(stderr, "confirm") {

@@ -19,12 +19,27 @@ func printSummary(w *bytes.Buffer, s record.Summary) {
 		offered = compare.FormatRate(s.OfferedRPS) + " requests/s"
 	}
 	fmt.Fprintf(w, "Load       %s arrivals, %s, for %s s\n", s.Arrivals, offered, compare.FormatNumber(s.DurationS))
-	fmt.Fprintf(w, "Answered   %s requests/s correctly\n", compare.FormatRate(s.AchievedRPS))
+	fmt.Fprintf(w, "Answered   %s requests/s correctly, within the %s s\n", compare.FormatRate(s.AchievedRPS), compare.FormatNumber(s.DurationS))
 	fmt.Fprintf(w, "Requests   %s planned: %s succeeded, %s failed, %s unsent\n", count(s.Planned), count(s.Succeeded), count(s.Failed), count(s.Unsent))
+	if s.Unsent > 0 {
+		fmt.Fprintf(w, "Overload   %s requests were due and not sent: %s. They count as slower than all others.\n", count(s.Unsent), unsentReason(s))
+	}
+	if s.Retried > 0 {
+		fmt.Fprintf(w, "Retried    %s second sends: a connection ended before a byte of the answer had come\n", count(s.Retried))
+	}
 	if len(s.Errors) > 0 {
 		fmt.Fprintf(w, "Failures   %s\n", counts(s.Errors))
 	}
+	for _, class := range byCount(s.Errors) {
+		if text := s.ErrorTexts[class]; text != "" {
+			fmt.Fprintf(w, "           %s, first: %s\n", class, text)
+		}
+	}
 	fmt.Fprintf(w, "Status     %s\n", cmp.Or(counts(s.Status), "no response"))
+	if s.Protocol != "" {
+		fmt.Fprintf(w, "Protocol   %s; %s connections opened%s (at most %s)\n", s.Protocol,
+			count(s.Connections.Opened), openAtOnce(s.Connections), count(int64(s.Connections.Cap)))
+	}
 	fmt.Fprintf(w, "Bytes      %s in, %s out\n", count(s.BytesIn), count(s.BytesOut))
 	if s.Clipped > 0 {
 		fmt.Fprintf(w, "Clipped    %s took longer than the histogram holds (10 min): slower than anything below\n", count(s.Clipped))
@@ -45,6 +60,7 @@ func printSummary(w *bytes.Buffer, s record.Summary) {
 		fmt.Fprintf(w, "insufficient: %d samples are too few for %s\n", s.ResponseMS.Samples, names)
 	}
 	fmt.Fprint(w, "Response runs from the moment a request was due, service from its actual send.\n\n")
+	printEndpoints(w, s.Endpoints)
 
 	fmt.Fprintf(w, "Driver     %s CPU s, %s MB; sent late by %s (p50), %s (p99), %s (max); up to %s in flight\n",
 		compare.FormatNumber(s.Driver.CPUSeconds), compare.FormatNumber(s.Driver.MaxRSSMB),
@@ -58,11 +74,54 @@ func printSummary(w *bytes.Buffer, s record.Summary) {
 
 func count(n int64) string { return compare.FormatCount(int(n)) }
 
-// counts lists what was counted, the most frequent first.
-func counts(byName map[string]int64) string {
-	names := slices.SortedFunc(maps.Keys(byName), func(a, b string) int {
+// unsentReason says what left no room for requests that were due.
+func unsentReason(s record.Summary) string {
+	if s.MaxInFlight < int64(s.InFlightCap) && s.Waited > 0 {
+		return fmt.Sprintf("all connections stayed busy (at most %s may be open, --connections)", count(int64(s.Connections.Cap)))
+	}
+	return fmt.Sprintf("up to %s were in flight (--max-in-flight %s)", count(s.MaxInFlight), count(int64(s.InFlightCap)))
+}
+
+// openAtOnce says how many connections were open at once, where that is known.
+func openAtOnce(c record.Connections) string {
+	if c.Most == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", up to %s open at once", count(c.Most))
+}
+
+// printEndpoints writes each target's share, where there are several.
+func printEndpoints(w *bytes.Buffer, endpoints []record.EndpointSummary) {
+	if len(endpoints) < 2 {
+		return
+	}
+	const widest = 48
+	width := len("by target")
+	for _, e := range endpoints {
+		width = max(width, min(len(e.Name), widest))
+	}
+	fmt.Fprintf(w, "%-*s%10s%10s%10s%10s%10s\n", width, "by target", "sent", "failed", "p50 ms", "p95 ms", "p99 ms")
+	for _, e := range endpoints {
+		name := e.Name
+		if len(name) > widest {
+			name = name[:widest-1] + "…"
+		}
+		fmt.Fprintf(w, "%-*s%10s%10s%10s%10s%10s\n", width, name, count(e.Sent), count(e.Failed),
+			milliseconds(e.ResponseMS.P50), milliseconds(e.ResponseMS.P95), milliseconds(e.ResponseMS.P99))
+	}
+	w.WriteByte('\n')
+}
+
+// byCount returns the names, the most frequent first.
+func byCount(byName map[string]int64) []string {
+	return slices.SortedFunc(maps.Keys(byName), func(a, b string) int {
 		return cmp.Or(cmp.Compare(byName[b], byName[a]), cmp.Compare(a, b))
 	})
+}
+
+// counts lists what was counted, the most frequent first.
+func counts(byName map[string]int64) string {
+	names := byCount(byName)
 	for i, name := range names {
 		names[i] = fmt.Sprintf("%s %s", name, count(byName[name]))
 	}

@@ -48,9 +48,7 @@ func TestDriveCountsEverything(t *testing.T) {
 	}
 	code, stdout, stderr := headroom(t.Context(), "drive", "--url", url+"/x", "--method", "post", "--header", "X-Test: yes",
 		"--body", body, "--rate", "200/s", "--duration", "2s", "--arrivals", "constant", "--json", "--hdr", log)
-	if code != 0 {
-		t.Fatalf("exit code %d: %s", code, stderr)
-	}
+	readDriven(t, code, []byte(stdout), stderr).usable(t)
 	var s map[string]any
 	if err := json.Unmarshal([]byte(stdout), &s); err != nil {
 		t.Fatalf("%v in:\n%s", err, stdout)
@@ -103,9 +101,7 @@ func loggedResponses(t *testing.T, path string) (n int64) {
 func TestDriveSummary(t *testing.T) {
 	url := answering(t, func(http.ResponseWriter, *http.Request) {})
 	code, stdout, stderr := headroom(t.Context(), "drive", "--url", url, "--rate", "100/s", "--duration", "1s")
-	if code != 0 {
-		t.Fatalf("exit code %d: %s", code, stderr)
-	}
+	usableText(t, code, stdout, stderr)
 	for _, want := range []string{"poisson arrivals, 100 requests/s", "0 failed, 0 unsent", "insufficient: ", "p99 (needs 299)", "service"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in:\n%s", want, stdout)
@@ -140,13 +136,13 @@ func TestDriveRefuses(t *testing.T) {
 	}{
 		{nil, "give either --url or --targets"},
 		{[]string{"--url", local, "--targets", "x"}, "give either --url or --targets"},
-		{[]string{"--url", "127.0.0.1:9"}, "not an http or https URL"},
+		{[]string{"--url", "127.0.0.1:9"}, "--url: 127.0.0.1:9: it must be an http or https URL"},
 		{[]string{"--url", "http://192.0.2.1/"}, "add --allow-host"},
 		{[]string{"--url", local, "--rate", "1000"}, "write for example 1000/s, or max"},
 		{[]string{"--url", local, "--rate", "-1/s"}, "above 0"},
 		{[]string{"--url", local, "--header", "Accept"}, "not Name: value"},
 		{[]string{"--url", local, "--arrivals", "uniform"}, `"poisson" or "constant"`},
-		{[]string{"--url", local, "--duration", "0s"}, "duration_ns"},
+		{[]string{"--url", local, "--duration", "0s"}, "--duration is 0s"},
 		{[]string{"--url", local, "--hdr", "/nonexistent/x"}, "/nonexistent/x"},
 		{[]string{"--url", local, "--body", "/nonexistent/x"}, "body: "},
 		{[]string{"--targets", "/nonexistent/x"}, "targets: "},
@@ -177,8 +173,9 @@ func TestDriveTargetsFile(t *testing.T) {
 	if err := os.WriteFile(file, []byte("GET "+url+"/a\n\nGET "+url+"/b\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	code, _, stderr := headroom(t.Context(), "drive", "--targets", file, "--rate", "50/s", "--duration", "1s", "--arrivals", "constant")
-	if code != 0 || paths[0].Load() != 25 || paths[1].Load() != 25 {
-		t.Errorf("exit code %d, %d and %d requests: %s", code, paths[0].Load(), paths[1].Load(), stderr)
+	code, stdout, stderr := headroom(t.Context(), "drive", "--targets", file, "--rate", "50/s", "--duration", "1s", "--arrivals", "constant")
+	usableText(t, code, stdout, stderr)
+	if paths[0].Load() != 25 || paths[1].Load() != 25 {
+		t.Errorf("%d and %d requests, want 25 and 25", paths[0].Load(), paths[1].Load())
 	}
 }

@@ -21,9 +21,6 @@ import (
 	"headroom/targets/shop"
 )
 
-// maxJobBytes bounds what `headroom job` reads.
-const maxJobBytes = 16 << 20
-
 // insideCommands are what headroom runs of itself: in a machine, as
 // the driver, and as the reaper. Nobody types them, so they are hidden.
 func insideCommands() []*cobra.Command {
@@ -139,7 +136,7 @@ func runLink(cmd *cobra.Command, _ []string) error {
 }
 
 func runJob(cmd *cobra.Command, _ []string) error {
-	data, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxJobBytes))
+	data, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), drive.MaxJobBytes+1))
 	if err != nil {
 		return fmt.Errorf("read the job: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"headroom/harness/record"
+	"headroom/internal/outfile"
 	"headroom/reports"
 	"headroom/reports/cost"
 )
@@ -72,9 +73,11 @@ func writeReports(dir string, prices cost.Book, asJSON bool, out io.Writer) erro
 	return reports.WriteTerminal(out, report, reports.Terminal{Colour: isTerminal(out), HTMLPath: filepath.Join(dir, pageName)})
 }
 
-// The names of a run's page and of the page of several runs.
+// The names of a run's page, of what it shows as JSON, and of the page of
+// several runs.
 const (
 	pageName    = "report.html"
+	dataName    = "report.json"
 	journeyName = "journey.html"
 )
 
@@ -89,10 +92,10 @@ func rebuild(dir string, prices cost.Book) (reports.Report, error) {
 	if err != nil {
 		return reports.Report{}, err
 	}
-	html, json := filepath.Join(dir, pageName), filepath.Join(dir, "report.json")
+	html, json := filepath.Join(dir, pageName), filepath.Join(dir, dataName)
 	return report, errors.Join(
-		writeFile(html, func(w io.Writer) error { return reports.WriteHTML(w, report) }),
-		writeFile(json, func(w io.Writer) error { return reports.WriteJSON(w, report) }))
+		outfile.Write(html, func(w io.Writer) error { return reports.WriteHTML(w, report) }),
+		outfile.Write(json, func(w io.Writer) error { return reports.WriteJSON(w, report) }))
 }
 
 // writeJourney rebuilds every run's pages and writes that of the whole way. A
@@ -129,8 +132,8 @@ func writeJourney(cmd *cobra.Command, dirs []string, prices cost.Book, f reportF
 	}
 	html := filepath.Join(out, journeyName)
 	err = errors.Join(
-		writeFile(html, func(w io.Writer) error { return reports.WriteJourneyHTML(w, journey) }),
-		writeFile(filepath.Join(out, "journey.json"), func(w io.Writer) error { return reports.WriteJourneyJSON(w, journey) }))
+		outfile.Write(html, func(w io.Writer) error { return reports.WriteJourneyHTML(w, journey) }),
+		outfile.Write(filepath.Join(out, "journey.json"), func(w io.Writer) error { return reports.WriteJourneyJSON(w, journey) }))
 	if err != nil {
 		return err
 	}
@@ -138,21 +141,4 @@ func writeJourney(cmd *cobra.Command, dirs []string, prices cost.Book, f reportF
 		return reports.WriteJourneyJSON(cmd.OutOrStdout(), journey)
 	}
 	return reports.WriteJourneyTerminal(cmd.OutOrStdout(), journey, reports.Terminal{Colour: isTerminal(cmd.OutOrStdout()), HTMLPath: html})
-}
-
-// writeFile writes a file whole or not at all: a failure leaves the earlier
-// one as it was.
-func writeFile(path string, write func(io.Writer) error) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	err = errors.Join(write(temp), temp.Chmod(0o644), temp.Sync(), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(temp.Name()))
-	}
-	return nil
 }

@@ -156,8 +156,13 @@ func runScenario(cmd *cobra.Command, s *scenarios.Scenario, flags runFlags) (err
 
 // checkOut finds out before any load whether the results can be written.
 func checkOut(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, record.FileName)); err == nil {
+	if _, err := os.Lstat(filepath.Join(dir, record.FileName)); err == nil {
 		return fmt.Errorf("%s already holds a run: choose another folder with --out, or remove it", dir)
+	}
+	for _, name := range []string{pageName, dataName} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return fmt.Errorf("%s already holds a %s, which this run would replace: choose another folder with --out, or remove it", dir, name)
+		}
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("the output folder can't be made: %w; choose another with --out", err)

@@ -6,9 +6,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain lets the tests call this very program as `headroom`.
+// TestMain lets the tests call this very program as `headroom`, and parts of
+// themselves as processes of their own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"headroom": main})
+	testscript.Main(m, map[string]func(){"headroom": main, worldCommand: worldMain, largeCommand: largeMain})
 }
 
 func TestScripts(t *testing.T) {

@@ -31,6 +31,7 @@ var forbidden = []struct{ from, to string }{
 	{"harness/stage", "harness/drive"},
 	{"harness/observe", "harness/stage"}, {"harness/observe", "harness/drive"},
 	{"reports", "targets"}, {"reports", "harness/stage"}, {"reports", "harness/drive"}, {"reports", "harness/observe"}, {"reports", "cmd"},
+	{"internal", "scenarios"}, {"internal", "targets"}, {"internal", "harness"}, {"internal", "reports"}, {"internal", "cmd"},
 }
 
 // TestStructureArrows holds design.md's arrow rule.
