@@ -65,7 +65,7 @@ bench-all: $(BIN) ## All phases in order, then the page of the whole journey (QU
 docker-compose.yml: $(BIN) ## Make it anew from the final topology
 	$(BIN) topology final --format compose > $@.new && mv $@.new $@
 
-bench-driver: $(BIN) ## The driver beside vegeta, wrk, ab, h2load and hey, on pinned cores
+bench-driver: $(BIN) ## The driver beside vegeta, wrk, ab, h2load and hey: HTTP/1.1, TLS, HTTP/2, pacing; ARGS='--only tls' for one
 	@go build -o bin/vegeta github.com/tsenart/vegeta/v12
 	@go build -o bin/bench-driver ./cmd/bench-driver
 	@bin/bench-driver $(ARGS)

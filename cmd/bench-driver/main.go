@@ -1,6 +1,7 @@
 // Command bench-driver measures headroom's driver beside its peers: one run,
-// one pinned core for whoever sends, the other for the target. It prints a
-// table in Markdown; docs/driver.md holds the latest.
+// one pinned core for whoever sends, the other for the target. It prints
+// tables in Markdown, and ends with what was asked of the driver beside what
+// was measured; docs/driver.md holds the latest.
 //
 // Throughput has nginx as its target. Pacing has a recorder of its own, which
 // notes when each request arrives: what a driver says of its own punctuality
@@ -15,31 +16,55 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
 
 const (
-	connections = 64
-	targetCore  = "0"
-	driverCore  = "1"
+	targetCore = "0"
+	driverCore = "1"
+	bothCores  = "0,1"
+
+	maxLength = 10 * time.Minute // of one measurement
 )
+
+// The parts of a run, as --only names them.
+const (
+	partPlain  = "plain"
+	partTLS    = "tls"
+	partH2     = "h2"
+	partPacing = "pacing"
+)
+
+var parts = []string{partPlain, partTLS, partH2, partPacing}
+
+// settings are the flags.
+type settings struct {
+	headroom, vegeta string
+	rounds           int
+	length           time.Duration
+	only             string // one part; empty: all
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if len(os.Args) == 2 && os.Args[1] == recorderArg {
-		exitOn(recordArrivals(ctx, os.Stdout))
+	if len(os.Args) == 3 && os.Args[1] == recorderArg {
+		exitOn(recordArrivals(ctx, os.Args[2], os.Stdin, os.Stdout))
 		return
 	}
-	headroom := flag.String("headroom", "bin/headroom", "the headroom command")
-	vegeta := flag.String("vegeta", "bin/vegeta", "vegeta's command")
-	rounds := flag.Int("rounds", 3, "of every tool, in turn; the median counts")
-	length := flag.Duration("length", 8*time.Second, "of one measurement")
+	var s settings
+	flag.StringVar(&s.headroom, "headroom", "bin/headroom", "the headroom command")
+	flag.StringVar(&s.vegeta, "vegeta", "bin/vegeta", "vegeta's command")
+	flag.IntVar(&s.rounds, "rounds", 3, "of every tool, in turn; the median counts")
+	flag.DurationVar(&s.length, "length", 8*time.Second, "of one measurement")
+	flag.StringVar(&s.only, "only", "", "one part alone: "+strings.Join(parts, ", "))
 	flag.Parse()
-	exitOn(bench(ctx, *headroom, *vegeta, *rounds, *length))
+	exitOn(errors.Join(s.check(), checkMachine()))
+	exitOn(bench(ctx, s))
 }
 
 func exitOn(err error) {
@@ -49,7 +74,24 @@ func exitOn(err error) {
 	}
 }
 
-func bench(ctx context.Context, headroom, vegeta string, rounds int, length time.Duration) error {
+func (s settings) check() error {
+	var errs []error
+	if s.rounds < 1 {
+		errs = append(errs, fmt.Errorf("--rounds is %d: it must be at least 1", s.rounds))
+	}
+	if s.length < time.Second || s.length > maxLength || s.length%time.Second != 0 {
+		errs = append(errs, fmt.Errorf("--length is %v: it must be whole seconds, 1s to %v: wrk, ab and h2load take no others", s.length, maxLength))
+	}
+	if s.only != "" && !slices.Contains(parts, s.only) {
+		errs = append(errs, fmt.Errorf("--only is %q: it must be one of %s", s.only, strings.Join(parts, ", ")))
+	}
+	if _, err := exec.LookPath(s.headroom); err != nil {
+		errs = append(errs, fmt.Errorf("--headroom: %w: run make build", err))
+	}
+	return errors.Join(errs...)
+}
+
+func checkMachine() error {
 	if runtime.NumCPU() < 2 {
 		return errors.New("there is one core here: the driver and its target need one each")
 	}
@@ -58,100 +100,92 @@ func bench(ctx context.Context, headroom, vegeta string, rounds int, length time
 			return fmt.Errorf("%s is not installed: apt-get install %s", program, packageName)
 		}
 	}
+	return nil
+}
+
+// measured says how often and how long a row was measured.
+func (s settings) measured() string {
+	if s.rounds == 1 {
+		return fmt.Sprintf("one round of %v", s.length)
+	}
+	return fmt.Sprintf("median of %d rounds of %v", s.rounds, s.length)
+}
+
+// wants says whether a part is to be measured.
+func (s settings) wants(part string) bool { return s.only == "" || s.only == part }
+
+// findings are the results of a run, which the closing table reads.
+type findings struct {
+	throughput map[string][]throughput // by protocol
+	pacing     []paced                 // all rates of all protocols
+	cores      []paced                 // the same load with one core and with two
+	missing    []string                // tools that are not installed
+}
+
+func bench(ctx context.Context, s settings) error {
 	dir, err := os.MkdirTemp("", "bench-driver-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	all, missing := tools(headroom, vegeta)
+	all, missing := installed(tools(s.headroom, s.vegeta))
+	found := findings{throughput: map[string][]throughput{}, missing: missing}
 	fmt.Printf("# The driver beside its peers\n\n%s, %d cores, Linux %s. %s\n\n", time.Now().UTC().Format("2006-01-02 15:04 UTC"), runtime.NumCPU(), kernel(), cpuModel())
 	if len(missing) > 0 {
-		fmt.Printf("Not installed here, so not measured: %v.\n\n", missing)
+		fmt.Printf("Not installed here, so not measured: %s.\n\n", strings.Join(missing, ", "))
 	}
-	if err := benchThroughput(ctx, dir, all, rounds, length); err != nil {
+	target, err := startNginx(ctx, dir)
+	if err != nil {
 		return err
 	}
-	return benchPacing(ctx, dir, all, length)
-}
-
-// tool is a load generator and its command lines.
-type tool struct {
-	name string
-	// max sends as fast as it goes over the connections, for the duration.
-	max func(url string, d time.Duration) []string
-	// paced sends at a constant rate, nil when the tool can't.
-	paced func(url string, rps int, d time.Duration) []string
-	// shell marks a command line for sh -c.
-	shell bool
-}
-
-// tools lists those that are here, ours first, and the names of the others.
-func tools(headroom, vegeta string) (here []tool, missing []string) {
-	seconds := func(d time.Duration) string { return fmt.Sprint(int(d.Seconds())) }
-	conns := fmt.Sprint(connections)
-	all := []tool{
-		{name: headroom, max: func(url string, d time.Duration) []string {
-			return []string{"drive", "--url", url, "--rate", "max", "--connections", conns, "--duration", d.String(), "--json"}
-		}, paced: func(url string, rps int, d time.Duration) []string {
-			return []string{"drive", "--url", url, "--rate", fmt.Sprintf("%d/s", rps), "--arrivals", "constant", "--connections", conns, "--duration", d.String(), "--json"}
-		}},
-		{name: vegeta, shell: true, max: func(url string, d time.Duration) []string {
-			return []string{fmt.Sprintf("echo GET %s | %s attack -rate 0 -max-workers %s -max-connections %s -max-body 0 -duration %s > /dev/null", url, vegeta, conns, conns, d)}
-		}, paced: func(url string, rps int, d time.Duration) []string {
-			return []string{fmt.Sprintf("echo GET %s | %s attack -rate %d -connections %s -max-body 0 -duration %s > /dev/null", url, vegeta, rps, conns, d)}
-		}},
-		{name: "wrk", max: func(url string, d time.Duration) []string {
-			return []string{"-t1", "-c" + conns, "-d" + seconds(d) + "s", "--latency", url}
-		}},
-		{name: "ab", max: func(url string, d time.Duration) []string {
-			return []string{"-q", "-k", "-c", conns, "-t", seconds(d), "-n", "100000000", url}
-		}},
-		{name: "h2load", max: func(url string, d time.Duration) []string {
-			return []string{"--h1", "-t1", "-c" + conns, "-D", seconds(d), url}
-		}},
-		{name: "hey", max: func(url string, d time.Duration) []string {
-			return []string{"-c", conns, "-z", d.String(), url}
-		}, paced: func(url string, rps int, d time.Duration) []string {
-			return []string{"-c", conns, "-q", fmt.Sprintf("%g", float64(rps)/connections), "-z", d.String(), url}
-		}},
+	defer target.stop()
+	if err := benchThroughput(ctx, target, all, s, &found); err != nil {
+		return err
 	}
-	for _, t := range all {
-		if _, err := exec.LookPath(t.name); err != nil {
-			missing = append(missing, filepath.Base(t.name))
-			continue
+	if s.wants(partPacing) {
+		if err := benchPacing(ctx, target, all, s, &found); err != nil {
+			return err
 		}
-		here = append(here, t)
 	}
-	return here, missing
+	printAsked(found.asked(s))
+	return found.failures()
 }
 
-// command is the tool's, pinned to the driver's core.
-func (t tool) command(ctx context.Context, args []string) *exec.Cmd {
-	line := append([]string{"-c", driverCore}, t.name)
-	if t.shell {
-		line = []string{"-c", driverCore, "sh", "-c"}
+// failures names the tools that failed; what the others did has been printed.
+func (f findings) failures() error {
+	var errs []error
+	for _, p := range protocols {
+		for _, r := range f.throughput[p.name] {
+			errs = append(errs, r.failed)
+		}
 	}
-	cmd := exec.CommandContext(ctx, "taskset", append(line, args...)...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	return cmd
+	for _, r := range slices.Concat(f.pacing, f.cores) {
+		errs = append(errs, r.failed)
+	}
+	return errors.Join(errs...)
 }
 
-// used is what a command used, its children included.
-type used struct {
-	cpu   time.Duration
-	rssMB float64
+func kernel() string {
+	var u syscall.Utsname
+	if err := syscall.Uname(&u); err != nil {
+		return "unknown"
+	}
+	var text strings.Builder
+	for _, c := range u.Release {
+		if c == 0 {
+			break
+		}
+		text.WriteByte(byte(c))
+	}
+	return text.String()
 }
 
-// measure runs the tool to its end, which is at the latest a minute late.
-func (t tool) measure(ctx context.Context, args []string, length time.Duration) (used, error) {
-	ctx, cancel := context.WithTimeout(ctx, length+time.Minute)
-	defer cancel()
-	cmd := t.command(ctx, args)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return used{}, fmt.Errorf("%s: %w: %s", t.name, err, out)
+func cpuModel() string {
+	data, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(data)) {
+		if key, value, found := strings.Cut(line, ":"); found && strings.TrimSpace(key) == "model name" {
+			return strings.TrimSpace(value) + "."
+		}
 	}
-	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	return used{cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), rssMB: float64(usage.Maxrss) / 1024}, nil
+	return ""
 }

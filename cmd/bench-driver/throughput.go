@@ -1,147 +1,113 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
-	"time"
 )
 
-// nginxConfig serves one small file from memory on one worker.
-const nginxConfig = `daemon off;
-worker_processes 1;
-pid %[1]s/nginx.pid;
-error_log stderr crit;
-events { worker_connections 4096; }
-http {
-	access_log off;
-	keepalive_requests 1000000000;
-	client_body_temp_path %[1]s; proxy_temp_path %[1]s; fastcgi_temp_path %[1]s; uwsgi_temp_path %[1]s; scgi_temp_path %[1]s;
-	server {
-		listen 127.0.0.1:%[2]d;
-		location = /served { stub_status; }
-		location / { return 200 "hello\n"; }
-	}
-}
-`
-
-const nginxPort = 18089
-
-// startNginx starts a target on the target's core.
-func startNginx(ctx context.Context, dir string) (url string, stop func(), err error) {
-	config := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, nginxPort), 0o600); err != nil {
-		return "", nil, err
-	}
-	cmd := exec.CommandContext(ctx, "taskset", "-c", targetCore, "nginx", "-p", dir, "-c", config)
-	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	if err := cmd.Start(); err != nil {
-		return "", nil, err
-	}
-	stop = func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-	}
-	url = fmt.Sprintf("http://127.0.0.1:%d/", nginxPort)
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if _, err = served(url); err == nil {
-			return url, stop, nil
-		}
-		if time.Now().After(deadline) {
-			stop()
-			return "", nil, fmt.Errorf("nginx does not answer: %w", err)
-		}
-	}
-}
-
-// served is how many requests nginx has answered: every tool is counted by the
-// same clerk, and not by itself.
-func served(url string) (int64, error) {
-	client := http.Client{Timeout: 5 * time.Second}
-	response, err := client.Get(url + "served")
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	lines := bufio.NewScanner(io.LimitReader(response.Body, 4096))
-	for lines.Scan() {
-		var accepts, handled, requests int64
-		if n, _ := fmt.Sscan(lines.Text(), &accepts, &handled, &requests); n == 3 {
-			return requests, nil
-		}
-	}
-	return 0, fmt.Errorf("nginx's status has no counts")
-}
-
-// throughput is one tool's results.
+// throughput is one tool's results over one protocol.
 type throughput struct {
-	tool          tool
+	tool          string
 	perSecond     []float64
 	cpuPerMillion []float64
 	rssMB         float64
+	failed        error // and then nothing counts
 }
 
-func benchThroughput(ctx context.Context, dir string, all []tool, rounds int, length time.Duration) error {
-	url, stop, err := startNginx(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	results := make([]throughput, len(all))
-	for round := range rounds {
-		for i, t := range all {
-			fmt.Fprintf(os.Stderr, "round %d of %d: %s as fast as it goes\n", round+1, rounds, t.name)
-			if err := results[i].add(ctx, t, url, length); err != nil {
-				return err
+func benchThroughput(ctx context.Context, target nginx, all []tool, s settings, found *findings) error {
+	wanted := slices.DeleteFunc(slices.Clone(protocols), func(p protocol) bool { return !s.wants(p.part) })
+	for i, p := range wanted {
+		if i == 0 {
+			fmt.Printf("## As fast as it goes\n\nOne core for the driver, the other for nginx (one worker, a response of 6 bytes; over TLS 1.3 with TLS_AES_128_GCM_SHA256); connections kept alive, at most 64 requests in flight; %s, the tools in turn. Requests are counted by nginx. A tool that can't send a load is not in its table.\n\n", s.measured())
+		}
+		l := load{protocol: p, url: target.url(p), length: s.length}
+		some := able(all, l)
+		results := make([]throughput, len(some))
+		for round := range s.rounds {
+			for i, t := range some {
+				results[i].tool = t.name
+				if results[i].failed != nil {
+					continue
+				}
+				fmt.Fprintf(os.Stderr, "round %d of %d: %s as fast as it goes over %s\n", round+1, s.rounds, t.name, p.name)
+				results[i].failed = results[i].add(ctx, target, t, l)
+				if err := interrupted(ctx); err != nil {
+					return err
+				}
 			}
 		}
+		found.throughput[p.name] = results
+		printThroughput(p, results)
 	}
-	printThroughput(results, rounds, length)
 	return nil
 }
 
-func (r *throughput) add(ctx context.Context, t tool, url string, length time.Duration) error {
-	before, err := served(url)
+func (r *throughput) add(ctx context.Context, target nginx, t tool, l load) error {
+	before, err := target.served()
 	if err != nil {
 		return err
 	}
-	use, err := t.measure(ctx, t.max(url, length), length)
+	o, err := t.run(ctx, l, driverCore)
 	if err != nil {
 		return err
 	}
-	after, err := served(url)
+	after, err := target.served()
 	if err != nil {
 		return err
 	}
-	requests := float64(after - before)
-	r.tool = t
-	r.perSecond = append(r.perSecond, requests/length.Seconds())
-	r.cpuPerMillion = append(r.cpuPerMillion, use.cpu.Seconds()/requests*1e6)
-	r.rssMB = max(r.rssMB, use.rssMB)
+	requests := float64(after - before - 1) // the question itself is one
+	if requests < 1 {
+		return fmt.Errorf("%s over %s: nginx counted no request", t.name, l.name)
+	}
+	r.perSecond = append(r.perSecond, requests/l.length.Seconds())
+	r.cpuPerMillion = append(r.cpuPerMillion, o.cpu.Seconds()/requests*1e6)
+	r.rssMB = max(r.rssMB, o.rssMB)
 	return nil
 }
 
-func printThroughput(results []throughput, rounds int, length time.Duration) {
-	fmt.Printf("## As fast as it goes\n\nOne core for the driver, the other for nginx (one worker, a response of 6 bytes); %d connections kept alive; median of %d rounds of %v, the tools in turn. Requests are counted by nginx.\n\n", connections, rounds, length)
+func printThroughput(p protocol, results []throughput) {
+	fmt.Printf("### %s\n\n", p.name)
 	fmt.Println("| tool | requests/s | range | ours / it | CPU s per million requests | peak memory, MB |\n|---|---:|---:|---:|---:|---:|")
-	ours := median(results[0].perSecond)
 	for _, r := range results {
-		fmt.Printf("| %s | %.0f | %.0f-%.0f | %.2f | %.1f | %.0f |\n", name(r.tool), median(r.perSecond),
-			slices.Min(r.perSecond), slices.Max(r.perSecond), ours/median(r.perSecond), median(r.cpuPerMillion), r.rssMB)
+		if r.failed != nil {
+			fmt.Printf("| %s | failed | – | – | – | – |\n", r.tool)
+			continue
+		}
+		ratio := "–"
+		if ours, ok := ratioTo(results, r.tool); ok {
+			ratio = fmt.Sprintf("%.2f", ours)
+		}
+		fmt.Printf("| %s | %.0f | %.0f-%.0f | %s | %.1f | %.0f |\n", r.tool, median(r.perSecond),
+			slices.Min(r.perSecond), slices.Max(r.perSecond), ratio, median(r.cpuPerMillion), r.rssMB)
 	}
 	fmt.Println()
+	for _, r := range results {
+		if r.failed != nil {
+			fmt.Printf("Failed: %v.\n\n", r.failed)
+		}
+	}
 }
 
-func name(t tool) string { return filepath.Base(t.name) }
+// ratioTo is our requests per second over another tool's.
+func ratioTo(results []throughput, other string) (float64, bool) {
+	ours, ok := rateOf(results, nameOurs)
+	theirs, found := rateOf(results, other)
+	if !ok || !found || theirs == 0 {
+		return 0, false
+	}
+	return ours / theirs, true
+}
+
+func rateOf(results []throughput, name string) (float64, bool) {
+	for _, r := range results {
+		if r.tool == name && r.failed == nil && len(r.perSecond) > 0 {
+			return median(r.perSecond), true
+		}
+	}
+	return 0, false
+}
 
 func median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
@@ -150,29 +116,4 @@ func median(values []float64) float64 {
 		return sorted[middle]
 	}
 	return (sorted[middle-1] + sorted[middle]) / 2
-}
-
-func kernel() string {
-	var u syscall.Utsname
-	if err := syscall.Uname(&u); err != nil {
-		return "unknown"
-	}
-	var text strings.Builder
-	for _, c := range u.Release {
-		if c == 0 {
-			break
-		}
-		text.WriteByte(byte(c))
-	}
-	return text.String()
-}
-
-func cpuModel() string {
-	data, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(data)) {
-		if key, value, found := strings.Cut(line, ":"); found && strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value) + "."
-		}
-	}
-	return ""
 }
