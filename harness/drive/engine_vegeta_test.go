@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -23,32 +22,12 @@ func driveVegeta(ctx context.Context, job Job) (record.Measurement, error) {
 	return Drive(ctx, job)
 }
 
-// driveVegeta runs the job on vegeta's library and checks that the measurement
+// mustVegeta runs the job on vegeta's library and checks that the measurement
 // adds up.
 func mustVegeta(t *testing.T, job Job) record.Measurement {
 	t.Helper()
-	m, err := driveVegeta(t.Context(), job)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Check(); err != nil {
-		t.Errorf("the measurement contradicts itself: %v", err)
-	}
-	if m.ResponseSuccess.Count() != m.Succeeded {
-		t.Errorf("%d successes, %d of them in the histogram", m.Succeeded, m.ResponseSuccess.Count())
-	}
-	return m
-}
-
-// startSecure starts an HTTPS server with a certificate of its own.
-func startSecure(t *testing.T, handler http.HandlerFunc, http2 bool) *target {
-	t.Helper()
-	server := httptest.NewUnstartedServer(handler)
-	server.EnableHTTP2 = http2
-	server.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that a test breaks off
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	return &target{url: server.URL}
+	job.Engine = EngineVegeta
+	return mustDrive(t, job)
 }
 
 // askedFor counts what a server was asked for.
@@ -130,7 +109,7 @@ func TestVegetaOverTLSAndHTTP2(t *testing.T) {
 	for _, http2 := range []bool{false, true} {
 		t.Run(fmt.Sprintf("http2=%v", http2), func(t *testing.T) {
 			var wrong atomic.Int64
-			tg := startSecure(t, func(w http.ResponseWriter, r *http.Request) {
+			tg := startTLS(t, func(w http.ResponseWriter, r *http.Request) {
 				body, err := io.ReadAll(r.Body)
 				if r.ProtoAtLeast(2, 0) != http2 || err != nil || string(body) != "ping" || r.Header.Get("Accept-Encoding") != "" {
 					wrong.Add(1)
@@ -148,7 +127,7 @@ func TestVegetaOverTLSAndHTTP2(t *testing.T) {
 }
 
 func TestVegetaFailures(t *testing.T) {
-	secure := startSecure(t, func(w http.ResponseWriter, r *http.Request) {
+	secure := startTLS(t, func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasPrefix(r.URL.Path, "/big"):
 			_, _ = w.Write(make([]byte, 1<<20))
