@@ -254,6 +254,14 @@ func TestAskedRows(t *testing.T) {
 		unchanged int // rows that are met as before
 	}{
 		{"slower than wrk", func(f *findings, _ *settings) { f.throughput[plainHTTP1.name][2].perSecond[0] = 102 }, "HTTP/1.1: ours / wrk", metNo, 12},
+		{"slower than wrk, and nginx had no more to give", func(f *findings, _ *settings) {
+			f.throughput[plainHTTP1.name][2].perSecond[0] = 102
+			f.throughput[plainHTTP1.name][0].targetBusy = []float64{0.98}
+		}, "HTTP/1.1: ours / wrk", metUnseen, 12},
+		{"slower than wrk, and nginx had some to give", func(f *findings, _ *settings) {
+			f.throughput[plainHTTP1.name][2].perSecond[0] = 102
+			f.throughput[plainHTTP1.name][0].targetBusy = []float64{0.94}
+		}, "HTTP/1.1: ours / wrk", metNo, 12},
 		{"wrk is missing", func(f *findings, _ *settings) {
 			f.missing = []string{"wrk"}
 			f.throughput[tlsHTTP1.name] = f.throughput[tlsHTTP1.name][:2]

@@ -128,6 +128,37 @@ func watchPeak(pid int) (peak func() int64) {
 	}
 }
 
+// watchCore begins to watch a core; busy tells how much of the time since then it
+// was not idle, 0 where the kernel does not say.
+func watchCore(core string) (busy func() float64) {
+	idle, all := coreTimes(core)
+	return func() float64 {
+		idleNow, allNow := coreTimes(core)
+		if allNow <= all {
+			return 0
+		}
+		return 1 - float64(idleNow-idle)/float64(allNow-all)
+	}
+}
+
+// coreTimes reads a core's idle and whole time off the kernel's account.
+func coreTimes(core string) (idle, all int64) {
+	data, _ := os.ReadFile("/proc/stat")
+	for line := range strings.Lines(string(data)) {
+		fields := strings.Fields(line)
+		if len(fields) < 9 || fields[0] != "cpu"+core {
+			continue
+		}
+		for i, field := range fields[1:9] { // user to steal; guests are in user
+			ticks, _ := strconv.ParseInt(field, 10, 64)
+			if all += ticks; i == 3 || i == 4 {
+				idle += ticks // idle, and waiting for a disk
+			}
+		}
+	}
+	return idle, all
+}
+
 func ownPeakKB() int64 {
 	data, _ := os.ReadFile("/proc/self/status")
 	return statusPeakKB(string(data))

@@ -12,6 +12,7 @@ type throughput struct {
 	tool          string
 	perSecond     []float64
 	cpuPerMillion []float64
+	targetBusy    []float64 // of nginx's core, 0..1
 	rssMB         float64
 	failed        error // and then nothing counts
 }
@@ -49,10 +50,12 @@ func (r *throughput) add(ctx context.Context, target nginx, t tool, l load) erro
 	if err != nil {
 		return err
 	}
+	busy := watchCore(targetCore)
 	o, err := t.run(ctx, l, driverCore)
 	if err != nil {
 		return err
 	}
+	r.targetBusy = append(r.targetBusy, busy())
 	after, err := target.served()
 	if err != nil {
 		return err
@@ -69,18 +72,18 @@ func (r *throughput) add(ctx context.Context, target nginx, t tool, l load) erro
 
 func printThroughput(p protocol, results []throughput) {
 	fmt.Printf("### %s\n\n", p.name)
-	fmt.Println("| tool | requests/s | range | ours / it | CPU s per million requests | peak memory, MB |\n|---|---:|---:|---:|---:|---:|")
+	fmt.Println("| tool | requests/s | range | ours / it | CPU s per million requests | nginx's core busy | peak memory, MB |\n|---|---:|---:|---:|---:|---:|---:|")
 	for _, r := range results {
 		if r.failed != nil {
-			fmt.Printf("| %s | failed | – | – | – | – |\n", r.tool)
+			fmt.Printf("| %s | failed | – | – | – | – | – |\n", r.tool)
 			continue
 		}
 		ratio := "–"
 		if ours, ok := ratioTo(results, r.tool); ok {
 			ratio = fmt.Sprintf("%.2f", ours)
 		}
-		fmt.Printf("| %s | %.0f | %.0f-%.0f | %s | %.1f | %.0f |\n", r.tool, median(r.perSecond),
-			slices.Min(r.perSecond), slices.Max(r.perSecond), ratio, median(r.cpuPerMillion), r.rssMB)
+		fmt.Printf("| %s | %.0f | %.0f-%.0f | %s | %.1f | %.0f%% | %.0f |\n", r.tool, median(r.perSecond),
+			slices.Min(r.perSecond), slices.Max(r.perSecond), ratio, median(r.cpuPerMillion), 100*median(r.targetBusy), r.rssMB)
 	}
 	fmt.Println()
 	for _, r := range results {
@@ -98,6 +101,17 @@ func ratioTo(results []throughput, other string) (float64, bool) {
 		return 0, false
 	}
 	return ours / theirs, true
+}
+
+// fullCore is from which share on nginx's core is the end of what is measured:
+// the rest is the tool's own start and end.
+const fullCore = 0.95
+
+// targetFull says whether nginx had no more to give to our driver.
+func targetFull(results []throughput) bool {
+	return slices.ContainsFunc(results, func(r throughput) bool {
+		return r.tool == nameOurs && len(r.targetBusy) > 0 && median(r.targetBusy) >= fullCore
+	})
 }
 
 func rateOf(results []throughput, name string) (float64, bool) {
