@@ -71,12 +71,33 @@ func (h Histogram) Count() int64 {
 	return h.h.TotalCount()
 }
 
-// Quantile returns the duration at q (0..1), 0 when empty.
+// MostAbove is how many of n samples may lie above their quantile q: n (1-q),
+// rounded down. It is what the quantile means here, for who prints it and for who
+// judges it: p99 lies within a limit exactly when no more than this lie above
+// the limit.
+func MostAbove(q float64, n int64) int64 {
+	above := float64(n) * (1 - q)
+	// 1-0.9 is a little less than 0.1 to the computer, and 10 of that are to be 1.
+	return int64(above + 1e-9 + 1e-12*float64(n))
+}
+
+// Quantile returns the duration at q (0..1), 0 when empty: the smallest that no
+// more than MostAbove lie above.
 func (h Histogram) Quantile(q float64) time.Duration {
+	if h.h == nil || q <= 0 {
+		return h.AtRank(0)
+	}
+	return h.AtRank(h.Count() - MostAbove(q, h.Count()))
+}
+
+// AtRank returns the duration of that rank, from 1 for the shortest, to the
+// histogram's resolution, which lengthens a duration by up to 0.1%; at 0 it is
+// the shortest without that. It is 0 when empty.
+func (h Histogram) AtRank(rank int64) time.Duration {
 	if h.h == nil {
 		return 0
 	}
-	return time.Duration(h.h.ValueAtPercentile(q * 100))
+	return time.Duration(h.h.ValueAtPercentile(float64(rank) / float64(h.Count()) * 100))
 }
 
 // CountAbove returns how many durations were above limit, to the histogram's

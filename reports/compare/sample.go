@@ -200,11 +200,11 @@ func QuantileMillis(h record.Histogram, sent int64, q float64) Value {
 	if need := record.SamplesNeeded(q); sent < need {
 		return missing("insufficient: %d samples, p%.6g needs %d", sent, q*100, need)
 	}
-	rank := q * float64(sent) / float64(h.Count())
-	if rank > 1 {
+	rank := sent - record.MostAbove(q, sent)
+	if rank > h.Count() {
 		return missing("beyond the histogram's range: %d of %d samples were clipped", sent-h.Count(), sent)
 	}
-	return Value{V: h.Quantile(rank).Seconds() * 1000}
+	return Value{V: h.AtRank(rank).Seconds() * 1000}
 }
 
 func (e endpointSample) quantile(q float64) Value { return QuantileMillis(e.response, e.sent, q) }

@@ -1,0 +1,67 @@
+package record
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"headroom/scenarios"
+)
+
+// What a quantile is printed as lies within the SLO exactly when Judge does not
+// say that it fails.
+func TestPrintedQuantileAgreesWithJudge(t *testing.T) {
+	const limit = 250 * time.Millisecond
+	for q, name := range map[float64]string{0.5: "p50", 0.95: "p95", 0.99: "p99"} {
+		slo, err := scenarios.ParseSLO(name + "<250ms")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int64{1, 2, 99, 100, 101, 150, 299, 300, 1000, 1049, 1050, 1070, 1099, 2999, 3000} {
+			edge := int64(math.Floor(float64(n) * (1 - q)))
+			for above := max(0, edge-1); above <= min(n, edge+2); above++ {
+				m := measured(n-above, above, 0, 0)
+				judgement, _ := Judge(m, slo)
+				if printed := m.Response.Quantile(q); (printed > limit) != (judgement == SLOFails) {
+					t.Errorf("%d of %d are slow: %s is printed as %v and judged %s", above, n, name, printed, judgement)
+				}
+			}
+		}
+	}
+}
+
+func TestMostAbove(t *testing.T) {
+	for _, test := range []struct {
+		q       float64
+		n, want int64
+	}{
+		{0.99, 299, 2}, {0.99, 300, 3}, {0.99, 1070, 10}, {0.99, 99, 0}, {0.9, 10, 1}, {0.8, 5, 1}, {0.7, 10, 3},
+		{0.5, 3, 1}, {0.999, 999, 0}, {0.999, 1_000_000, 1000}, {1, 10, 0}, {0, 10, 10},
+	} {
+		if got := MostAbove(test.q, test.n); got != test.want {
+			t.Errorf("above p%g of %d: %d, want %d", test.q*100, test.n, got, test.want)
+		}
+	}
+}
+
+// Every rank is the value of that place, whatever the number of samples.
+func TestAtRank(t *testing.T) {
+	for _, n := range []int64{1, 7, 100, 299, 1070} {
+		var h Histogram
+		for i := range n {
+			h.Record(time.Duration(i+1) * time.Millisecond)
+		}
+		for rank := int64(1); rank <= n; rank++ {
+			want := float64(rank) * 1e6
+			if got := float64(h.AtRank(rank)); math.Abs(got/want-1) > 0.001 {
+				t.Fatalf("rank %d of %d is %v", rank, n, h.AtRank(rank))
+			}
+		}
+		if least := h.Quantile(0); least > time.Millisecond || least < 999*time.Microsecond {
+			t.Errorf("the shortest of %d is %v", n, least)
+		}
+	}
+	if (Histogram{}).Quantile(0.5) != 0 || (Histogram{}).AtRank(1) != 0 {
+		t.Error("an empty histogram has a value")
+	}
+}
