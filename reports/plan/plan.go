@@ -10,7 +10,7 @@
 //     until none is busier than the busiest was when the SLO was seen to hold;
 //     a machine with data stays one, and bounds the rate.
 //  4. The Universal Scalability Law, where it can be fitted, lowers that bound
-//     and tells the mean response time.
+//     and tells the mean response time, with its error at rates left out.
 //  5. Every number says whether it was measured, interpolated or extrapolated,
 //     and by what factor. Beyond 4 times there is none.
 package plan
@@ -271,7 +271,7 @@ func (o *Option) fitLaw(points []Point) {
 		o.LawPeak = &figure
 	}
 	// Of the variant as it was measured: with more copies it is another system.
-	if seconds, ok := law.ResponseS(o.RateRPS); ok && o.RateRPS <= o.Limit.HeldRPS {
+	if seconds, ok := law.ResponseS(o.RateRPS); ok && o.RateRPS <= o.Limit.HeldRPS && law.HeldOutResponseError <= maxHeldOutError {
 		o.ResponseMS = &Figure{Value: seconds * 1000}
 	}
 }

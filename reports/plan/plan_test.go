@@ -233,6 +233,24 @@ func TestLawBehindThePlan(t *testing.T) {
 	if o.ResponseMS == nil || o.ResponseMS.Value < 20 || o.ResponseMS.Value > 26 || o.ResponseMS.Basis != Interpolated {
 		t.Errorf("mean response at 100/s %+v, the truth is 22.8 ms", o.ResponseMS)
 	}
+	var text strings.Builder
+	if err := p.WriteText(&text); err != nil {
+		t.Fatal(err)
+	}
+	if want := "at rates left out its response time is"; strings.Count(text.String(), want) < 2 {
+		t.Errorf("the mean response time and the law do not say %q:\n%s", want, text.String())
+	}
+	// A law that is far off at rates left out tells no response time.
+	bad := synthetic()
+	const capacityRPS = 165 // of four servers: throughput is fitted, the bend of the response time is not
+	for i, was := range bad.Trials[:6] {
+		rps := was.Measurement.OfferedRPS
+		bad.Trials[i] = trial(was.Variant, was.Order, was.RateName, rps, manyServers(4, rps/capacityRPS)*4/capacityRPS*1e3)
+	}
+	o = &answer(t, usersAt(100), "p99<250ms", bad).Options[0]
+	if o.Law == nil || o.ResponseMS != nil || !(o.Law.HeldOutResponseError > maxHeldOutError) {
+		t.Errorf("law %+v (%s), mean response %+v", o.Law, o.NotFitted, o.ResponseMS)
+	}
 	few := synthetic()
 	few.Trials = few.Trials[4:6]
 	if o := answer(t, usersAt(100), "p99<250ms", few).Best; o == nil || o.Law != nil || !strings.Contains(o.NotFitted, "there are 2") {

@@ -31,6 +31,12 @@ type Law struct {
 	// HeldOutError is the mean relative error of throughput at a rate that the
 	// fit did not see: each rate was left out once, and weighs as in the fit.
 	HeldOutError float64 `json:"held_out_error"`
+	// HeldOutResponseError is the same of the mean response time that the law
+	// gives for the rate, and WorstResponseError the largest one. Where
+	// throughput is flat the response time is steep: it is off by far more. A
+	// rate that the law takes to be beyond the peak counts as 1.
+	HeldOutResponseError float64 `json:"held_out_response_error"`
+	WorstResponseError   float64 `json:"worst_held_out_response_error"`
 }
 
 // Needs of a fit.
@@ -73,14 +79,28 @@ func Fit(points []Point) (Law, error) {
 			return Law{}, fmt.Errorf("the %d rates do not determine it once one is left out", len(points))
 		}
 		off := math.Abs(without.throughput(points[i].Concurrency())/points[i].RPS - 1)
+		slow := without.responseError(points[i])
 		law.HeldOutError += points[i].Requests * off
+		law.HeldOutResponseError += points[i].Requests * slow
+		law.WorstResponseError = max(law.WorstResponseError, slow)
 		requests += points[i].Requests
 	}
 	law.HeldOutError /= requests
+	law.HeldOutResponseError /= requests
 	if law.HeldOutError > maxHeldOutError {
 		return Law{}, fmt.Errorf("at rates left out it is %.1f%% off, more than %.0f%%", law.HeldOutError*100, maxHeldOutError*100)
 	}
 	return law, nil
+}
+
+// responseError is by how much of it the law's response time at the point's
+// rate is off.
+func (l Law) responseError(p Point) float64 {
+	seconds, ok := l.ResponseS(p.RPS)
+	if !ok {
+		return 1
+	}
+	return math.Abs(seconds/p.ResponseS - 1)
 }
 
 // fit tries every set of coefficients that may be above 0, the others being 0,

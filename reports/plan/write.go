@@ -102,7 +102,9 @@ func (o Option) write(out *strings.Builder) {
 			compare.FormatDollars(o.MonthlyUSD.Value-o.EgressUSD.Value), compare.FormatDollars(o.EgressUSD.Value))
 	}
 	if o.ResponseMS != nil {
-		line("mean response", "%s ms (by the fitted law, %s)", compare.FormatNumber(o.ResponseMS.Value), o.ResponseMS.basis())
+		line("mean response", "%s ms (by the fitted law, %s; %s)", compare.FormatNumber(o.ResponseMS.Value), o.ResponseMS.basis(), o.Law.responseText())
+	} else if o.Law != nil && o.RateRPS <= o.Limit.HeldRPS && o.Law.HeldOutResponseError > maxHeldOutError {
+		line("mean response", "not told: %s", o.Law.responseText())
 	}
 	if b := o.Bound; b != nil {
 		if b.RPS.Factor > maxFactor {
@@ -127,6 +129,11 @@ func (o Option) lawText() string {
 	if o.LawPeak != nil {
 		peak = fmt.Sprintf("peak %s/s as measured %s", compare.FormatRate(o.LawPeak.Value), o.LawPeak.mark())
 	}
-	return fmt.Sprintf("sigma %.3g, kappa %.2g from %d rates; %.1f%% off at rates left out; %s",
-		o.Law.Sigma, o.Law.Kappa, o.Law.Points, o.Law.HeldOutError*100, peak)
+	return fmt.Sprintf("sigma %.3g, kappa %.2g from %d rates; %s; %s",
+		o.Law.Sigma, o.Law.Kappa, o.Law.Points, o.Law.responseText(), peak)
+}
+
+// responseText is how far off the law's response time was.
+func (l Law) responseText() string {
+	return fmt.Sprintf("at rates left out its response time is %.0f%% off in the mean, %.0f%% at most", l.HeldOutResponseError*100, l.WorstResponseError*100)
 }
