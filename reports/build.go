@@ -50,6 +50,7 @@ func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.B
 	for _, name := range table.Rates() {
 		r.Rates = append(r.Rates, rateOf(table, name))
 	}
+	r.Chance = chanceOf(r.Rates)
 	r.Oracles = oraclesOf(run.Scenario.Oracles, table)
 	for _, claim := range run.Scenario.Claims {
 		r.Claims = append(r.Claims, compare.Judge(claim, table, given, run.Quick))

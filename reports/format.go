@@ -47,19 +47,24 @@ func missingWord(reason string) string {
 	return none
 }
 
+// survivesMark stands behind a ratio that is shown for all rows of its table
+// together.
+const survivesMark = "*"
+
 // ratioText is "0.31x (0.29-0.33)", or none.
 func ratioText(e compare.Effect) string {
 	if e.Missing != "" {
 		return none
 	}
-	text := compare.FormatNumber(e.Ratio) + "x"
-	if e.Interval == nil {
-		return text
+	return compare.WithInterval(e.Ratio, "x", e.Interval)
+}
+
+// markedRatio is ratioText with its mark.
+func markedRatio(e compare.Effect) string {
+	if e.Survives {
+		return ratioText(e) + " " + survivesMark
 	}
-	if e.Interval.Low == e.Interval.High {
-		return text + " exactly"
-	}
-	return text + " (" + e.Interval.String() + ")"
+	return ratioText(e)
 }
 
 // detectableText is the minimum detectable effect: "5%", or "3.1x" once it is
@@ -70,8 +75,6 @@ func detectableText(e compare.Effect) string {
 		return none
 	case r >= 2:
 		return compare.FormatNumber(r) + "x"
-	case r-1 < 0.001:
-		return "< 0.1%"
 	default:
 		return fmt.Sprintf("%.2g%%", (r-1)*100)
 	}

@@ -124,6 +124,7 @@ func orNaN(v *float64) float64 {
 // ratioView is a ratio in the parts that the page styles apart.
 type ratioView struct {
 	Ratio    string
+	Mark     string
 	Interval string
 	Reason   string // why there is none
 }
@@ -133,8 +134,11 @@ func ratioParts(e compare.Effect) ratioView {
 		return ratioView{Reason: e.Missing}
 	}
 	v := ratioView{Ratio: compare.FormatNumber(e.Ratio) + "×"}
-	if e.Interval != nil && e.Interval.Low != e.Interval.High {
-		v.Interval = e.Interval.String()
+	if e.Interval != nil && !e.Interval.Exact() {
+		v.Ratio, v.Interval = e.Interval.Point(e.Ratio)+"×", e.Interval.String()
+	}
+	if e.Survives {
+		v.Mark = survivesMark
 	}
 	return v
 }

@@ -23,7 +23,7 @@ func consistencySentence(asked []string, table compare.Table) string {
 		label := oracleLabel(name, "")
 		switch {
 		case a.Violations > 0 || b.Violations > 0:
-			parts = append(parts, violationClause(label, b, a))
+			parts = append(parts, fmt.Sprintf("%s %s", label, violationClause(countClause(before, b), countClause(after, a), a.Violations > 0)))
 		case a.Checked > 0:
 			clean, cleanChecks = append(clean, label), cleanChecks+a.Checked
 		default:
@@ -31,9 +31,9 @@ func consistencySentence(asked []string, table compare.Table) string {
 		}
 	}
 	if len(clean) > 0 {
-		parts = append(parts, fmt.Sprintf("after shows none of these in %s checks: %s", compare.FormatCount(int(cleanChecks)), strings.Join(clean, ", ")))
+		parts = append(parts, fmt.Sprintf("after none of these was seen in %s checks: %s", compare.FormatCount(int(cleanChecks)), strings.Join(clean, ", ")))
 	}
-	if clause := lagClause(after); clause != "" {
+	if clause := lagClause(after.Sample); clause != "" {
 		parts = append(parts, clause)
 	}
 	if len(unmeasured) > 0 {
@@ -45,26 +45,23 @@ func consistencySentence(asked []string, table compare.Table) string {
 	return "Consistency: " + strings.Join(parts, "; ") + "."
 }
 
-// violationClause is "stale reads after: 0.79% (0.65-0.97%) of 12,340, half of
-// them older than 14 ms; before: none of 8,000".
-func violationClause(label string, before, after record.Oracle) string {
-	first, second := "after: "+countClause(after), "before: "+countClause(before)
-	if after.Violations == 0 { // what is worth saying stands first
-		first, second = second, first
+// violationClause is "after: 0.79% (0.41-1.4%) of 12,340, half of them older
+// than 14 ms, before: none seen in 8,000". What is worth saying stands first.
+func violationClause(before, after string, violatedAfter bool) string {
+	if violatedAfter {
+		return "after: " + after + ", before: " + before
 	}
-	return fmt.Sprintf("%s %s, %s", label, first, second)
+	return "before: " + before + ", after: " + after
 }
 
-func countClause(o record.Oracle) string {
+func countClause(checks compare.Checks, o record.Oracle) string {
 	if o.Checked == 0 {
 		return "not measured"
 	}
 	if o.Violations == 0 {
-		return "none of " + compare.FormatCount(int(o.Checked))
+		return "none seen in " + compare.FormatCount(int(o.Checked))
 	}
-	low, high := o.Interval()
-	text := fmt.Sprintf("%s (%s-%s) of %s", compare.FormatShare(float64(o.Violations)/float64(o.Checked)),
-		strings.TrimSuffix(compare.FormatShare(low), "%"), compare.FormatShare(high), compare.FormatCount(int(o.Checked)))
+	text := fmt.Sprintf("%s of %s", compare.ShareText(o, checks.Interval(o)), compare.FormatCount(int(o.Checked)))
 	if o.Age == nil {
 		return text
 	}

@@ -25,8 +25,8 @@ type OracleRow struct {
 type OracleSide struct {
 	Checked    int64    `json:"checked"`
 	Violations int64    `json:"violations"`
-	Share      *float64 `json:"share"` // of the checks; null: not measured, or nothing to violate
-	ShareLow   *float64 `json:"share_low"`
+	Share      *float64 `json:"share"`     // of the checks; null: not measured, or nothing to violate
+	ShareLow   *float64 `json:"share_low"` // over blocks; null with fewer than three
 	ShareHigh  *float64 `json:"share_high"`
 	// NotMeasured is why there is no figure, Unchecked why some is missing.
 	NotMeasured string `json:"not_measured,omitempty"`
@@ -69,12 +69,12 @@ func oraclesOf(asked []string, table compare.Table) []OracleRow {
 	for _, name := range scenarios.Oracles() {
 		for _, o := range before.Oracles() {
 			if o.Name == name {
-				at(name, o.Scope).Before = oracleSide(o)
+				at(name, o.Scope).Before = oracleSide(before, o)
 			}
 		}
 		for _, o := range after.Oracles() {
 			if o.Name == name {
-				at(name, o.Scope).After = oracleSide(o)
+				at(name, o.Scope).After = oracleSide(after, o)
 			}
 		}
 		if slices.Contains(asked, name) && !slices.ContainsFunc(rows, func(r OracleRow) bool { return r.Name == name }) {
@@ -111,16 +111,18 @@ func (s *OracleSide) explain(reason string) {
 	}
 }
 
-func oracleSide(o record.Oracle) OracleSide {
+func oracleSide(checks compare.Checks, o record.Oracle) OracleSide {
 	side := OracleSide{Checked: o.Checked, Violations: o.Violations, LagBytes: o.LagBytes, Example: o.Example, Unchecked: o.Unknown}
 	if o.Checked == 0 {
 		side.Unchecked, side.NotMeasured = "", orReason(o.Unknown)
 		return side
 	}
 	if o.Name != scenarios.OracleLag {
-		low, high := o.Interval()
-		share := float64(o.Violations) / float64(o.Checked)
-		side.Share, side.ShareLow, side.ShareHigh = &share, &low, &high
+		share := o.Share()
+		side.Share = &share
+		if i := checks.Interval(o); i != nil {
+			side.ShareLow, side.ShareHigh = &i.Low, &i.High
+		}
 	}
 	if o.Age == nil || o.Age.Count() == 0 {
 		return side
@@ -157,7 +159,7 @@ func oracleLabel(name, scope string) string {
 	return label + ", " + scope
 }
 
-// oracleText is a side in words: "98 of 12,340: 0.79% (0.65-0.97%)", or "p50
+// oracleText is a side in words: "98 of 12,340: 0.79% (0.41-1.4%)", or "p50
 // 3.1 ms, p99 22 ms, max 80 ms".
 func oracleText(name string, s OracleSide) string {
 	switch {
@@ -168,7 +170,11 @@ func oracleText(name string, s OracleSide) string {
 	case name == scenarios.OracleLag:
 		return ageText(s)
 	}
-	return compare.CountText(record.Oracle{Checked: s.Checked, Violations: s.Violations})
+	var interval *compare.Interval
+	if s.ShareLow != nil {
+		interval = &compare.Interval{Low: *s.ShareLow, High: *s.ShareHigh}
+	}
+	return compare.CountText(record.Oracle{Checked: s.Checked, Violations: s.Violations}, interval)
 }
 
 // oracleMore is what else there is to know of a side, "" when nothing.

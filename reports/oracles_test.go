@@ -68,8 +68,8 @@ func TestConsistencySentence(t *testing.T) {
 	if i < 0 {
 		t.Fatalf("no sentence: %q", r.Answer)
 	}
-	for _, want := range []string{"stale reads after: 1.3% (0.95-1.7%) of 3,720, half of them older than", "before: none of 3,120",
-		"none of these in", "own writes not read", "replicas lag", "not measured after: jobs lost"} {
+	for _, want := range []string{"stale reads after: 1.3% (0.", "%) of 3,720, half of them older than", "before: none seen in 3,120",
+		"after none of these was seen in", "own writes not read", "replicas lag", "not measured after: jobs lost"} {
 		if !strings.Contains(r.Answer[i], want) {
 			t.Errorf("%q is not in: %s", want, r.Answer[i])
 		}

@@ -2,31 +2,12 @@ package reports
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"headroom/reports/compare"
 	"headroom/scenarios"
 )
-
-// headline are the metrics of the table that everybody sees.
-var headline = []string{
-	"p50_ms", "p95_ms", "p99_ms", "throughput_rps", "error_rate",
-	"db_cpu_ms_per_request", "db_cpu_share", "statements_per_request", "feed_statements_per_request", "rows_read_per_row_returned", "bytes_per_request",
-	"cache_hit_ratio", "edge_hit_ratio", "origin_requests_per_request",
-}
-
-// telling says whether a headline metric tells anything: those of a pattern
-// only where one of the variants has it.
-func telling(row Row, before, after compare.Sample) bool {
-	has := func(key string) bool { return before.Value(key).OK() || after.Value(key).OK() }
-	switch row.Key {
-	case "feed_statements_per_request", "cache_hit_ratio", "edge_hit_ratio":
-		return has(row.Key)
-	case "origin_requests_per_request":
-		return has("edge_hit_ratio") // without an edge every request gets there
-	}
-	return true
-}
 
 // percentiles are the points of the latency curve.
 var percentiles = []float64{50, 60, 70, 75, 80, 85, 90, 92.5, 95, 96, 97, 98, 98.5, 99, 99.5, 99.8, 99.9}
@@ -42,7 +23,7 @@ var meanings = map[string]string{
 
 func rateOf(table compare.Table, name string) Rate {
 	comparison := table.At(name)
-	before, after := table.Pooled(name, scenarios.Before), table.Pooled(name, scenarios.After)
+	before, after := comparison.Pooled(scenarios.Before), comparison.Pooled(scenarios.After)
 	r := Rate{
 		Name: name, Meaning: meanings[name], BeforeRPS: before.OfferedRPS(), AfterRPS: after.OfferedRPS(),
 		Blocks: slices.Concat([]int{}, comparison.Blocks()), Invalid: []string{},
@@ -52,63 +33,52 @@ func rateOf(table compare.Table, name string) Rate {
 			r.Invalid = append(r.Invalid, reason)
 		}
 	}
-	row := func(key string) Row {
-		metric, _ := compare.Describe(key)
-		effect := comparison.Ratio(key)
-		effect.Pairs = slices.Concat([]compare.Pair{}, effect.Pairs)
-		r := Row{Metric: metric, Before: before.Value(key).Level(), After: after.Value(key).Level(), Effect: effect}
-		for v, level := range map[scenarios.Variant]*compare.Level{scenarios.Before: &r.Before, scenarios.After: &r.After} {
-			if table.Overloaded(name, v) {
-				level.Missing = overloaded
-			}
-		}
-		return r
-	}
-	for _, key := range headline {
-		if line := row(key); telling(line, before, after) {
-			r.Rows = append(r.Rows, line)
-		}
-	}
-	var effects []*compare.Effect
-	for i := range r.Rows {
-		effects = append(effects, &r.Rows[i].Effect)
-	}
-	comparison.AdjustP(effects)
-	for _, key := range detailKeys(before, after) {
-		r.Details = append(r.Details, row(key))
-	}
+	rows, details := comparison.Tables()
+	r.Rows, r.Details = rowsOf(table, comparison, rows), rowsOf(table, comparison, details)
 	r.Bottleneck = Bottleneck{Before: bottleneckOf(before), After: bottleneckOf(after)}
 	r.Curves, r.Timeline = curvesOf(before, after), timelineOf(before, after)
-	r.Machines = utilisationOf(before, after)
+	r.Machines = utilisationOf(comparison)
 	return r
 }
 
-// detailKeys lists the metrics by endpoint and machine that either side has.
-func detailKeys(before, after compare.Sample) []string {
-	keys := []string{"postgres_demand_share"}
-	for _, e := range union(before.Endpoints(), after.Endpoints()) {
-		keys = append(keys, fmt.Sprintf("p50_ms[%s]", e), fmt.Sprintf("p95_ms[%s]", e))
-	}
-	for _, header := range union(before.Headers(), after.Headers()) {
-		keys = append(keys, fmt.Sprintf("header_share[%s]", header))
-	}
-	for _, m := range union(before.Machines(), after.Machines()) {
-		for _, metric := range []string{"cpu_ms_per_request", "utilisation", "throttled_share"} {
-			keys = append(keys, fmt.Sprintf("%s[%s]", metric, m))
+// rowsOf is one table of a rate: its rows are judged together.
+func rowsOf(table compare.Table, comparison compare.Comparison, keys []string) []Row {
+	var rows []Row
+	before, after := comparison.Pooled(scenarios.Before), comparison.Pooled(scenarios.After)
+	for i, effect := range comparison.Effects(keys) {
+		metric, _ := compare.Describe(keys[i])
+		effect.Pairs = slices.Concat([]compare.Pair{}, effect.Pairs)
+		r := Row{Metric: metric, Before: before.Value(keys[i]).Level(), After: after.Value(keys[i]).Level(), Effect: effect}
+		for v, level := range map[scenarios.Variant]*compare.Level{scenarios.Before: &r.Before, scenarios.After: &r.After} {
+			if table.Overloaded(comparison.Rate, v) {
+				level.Missing = overloaded
+			}
 		}
+		rows = append(rows, r)
 	}
-	return keys
+	return rows
 }
 
-// union lists the names of a, then those that only b has.
-func union(a, b []string) []string {
-	all := slices.Clone(a)
-	for _, name := range b {
-		if !slices.Contains(all, name) {
-			all = append(all, name)
+// chanceOf says how many of the rates' intervals are to be expected to miss by
+// chance, and what the mark stands for; "" without intervals.
+func chanceOf(rates []Rate) string {
+	intervals := 0
+	for _, rate := range rates {
+		for _, row := range slices.Concat(rate.Rows, rate.Details) {
+			if row.Effect.Interval != nil {
+				intervals++
+			}
 		}
 	}
-	return all
+	if intervals == 0 {
+		return ""
+	}
+	byChance := "fewer than one"
+	if expected := math.Round((1 - compare.Confidence) * float64(intervals)); expected >= 1 {
+		byChance = compare.FormatCount(int(expected))
+	}
+	return fmt.Sprintf("Of the %d intervals of the tables by rate, details included, %s can be expected to miss the true ratio by chance. "+
+		"%s marks the changes that are shown for all rows of their table together; of any other row no direction is claimed.", intervals, byChance, survivesMark)
 }
 
 func bottleneckOf(s compare.Sample) string {
@@ -153,9 +123,10 @@ func timelineOf(before, after compare.Sample) []Second {
 	return timeline
 }
 
-func utilisationOf(before, after compare.Sample) []Utilisation {
+func utilisationOf(c compare.Comparison) []Utilisation {
 	use := []Utilisation{}
-	for _, m := range union(before.Machines(), after.Machines()) {
+	before, after := c.Pooled(scenarios.Before), c.Pooled(scenarios.After)
+	for _, m := range c.Machines() {
 		key := fmt.Sprintf("utilisation[%s]", m)
 		use = append(use, Utilisation{Machine: m,
 			Before: before.Value(key).Level().Value, After: after.Value(key).Level().Value})

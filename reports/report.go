@@ -38,7 +38,8 @@ type Report struct {
 	NotCharged  string             `json:"not_charged,omitempty"` // prices of the book that no variant pays
 	CostCurve   []CostPoint        `json:"cost_curve"`            // by number of users; empty without a limit
 	Rates       []Rate             `json:"rates"`
-	Oracles     []OracleRow        `json:"oracles"` // what the change breaks; empty without checks
+	Chance      string             `json:"by_chance,omitempty"` // how many of the rates' intervals can be expected to miss
+	Oracles     []OracleRow        `json:"oracles"`             // what the change breaks; empty without checks
 	Claims      []compare.Result   `json:"claims"`
 	Validity    Validity           `json:"validity"`
 	Shares      record.Shares      `json:"shares"`

@@ -21,7 +21,7 @@ type Terminal struct {
 const (
 	labelColumns      = 28
 	valueColumns      = 13
-	ratioColumns      = 23
+	ratioColumns      = 25
 	detectableColumns = 11
 	defaultWidth      = 96
 	narrowest         = 72
@@ -63,6 +63,10 @@ func WriteTerminal(w io.Writer, r Report, t Terminal) error {
 	out.oracles(r.Oracles)
 	for _, rate := range r.Rates {
 		out.rate(rate)
+	}
+	if r.Chance != "" {
+		out.line("")
+		out.line("%s", r.Chance)
 	}
 	out.demands(r.Variants)
 	out.claims(r.Claims)
@@ -128,7 +132,7 @@ func (t *terminalWriter) columns() {
 func (t *terminalWriter) rows(rows []Row) {
 	for _, row := range rows {
 		t.row(row.Label, levelText(row.Before, row.Unit), levelText(row.After, row.Unit),
-			ratioText(row.Effect), detectableText(row.Effect))
+			markedRatio(row.Effect), detectableText(row.Effect))
 	}
 }
 

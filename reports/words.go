@@ -12,8 +12,10 @@ import (
 	"headroom/scenarios"
 )
 
-// answerOf says in a few sentences what the figures say, and no more: where an
-// interval spans 1 there is no difference to speak of.
+// answerOf says in a few sentences what the figures say, and no more. Where an
+// interval spans 1 nothing is shown, which is not to say that there is no
+// difference. Of the rates' rows, only those that are shown for their whole table
+// together have a direction.
 func answerOf(r Report, consistency string) []string {
 	answer := []string{}
 	if s := capacitySentence(r); s != "" {
@@ -58,12 +60,13 @@ func rateSentence(rate Rate) string {
 	var parts []string
 	for _, key := range []string{"p95_ms", "db_cpu_ms_per_request"} {
 		i := slices.IndexFunc(rate.Rows, func(row Row) bool { return row.Key == key })
-		parts = append(parts, changeClause(rate.Rows[i]))
+		parts = append(parts, changeClause(rate.Rows[i], len(rate.Rows)))
 	}
 	return fmt.Sprintf("At %s requests/s, %s.", compare.FormatRate(rate.AfterRPS), strings.Join(parts, "; "))
 }
 
-func changeClause(row Row) string {
+// changeClause tells of a row of a table of so many.
+func changeClause(row Row, rows int) string {
 	name := map[string]string{"p95_ms": "the 95th percentile of response time",
 		"db_cpu_ms_per_request": "the database's CPU per request"}[row.Key]
 	switch e := row.Effect; {
@@ -71,8 +74,10 @@ func changeClause(row Row) string {
 		return fmt.Sprintf("%s can't be compared (%s)", name, e.Missing)
 	case e.Interval == nil:
 		return fmt.Sprintf("%s came out at %sx of before's, from too few blocks to be sure", name, compare.FormatNumber(e.Ratio))
-	case e.Interval.Low <= 1 && e.Interval.High >= 1:
-		return fmt.Sprintf("%s shows no certain change (%s)", name, ratioText(e))
+	case e.Spans1():
+		return fmt.Sprintf("a change of %s is not shown (%s)", name, ratioText(e))
+	case !e.Survives:
+		return fmt.Sprintf("%s came out at %s of before's, which among the %d rows of its table is no sure change", name, ratioText(e), rows)
 	default:
 		return fmt.Sprintf("%s is %s of before's", name, ratioText(e))
 	}
@@ -167,21 +172,21 @@ func methodOf(r Report) []string {
 	switch {
 	case blocks < 3:
 		method = append(method, "Fewer than three blocks give no interval, and so no verdict.")
-	case blocks < 6:
-		method = append(method, fmt.Sprintf("With %d blocks the exact signed-rank interval reaches %.3g%% at the widest. "+
-			"So an interval here spans both the range of the blocks and Student's 95%% interval on the logarithms, which takes blocks to scatter normally. "+
-			"A verdict needs all of it on one side; six blocks would do without that assumption.",
+	case blocks < 7:
+		method = append(method, fmt.Sprintf("Intervals over %d blocks are Student's 95%% intervals on the logarithms, which take blocks to scatter normally; ranks alone, without that, attain %.3g%%. "+
+			"From seven blocks on they are exact signed-rank ones. A verdict needs all of the interval on one side.",
 			blocks, 100*(1-2/math.Pow(2, float64(blocks)))))
 	default:
 		method = append(method, fmt.Sprintf("Intervals are exact signed-rank ones over %d blocks, with at least 95%% confidence. A verdict needs all of it on one side.", blocks))
 	}
 	if blocks >= 3 {
-		method = append(method, fmt.Sprintf("Each interval is for its own metric. p over all metrics of a table (max-T over shared sign flips) can't fall below %.2g with %d blocks.",
-			2/math.Pow(2, float64(blocks)), blocks))
+		method = append(method,
+			"No interval is narrower than the figures' resolution: 0.1% of a ratio, and one more or less of what was counted. An interval that spans 1 shows no change; it does not show that there is none.",
+			"Each interval is for its own metric. A change is marked when it is shown for all rows of its table together: with at most 5% risk of any false mark in a table, by Holm's adjustment of Student's p, or by max-T over shared sign flips from 7 to 16 blocks.",
+			"\"Detectable\" is the smallest change that as many blocks would find with probability 0.8, if they scatter as these did. A scatter that is known from few blocks is itself uncertain.")
 	}
-	method = append(method, "\"Detectable\" is the smallest change that these blocks, with their scatter, would show with probability 0.8.")
 	if len(r.Oracles) > 0 {
-		method = append(method, "Checks ran with the load, over all valid slices at both rates. The interval of their share is Clopper-Pearson's, which takes checks as independent; violations come in bursts, so it is rather too short than too long. A replica's lag in bytes is that of the worst slice.")
+		method = append(method, "Checks ran with the load, over all valid slices at both rates. The interval of their share goes by what each block counted, as violations come in bursts. Without a violation two bounds are given: one for independent checks, and one that bursts of 20 would allow, which the verdicts go by. A replica's lag in bytes is that of the worst slice.")
 	}
 	if unit := r.Shares.UnitCPUs; unit > 0 && unit != 1 {
 		method = append(method, fmt.Sprintf("One vCPU of the real system is %.3g CPUs here, for both variants. Rates are those of this scale; users and cost per user take them times %.3g, in proportion.",

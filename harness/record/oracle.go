@@ -4,13 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"gonum.org/v1/gonum/mathext"
-
 	"headroom/scenarios"
 )
-
-// intervalRisk is what the two ends of an interval leave out together.
-const intervalRisk = 0.05
 
 // Share is violations / checked, 0 when nothing was checked.
 func (o Oracle) Share() float64 {
@@ -18,25 +13,6 @@ func (o Oracle) Share() float64 {
 		return 0
 	}
 	return float64(o.Violations) / float64(o.Checked)
-}
-
-// Interval is the exact 95% interval of the share of violations (Clopper and
-// Pearson, 1934): the beta quantiles B(2.5%; v, n-v+1) and B(97.5%; v+1, n-v).
-// It takes the checks as independent. Without any it is 0 to 1: nothing is
-// known.
-func (o Oracle) Interval() (low, high float64) {
-	v, n := float64(o.Violations), float64(o.Checked)
-	if o.check() != nil || o.Checked == 0 {
-		return 0, 1
-	}
-	low, high = 0, 1
-	if v > 0 {
-		low = mathext.InvRegIncBeta(v, n-v+1, intervalRisk/2)
-	}
-	if v < n {
-		high = mathext.InvRegIncBeta(v+1, n-v, 1-intervalRisk/2)
-	}
-	return low, high
 }
 
 // check tests what must hold of every finding.

@@ -1,45 +1,12 @@
 package record
 
 import (
-	"math"
 	"strings"
 	"testing"
 	"time"
 
 	"headroom/scenarios"
 )
-
-// Each end is where the binomial distribution leaves 2.5% beyond what was seen.
-func TestIntervalIsClopperPearson(t *testing.T) {
-	for _, test := range []struct{ violations, checked int64 }{
-		{0, 1}, {1, 1}, {0, 10}, {1, 10}, {5, 10}, {10, 10}, {7, 1000}, {0, 100_000}, {99_999, 100_000},
-	} {
-		v, n := test.violations, test.checked
-		o := Oracle{Name: "stale", Checked: n, Violations: v}
-		low, high := o.Interval()
-		const each = 0.025
-		if v == 0 && low != 0 || v > 0 && math.Abs(1-binomialAtMost(v-1, n, low)-each) > 1e-6 {
-			t.Errorf("%d of %d: the low end %v leaves %v", v, n, low, 1-binomialAtMost(v-1, n, low))
-		}
-		if v == n && high != 1 || v < n && math.Abs(binomialAtMost(v, n, high)-each) > 1e-6 {
-			t.Errorf("%d of %d: the high end %v leaves %v", v, n, high, binomialAtMost(v, n, high))
-		}
-		if share := o.Share(); share < low || share > high {
-			t.Errorf("%d of %d: the share %v lies outside of %v to %v", v, n, share, low, high)
-		}
-	}
-	// With none of ten: 1 - 0.025^(1/10).
-	if _, high := (Oracle{Name: "stale", Checked: 10}).Interval(); math.Abs(high-0.3084971) > 1e-7 {
-		t.Errorf("0 of 10: up to %v", high)
-	}
-	if low, high := (Oracle{Name: "stale", Unknown: "-"}).Interval(); low != 0 || high != 1 {
-		t.Errorf("0 of 0: %v to %v", low, high)
-	}
-	// What does not add up says nothing.
-	if low, high := (Oracle{Checked: 1, Violations: 2}).Interval(); low != 0 || high != 1 {
-		t.Errorf("2 of 1: %v to %v", low, high)
-	}
-}
 
 func TestOracleInvariants(t *testing.T) {
 	for _, test := range []struct {

@@ -23,17 +23,25 @@ type Result struct {
 	scenarios.Claim
 	Verdict Verdict `json:"verdict"`
 	// Direction says, of a claim about a ratio, whether there is a change for
-	// the claimed side at all: "yes", "no" or "unclear".
+	// the claimed side at all: "yes", "no" or "unclear". It is told where the
+	// change is shown for all rows of its table together, or follows from the
+	// claimed value, which was written down before.
 	Direction string    `json:"direction,omitempty"`
 	Point     *float64  `json:"point,omitempty"`
 	Interval  *Interval `json:"interval,omitempty"`
 	Summary   string    `json:"summary"`          // "lower: yes; <= 0.30x: no, 0.42x (0.40-0.44)"
 	Reason    string    `json:"reason,omitempty"` // why there is no verdict, or what to know of it
+
+	together bool // the change is shown for all rows of its table together, or stands in none
 }
 
 // Given holds the values of both variants that no slice has: the limits and
 // the costs, by metric.
 type Given map[string]map[scenarios.Variant]Range
+
+// BothSides is where Given holds after/before of a metric, where more is known
+// of it than the ranges of the two variants leave.
+const BothSides scenarios.Variant = "ratio"
 
 // notEvidence is the reason that no quick run gives a verdict.
 const notEvidence = "quick run: not evidence"
@@ -76,12 +84,12 @@ func (r *Result) measure(table Table, given Given) {
 			*r = r.without(NoVerdict, reason)
 			return
 		}
-		e := comparison.Ratio(r.Metric)
+		e := comparison.inItsTable(r.Metric)
 		if e.Missing != "" {
 			*r = r.without(Inconclusive, e.Missing)
 			return
 		}
-		r.Point, r.Interval = &e.Ratio, e.Interval
+		r.Point, r.Interval, r.together = &e.Ratio, e.Interval, e.Survives
 		return
 	}
 	r.ofVariant(table, func() {
@@ -110,23 +118,37 @@ func (r *Result) ofVariant(table Table, measure func()) {
 func (r *Result) measureGiven(values map[scenarios.Variant]Range) {
 	v := values[scenarios.Variant(r.Compare)]
 	if r.Compare == "ratio" {
-		v = ratioOfRanges(values[scenarios.Before], values[scenarios.After])
+		v = ratioOfGiven(values)
 	}
 	if v.Missing != "" {
 		*r = r.without(Inconclusive, v.Missing)
 		return
 	}
-	r.Point, r.Interval = &v.Point, v.interval()
+	r.Point, r.Interval, r.together = &v.Point, v.intervalOf(r.Metric), true
 	if v.Low != v.High {
 		r.Reason = "the limits come from one search of each variant"
 	}
 }
 
+// interval is nil when what the value may lie between is not known.
 func (v Range) interval() *Interval {
+	if math.IsNaN(v.Low) || math.IsNaN(v.High) {
+		return nil
+	}
 	if v.Low == v.High {
 		return &Interval{Low: v.Low, High: v.High, Method: "exact"}
 	}
 	return &Interval{Low: v.Low, High: v.High, Method: "from the rates that held and failed, one search each"}
+}
+
+// intervalOf is the interval of a metric. A user's cost has one of all that goes
+// into it.
+func (v Range) intervalOf(key string) *Interval {
+	i := v.interval()
+	if i != nil && !i.Exact() && key != LimitRPS {
+		i.Method = "from the ranges of the capacities and of what is downloaded"
+	}
+	return i
 }
 
 // Level returns a variant's value for a report.
@@ -137,11 +159,19 @@ func (g Given) Level(key string, variant scenarios.Variant) Level {
 
 // Ratio returns after/before for a report.
 func (g Given) Ratio(key string) Effect {
-	v := ratioOfRanges(g[key][scenarios.Before], g[key][scenarios.After])
+	v := ratioOfGiven(g[key])
 	if v.Missing != "" {
 		return Effect{Pairs: []Pair{}, Missing: v.Missing}
 	}
-	return Effect{Pairs: []Pair{}, Ratio: v.Point, Interval: v.interval()}
+	return Effect{Pairs: []Pair{}, Ratio: v.Point, Interval: v.intervalOf(key)}
+}
+
+// ratioOfGiven is after/before of one metric.
+func ratioOfGiven(values map[scenarios.Variant]Range) Range {
+	if v, known := values[BothSides]; known {
+		return v
+	}
+	return ratioOfRanges(values[scenarios.Before], values[scenarios.After])
 }
 
 // ratioOfRanges is after/before with the widest bounds that both leave.
@@ -182,23 +212,34 @@ func (r *Result) decide(metric Metric) {
 			r.Reason = "fewer than three blocks: no interval"
 		}
 	}
-	found := FormatNumber(*r.Point) + suffix
-	if r.Interval != nil {
-		found += " (" + r.Interval.String() + ")"
-	}
-	r.Summary = fmt.Sprintf("%s %s%s: %s, %s", r.Op, FormatNumber(r.Value), suffix, size, found)
+	r.Summary = fmt.Sprintf("%s %s%s: %s, %s", r.Op, FormatNumber(r.Value), suffix, size, WithInterval(*r.Point, suffix, r.Interval))
 	if r.Compare != "ratio" {
 		if metric.Unit != Share && metric.Unit != Count {
 			r.Summary += " " + string(metric.Unit)
 		}
 		return
 	}
-	r.Direction = r.against(1, true)
+	r.Direction = r.direction(size)
 	word := "lower"
 	if r.Op == ">=" {
 		word = "higher"
 	}
 	r.Summary = fmt.Sprintf("%s: %s; %s", word, r.Direction, r.Summary)
+}
+
+// direction says whether there is a change for the claimed side, where size
+// says whether it reaches the claimed value.
+func (r *Result) direction(size string) string {
+	beyond1 := r.Value <= 1 // the claimed value lies on the claimed side of 1
+	if r.Op == ">=" {
+		beyond1 = r.Value >= 1
+	}
+	within1 := !beyond1 || r.Value == 1
+	follows := size == "yes" && beyond1 || size == "no" && within1
+	if !r.together && !follows {
+		return "unclear"
+	}
+	return r.against(1, true)
 }
 
 // against says on which side of value the interval lies: "yes" for the
@@ -219,12 +260,4 @@ func (r *Result) against(value float64, strict bool) string {
 		return "no"
 	}
 	return "unclear"
-}
-
-// String is the interval's ends, "0.40-0.44".
-func (i Interval) String() string {
-	if math.IsInf(i.High, 1) {
-		return ">= " + FormatNumber(i.Low)
-	}
-	return FormatNumber(i.Low) + "-" + FormatNumber(i.High)
 }

@@ -2,12 +2,26 @@ package compare
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"headroom/harness/record"
 	"headroom/scenarios"
 )
+
+// asBusy are the same trials with a shop that takes as much CPU as PostgreSQL.
+func asBusy(trials []record.Trial) []record.Trial {
+	var changed []record.Trial
+	for _, t := range trials {
+		t.Machines = slices.Clone(t.Machines)
+		server := &t.Machines[0]
+		server.Processes = slices.Clone(server.Processes)
+		server.Processes[1].CPUSeconds = server.Processes[0].CPUSeconds
+		changed = append(changed, t)
+	}
+	return changed
+}
 
 func TestJudgeAgainstTrials(t *testing.T) {
 	half := noisy(6, 0.5, 1)
@@ -29,8 +43,8 @@ func TestJudgeAgainstTrials(t *testing.T) {
 		summary string
 		reason  string
 	}{
-		{"right side and size", claim("p95_ms", "ratio", "<=", 0.7), half, false, Confirmed, "lower: yes; <= 0.70x: yes, 0.48x (0.45-0.57)", ""},
-		{"right side, wrong size", claim("p95_ms", "ratio", "<=", 0.3), half, false, Refuted, "lower: yes; <= 0.30x: no, 0.48x (0.45-0.57)", ""},
+		{"right side and size", claim("p95_ms", "ratio", "<=", 0.7), half, false, Confirmed, "lower: yes; <= 0.70x: yes, 0.48x (0.45-0.53)", ""},
+		{"right side, wrong size", claim("p95_ms", "ratio", "<=", 0.3), half, false, Refuted, "lower: yes; <= 0.30x: no, 0.48x (0.45-0.53)", ""},
 		{"wrong side", claim("p95_ms", "ratio", ">=", 1.2), half, false, Refuted, "higher: no; >= 1.20x: no", ""},
 		{"value inside the interval", claim("p95_ms", "ratio", "<=", 0.51), noisy(3, 0.51, 9), false, Inconclusive, "unclear", ""},
 		{"two blocks", claim("p95_ms", "ratio", "<=", 0.9), noisy(2, 0.5, 1), false, Inconclusive, "<= 0.90x: unclear", "fewer than three blocks"},
@@ -40,8 +54,11 @@ func TestJudgeAgainstTrials(t *testing.T) {
 		{"rate not measured", scenarios.Claim{Metric: "p95_ms", At: "high", Compare: "ratio", Op: "<=", Value: 1}, half, false, Inconclusive, "", "no block"},
 		{"metric not there", claim("p99.9_ms", "ratio", "<=", 1), half, false, Inconclusive, "", "insufficient"},
 		{"0 errors have no ratio", claim("error_rate", "ratio", "<=", 1), half, false, Inconclusive, "", "has no ratio"},
-		{"0 errors are a level", claim("error_rate", "after", "<=", 0.01), half, false, Confirmed, "<= 0.01: yes, 0 (0-0)", ""},
-		{"bottleneck", claim("postgres_demand_share", "before", ">=", 1), half, false, Confirmed, ">= 1.00: yes, 1.00", ""},
+		// 0 of 2,400 requests: below 3% in bursts of 20.
+		{"0 errors are a level", claim("error_rate", "after", "<=", 0.05), half, false, Confirmed, "<= 0.05: yes, 0 (0-0.03)", ""},
+		{"0 errors are no certainty", claim("error_rate", "after", "<=", 0.01), half, false, Inconclusive, "<= 0.01: unclear, 0 (0-0.03)", ""},
+		{"bottleneck", claim("postgres_demand_share", "before", ">=", 1), half, false, Confirmed, ">= 1.00: yes, 2.00", ""},
+		{"as busy as another", claim("postgres_demand_share", "before", ">=", 1), asBusy(half), false, Inconclusive, ">= 1.00: unclear, 1.000 (0.999-1.001)", ""},
 		{"level with its unit", claim("db_cpu_ms_per_request", "after", ">=", 5), half, false, Refuted, "ms", ""},
 		{"quick run", claim("p95_ms", "ratio", "<=", 0.7), half, true, Inconclusive, "<= 0.70x: yes", "not evidence"},
 	}
@@ -52,6 +69,37 @@ func TestJudgeAgainstTrials(t *testing.T) {
 				t.Errorf("%s: %q, reason %q; want %s: ...%q..., reason ...%q...", r.Verdict, r.Summary, r.Reason, tt.verdict, tt.summary, tt.reason)
 			}
 		})
+	}
+}
+
+// A direction is told where the change is shown for its whole table, or follows
+// from the claimed value. Seven rows change here by as much as their scatter lets
+// one of them show alone.
+func TestDirectionNeedsTheWholeTable(t *testing.T) {
+	little := noisy(5, 0.94, 11)
+	e := NewTable(little).At("common").inItsTable("db_cpu_ms_per_request")
+	if e.Spans1() || e.Survives {
+		t.Fatalf("the change is not the one that this test is about: %+v", e)
+	}
+	for _, test := range []struct {
+		op        string
+		value     float64
+		verdict   Verdict
+		direction string
+	}{
+		{"<=", 0.3, Refuted, "unclear"},
+		{">=", 0.5, Confirmed, "unclear"},
+		{"<=", 1, Confirmed, "yes"}, // asked for itself, before the run
+		{">=", 1, Refuted, "no"},
+		{">=", 1.2, Refuted, "unclear"},
+	} {
+		claim := scenarios.Claim{Metric: "db_cpu_ms_per_request", At: "common", Compare: "ratio", Op: test.op, Value: test.value}
+		if r := Judge(claim, NewTable(little), nil, false); r.Verdict != test.verdict || r.Direction != test.direction {
+			t.Errorf("%s %v: %s, %q; want %s, direction %s", test.op, test.value, r.Verdict, r.Summary, test.verdict, test.direction)
+		}
+	}
+	if r := Judge(scenarios.Claim{Metric: "db_cpu_ms_per_request", At: "common", Compare: "ratio", Op: "<=", Value: 0.3}, NewTable(noisy(5, 0.5, 11)), nil, false); r.Direction != "yes" {
+		t.Errorf("half of the CPU at five blocks: %q", r.Summary)
 	}
 }
 

@@ -59,7 +59,7 @@ func TestMetrics(t *testing.T) {
 		"rows_read_per_row_returned":  100,
 		"bytes_per_request":           1024,
 		"cache_hit_ratio":             0.75,
-		"postgres_demand_share":       1,
+		"postgres_demand_share":       2, // the shop takes half as much
 		"cpu_ms_per_request[server]":  3,
 		"utilisation[server]":         400 * 0.003 / 4,
 		"throttled_share[server]":     0.05,
@@ -240,13 +240,32 @@ func TestSwapSwapsVerdicts(t *testing.T) {
 	}
 }
 
+// Equal counts show no direction, and no certainty either: 51 statements for
+// each of 400 requests are told to a thousandth.
 func TestAAHasNoDifference(t *testing.T) {
 	for _, op := range []string{"<=", ">="} {
 		claim := scenarios.Claim{Metric: "statements_per_request", At: "common", Compare: "ratio", Op: op, Value: 1}
-		if r := Judge(claim, NewTable(noisy(3, 1, 5)), nil, false); r.Direction != "no" {
-			t.Errorf("%s of equal counts: %s", op, r.Summary)
+		r := Judge(claim, NewTable(noisy(3, 1, 5)), nil, false)
+		if r.Direction != "unclear" || r.Verdict != Inconclusive || !strings.Contains(r.Summary, "1.000x (0.999-1.001)") {
+			t.Errorf("%s of equal counts: %s, %s", op, r.Verdict, r.Summary)
 		}
 	}
+}
+
+// What was counted is known to one more or less.
+func TestResolutionOfCounts(t *testing.T) {
+	few := func(v scenarios.Variant, block int) record.Trial {
+		trial := slice(v, block, 100, 10, 2)
+		trial.Measurement.Planned, trial.Measurement.Sent, trial.Measurement.Failed = 150, 150, 50
+		return trial
+	}
+	var trials []record.Trial
+	for block := 1; block <= 3; block++ {
+		trials = append(trials, few(scenarios.Before, block), few(scenarios.After, block))
+	}
+	e := NewTable(trials).At("common").Ratio("error_rate")
+	near(t, "50 of 150 against 50 of 150", e.Interval.High, math.Exp(1.0/50+1.0/50), 1e-12)
+	near(t, "detectable", e.DetectableRatio, math.Exp(2*(1.0/50+1.0/50)), 1e-12)
 }
 
 func TestIntervalWithoutEnd(t *testing.T) {
@@ -264,6 +283,18 @@ func TestFormatNumber(t *testing.T) {
 		42.34: "42.3", 412.4: "412", 1234567.8: "1,234,568", -1234: "-1,234", 99.96: "100"} {
 		if got := FormatNumber(v); got != want {
 			t.Errorf("FormatNumber(%v) = %q, want %q", v, got, want)
+		}
+	}
+	for _, test := range []struct {
+		low, point, high float64
+		want             string
+	}{
+		{0.40, 0.42, 0.44, "0.42x (0.40-0.44)"}, {0.4489, 0.45, 0.4511, "0.450x (0.449-0.451)"}, {0.05163, 0.0518, 0.05197, "0.0518x (0.0516-0.0520)"},
+		{99.96, 100, 100.04, "100.00x (99.96-100.04)"}, {1023, 1024, 1025, "1,024x (1,023-1,025)"}, {7.4, 7.4, 7.4, "7.40x"},
+		{2, 2.5, math.Inf(1), "2.50x (>= 2.00)"},
+	} {
+		if got := WithInterval(test.point, "x", &Interval{Low: test.low, High: test.high}); got != test.want {
+			t.Errorf("WithInterval gives %q, want %q", got, test.want)
 		}
 	}
 	if got := FormatRate(80); got != "80" {

@@ -9,16 +9,19 @@ import (
 // Confidence is what every interval aims at.
 const Confidence = 0.95
 
-// Blocks that the two kinds of interval need. With fewer than three no
-// interval is given, and so no verdict. With fewer than six no rank method
-// reaches 95%: the widest has 1 - 2/2^n, 75% for three.
+// Blocks that an interval needs, and the number from which on it comes from
+// ranks. With fewer than three no interval is given, and so no verdict. Ranks
+// reach 95% with six blocks, but the interval is then the whole range, and
+// finds no more than Student's does with five.
 const (
 	fewestBlocks     = 3
-	fewestRankBlocks = 6
+	fewestRankBlocks = 7
 )
 
-// power is the chance of detection that the minimum detectable effect is for.
-const power = 0.8
+// finest is the resolution of a ratio of two figures at best: a histogram has
+// three significant digits. Blocks that agree to the last digit do not show
+// more than that.
+const finest = 0.001
 
 // Interval is a range for a value.
 type Interval struct {
@@ -44,45 +47,46 @@ func (i Interval) MarshalJSON() ([]byte, error) {
 	}{plain: plain(i)})
 }
 
+// holds says whether a value lies within the interval.
+func (i Interval) holds(v float64) bool { return i.Low <= v && v <= i.High }
+
 // estimate is the centre of one value per block.
 type estimate struct {
 	point      float64
 	interval   *Interval // nil with fewer than three blocks
-	detectable float64   // the smallest shift that would be seen; NaN with fewer than two blocks
+	detectable float64   // the smallest shift that would be found; NaN without an interval
 }
 
-// estimateCentre estimates the centre of d.
+// estimateCentre estimates the centre of d, whose values can be told apart when
+// they differ by the resolution.
 //
-// The point is Hodges-Lehmann's. From six blocks on the interval is the exact
-// signed-rank one. With three to five it spans two intervals: the range of the
-// blocks, which is the widest that ranks give, and Student's 95% interval of
-// the mean, which assumes that blocks scatter normally. So a verdict from few
-// blocks needs all of them on one side, and little scatter.
-func estimateCentre(d []float64) estimate {
+// The point is Hodges-Lehmann's. With three to six blocks the interval is
+// Student's 95% interval of the mean, which takes blocks to scatter normally;
+// from seven on it is the exact signed-rank one. No interval is narrower than
+// the resolution to both sides of the point: no scatter is not certainty.
+func estimateCentre(d []float64, resolution float64) estimate {
 	e := estimate{point: HodgesLehmann(d), detectable: math.NaN()}
 	n := len(d)
-	if n < 2 {
-		return e
-	}
-	mean, sd := meanAndSD(d)
-	standardError := sd / math.Sqrt(float64(n))
-	half := studentQuantile((1+Confidence)/2, n-1)
-	e.detectable = (half + studentQuantile(power, n-1)) * standardError
 	if n < fewestBlocks {
 		return e
 	}
 	low, high, attained := SignedRankInterval(d, Confidence)
-	if n >= fewestRankBlocks {
-		e.interval = &Interval{Low: low, High: high, Confidence: attained, RankConfidence: attained,
-			Method: fmt.Sprintf("exact signed-rank over %d blocks", n)}
-		return e
+	i := Interval{Low: low, High: high, Confidence: attained, RankConfidence: attained,
+		Method: fmt.Sprintf("exact signed-rank over %d blocks", n)}
+	mean, sd := meanAndSD(d)
+	if n < fewestRankBlocks {
+		half := studentQuantile((1+Confidence)/2, n-1) * sd / math.Sqrt(float64(n))
+		i = Interval{Low: mean - half, High: mean + half, Confidence: Confidence, RankConfidence: attained,
+			Method: fmt.Sprintf("Student's t over %d blocks", n)}
 	}
-	e.interval = &Interval{
-		Low:        min(low, mean-half*standardError),
-		High:       max(high, mean+half*standardError),
-		Confidence: Confidence, RankConfidence: attained,
-		Method: fmt.Sprintf("Student's t over %d blocks, at least their range", n),
+	if i.Low > e.point-resolution || i.High < e.point+resolution {
+		i.Low, i.High = min(i.Low, e.point-resolution), max(i.High, e.point+resolution)
+		i.Method += ", at least the figures' resolution"
 	}
+	e.interval = &i
+	// A true shift has to leave an interval of the resolution to both sides of
+	// the estimate, which is itself off by as much.
+	e.detectable = max(detectableShift(n)*sd, 2*resolution)
 	return e
 }
 
@@ -99,25 +103,34 @@ type Effect struct {
 	Ratio    float64   `json:"ratio,omitempty"`    // 0 when Missing
 	Interval *Interval `json:"interval,omitempty"` // of the ratio; nil with fewer than three blocks
 	// DetectableRatio is the minimum detectable effect: a true ratio as far
-	// from 1 as this would be told from 1 with probability 0.8.
-	DetectableRatio float64 `json:"minimum_detectable_ratio,omitempty"` // above 1; 0 with fewer than two blocks
-	// PAdjusted holds for all metrics of the table together (max-T over
-	// shared sign flips); 0 when it was not computed.
+	// from 1 as this would be found with probability 0.8, if blocks scatter as
+	// these did.
+	DetectableRatio float64 `json:"minimum_detectable_ratio,omitempty"` // above 1; 0 with fewer than three blocks
+	// PAdjusted holds for all metrics of the table together (adjustTogether); 0
+	// when it was not computed.
 	PAdjusted float64 `json:"p_max_t,omitempty"`
-	Missing   string  `json:"missing,omitempty"` // why there is no ratio
+	// Survives says that the change is shown for all metrics of the table
+	// together. Only such a change has a direction.
+	Survives bool   `json:"survives,omitempty"`
+	Missing  string `json:"missing,omitempty"` // why there is no ratio
+
+	resolution float64 // of the logarithm of the ratio
 }
+
+// Spans1 says that the interval holds 1: no change is shown.
+func (e Effect) Spans1() bool { return e.Interval != nil && e.Interval.holds(1) }
 
 // ratioOf estimates after/before from one pair a block, on the scale of
 // logarithms: D = ln after - ln before. A block without a positive value on
 // both sides has no ratio; then the effect has none.
-func ratioOf(pairs []Pair) Effect {
-	effect := Effect{Pairs: pairs}
+func ratioOf(pairs []Pair, resolution float64) Effect {
+	effect := Effect{Pairs: pairs, resolution: resolution}
 	d, missing := logRatios(pairs)
 	if missing != "" {
 		effect.Missing = missing
 		return effect
 	}
-	e := estimateCentre(d)
+	e := estimateCentre(d, resolution)
 	effect.Ratio = math.Exp(e.point)
 	if !math.IsNaN(e.detectable) {
 		effect.DetectableRatio = math.Exp(e.detectable)

@@ -24,6 +24,47 @@ func FormatNumber(v float64) string {
 	return groupDigits(strconv.FormatFloat(v, 'f', 0, 64))
 }
 
+// WithInterval is a value with its interval: "0.42x (0.40-0.44)". What is exact
+// stands alone.
+func WithInterval(point float64, suffix string, i *Interval) string {
+	if i == nil || i.Exact() {
+		return FormatNumber(point) + suffix
+	}
+	return i.Point(point) + suffix + " (" + i.String() + ")"
+}
+
+// Exact says that the value was not measured, but is a price or made of prices.
+func (i Interval) Exact() bool { return i.Low == i.High }
+
+// String is the interval's ends, "0.40-0.44", with as many digits as it takes
+// to tell them apart.
+func (i Interval) String() string {
+	if math.IsInf(i.High, 1) {
+		return ">= " + FormatNumber(i.Low)
+	}
+	write := i.format()
+	return write(i.Low) + "-" + write(i.High)
+}
+
+// Point is a value within the interval, with as many digits as its ends.
+func (i Interval) Point(v float64) string { return i.format()(v) }
+
+// format is FormatNumber, or as many decimals as it takes to tell the ends apart.
+func (i Interval) format() func(float64) string {
+	low := FormatNumber(i.Low)
+	if low != FormatNumber(i.High) {
+		return FormatNumber
+	}
+	_, decimals, _ := strings.Cut(low, ".")
+	write := func(digits int) func(float64) string {
+		return func(v float64) string { return strconv.FormatFloat(v, 'f', digits, 64) }
+	}
+	digits := len(decimals) + 1
+	for ; digits < 12 && write(digits)(i.Low) == write(digits)(i.High); digits++ {
+	}
+	return write(digits)
+}
+
 // groupDigits puts commas between thousands: 12345 becomes 12,345.
 func groupDigits(digits string) string {
 	sign := ""

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,11 +36,14 @@ const (
 	LimitRPS       = "limit_rps"
 	MonthlyUSD     = "monthly_cost_usd"
 	CostPerUserUSD = "cost_per_user_usd"
+	// The two parts of a user's cost, for reports; no claim speaks of them.
+	InfraPerUserUSD     = "infrastructure_per_user_usd"
+	DownloadsPerUserUSD = "downloads_per_user_usd"
 )
 
 // Rateless says whether a key is one of the metrics that no rate belongs to.
 func Rateless(key string) bool {
-	return key == LimitRPS || key == MonthlyUSD || key == CostPerUserUSD
+	return slices.Contains([]string{LimitRPS, MonthlyUSD, CostPerUserUSD, InfraPerUserUSD, DownloadsPerUserUSD}, key)
 }
 
 // described holds the metrics without a parameter.
@@ -51,7 +55,7 @@ var described = []Metric{
 	{"feed_statements_per_request", "statements per feed request", Count},
 	{"rows_read_per_row_returned", "rows read per row returned", Count},
 	{"bytes_per_request", "bytes per request", Bytes},
-	{"postgres_demand_share", "PostgreSQL's share of the largest demand", Share},
+	{"postgres_demand_share", "PostgreSQL's demand over the largest other", Count},
 	{"cache_hit_ratio", "cache hit ratio", Share},
 	{"db_cpu_share", "database CPU utilisation", Share},
 	{"edge_hit_ratio", "edge hit ratio", Share},
@@ -70,6 +74,8 @@ var described = []Metric{
 	{LimitRPS, "limit under the SLO", PerSecond},
 	{MonthlyUSD, "monthly cost", USD},
 	{CostPerUserUSD, "monthly cost per user", USD},
+	{InfraPerUserUSD, "of it infrastructure", USD},
+	{DownloadsPerUserUSD, "of it downloads", USD},
 }
 
 // Metrics with a parameter in brackets: a machine or a response header.
@@ -100,7 +106,8 @@ var (
 //	replication_lag_p50_ms, replication_lag_p99_ms of all replicas
 //	header_share[X-Cache: hit]                     of the requests sent
 //	cpu_ms_per_request[machine], utilisation[machine], throttled_share[machine]
-//	limit_rps, monthly_cost_usd, cost_per_user_usd of the variant, at no rate
+//	limit_rps, monthly_cost_usd, cost_per_user_usd,
+//	infrastructure_per_user_usd, downloads_per_user_usd of the variant, at no rate
 func Describe(key string) (Metric, bool) {
 	base, arg := splitKey(key)
 	if q := quantileKey.FindStringSubmatch(base); q != nil {
@@ -147,9 +154,9 @@ func (s Sample) Value(key string) Value {
 	}
 	switch key {
 	case "throughput_rps":
-		return per(float64(s.Succeeded), s.DurationS, "the slices have no duration")
+		return ratioOfCount(float64(s.Succeeded), s.DurationS, "the slices have no duration")
 	case "error_rate":
-		return per(float64(s.Failed+s.Unsent), float64(s.Planned), "no request was planned")
+		return share(float64(s.Failed+s.Unsent), float64(s.Planned), "no request was planned")
 	case "bytes_per_request":
 		return s.perRequest(float64(s.bytesIn))
 	case "db_cpu_ms_per_request":
@@ -163,28 +170,28 @@ func (s Sample) Value(key string) Value {
 		if !ok {
 			return missing("PostgreSQL's statements were not counted")
 		}
-		return s.perRequest(statements)
+		return ratioOfCount(statements, float64(s.Succeeded), noneSucceeded)
 	case "feed_statements_per_request":
 		statements, ok1 := s.count(scenarios.KindShop, "feed_statements")
 		feeds, ok2 := s.count(scenarios.KindShop, "feed_requests")
 		if !ok1 || !ok2 {
 			return missing("the feed's statements were not counted")
 		}
-		return per(statements, feeds, "no feed was asked for")
+		return ratioOfCount(statements, feeds, "no feed was asked for")
 	case "rows_read_per_row_returned":
 		read, ok1 := s.count(scenarios.KindPostgres, "tuples_read")
 		returned, ok2 := s.count(scenarios.KindPostgres, "rows")
 		if !ok1 || !ok2 {
 			return missing("PostgreSQL's rows were not counted")
 		}
-		return per(read, returned, "no row was returned")
+		return ratioOfCount(read, returned, "no row was returned")
 	case "cache_hit_ratio":
 		hits, ok1 := s.count(scenarios.KindValkey, "hits")
 		misses, ok2 := s.count(scenarios.KindValkey, "misses")
 		if !ok1 || !ok2 {
 			return missing("no cache")
 		}
-		return per(hits, hits+misses, "the cache was not asked")
+		return share(hits, hits+misses, "the cache was not asked")
 	case "postgres_demand_share":
 		return s.postgresDemandShare()
 	}
@@ -208,13 +215,13 @@ func (s Sample) patternValue(key string) Value {
 		if !ok1 || !ok2 {
 			return missing("no edge")
 		}
-		return per(hits, hits+misses, "the edges were not asked for what they keep")
+		return share(hits, hits+misses, "the edges were not asked for what they keep")
 	case "origin_requests_per_request":
 		requests, ok := s.count(scenarios.KindShop, "requests")
 		if !ok {
 			return missing("the shop's requests were not counted")
 		}
-		return per(requests, float64(s.Sent), "no request was sent")
+		return ratioOfCount(requests, float64(s.Sent), "no request was sent")
 	}
 	return missing("unknown metric %q", key)
 }
@@ -242,7 +249,7 @@ func (s Sample) machineValue(base, machine string) Value {
 		case base == "utilisation":
 			return per(m.CPUSeconds, m.WindowS*m.QuotaCPUs, "its CPU quota is not known")
 		case base == "throttled_share":
-			return per(float64(m.ThrottledPeriods), float64(m.Periods), "its CPU periods were not counted")
+			return share(float64(m.ThrottledPeriods), float64(m.Periods), "its CPU periods were not counted")
 		default:
 			return s.perRequest(m.CPUSeconds * 1000)
 		}
@@ -251,27 +258,32 @@ func (s Sample) machineValue(base, machine string) Value {
 }
 
 // postgresDemandShare is the service demand of PostgreSQL (the busiest, if
-// several) over the largest of any process, both per CPU that the machine may
-// use, external machines excepted. It is 1 when PostgreSQL's is the largest.
+// several) over the largest of any other process, both per CPU that the machine
+// may use, external machines excepted. It is above 1 when PostgreSQL runs out
+// first, by as much as it does: a figure that ended at 1 would have no scatter
+// there, and no interval.
 func (s Sample) postgresDemandShare() Value {
-	postgres, largest := 0.0, 0.0
+	postgres, other := 0.0, 0.0
 	for _, m := range s.machines {
 		if m.External || !(m.QuotaCPUs > 0) {
 			continue
 		}
 		for _, p := range m.Processes {
 			demand := processCPU(m, p) / m.QuotaCPUs
-			largest = max(largest, demand)
 			if p.Kind == scenarios.KindPostgres {
 				postgres = max(postgres, demand)
+			} else {
+				other = max(other, demand)
 			}
 		}
 	}
-	return per(postgres, largest, "no process used CPU on a machine with a quota")
+	return per(postgres, other, "no process but PostgreSQL used CPU on a machine with a quota")
 }
 
+const noneSucceeded = "no request succeeded"
+
 func (s Sample) perRequest(amount float64) Value {
-	return per(amount, float64(s.Succeeded), "no request succeeded")
+	return per(amount, float64(s.Succeeded), noneSucceeded)
 }
 
 func per(amount, by float64, otherwise string) Value {
@@ -279,4 +291,20 @@ func per(amount, by float64, otherwise string) Value {
 		return missing("%s", otherwise)
 	}
 	return Value{V: amount / by}
+}
+
+// ratioOfCount is a count by something: one more or less is a step of it.
+func ratioOfCount(count, by float64, otherwise string) Value {
+	v := per(count, by, otherwise)
+	if v.OK() {
+		v.of = by
+	}
+	return v
+}
+
+// share is a count that is a part of another.
+func share(count, of float64, otherwise string) Value {
+	v := ratioOfCount(count, of, otherwise)
+	v.part = v.OK()
+	return v
 }

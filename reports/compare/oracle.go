@@ -6,8 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
-
-	"gonum.org/v1/gonum/stat/distuv"
+	"time"
 
 	"headroom/harness/record"
 	"headroom/scenarios"
@@ -96,7 +95,7 @@ func (s Sample) Oracle(name string) record.Oracle {
 
 func (s Sample) oracleShare(name string) Value {
 	o := s.Oracle(name)
-	return per(float64(o.Violations), float64(o.Checked), notMeasured+o.Unknown)
+	return share(float64(o.Violations), float64(o.Checked), notMeasured+o.Unknown)
 }
 
 func (s Sample) lagMS(q float64) Value {
@@ -135,7 +134,7 @@ func (s Sample) headerShare(header string) Value {
 	if !counted {
 		return missing("no answer had %s", header)
 	}
-	return per(float64(count), float64(s.Sent), "no request was sent")
+	return share(float64(count), float64(s.Sent), "no request was sent")
 }
 
 // Headers lists the response headers that were counted, sorted.
@@ -146,8 +145,9 @@ const mostUnseen = 0.01
 
 // judgeNone decides a claim that a check finds no violation in the variant's
 // valid slices, at whatever rate: what may not happen may happen nowhere. A
-// single one refutes it. Without any it takes enough checks to confirm: the
-// interval's upper end must be below 1%.
+// single one refutes it. Without any it takes enough checks to confirm, in
+// three blocks at least: the share must be below 1% also if violations come in
+// bursts.
 func (r *Result) judgeNone(table Table, name string) {
 	variant := scenarios.Variant(r.Compare)
 	checks := table.Checks(variant)
@@ -160,94 +160,166 @@ func (r *Result) judgeNone(table Table, name string) {
 		*r = r.without(Inconclusive, notMeasured+o.Unknown)
 		return
 	}
-	low, high := o.Interval()
-	point := float64(o.Violations) / float64(o.Checked)
-	r.Point = &point
-	r.Interval = &Interval{Low: low, High: high, Confidence: Confidence, Method: "Clopper-Pearson over the checks of all valid slices"}
-	seen := CountText(o)
+	point := o.Share()
+	r.Point, r.Interval = &point, checks.Interval(o)
+	seen := CountText(o, r.Interval)
+	if o.Violations == 0 {
+		seen = fmt.Sprintf("none seen in %s checks (below %s if they are independent, below %s if violations come in bursts of %d)", FormatCount(int(o.Checked)),
+			FormatShare(noneBelow(float64(o.Checked))), FormatShare(noneBelow(float64(o.Checked)/burst)), burst)
+	}
 	switch {
 	case o.Violations > 0:
 		r.Verdict, r.Summary = Refuted, "none: no, "+seen
-	case high < mostUnseen:
-		r.Verdict, r.Summary = Confirmed, "none: yes, "+seen
+	case checks.blocksWith(o) < fewestBlocks:
+		r.Verdict, r.Summary, r.Reason = Inconclusive, "none: unclear, "+seen, "fewer than three blocks with checks"
+	case r.Interval.High < mostUnseen:
+		r.Verdict, r.Summary = Confirmed, seen
 	default:
 		r.Verdict, r.Summary = Inconclusive, "none: unclear, "+seen
-		r.Reason = fmt.Sprintf("too few checks: without a violation it takes enough to rule out %s", FormatShare(mostUnseen))
+		r.Reason = fmt.Sprintf("too few checks: without a violation it takes %s to rule out %s in bursts of %d",
+			FormatCount(checksNeeded()), FormatShare(mostUnseen), burst)
 	}
 	if o.Unknown != "" && r.Reason == "" {
 		r.Reason = "not all could be checked: " + o.Unknown
 	}
 }
 
-// CountText is "none of 8,000 (< 0.05%)" or "98 of 12,340: 0.79% (0.65-0.97%)".
-func CountText(o record.Oracle) string {
-	low, high := o.Interval()
+// checksNeeded is how many checks without a violation rule out mostUnseen, if
+// violations come in bursts.
+func checksNeeded() int {
+	return int(math.Ceil(burst * math.Log((1-Confidence)/2) / math.Log(1-mostUnseen)))
+}
+
+// CountText is "none seen in 8,000 (< 0.046%, in bursts < 0.92%)" or "98 of
+// 12,340: 0.79% (0.41-1.4%)"; without an interval the share alone.
+func CountText(o record.Oracle, i *Interval) string {
 	if o.Violations == 0 {
-		return fmt.Sprintf("none of %s (< %s)", FormatCount(int(o.Checked)), FormatShare(high))
+		return fmt.Sprintf("none seen in %s (< %s, in bursts < %s)", FormatCount(int(o.Checked)),
+			FormatShare(noneBelow(float64(o.Checked))), FormatShare(noneBelow(float64(o.Checked)/burst)))
 	}
-	return fmt.Sprintf("%s of %s: %s (%s-%s)", FormatCount(int(o.Violations)), FormatCount(int(o.Checked)),
-		FormatShare(float64(o.Violations)/float64(o.Checked)), strings.TrimSuffix(FormatShare(low), "%"), FormatShare(high))
+	return fmt.Sprintf("%s of %s: %s", FormatCount(int(o.Violations)), FormatCount(int(o.Checked)), ShareText(o, i))
+}
+
+// ShareText is "0.79% (0.41-1.4%)", without an interval "0.79%".
+func ShareText(o record.Oracle, i *Interval) string {
+	text := FormatShare(o.Share())
+	if i == nil {
+		return text
+	}
+	return fmt.Sprintf("%s (%s-%s)", text, strings.TrimSuffix(FormatShare(i.Low), "%"), FormatShare(i.High))
 }
 
 // measureLag finds a quantile of the lag over all valid slices at a rate, as
-// one slice's samples are too few for p99. The interval's ends are order
-// statistics.
+// one slice's samples are too few for p99.
 func (r *Result) measureLag(table Table, q float64) {
-	sample := table.Pooled(r.At, scenarios.Variant(r.Compare))
+	comparison := table.At(r.At)
+	variant := scenarios.Variant(r.Compare)
+	sample := comparison.Pooled(variant)
 	v := sample.lagMS(q)
 	if !v.OK() {
 		*r = r.without(Inconclusive, fmt.Sprintf("%s: %s", r.Compare, v.Missing))
 		return
 	}
-	samples := sample.Oracle(scenarios.OracleLag).Age
-	r.Point = &v.V
-	r.Interval = orderInterval(*samples, q)
+	r.Point, r.Interval = &v.V, lagInterval(*sample.Oracle(scenarios.OracleLag).Age, comparison.inOrder(variant), v.V)
 }
 
-// orderInterval is the distribution-free 95% interval of a quantile: the
-// samples of the ranks that a binomial count of samples below it leaves.
-func orderInterval(h record.Histogram, q float64) *Interval {
-	n := h.Count()
-	below := distuv.Binomial{N: float64(n), P: q}
-	const tail = (1 - Confidence) / 2
-	low, high := int64(math.Ceil(q*float64(n))), int64(math.Ceil(q*float64(n)))
-	for low > 0 && below.CDF(float64(low-1)) > tail {
-		low--
+// lagInterval is the 95% interval of a quantile of the lag over blocks
+// (Woodruff 1952): that of the share of samples above the quantile, from what
+// each block has, and then the samples that leave its two ends above them. Lag
+// lasts for seconds and replicas lag together, so samples are not independent;
+// blocks are. nil with fewer than three.
+func lagInterval(all record.Histogram, blocks []Sample, quantileMS float64) *Interval {
+	limit := time.Duration(math.Round(quantileMS * float64(time.Millisecond)))
+	var above []tally
+	for _, b := range blocks {
+		if age := b.Oracle(scenarios.OracleLag).Age; age != nil {
+			above = append(above, tally{count: float64(age.CountAbove(limit)), of: float64(age.Count())})
+		}
 	}
-	for high <= n && below.CDF(float64(high-1)) < 1-tail {
-		high++
+	share := shareInterval(above)
+	if share == nil {
+		return nil
 	}
-	i := &Interval{Low: 0, High: math.Inf(1), Confidence: Confidence,
-		Method: fmt.Sprintf("order statistics of %s samples, taken as independent", FormatCount(int(n)))}
-	at := func(rank int64) float64 { return h.Quantile(float64(rank)/float64(n)).Seconds() * 1e3 }
-	if low > 0 {
-		i.Low = at(low)
-	}
-	if high <= n {
-		i.High = at(high)
+	n := all.Count()
+	at := func(above int64) float64 { return all.AtRank(max(1, n-above)).Seconds() * 1e3 }
+	i := &Interval{Low: at(int64(share.High * float64(n))), High: math.Inf(1), Confidence: Confidence,
+		Method: fmt.Sprintf("Woodruff's over %d blocks", len(above))}
+	if most := int64(share.Low * float64(n)); most > 0 {
+		i.High = at(most)
 	}
 	return i
 }
 
+// Checks is what the oracles found in several slices of a variant: all
+// together, and by block.
+type Checks struct {
+	Sample
+	blocks []Sample
+}
+
 // Checks adds up what the oracles found in all valid slices of a variant, at
 // whatever rate.
-func (t Table) Checks(variant scenarios.Variant) Sample { return t.checksOf(t.valid, variant) }
+func (t Table) Checks(variant scenarios.Variant) Checks { return t.checksOf(t.valid, variant) }
 
 // SpoiledChecks does the same for the slices that were set aside: what went
 // wrong there went wrong all the same.
-func (t Table) SpoiledChecks(variant scenarios.Variant) Sample {
+func (t Table) SpoiledChecks(variant scenarios.Variant) Checks {
 	return t.checksOf(t.spoiled, variant)
 }
 
-func (t Table) checksOf(trials map[cell][]record.Trial, variant scenarios.Variant) Sample {
-	var s Sample
+func (t Table) checksOf(trials map[cell][]record.Trial, variant scenarios.Variant) Checks {
+	var c Checks
+	byBlock := map[int]Sample{}
 	for _, rate := range t.rates {
 		for _, trial := range trials[cell{rate, variant}] {
-			s.Slices++
+			c.Slices++
+			block := byBlock[trial.Block]
 			for _, o := range trial.Oracles {
-				s.addOracle(o)
+				c.addOracle(o)
+				block.addOracle(o)
 			}
+			byBlock[trial.Block] = block
 		}
 	}
-	return s
+	for _, block := range slices.Sorted(maps.Keys(byBlock)) {
+		c.blocks = append(c.blocks, byBlock[block])
+	}
+	return c
+}
+
+// Interval is the 95% interval of the share of violations of a check that
+// Oracle or Oracles gave: over blocks where there is a violation; nil then with
+// fewer than three. Without one it is what bursts may hide.
+func (c Checks) Interval(o record.Oracle) *Interval {
+	counts := c.tallies(o)
+	if o.Violations == 0 && o.Checked > 0 && len(counts) < fewestBlocks {
+		return &Interval{Low: 0, High: noneBelow(float64(o.Checked) / burst), Confidence: Confidence, Method: unseenMethod}
+	}
+	return shareInterval(counts)
+}
+
+// blocksWith counts the blocks in which something was checked.
+func (c Checks) blocksWith(o record.Oracle) int { return len(c.tallies(o)) }
+
+// tallies is what a check found in each block that checked anything.
+func (c Checks) tallies(o record.Oracle) []tally {
+	var counts []tally
+	for _, block := range c.blocks {
+		if in := block.scoped(o.Name, o.Scope); in.Checked > 0 {
+			counts = append(counts, tally{count: float64(in.Violations), of: float64(in.Checked)})
+		}
+	}
+	return counts
+}
+
+// scoped is one check of one scope, or over all scopes where none is named.
+func (s Sample) scoped(name, scope string) record.Oracle {
+	if scope == "" {
+		return s.Oracle(name)
+	}
+	i := slices.IndexFunc(s.oracles, func(o record.Oracle) bool { return o.Name == name && o.Scope == scope })
+	if i < 0 {
+		return record.Oracle{}
+	}
+	return s.oracles[i]
 }

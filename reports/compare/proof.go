@@ -119,7 +119,7 @@ func JudgeProof(run record.Run, trials []record.Trial, v scenarios.Variant) *Pro
 		}
 		return p
 	}
-	p.NamedEffect, p.OtherEffect = ratioOf(pairsOf(rounds, record.ResizeNamed)), ratioOf(pairsOf(rounds, record.ResizeOther))
+	p.NamedEffect, p.OtherEffect = ratioOf(pairsOf(rounds, record.ResizeNamed), finest), ratioOf(pairsOf(rounds, record.ResizeOther), finest)
 	p.BaseRPS, p.NamedRPS, p.OtherRPS = overRounds(rounds, record.ResizeBase), overRounds(rounds, record.ResizeNamed), overRounds(rounds, record.ResizeOther)
 	p.Reason = p.doubt(run.Quick, len(rounds))
 	p.Proved = p.Reason == ""

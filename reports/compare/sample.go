@@ -6,7 +6,8 @@
 //  2. What one block saw of one variant becomes one value a metric: counts
 //     are added and histograms merged, percentiles never averaged (Sample).
 //  3. Blocks are compared in pairs: Hodges-Lehmann's estimate of after/before,
-//     with an interval and the smallest effect that could be seen (Effect).
+//     with an interval and the smallest effect that could be seen (Effect). The
+//     rows of a table are judged together (Comparison.Effects).
 //  4. Claims are held against the intervals (Judge).
 //
 // The rules are those of docs/measurement.md.
@@ -14,6 +15,7 @@ package compare
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"headroom/harness/record"
@@ -24,6 +26,31 @@ import (
 type Value struct {
 	V       float64
 	Missing string
+	// of is what a count was divided by; 0: the value is no count.
+	of   float64
+	part bool // the count is a part of what it was divided by
+}
+
+// step is the smallest change that the value can show: a count changes by one,
+// and no figure has more than three significant digits.
+func (v Value) step() float64 {
+	step := finest * math.Abs(v.V)
+	if v.of > 0 {
+		step = max(step, 1/v.of)
+	}
+	if step == 0 {
+		return finest
+	}
+	return step
+}
+
+// grain is what one more of the count changes in the value, as a share of it; 0
+// when the value is no count.
+func (v Value) grain() float64 {
+	if !(v.of > 0) || !(v.V > 0) {
+		return 0
+	}
+	return 1 / (v.V * v.of)
 }
 
 // OK says whether there is a number.

@@ -89,40 +89,47 @@ func TestStudentQuantile(t *testing.T) {
 	}
 }
 
-func TestMaxT(t *testing.T) {
-	// All blocks of the first row agree: only it and its mirror image are as
-	// extreme, 2 of 8. The second row's |sum of ranks| is 0 (1 + 2 - 3), which
-	// any flip equals.
-	got := maxT([][]float64{{0.1, 0.2, 0.3}, {0.1, 0.2, -0.3}})
-	near(t, "clear row", got[0], 2.0/8+2.0/8, 1e-15) // the second row lines up under two other flips
-	near(t, "balanced row", got[1], 1, 1e-15)
-	alone := maxT([][]float64{{0.1, 0.2, 0.3}})
-	near(t, "alone", alone[0], 0.25, 1e-15)
-	if maxT(nil) != nil || maxT([][]float64{make([]float64, mostEnumerated+1)}) != nil {
-		t.Error("nothing and too many blocks must give nothing")
-	}
-}
-
 func TestEstimateCentre(t *testing.T) {
-	if e := estimateCentre([]float64{2}); e.interval != nil || e.point != 2 || !math.IsNaN(e.detectable) {
+	if e := estimateCentre([]float64{2}, finest); e.interval != nil || e.point != 2 || !math.IsNaN(e.detectable) {
 		t.Errorf("one block: %+v", e)
 	}
-	if e := estimateCentre([]float64{1, 2}); e.interval != nil || e.point != 1.5 {
-		t.Errorf("two blocks: %+v", e)
+	if e := estimateCentre([]float64{1, 2}, finest); e.interval != nil || e.point != 1.5 || !math.IsNaN(e.detectable) {
+		t.Errorf("two blocks, of which nothing can be found: %+v", e)
 	}
 	// Mean 2, standard deviation 1, standard error 1/sqrt 3, t(2) = 4.30265.
-	e := estimateCentre([]float64{1, 2, 3})
+	e := estimateCentre([]float64{1, 2, 3}, finest)
 	near(t, "low", e.interval.Low, 2-4.30265/math.Sqrt(3), 1e-5)
 	near(t, "high", e.interval.High, 2+4.30265/math.Sqrt(3), 1e-5)
 	near(t, "rank confidence", e.interval.RankConfidence, 0.75, 1e-15)
-	near(t, "detectable", e.detectable, (4.30265+1.06066)/math.Sqrt(3), 1e-5)
-	e = estimateCentre([]float64{1, 2, 3, 4, 5, 6})
-	near(t, "six blocks, low", e.interval.Low, 1, 0)
-	near(t, "six blocks, confidence", e.interval.Confidence, 0.96875, 1e-15)
-	e = estimateCentre([]float64{0.5, 0.5, 0.5})
-	if e.interval.Low != 0.5 || e.interval.High != 0.5 || e.detectable != 0 {
-		t.Errorf("no scatter: %+v %v", e.interval, e.detectable)
+	near(t, "detectable", e.detectable, shifts[3], 1e-15)
+	// Six blocks: Student's too, which lies within their range here and need not.
+	e = estimateCentre([]float64{1, 2, 3, 4, 5, 6}, finest)
+	near(t, "six blocks, low", e.interval.Low, 3.5-2.57058*math.Sqrt(3.5/6), 1e-5)
+	near(t, "six blocks, confidence", e.interval.Confidence, Confidence, 0)
+	// Seven: ranks, which leave out two Walsh averages at each end.
+	e = estimateCentre([]float64{1, 2, 3, 4, 5, 6, 7}, finest)
+	near(t, "seven blocks, low", e.interval.Low, 2, 0)
+	near(t, "seven blocks, confidence", e.interval.Confidence, 1-6.0/128, 1e-15)
+}
+
+// No scatter is not certainty: an interval is as wide as the figures' resolution
+// at the least, and what is told to be detectable wider.
+func TestNoIntervalIsOfNoWidth(t *testing.T) {
+	for _, blocks := range []int{3, 5, 6, 7, 12} {
+		for _, resolution := range []float64{finest, 0.03} {
+			d := make([]float64, blocks)
+			for i := range d {
+				d[i] = 0.5
+			}
+			e := estimateCentre(d, resolution)
+			near(t, "low", e.interval.Low, 0.5-resolution, 1e-15)
+			near(t, "high", e.interval.High, 0.5+resolution, 1e-15)
+			near(t, "detectable", e.detectable, 2*resolution, 1e-15)
+		}
 	}
+	// A scatter that is wider counts alone.
+	e := estimateCentre([]float64{1, 2, 3}, 0.1)
+	near(t, "low", e.interval.Low, 2-4.30265/math.Sqrt(3), 1e-5)
 }
 
 // TestCoverage draws blocks whose truth is known: the intervals must hold it
@@ -130,14 +137,14 @@ func TestEstimateCentre(t *testing.T) {
 func TestCoverage(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	const runs = 4000
-	for _, blocks := range []int{3, 4, 6, 10} {
+	for _, blocks := range []int{3, 4, 5, 6, 7, 10} {
 		held := 0
 		for range runs {
 			d := make([]float64, blocks)
 			for i := range d {
 				d[i] = 0.7 + 0.2*random.NormFloat64()
 			}
-			if i := estimateCentre(d).interval; i.Low <= 0.7 && 0.7 <= i.High {
+			if estimateCentre(d, finest).interval.holds(0.7) {
 				held++
 			}
 		}

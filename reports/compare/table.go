@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -134,12 +135,23 @@ type Comparison struct {
 	table  Table
 	before map[int]Sample
 	after  map[int]Sample
+	// All blocks together.
+	allBefore, allAfter Sample
 }
 
 // At prepares the comparison at one rate.
 func (t Table) At(rate string) Comparison {
 	return Comparison{Rate: rate, table: t,
-		before: t.blocks(rate, scenarios.Before), after: t.blocks(rate, scenarios.After)}
+		before: t.blocks(rate, scenarios.Before), after: t.blocks(rate, scenarios.After),
+		allBefore: t.Pooled(rate, scenarios.Before), allAfter: t.Pooled(rate, scenarios.After)}
+}
+
+// Pooled adds up every valid slice of a variant.
+func (c Comparison) Pooled(variant scenarios.Variant) Sample {
+	if variant == scenarios.After {
+		return c.allAfter
+	}
+	return c.allBefore
 }
 
 // Blocks returns the blocks with valid slices of both variants, in order.
@@ -169,21 +181,22 @@ func (c Comparison) Ratio(key string) Effect {
 	if reason := c.invalid(); reason != "" {
 		return Effect{Missing: reason}
 	}
-	pairs, why := c.pairs(key)
+	pairs, resolution, why := c.pairs(key)
 	if len(pairs) == 0 && why != "" {
 		return Effect{Missing: why}
 	}
-	return ratioOf(pairs)
+	return ratioOf(pairs, resolution)
 }
 
-// pairs returns the blocks with a number on both sides, and why the first of
-// the others has none.
-func (c Comparison) pairs(key string) (pairs []Pair, why string) {
+// pairs returns the blocks with a number on both sides, the resolution of their
+// ratios in the mean, and why the first of the others has none.
+func (c Comparison) pairs(key string) (pairs []Pair, resolution float64, why string) {
 	for _, block := range c.Blocks() {
 		before, after := c.before[block].Value(key), c.after[block].Value(key)
 		switch {
 		case before.OK() && after.OK():
 			pairs = append(pairs, Pair{Block: block, Before: before.V, After: after.V})
+			resolution += max(finest, before.grain()+after.grain())
 		case why != "":
 		case !before.OK():
 			why = fmt.Sprintf("before: %s", before.Missing)
@@ -191,26 +204,7 @@ func (c Comparison) pairs(key string) (pairs []Pair, why string) {
 			why = fmt.Sprintf("after: %s", after.Missing)
 		}
 	}
-	return pairs, why
-}
-
-// AdjustP sets PAdjusted of the effects whose metric has a ratio in every
-// block of the comparison, for all of them together.
-func (c Comparison) AdjustP(effects []*Effect) {
-	blocks := len(c.Blocks())
-	var rows [][]float64
-	var taking []*Effect
-	for _, e := range effects {
-		if e.Missing != "" || len(e.Pairs) != blocks {
-			continue
-		}
-		if d, why := logRatios(e.Pairs); why == "" {
-			rows, taking = append(rows, d), append(taking, e)
-		}
-	}
-	for i, p := range maxT(rows) {
-		taking[i].PAdjusted = p
-	}
+	return pairs, resolution / float64(max(len(pairs), 1)), why
 }
 
 // level estimates a metric of one variant from its blocks.
@@ -218,21 +212,11 @@ func (c Comparison) level(variant scenarios.Variant, key string) (estimate, stri
 	if reason := c.table.AllInvalid(c.Rate, variant); reason != "" {
 		return estimate{}, reason
 	}
-	samples := c.before
-	if variant == scenarios.After {
-		samples = c.after
-	}
-	blocks := make([]int, 0, len(samples))
-	for block := range samples {
-		blocks = append(blocks, block)
-	}
-	slices.Sort(blocks)
-	var values []float64
+	var values []Value
 	why := "no block has a valid slice"
-	for _, block := range blocks {
-		v := samples[block].Value(key)
-		if v.OK() {
-			values = append(values, v.V)
+	for _, sample := range c.inOrder(variant) {
+		if v := sample.Value(key); v.OK() {
+			values = append(values, v)
 		} else {
 			why = v.Missing
 		}
@@ -240,5 +224,47 @@ func (c Comparison) level(variant scenarios.Variant, key string) (estimate, stri
 	if len(values) == 0 {
 		return estimate{}, why
 	}
-	return estimateCentre(values), ""
+	return estimateLevel(values), ""
+}
+
+// inOrder returns a variant's blocks, each added up.
+func (c Comparison) inOrder(variant scenarios.Variant) []Sample {
+	samples := c.before
+	if variant == scenarios.After {
+		samples = c.after
+	}
+	var blocks []Sample
+	for _, block := range slices.Sorted(maps.Keys(samples)) {
+		blocks = append(blocks, samples[block])
+	}
+	return blocks
+}
+
+// estimateLevel estimates a figure from its value in each block. A share is
+// counted, and goes by its counts. No figure is below 0.
+func estimateLevel(values []Value) estimate {
+	if !slices.ContainsFunc(values, func(v Value) bool { return !v.part }) {
+		counts := make([]tally, len(values))
+		for i, v := range values {
+			counts[i] = tally{count: v.V * v.of, of: v.of}
+		}
+		return estimate{point: shareOf(counts), interval: shareInterval(counts), detectable: math.NaN()}
+	}
+	numbers, resolution := make([]float64, len(values)), 0.0
+	for i, v := range values {
+		numbers[i] = v.V
+		resolution += v.step() / float64(len(values))
+	}
+	e := estimateCentre(numbers, resolution)
+	if e.interval != nil {
+		e.interval.Low = max(e.interval.Low, 0)
+	}
+	return e
+}
+
+// Level is a figure of one variant with its interval over the blocks, nil with
+// fewer than three; false when there is none.
+func (c Comparison) Level(variant scenarios.Variant, key string) (point float64, interval *Interval, ok bool) {
+	e, why := c.level(variant, key)
+	return e.point, e.interval, why == ""
 }

@@ -1,0 +1,85 @@
+package compare
+
+import (
+	"fmt"
+	"slices"
+)
+
+// headline are the metrics of the table that everybody sees.
+var headline = []string{
+	"p50_ms", "p95_ms", "p99_ms", "throughput_rps", "error_rate",
+	"db_cpu_ms_per_request", "db_cpu_share", "statements_per_request", "feed_statements_per_request", "rows_read_per_row_returned", "bytes_per_request",
+	"cache_hit_ratio", "edge_hit_ratio", "origin_requests_per_request",
+}
+
+// Tables lists the metrics of a rate's two tables: those that everybody sees,
+// and those by endpoint and machine. The rows of a table are judged together.
+func (c Comparison) Tables() (rows, details []string) {
+	for _, key := range headline {
+		if c.telling(key) {
+			rows = append(rows, key)
+		}
+	}
+	details = []string{"postgres_demand_share"}
+	for _, e := range union(c.allBefore.Endpoints(), c.allAfter.Endpoints()) {
+		details = append(details, fmt.Sprintf("p50_ms[%s]", e), fmt.Sprintf("p95_ms[%s]", e))
+	}
+	for _, header := range union(c.allBefore.Headers(), c.allAfter.Headers()) {
+		details = append(details, fmt.Sprintf("header_share[%s]", header))
+	}
+	for _, m := range c.Machines() {
+		for _, metric := range []string{"cpu_ms_per_request", "utilisation", "throttled_share"} {
+			details = append(details, fmt.Sprintf("%s[%s]", metric, m))
+		}
+	}
+	return rows, details
+}
+
+// telling says whether a headline metric tells anything: those of a pattern
+// only where one of the variants has it.
+func (c Comparison) telling(key string) bool {
+	has := func(key string) bool { return c.allBefore.Value(key).OK() || c.allAfter.Value(key).OK() }
+	switch key {
+	case "feed_statements_per_request", "cache_hit_ratio", "edge_hit_ratio":
+		return has(key)
+	case "origin_requests_per_request":
+		return has("edge_hit_ratio") // without an edge every request gets there
+	}
+	return true
+}
+
+// Machines lists the machines of both variants.
+func (c Comparison) Machines() []string { return union(c.allBefore.Machines(), c.allAfter.Machines()) }
+
+// union lists the names of a, then those that only b has.
+func union(a, b []string) []string {
+	all := slices.Clone(a)
+	for _, name := range b {
+		if !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// Effects compares the metrics of one table, judged together.
+func (c Comparison) Effects(keys []string) []Effect {
+	effects := make([]Effect, len(keys))
+	pointers := make([]*Effect, len(keys))
+	for i, key := range keys {
+		effects[i] = c.Ratio(key)
+		pointers[i] = &effects[i]
+	}
+	adjustTogether(pointers)
+	return effects
+}
+
+// inItsTable is the effect of one metric, judged together with the table that
+// it stands in. What stands in none is judged with the details.
+func (c Comparison) inItsTable(key string) Effect {
+	rows, details := c.Tables()
+	if !slices.Contains(rows, key) {
+		rows = union(details, []string{key})
+	}
+	return c.Effects(rows)[slices.Index(rows, key)]
+}
