@@ -41,12 +41,13 @@ func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.B
 		r.Variants[i].Proof = compare.JudgeProof(run, all, v.Variant)
 		r.Variants[i].ProofText = proofText(r.Variants[i].Proof)
 	}
-	given := r.given(run)
-	for _, key := range []string{compare.LimitRPS, compare.MonthlyUSD, compare.CostPerUserUSD} {
+	downloaded := downloadsOf(table)
+	given := r.given(downloaded)
+	for _, key := range overallKeys(r.Variants) {
 		r.Overall = append(r.Overall, givenRow(key, given))
 	}
 	r.NotCharged = notCharged(run.Scenario, prices)
-	r.BreakEven, r.CostCurve = breakEven(r.Variants), costCurve(r.Variants)
+	r.BreakEven, r.CostCurve = breakEven(r.Variants, given, downloaded), costCurve(r.Variants)
 	for _, name := range table.Rates() {
 		r.Rates = append(r.Rates, rateOf(table, name))
 	}
@@ -158,28 +159,16 @@ func confirmation(l compare.Limit) string {
 	return ", confirmed"
 }
 
-// given collects what comes from the search and the price book.
-func (r *Report) given(run record.Run) compare.Given {
-	given := compare.Given{compare.LimitRPS: {}, compare.MonthlyUSD: {}, compare.CostPerUserUSD: {}}
+// given collects what comes from the search and the price book, and what a user
+// costs by both.
+func (r *Report) given(d downloads) compare.Given {
+	given := compare.Given{compare.LimitRPS: {}, compare.MonthlyUSD: {}}
 	for _, v := range r.Variants {
-		limit, monthly := v.Limit.Range(), v.Bill.MonthlyUSD
-		given[compare.LimitRPS][v.Variant] = limit
+		monthly := v.Bill.MonthlyUSD
+		given[compare.LimitRPS][v.Variant] = v.Limit.Range()
 		given[compare.MonthlyUSD][v.Variant] = compare.Range{Point: monthly, Low: monthly, High: monthly}
-		perUser := compare.Range{Missing: limit.Missing}
-		users := func(rps float64) float64 {
-			return cost.Users(rps, run.Shares.UnitCPUs, run.Scenario.Load.RequestsPerUserPerS)
-		}
-		switch {
-		case limit.Missing != "":
-		case !(users(limit.Point) > 0):
-			perUser.Missing = "the scenario does not say how many requests a user makes"
-		default:
-			// The more the variant holds, the less a user costs.
-			share := func(rps float64) float64 { return monthly/users(rps) + v.EgressPerUserUSD }
-			perUser = compare.Range{Point: share(limit.Point), Low: share(limit.High), High: share(limit.Low)}
-		}
-		given[compare.CostPerUserUSD][v.Variant] = perUser
 	}
+	addCosts(given, r.Variants, d)
 	return given
 }
 
@@ -187,26 +176,6 @@ func givenRow(key string, given compare.Given) Row {
 	metric, _ := compare.Describe(key)
 	return Row{Metric: metric, Before: given.Level(key, scenarios.Before), After: given.Level(key, scenarios.After),
 		Effect: given.Ratio(key)}
-}
-
-func breakEven(variants []Variant) string {
-	cheap, dear := variants[0], variants[1]
-	if cheap.Bill.MonthlyUSD > dear.Bill.MonthlyUSD {
-		cheap, dear = dear, cheap
-	}
-	if !(cheap.Users > 0) || !(dear.Users > 0) {
-		return "unknown: it takes the limits of both variants"
-	}
-	users, ok := cost.BreakEvenUsers(cheap.offer(), dear.offer())
-	switch {
-	case !ok:
-		return fmt.Sprintf("%s is the cheaper per user at any number of users", cheap.Variant)
-	case cheap.Bill.MonthlyUSD == dear.Bill.MonthlyUSD && users > cheap.Users:
-		return fmt.Sprintf("both cost the same until one copy of %s is full, at %s users", cheap.Variant,
-			compare.FormatNumber(users-1))
-	}
-	return fmt.Sprintf("from %s users on, %s is the cheaper, counted in whole copies of each",
-		compare.FormatNumber(users), dear.Variant)
 }
 
 func validityOf(table compare.Table, trials []record.Trial) Validity {

@@ -66,16 +66,6 @@ func costLines(points []CostPoint) []chart.Line {
 	return []chart.Line{before, after}
 }
 
-// downloadsText says how much of a user's cost grows with the traffic, "" when
-// the price book has no egress.
-func downloadsText(variants []Variant) string {
-	before, after := variants[0].EgressPerUserUSD, variants[1].EgressPerUserUSD
-	if before == 0 && after == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%s of before's cost per user and %s of after's are what the user downloads", dollars(before), dollars(after))
-}
-
 // notCharged names the managed services that the price book has and the
 // variants run themselves, "" when there are none.
 func notCharged(s scenarios.Scenario, prices cost.Book) string {

@@ -29,7 +29,7 @@ var pageFuncs = template.FuncMap{
 	"examples":   examples,
 	"detectable": func(e compare.Effect) string { return detectableText(e) },
 	"demandNote": demandNote, "demandRows": Demand.rows,
-	"dollars": dollars, "downloads": downloadsText, "invalidName": invalidName, "join": strings.Join,
+	"dollars": dollars, "invalidName": invalidName, "join": strings.Join,
 	"loadCaption": loadCaption, "level": func(l compare.Level, u compare.Unit) string { return levelText(l, u) },
 	"machineTitle": machineTitle, "oracle": oracleText, "oracleMore": oracleMore,
 	"num": compare.FormatNumber, "orNone": orNone, "packages": packages, "processText": processText, "rateHeading": rateHeading, "rateNote": rateNote,

@@ -54,9 +54,6 @@ func WriteTerminal(w io.Writer, r Report, t Terminal) error {
 		}
 	}
 	out.line("  break-even: %s", r.BreakEven)
-	if text := downloadsText(r.Variants); text != "" {
-		out.line("  downloads: %s", text)
-	}
 	if r.NotCharged != "" {
 		out.line("  not charged: %s", r.NotCharged)
 	}

@@ -161,30 +161,6 @@ func TestRateOfInvertsUsers(t *testing.T) {
 	}
 }
 
-func TestBreakEvenUsers(t *testing.T) {
-	tests := []struct {
-		name        string
-		cheap, dear Offer
-		want        float64
-		ok          bool
-	}{
-		// One more user than two copies of the cheap one carry needs a third.
-		{"dearer carries three times as many for 2.5 times the price", Offer{100, 1000, 0}, Offer{250, 3000, 0}, 2001, true},
-		{"dearer carries more for less per user at once", Offer{100, 1000, 0}, Offer{150, 2000, 0}, 1001, true},
-		{"dearer is dearer per user as well", Offer{100, 1000, 0}, Offer{250, 2000, 0}, 0, false},
-		{"same price, more users", Offer{100, 1000, 0}, Offer{100, 1500, 0}, 1001, true},
-		{"the traffic of the dearer costs less", Offer{100, 1000, 1}, Offer{150, 1000, 0.5}, 101, true},
-		{"the same, but only past a step", Offer{100, 1000, 0.25}, Offer{350, 3000, 0.125}, 1201, true},
-		{"no limit known", Offer{100, 0, 0}, Offer{250, 3000, 0}, 0, false},
-	}
-	for _, tt := range tests {
-		got, ok := BreakEvenUsers(tt.cheap, tt.dear)
-		if got != tt.want || ok != tt.ok {
-			t.Errorf("%s: %v %v, want %v %v", tt.name, got, ok, tt.want, tt.ok)
-		}
-	}
-}
-
 func TestStepsAddWholeCopies(t *testing.T) {
 	offer := Offer{CopyUSD: 100, CopyUsers: 1000, UserUSD: 0.01}
 	tests := []struct{ users, copies, monthly float64 }{

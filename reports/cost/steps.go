@@ -30,46 +30,13 @@ func (o Offer) PerUserUSD(users float64) float64 { return o.MonthlyUSD(users) / 
 // lastOf is the largest number of users that so many copies carry.
 func (o Offer) lastOf(copies int) float64 { return math.Floor(float64(copies) * o.CopyUsers) }
 
-// Bounds of the searches and curves below.
+// Bounds of the curves below.
 const (
-	mostCopies      = 1000
 	drawnCopies     = 24 // steps that a curve shows exactly
 	pointsPerDecade = 12
 	emptiestShare   = 0.1 // a curve begins where the smaller copy is this full
 	fullestCopies   = 6   // and ends at so many copies of the larger
 )
-
-// BreakEvenUsers is the smallest number of users at which dear, whose copy
-// costs no less than cheap's, costs less in total; false when there is none
-// within 1,000 copies of cheap.
-func BreakEvenUsers(cheap, dear Offer) (float64, bool) {
-	if !cheap.Known() || !dear.Known() || dear.CopyUSD < cheap.CopyUSD {
-		return 0, false
-	}
-	starts := []float64{1}
-	for copies := 1; copies < mostCopies; copies++ {
-		starts = append(starts, cheap.lastOf(copies)+1)
-		if start := dear.lastOf(copies) + 1; start < cheap.CopyUsers*mostCopies {
-			starts = append(starts, start)
-		}
-	}
-	slices.Sort(starts)
-	for _, start := range slices.Compact(starts) {
-		if dear.MonthlyUSD(start) < cheap.MonthlyUSD(start) {
-			return start, true
-		}
-		if !(dear.UserUSD < cheap.UserUSD) {
-			continue
-		}
-		// Between two steps only the metered part grows: the lines may cross.
-		gap := dear.MonthlyUSD(start) - cheap.MonthlyUSD(start)
-		crossing := start + math.Floor(gap/(cheap.UserUSD-dear.UserUSD)) + 1
-		if crossing <= min(cheap.lastOf(int(cheap.Copies(start))), dear.lastOf(int(dear.Copies(start)))) {
-			return crossing, true
-		}
-	}
-	return 0, false
-}
 
 // CurveUsers are the numbers of users at which the curves of several offers
 // are to be drawn: spread evenly on a logarithmic axis, and both sides of

@@ -1,0 +1,212 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"headroom/reports/compare"
+	"headroom/reports/cost"
+	"headroom/scenarios"
+)
+
+// overallKeys are the rows of what no rate belongs to. The two parts of a
+// user's cost follow their sum where the price book has a price for downloads.
+func overallKeys(variants []Variant) []string {
+	keys := []string{compare.LimitRPS, compare.MonthlyUSD, compare.CostPerUserUSD}
+	if variants[0].EgressPerUserUSD > 0 || variants[1].EgressPerUserUSD > 0 {
+		keys = append(keys, compare.InfraPerUserUSD, compare.DownloadsPerUserUSD)
+	}
+	return keys
+}
+
+// spread is what a measured figure may lie between, as factors of it. Both are
+// NaN when it has no interval.
+type spread struct{ low, high float64 }
+
+func spreadOf(point float64, i *compare.Interval) spread {
+	if i == nil || !(point > 0) {
+		return spread{math.NaN(), math.NaN()}
+	}
+	return spread{i.Low / point, i.High / point}
+}
+
+// of is the range of a value with this spread. Nothing has none.
+func (s spread) of(value float64) compare.Range {
+	if value == 0 {
+		return compare.Range{}
+	}
+	return compare.Range{Point: value, Low: value * s.low, High: value * s.high}
+}
+
+// downloads is how well is known what users download: bytes per request of each
+// variant, and of after by before's. Both answer the same requests in each
+// block, so the ratio is known better than the two.
+type downloads struct {
+	variant map[scenarios.Variant]spread
+	ratio   spread
+}
+
+// downloadsOf reads it off the blocks at the common rate, or else at the first
+// that has enough of them.
+func downloadsOf(table compare.Table) downloads {
+	const key = "bytes_per_request"
+	d := downloads{variant: map[scenarios.Variant]spread{}, ratio: spreadOf(0, nil)}
+	for _, v := range scenarios.Variants() {
+		d.variant[v] = spreadOf(0, nil)
+	}
+	rates := slices.Clone(table.Rates())
+	slices.SortStableFunc(rates, func(a, b string) int {
+		switch {
+		case a == commonRate && b != commonRate:
+			return -1
+		case b == commonRate && a != commonRate:
+			return 1
+		}
+		return 0
+	})
+	for _, rate := range rates {
+		comparison := table.At(rate)
+		effect := comparison.Ratio(key)
+		if effect.Interval == nil {
+			continue
+		}
+		d.ratio = spreadOf(effect.Ratio, effect.Interval)
+		for _, v := range scenarios.Variants() {
+			if point, interval, ok := comparison.Level(v, key); ok {
+				d.variant[v] = spreadOf(point, interval)
+			}
+		}
+		break
+	}
+	return d
+}
+
+// addCosts adds what a user costs a month: infrastructure, downloads and their
+// sum, each with all that goes into it: the range of the capacity, and the
+// interval of what is downloaded.
+func addCosts(given compare.Given, variants []Variant, d downloads) {
+	infra, down, sum := map[scenarios.Variant]compare.Range{}, map[scenarios.Variant]compare.Range{}, map[scenarios.Variant]compare.Range{}
+	for _, v := range variants {
+		infra[v.Variant] = infraPerUser(v, given[compare.LimitRPS][v.Variant])
+		down[v.Variant] = d.variant[v.Variant].of(v.EgressPerUserUSD)
+		sum[v.Variant] = plus(infra[v.Variant], down[v.Variant])
+	}
+	before, after := variants[0], variants[1]
+	// After's downloads by before's: what both have in common falls out.
+	against := d.ratio.of(after.EgressPerUserUSD)
+	if usd := before.EgressPerUserUSD; usd > 0 {
+		down[compare.BothSides] = compare.Range{Point: against.Point / usd, Low: against.Low / usd, High: against.High / usd}
+	}
+	if b, a := infra[before.Variant], infra[after.Variant]; b.Missing == "" && a.Missing == "" {
+		usd := before.EgressPerUserUSD
+		sum[compare.BothSides] = compare.Range{
+			Point: (a.Point + against.Point) / (b.Point + usd),
+			Low:   (a.Low + against.Low) / (b.High + usd),
+			High:  (a.High + against.High) / (b.Low + usd),
+		}
+	}
+	given[compare.InfraPerUserUSD], given[compare.DownloadsPerUserUSD], given[compare.CostPerUserUSD] = infra, down, sum
+}
+
+// infraPerUser is a user's part of the variant's price: the more it holds, the
+// less.
+func infraPerUser(v Variant, limit compare.Range) compare.Range {
+	switch {
+	case limit.Missing != "":
+		return compare.Range{Missing: limit.Missing}
+	case !(v.Users > 0):
+		return compare.Range{Missing: "the scenario does not say how many requests a user makes"}
+	}
+	share := func(rps float64) float64 { return v.Bill.MonthlyUSD / (v.Users * rps / limit.Point) }
+	return compare.Range{Point: share(limit.Point), Low: share(limit.High), High: share(limit.Low)}
+}
+
+func plus(a, b compare.Range) compare.Range {
+	if a.Missing != "" {
+		return a
+	}
+	return compare.Range{Point: a.Point + b.Point, Low: a.Low + b.Low, High: a.High + b.High}
+}
+
+// breakEven says from how many users on the variant that costs more a month is
+// the cheaper one, and what the intervals that go into it make of that.
+func breakEven(variants []Variant, given compare.Given, d downloads) string {
+	cheap, dear := variants[0], variants[1]
+	if more := cheap.Bill.MonthlyUSD - dear.Bill.MonthlyUSD; more > 0 || more == 0 && cheap.Users > dear.Users {
+		cheap, dear = dear, cheap
+	}
+	crossing, ok := cost.BreakEven(cheap.offer(), dear.offer())
+	if !ok {
+		return "unknown: it takes the limits of both variants"
+	}
+	return crossingText(crossing, cheap, dear) + endsText(crossing, cheap, dear, given, d)
+}
+
+func crossingText(c cost.Crossing, cheap, dear Variant) string {
+	number := compare.FormatNumber
+	same := ""
+	if cheap.Bill.MonthlyUSD == dear.Bill.MonthlyUSD && c.First > cheap.Users {
+		same = fmt.Sprintf("both cost the same until one copy of %s is full, at %s users; ", cheap.Variant, number(c.First-1))
+	}
+	const whole = ", counted in whole copies of each"
+	switch {
+	case c.First == 0 && c.Compared > 0:
+		return fmt.Sprintf("%s is the cheaper per user up to %s users, as far as was counted", cheap.Variant, number(c.Compared))
+	case c.First == 0:
+		return fmt.Sprintf("%s is the cheaper per user at any number of users", cheap.Variant)
+	case c.Good == c.First:
+		return fmt.Sprintf("%sfrom %s users on, %s is the cheaper%s", same, number(c.First), dear.Variant, whole)
+	case c.Good > 0:
+		return fmt.Sprintf("%sat %s users %s is the cheaper for the first time, from %s on for good%s", same, number(c.First), dear.Variant, number(c.Good), whole)
+	case c.Compared > 0:
+		return fmt.Sprintf("%sat %s users %s is the cheaper for the first time; up to %s the two change places, as far as was counted%s",
+			same, number(c.First), dear.Variant, number(c.Compared), whole)
+	}
+	return fmt.Sprintf("%sat %s users %s is the cheaper for the first time, but not for good: with many users %s is%s",
+		same, number(c.First), dear.Variant, cheap.Variant, whole)
+}
+
+// endsText is what becomes of the first crossing at the ends of the intervals
+// that favour the one variant and the other.
+func endsText(measured cost.Crossing, cheap, dear Variant, given compare.Given, d downloads) string {
+	const notKnown = "; how far off that may be is not known: "
+	early, late := [2]cost.Offer{}, [2]cost.Offer{}
+	for i, v := range []Variant{cheap, dear} {
+		early[i] = offerAt(v, dear.Variant, given[compare.LimitRPS][v.Variant], d)
+		late[i] = offerAt(v, cheap.Variant, given[compare.LimitRPS][v.Variant], d)
+		if math.IsNaN(early[i].UserUSD) {
+			return notKnown + "there are too few blocks for an interval of the downloads"
+		}
+	}
+	soonest, ok := cost.BreakEven(early[0], early[1])
+	latest, okToo := cost.BreakEven(late[0], late[1])
+	number := compare.FormatNumber
+	switch {
+	case !ok || !okToo:
+		return notKnown + "no rate failed"
+	case soonest.First == latest.First && soonest.First == measured.First:
+		return ", also at the ends of the intervals of capacity and downloads"
+	case latest.First == 0:
+		return fmt.Sprintf("; at the ends of the intervals of capacity and downloads, the first time is at %s users, or never", number(soonest.First))
+	}
+	return fmt.Sprintf("; at the ends of the intervals of capacity and downloads, the first time is at %s or at %s users", number(soonest.First), number(latest.First))
+}
+
+// offerAt is a variant's offer at the ends of the intervals that favour one of
+// the two.
+func offerAt(v Variant, favoured scenarios.Variant, limit compare.Range, d downloads) cost.Offer {
+	o := v.offer()
+	rps, downloaded := limit.Low, d.ratio.high
+	if v.Variant == favoured {
+		rps = limit.High
+	}
+	if favoured == scenarios.After {
+		downloaded = d.ratio.low
+	}
+	o.CopyUsers *= rps / limit.Point
+	if v.Variant == scenarios.After && o.UserUSD > 0 {
+		o.UserUSD *= downloaded // against before's, as measured
+	}
+	return o
+}
