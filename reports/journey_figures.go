@@ -31,6 +31,7 @@ type Promise struct {
 	Summary      string            `json:"summary"`   // "faster: yes; 16.7x: no, 2.70x (2.50-2.90)"
 	word         string            // "faster"
 	grows        bool              // the factor is after/before
+	alone        bool              // the change is not shown for all rows of its table together
 }
 
 // promised is the conclusion of B, "System Design: Designing for Scale".
@@ -63,9 +64,10 @@ func (j *Journey) promises() []Promise {
 // measure takes the promise's figures from the one run that holds both ends.
 func (p *Promise) measure(s journeySource) {
 	row, ok := s.common(p.Key)
+	p.alone = ok && !row.Effect.Survives
 	for _, overall := range s.Overall {
 		if overall.Key == p.Key {
-			row, ok = overall, true
+			row, ok, p.alone = overall, true, false
 		}
 	}
 	if !ok {
@@ -138,14 +140,12 @@ func (p *Promise) judge() {
 		return
 	}
 	p.Direction, p.Size = reaches(p.Interval, 1), reaches(p.Interval, p.Factor)
-	found := compare.FormatNumber(p.Point) + "x"
-	switch {
-	case p.Interval == nil:
+	if p.alone && p.Size != "yes" { // what reaches the articles' factor has its direction
+		p.Direction = "unclear"
+	}
+	found := compare.WithInterval(p.Point, "x", p.Interval)
+	if p.Interval == nil {
 		found = "about " + found + ", without an interval"
-	case p.Interval.Low == p.Interval.High:
-		found += " exactly"
-	default:
-		found += " (" + p.Interval.String() + ")"
 	}
 	p.Summary = fmt.Sprintf("%s: %s; %sx: %s, %s", p.word, p.Direction, compare.FormatRate(p.Factor), p.Size, found)
 }
@@ -255,7 +255,7 @@ func (j *Journey) rank(place int, others []int, largest bool) JourneyClaim {
 			open = append(open, why)
 			continue
 		}
-		more, less := own.Interval.Low > g.Interval.High, own.Interval.High < g.Interval.Low
+		more, less := above(own, g), above(g, own)
 		if !largest {
 			more, less = less, more
 		}
@@ -296,20 +296,28 @@ func listed(numbers []int) string {
 // gainOf returns a phase's gain, or why it can't be compared.
 func (j *Journey) gainOf(place int) (Gain, string) {
 	for _, g := range j.Gains {
-		switch {
-		case g.place != place:
-		case g.Missing != "":
-			return g, fmt.Sprintf("%s has no figure: %s", g.Name, g.Missing)
-		case len(g.Marks) > 0:
-			return g, fmt.Sprintf("%s: %s", g.Name, strings.Join(g.Marks, "; "))
-		case g.Interval == nil:
-			return g, g.Name + " has no interval"
-		default:
-			return g, ""
+		if g.place == place {
+			return g, g.doubt()
 		}
 	}
 	return Gain{}, placeName(place) + " is missing"
 }
+
+// doubt is why a gain can't be compared with others, "" when it can.
+func (g Gain) doubt() string {
+	switch {
+	case g.Missing != "":
+		return fmt.Sprintf("%s has no figure: %s", g.Name, g.Missing)
+	case len(g.Marks) > 0:
+		return fmt.Sprintf("%s: %s", g.Name, strings.Join(g.Marks, "; "))
+	case g.Interval == nil:
+		return g.Name + " has no interval"
+	}
+	return ""
+}
+
+// above says that the whole interval of a lies above that of b.
+func above(a, b Gain) bool { return a.Interval.Low > b.Interval.High }
 
 // text is "phase 1 5.10x (4.80-5.40)".
 func (g Gain) text() string { return g.Name + " " + g.gainText() }

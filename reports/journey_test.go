@@ -209,6 +209,59 @@ func TestJourneyClaims(t *testing.T) {
 	}
 }
 
+// "The most for its money" is said only where no other phase's interval touches.
+// Of equal phases the first in the list was named as the most, and the last as
+// the least.
+func TestMostForItsMoney(t *testing.T) {
+	gain := func(name string, point, low, high float64) Gain {
+		return Gain{Name: name, Title: "the change of " + name, Point: point, Interval: &compare.Interval{Low: low, High: high}}
+	}
+	quick := gain("quick", 9, 8.9, 9.1)
+	quick.Marks = []string{"quick run: not evidence"}
+	tests := []struct {
+		name  string
+		gains []Gain
+		want  string
+	}{
+		{"apart", []Gain{gain("a", 4, 3.5, 4.5), gain("b", 2, 1.5, 2.5), gain("c", 1, 0.9, 1.1)},
+			"For its money a (the change of a) gave the most capacity, 4.00x (3.50-4.50), and c (the change of c) the least, 1.00x (0.90-1.10)."},
+		{"alike", []Gain{gain("a", 1, 0.9, 1.1), gain("b", 1, 0.9, 1.1)}, "Which phase gave the most capacity for its money, and which the least, can't be told: their intervals touch."},
+		{"the first two touch", []Gain{gain("a", 4, 3.5, 4.5), gain("b", 3, 2.5, 3.5), gain("c", 1, 0.9, 1.1)},
+			"For its money c (the change of c) gave the least capacity, 1.00x (0.90-1.10); which gave the most can't be told, as intervals touch."},
+		{"the last two touch", []Gain{gain("a", 4, 3.5, 4.5), gain("b", 1.2, 1.1, 1.3), gain("c", 1, 0.9, 1.1)},
+			"For its money a (the change of a) gave the most capacity, 4.00x (3.50-4.50); which gave the least can't be told, as intervals touch."},
+		{"a wide one in the middle", []Gain{gain("a", 4, 3.5, 4.5), gain("b", 2, 0.5, 8), gain("c", 1, 0.9, 1.1)},
+			"Which phase gave the most capacity for its money, and which the least, can't be told: their intervals touch."},
+		{"no evidence", []Gain{quick, gain("a", 4, 3.5, 4.5), gain("c", 1, 0.9, 1.1)},
+			"For its money a (the change of a) gave the most capacity, 4.00x (3.50-4.50), and c (the change of c) the least, 1.00x (0.90-1.10)."},
+		{"one alone", []Gain{quick, gain("a", 4, 3.5, 4.5)}, ""},
+	}
+	for _, tt := range tests {
+		if got := (&Journey{Gains: tt.gains}).gainsAnswer(); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A promise has a direction where its row is shown for its whole table, or where
+// it is reached.
+func TestPromiseNeedsTheWholeTable(t *testing.T) {
+	promise := func(low, high float64, alone bool) Promise {
+		p := Promise{Factor: 3, Point: (low + high) / 2, Interval: &compare.Interval{Low: low, High: high}, alone: alone, word: "lower"}
+		p.judge()
+		return p
+	}
+	if p := promise(1.2, 1.4, true); p.Direction != "unclear" || !strings.Contains(p.oriented(), "not shown to be a change") {
+		t.Errorf("alone: %+v, %s", p, p.oriented())
+	}
+	if p := promise(1.2, 1.4, false); p.Direction != "yes" || p.oriented() != "1.30x lower" {
+		t.Errorf("with its table: %+v, %s", p, p.oriented())
+	}
+	if p := promise(3.2, 3.4, true); p.Direction != "yes" || p.Size != "yes" {
+		t.Errorf("reached: %+v", p)
+	}
+}
+
 func TestJourneyOfQuickAndOwnRuns(t *testing.T) {
 	run := syntheticRun()
 	run.Quick, run.Blocks = true, 1

@@ -81,19 +81,25 @@ func (j *Journey) promisesAnswer() string {
 }
 
 // oriented is the factor with its direction, "2.70x faster" or, the wrong way
-// round, "0.76x cheaper, the other way".
+// round, "0.76x cheaper, so the other way". Where no direction is shown it says
+// so.
 func (p Promise) oriented() string {
 	text := compare.FormatNumber(p.Point) + "x " + p.word
-	if p.Point < 1 {
+	switch {
+	case p.Interval != nil && p.Direction == "unclear":
+		text += ", which is not shown to be a change"
+	case p.Point < 1:
 		text += ", so the other way"
 	}
 	return text
 }
 
+// gainsAnswer says which phase gave the most capacity for its money, and which
+// the least, where its interval touches no other's.
 func (j *Journey) gainsAnswer() string {
 	var known []Gain
 	for _, g := range j.Gains {
-		if g.Missing == "" {
+		if g.doubt() == "" {
 			known = append(known, g)
 		}
 	}
@@ -101,8 +107,18 @@ func (j *Journey) gainsAnswer() string {
 		return ""
 	}
 	most, least := known[0], known[len(known)-1]
-	return fmt.Sprintf("For its money %s (%s) gave the most capacity, %s, and %s (%s) the least, %s.",
-		most.Name, most.Title, most.gainText(), least.Name, least.Title, least.gainText())
+	isMost := !slices.ContainsFunc(known[1:], func(g Gain) bool { return !above(most, g) })
+	isLeast := !slices.ContainsFunc(known[:len(known)-1], func(g Gain) bool { return !above(g, least) })
+	title := func(g Gain) string { return fmt.Sprintf("%s (%s)", g.Name, g.Title) }
+	switch {
+	case isMost && isLeast:
+		return fmt.Sprintf("For its money %s gave the most capacity, %s, and %s the least, %s.", title(most), most.gainText(), title(least), least.gainText())
+	case isMost:
+		return fmt.Sprintf("For its money %s gave the most capacity, %s; which gave the least can't be told, as intervals touch.", title(most), most.gainText())
+	case isLeast:
+		return fmt.Sprintf("For its money %s gave the least capacity, %s; which gave the most can't be told, as intervals touch.", title(least), least.gainText())
+	}
+	return "Which phase gave the most capacity for its money, and which the least, can't be told: their intervals touch."
 }
 
 // tally counts the verdicts.

@@ -150,12 +150,12 @@ func (t *terminalWriter) promises(promises []Promise) {
 
 func (t *terminalWriter) gains(gains []Gain) {
 	t.heading("Capacity per unit of cost, by phase")
-	for i, g := range gains {
+	for _, g := range gains { // not numbered: intervals may touch
 		if g.Missing != "" {
-			t.line("   –  %s (%s): %s", g.Name, g.Title, g.Missing)
+			t.line("  %s (%s): %s", g.Name, g.Title, g.Missing)
 			continue
 		}
-		t.line("  %2d. %s (%s): %s; capacity %sx for %sx the cost", i+1, g.Name, g.Title, g.gainText(),
+		t.line("  %s (%s): %s; capacity %sx for %sx the cost", g.Name, g.Title, g.gainText(),
 			compare.FormatNumber(g.Capacity), compare.FormatNumber(g.Cost))
 	}
 }
