@@ -32,12 +32,22 @@ func Names() []string {
 	return names
 }
 
+// Text returns the file of a scenario of the catalog.
+func Text(name string) (string, error) {
+	data, err := catalog.ReadFile(fileOf(name))
+	if err != nil {
+		return "", fmt.Errorf("there is no scenario %q%s", name, nearest(name, Names()))
+	}
+	return string(data), nil
+}
+
 // LoadNamed returns a scenario of the catalog by its name.
 func LoadNamed(name string) (*Scenario, error) {
-	file := path.Join("catalog", name+".yaml")
-	data, err := catalog.ReadFile(file)
+	text, err := Text(name)
 	if err != nil {
-		return nil, fmt.Errorf("there is no scenario %q%s", name, nearest(name, Names()))
+		return nil, err
 	}
-	return Parse("scenarios/"+file, data)
+	return Parse("scenarios/"+fileOf(name), []byte(text))
 }
+
+func fileOf(name string) string { return path.Join("catalog", name+".yaml") }

@@ -17,6 +17,37 @@ const (
 	KindLink     Kind = "link"    // a TCP link with a delay: distance
 )
 
+// What a process keeps that copies of its machine would have to agree on.
+const (
+	KeepsNothing = ""
+	KeepsData    = "data"  // the rows that all read and write
+	KeepsQueue   = "queue" // jobs in their order, each once
+)
+
+// Keeps is one of these words. An edge's cache is none of them: a copy begins
+// with an empty one of its own.
+func (k Kind) Keeps() string {
+	rule, known := kinds[k]
+	if !known {
+		return KeepsData // more than it may be
+	}
+	return rule.keeps
+}
+
+// Keeps is what the machine's processes keep, data before a queue.
+func (m Machine) Keeps() string {
+	keeps := KeepsNothing
+	for _, p := range m.Processes {
+		switch p.Kind.Keeps() {
+		case KeepsData:
+			return KeepsData
+		case KeepsQueue:
+			keeps = KeepsQueue
+		}
+	}
+	return keeps
+}
+
 // setting is what one key of a process may hold.
 type setting struct {
 	fallback string
@@ -36,6 +67,7 @@ type linkRule struct {
 // kindRule is all that the parser knows of a kind.
 type kindRule struct {
 	port     int
+	keeps    string // KeepsData, KeepsQueue, or nothing
 	settings map[string]setting
 	links    map[string]linkRule
 }
@@ -62,6 +94,9 @@ var kinds = map[Kind]kindRule{
 			"own_writes_for": {fallback: "1s", typ: "duration"},
 			"shard_by":       {fallback: "hash", values: []string{"hash", "range", "region", "time"}, typ: "enum"},
 			"purge":          {fallback: "none", values: []string{"none", "write"}, typ: "enum"}, // of the edges
+			// CPU time that every request uses for nothing: a planted difference, to
+			// see what a comparison finds.
+			"burn": {fallback: "0s", typ: "duration"},
 		},
 		links: map[string]linkRule{
 			"database": {kinds: []Kind{KindPostgres}, required: true, many: true}, // several are shards
@@ -78,7 +113,7 @@ var kinds = map[Kind]kindRule{
 		settings: map[string]setting{"delay": {fallback: "80ms", typ: "duration"}},
 	},
 	KindPostgres: {
-		port: 5432,
+		port: 5432, keeps: KeepsData,
 		settings: map[string]setting{
 			"indexes":         {fallback: "all", values: []string{"all", "primary_keys_only"}, typ: "enum"},
 			"max_connections": {fallback: "100", typ: "int"},
@@ -90,7 +125,7 @@ var kinds = map[Kind]kindRule{
 		links: map[string]linkRule{"primary": {kinds: []Kind{KindPostgres}, pairwise: true}},
 	},
 	KindValkey: {
-		port:     6379,
+		port: 6379, keeps: KeepsData,
 		settings: map[string]setting{"maxmemory": {fallback: "256MB", typ: "size"}},
 	},
 	KindHAProxy: {
@@ -107,7 +142,7 @@ var kinds = map[Kind]kindRule{
 			"search":   {kinds: []Kind{KindShop}, many: true},
 		},
 	},
-	KindNATS: {port: 4222},
+	KindNATS: {port: 4222, keeps: KeepsQueue},
 	KindWorker: {
 		port: 8026,
 		settings: map[string]setting{

@@ -99,13 +99,16 @@ type Topology struct {
 // Machine is a priced size that runs one or more processes. Copies are
 // already expanded: five apps are app-1 ... app-5 with Group "app".
 type Machine struct {
-	Name      string    `json:"name"`
-	Group     string    `json:"group"`
-	Size      string    `json:"size"`       // key of the price book
-	VCPU      float64   `json:"vcpu"`       // of the real machine
-	MemoryGiB float64   `json:"memory_gib"` // of the real machine
-	External  bool      `json:"external"`   // somebody else's system, e.g. a mail provider: neither priced nor a bottleneck
-	Processes []Process `json:"processes"`
+	Name      string  `json:"name"`
+	Group     string  `json:"group"`
+	Size      string  `json:"size"`       // key of the price book
+	VCPU      float64 `json:"vcpu"`       // of the real machine
+	MemoryGiB float64 `json:"memory_gib"` // of the real machine
+	// QuotaShare is how much of its size's CPU it may use, 0..1; 0 is all: a planted
+	// difference, to see what a comparison finds.
+	QuotaShare float64   `json:"quota_share,omitempty"`
+	External   bool      `json:"external"` // somebody else's system, e.g. a mail provider: neither priced nor a bottleneck
+	Processes  []Process `json:"processes"`
 }
 
 // Process is one program on a machine.
@@ -170,8 +173,9 @@ type Claim struct {
 	Source string `json:"source"`
 	Text   string `json:"text"`
 	Metric string `json:"metric"` // a key of the comparison, e.g. "db_cpu_ms_per_request"
-	// At names the rate at which the metric is read: "common" (both variants
-	// at 80% of before's limit) or "high" (near after's limit).
+	// At names the rate at which the metric is read: "common" (both variants at
+	// 80% of the smaller capacity), "high" (each variant's soak, just below its own
+	// capacity) or "limit" (of what no rate belongs to).
 	At string `json:"at"`
 	// Compare is what Op and Value speak of: "ratio" (after/before), "before"
 	// or "after".

@@ -30,6 +30,22 @@ type SLOCondition struct {
 	ViolationShare float64 `json:"violation_share,omitempty"`
 }
 
+// String is the condition as it is written.
+func (c SLOCondition) String() string {
+	percent := func(share float64) string { return fmt.Sprintf("%.6g%%", share*100) }
+	switch {
+	case c.Oracle != "" && c.ViolationShare == 0:
+		return c.Oracle + "=0"
+	case c.Oracle != "":
+		return c.Oracle + "<" + percent(c.ViolationShare)
+	}
+	text := "errors<" + percent(c.ErrorShare)
+	if c.Quantile > 0 {
+		text = fmt.Sprintf("p%.6g<%v", c.Quantile*100, c.Latency)
+	}
+	return strings.TrimSpace(c.Endpoint + " " + text)
+}
+
 const sloExample = "for example p99<250ms,errors<0.1%"
 
 var (

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -39,7 +40,7 @@ const (
 // QuotaCPUs is the quota of a machine at a scale, in CPUs of the host.
 func (m Machine) QuotaCPUs(unitCPUs float64) float64 {
 	if !m.External {
-		return m.VCPU * unitCPUs
+		return m.VCPU * unitCPUs * cmp.Or(m.QuotaShare, 1)
 	}
 	if slices.ContainsFunc(m.Processes, func(p Process) bool { return p.Kind == KindLink }) {
 		return LinkCPUs
@@ -84,7 +85,7 @@ func readMachines(name string, n node, links map[string]node) []Machine {
 	if !machineName.MatchString(name) {
 		n.fail("%q is no machine name: use lower-case letters, digits and dashes", name)
 	}
-	m := n.mapping("size", "copies", "external", "processes")
+	m := n.mapping("size", "copies", "quota", "external", "processes")
 	prototype := Machine{Group: name}
 	if v, ok := m["external"]; ok {
 		prototype.External = v.oneOf("true", "false") == "true"
@@ -99,6 +100,12 @@ func readMachines(name string, n node, links map[string]node) []Machine {
 		prototype.MemoryGiB = 1
 	} else {
 		n.fail(`"size" is missing: one of %s`, strings.Join(slices.Sorted(maps.Keys(sizes)), ", "))
+	}
+	if v, ok := m["quota"]; ok {
+		prototype.QuotaShare = v.percent()
+		if prototype.External {
+			v.fail("an external machine is somebody else's: it has no quota of its size")
+		}
 	}
 	copies := 1
 	if v, ok := m["copies"]; ok {

@@ -30,6 +30,7 @@ type Config struct {
 	OwnWrites    string        `json:"own_writes"`        // where a session that wrote reads, with replicas: "primary" or "replica"
 	OwnWritesFor time.Duration `json:"own_writes_for_ns"` // after its write
 	Purge        string        `json:"purge"`             // what a write does to the edges: "write" purges the feed, or "none"
+	Burn         time.Duration `json:"burn_ns"`           // CPU time that every request uses for nothing
 	Node         int           `json:"node"`              // of this machine: part of the ids made with shards
 }
 
@@ -65,6 +66,9 @@ func ConfigFromProcess(p spec.Process) (Config, error) {
 	}
 	if c.Email == "queue" {
 		c.Queue = r.Link("queue")
+	}
+	if _, planted := p.Settings["burn"]; planted {
+		c.Burn = r.Duration("burn", 0, time.Second)
 	}
 	checkTogether(r, c, r.OneOf("shard_by", "hash", "range", "region", "time"))
 	return c, r.Err()
