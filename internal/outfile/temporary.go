@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
+
+	"headroom/internal/flock"
 )
 
 // A temporary file is named .NAME.headroom-RANDOM.
@@ -96,7 +98,7 @@ func random() string {
 // ends with it. It is false when another process took the file for a dead
 // one's in the moment before.
 func owned(file *os.File) bool {
-	if err := lock(file); errors.Is(err, unix.EWOULDBLOCK) {
+	if taken, err := flock.Try(file); !taken && err == nil {
 		return false
 	}
 	// A file system without locks is no hindrance: nobody can lock there, so
@@ -107,10 +109,6 @@ func owned(file *os.File) bool {
 	}
 	there, err := os.Lstat(file.Name())
 	return err == nil && os.SameFile(info, there)
-}
-
-func lock(file *os.File) error {
-	return unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 }
 
 // removeStale removes the temporary files that killed processes left. What
@@ -140,7 +138,7 @@ func removeDead(path string) {
 		return
 	}
 	defer file.Close()
-	if lock(file) == nil {
+	if taken, _ := flock.Try(file); taken {
 		_ = os.Remove(path)
 	}
 }

@@ -2,13 +2,12 @@ package machine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"headroom/internal/flock"
 )
 
 const (
@@ -41,13 +40,13 @@ func TryLockDir(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err == nil {
+	taken, err := flock.Try(f)
+	if taken {
 		return func() { f.Close() }, nil
 	}
 	f.Close()
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, nil
+	if err != nil {
+		return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
 	}
-	return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
+	return nil, nil
 }

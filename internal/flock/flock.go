@@ -1,0 +1,22 @@
+// Package flock takes the kernel's lock of an open file. The lock belongs to
+// the open file, so it ends when the file is closed, or its process is gone by
+// whatever signal.
+package flock
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Try takes the file's lock, and says whether it did. Neither taken nor an
+// error: another open file has it. An error is that of a file system without
+// locks, or the like.
+func Try(file *os.File) (taken bool, err error) {
+	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return false, nil
+	}
+	return err == nil, err
+}

@@ -1,0 +1,14 @@
+// Package racetest says to tests whether the race detector looks on.
+package racetest
+
+import "testing"
+
+// SkipSimulation leaves out, under the race detector, a test that runs whole
+// simulations: they are pure and of one goroutine, so there is no race to find,
+// and the detector makes minutes of their seconds. Without it they always run.
+func SkipSimulation(t testing.TB) {
+	t.Helper()
+	if Enabled {
+		t.Skip("a whole simulation, of one goroutine: the race detector has nothing to find in it; `go test` without -race runs it")
+	}
+}
