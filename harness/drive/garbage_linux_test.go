@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"headroom/internal/racetest"
 )
 
 // serveEnv makes the test's binary a server until its standard input ends: its
@@ -68,6 +70,9 @@ func serveElsewhere(t *testing.T, kind string) *target {
 // A driver that makes garbage is late by its collector. What is allowed is one
 // small allocation for each TLS record that is read, which is crypto/tls's own.
 func TestNoGarbageForARequest(t *testing.T) {
+	if racetest.Enabled {
+		t.Skip("the race detector makes garbage of its own")
+	}
 	for kind, allowed := range map[string]float64{"plain": 0.05, "secure": 1.2, "http2 secure": 1.2} {
 		t.Run(kind, func(t *testing.T) {
 			tg := serveElsewhere(t, kind)

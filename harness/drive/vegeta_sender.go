@@ -75,7 +75,9 @@ func (s *vegetaSender) send(v *vegetaRun, f *vegetaFlight) error {
 	return err
 }
 
-// exchange sends the target and reads the answer to its end.
+// exchange sends the target and reads the answer to its end. An answer that is
+// there when the time is up came too late: over TLS net/http goes on reading for
+// a moment after it has told the server of the end, and some servers answer that.
 func (s *vegetaSender) exchange(v *vegetaRun, target *vegeta.Target, f *vegetaFlight) error {
 	ctx, cancel := context.WithTimeout(v.ctx, v.job.Timeout)
 	defer cancel()
@@ -90,7 +92,11 @@ func (s *vegetaSender) exchange(v *vegetaRun, target *vegeta.Target, f *vegetaFl
 	defer resp.Body.Close()
 	f.out.Code, f.header = uint16(resp.StatusCode), resp.Header
 	v.speaks(resp)
-	return s.read(v, resp.Body, f)
+	err = s.read(v, resp.Body, f)
+	if err == nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return ctx.Err()
+	}
+	return err
 }
 
 // read counts and checks a body, and keeps none of it.

@@ -17,6 +17,9 @@ import (
 // DefaultReadyTimeout is how long a machine may take until it is ready.
 const DefaultReadyTimeout = 90 * time.Second
 
+// MaxDriverOutputBytes bounds what a driver may write: its measurement.
+const MaxDriverOutputBytes = 64 << 20
+
 const (
 	// TailLines is how much of a log an error shows.
 	TailLines = 20

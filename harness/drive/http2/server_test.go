@@ -264,7 +264,7 @@ func TestServerGoAway(t *testing.T) {
 	})
 	l.open(1, request("GET", "/held", 0))
 	l.open(2, request("GET", "/last", 0))
-	for !l.c.Draining() {
+	for !l.c.Draining() || len(l.ends) == 0 { // the end may come before the last answer, or behind it
 		if !l.feed() {
 			t.Fatal("the server ended the connection without GOAWAY")
 		}

@@ -26,8 +26,7 @@ const (
 	// the hypervisor stops this machine, is little of a second's quota but
 	// more than that of the usual 100 ms.
 	driverPeriod    = time.Second
-	driverShares    = 10240    // ten times a machine's: the scheduler prefers the driver
-	maxDriverOutput = 64 << 20 // bytes of stdout
+	driverShares    = 10240 // ten times a machine's: the scheduler prefers the driver
 	driverCallLimit = 10 * time.Second
 	driverStopGrace = 3 * time.Second // between SIGTERM and SIGKILL, to write what was measured so far
 	driverKillLimit = 2 * time.Second
@@ -102,7 +101,7 @@ func (d *Driver) run(ctx context.Context, stdin []byte, args []string) (stdout, 
 		_, _ = stream.Conn.Write(stdin)
 		_ = stream.CloseWrite()
 	}()
-	out, errOut := &stage.LimitedBuffer{LimitBytes: maxDriverOutput}, &stage.Tail{}
+	out, errOut := &stage.LimitedBuffer{LimitBytes: stage.MaxDriverOutputBytes}, &stage.Tail{}
 	copied := make(chan error, 1)
 	go func() {
 		_, err := stdcopy.StdCopy(out, errOut, stream.Reader)

@@ -227,11 +227,14 @@ func eventually(t *testing.T, what string, within time.Duration, condition func(
 	}
 }
 
+// testPeriod is of the machines' CPU quotas.
+const testPeriod = 10 * time.Millisecond
+
 // testOptions gives the machines more than a run would: where the hypervisor
 // stops this machine for a while, a small quota is charged for that too, and
 // what was promised is not there for seconds.
 func testOptions() StartOptions {
-	return StartOptions{UnitCPUs: 0.5, Instance: "b1", ReadyTimeout: 30 * time.Second}
+	return StartOptions{UnitCPUs: 0.5, Period: testPeriod, Instance: "b1", ReadyTimeout: 30 * time.Second}
 }
 
 // singleMachine is a topology of one machine whose process has the settings.

@@ -21,11 +21,11 @@ func TestQuotaFor(t *testing.T) {
 		period time.Duration
 		want   cpuQuota
 	}{
-		{1, 0, cpuQuota{10000, 10000}},
-		{0.1, 0, cpuQuota{1000, 10000}},
-		{0.25, 0, cpuQuota{2500, 10000}},
-		{0.05, 0, cpuQuota{1000, 20000}}, // the period stretches
-		{0.001, 0, cpuQuota{1000, 1e6}},  // to the kernel's longest
+		{1, testPeriod, cpuQuota{10000, 10000}},
+		{0.1, testPeriod, cpuQuota{1000, 10000}},
+		{0.25, testPeriod, cpuQuota{2500, 10000}},
+		{0.05, testPeriod, cpuQuota{1000, 20000}}, // the period stretches
+		{0.001, testPeriod, cpuQuota{1000, 1e6}},  // to the kernel's longest
 		{0.2, 100 * time.Millisecond, cpuQuota{20000, 100000}},
 		{1.5, time.Microsecond, cpuQuota{1500, 1000}}, // the kernel's shortest
 	}
@@ -36,8 +36,14 @@ func TestQuotaFor(t *testing.T) {
 		}
 	}
 	for _, cpus := range []float64{0, -1, 0.0009, math.NaN(), math.Inf(1)} {
-		if got, err := quotaFor(cpus, 0); err == nil {
+		if got, err := quotaFor(cpus, testPeriod); err == nil {
 			t.Errorf("quotaFor(%v) = %+v, want an error", cpus, got)
+		}
+	}
+	// The stage has no period of its own beside the one that is recorded.
+	for _, period := range []time.Duration{0, -time.Millisecond} {
+		if got, err := quotaFor(1, period); err == nil || !strings.Contains(err.Error(), "needs a period") {
+			t.Errorf("quotaFor(1, %v) = %+v, %v; want an error", period, got, err)
 		}
 	}
 }
@@ -46,7 +52,7 @@ func TestQuotaFor(t *testing.T) {
 func TestQuotaForIsWhatTheKernelTakes(t *testing.T) {
 	property := func(share uint16, periodMicros uint32) bool {
 		cpus := 0.001 + float64(share)/1000
-		q, err := quotaFor(cpus, time.Duration(periodMicros)*time.Microsecond)
+		q, err := quotaFor(cpus, time.Duration(periodMicros)*time.Microsecond+1)
 		return err == nil && q.quotaMicros >= 1000 && q.periodMicros >= 1000 && q.periodMicros <= 1e6 &&
 			math.Abs(q.cpus()/cpus-1) < 0.01
 	}

@@ -29,7 +29,7 @@ const (
 // StartOptions say at which scale and from which data a system starts.
 type StartOptions struct {
 	UnitCPUs     float64       // one vCPU of the topology is this many CPUs here
-	Period       time.Duration // of the CPU quotas; 0 is DefaultPeriod
+	Period       time.Duration // of the CPU quotas
 	Dataset      scenarios.Dataset
 	Instance     string        // tells the starts of a run apart: "block-1"
 	ReadyTimeout time.Duration // of each machine; 0 is stage.DefaultReadyTimeout

@@ -14,10 +14,6 @@ const (
 	maxPeriod = time.Second
 )
 
-// DefaultPeriod is the CPU quota's period. The kernel's own 100 ms would put
-// stalls of 90 ms into every p99.
-const DefaultPeriod = 10 * time.Millisecond
-
 // cpuQuota is a CPU bandwidth limit as the kernel takes it.
 type cpuQuota struct {
 	quotaMicros  int64
@@ -28,14 +24,15 @@ type cpuQuota struct {
 func (q cpuQuota) cpus() float64 { return float64(q.quotaMicros) / float64(q.periodMicros) }
 
 // quotaFor returns the limit for a number of CPUs. The kernel's smallest quota
-// is 1 ms, so a small share stretches the period; 0 is the default period.
+// is 1 ms, so a small share stretches the period. How long that is when it need
+// not be stretched, whoever shares the machine out decides, and records.
 func quotaFor(cpus float64, period time.Duration) (cpuQuota, error) {
 	least := float64(minQuota) / float64(maxPeriod)
 	if !(cpus >= least) || math.IsInf(cpus, 0) {
 		return cpuQuota{}, fmt.Errorf("a CPU quota of %v CPUs cannot be set: the kernel's least is %v", cpus, least)
 	}
-	if period == 0 {
-		period = DefaultPeriod
+	if period <= 0 {
+		return cpuQuota{}, fmt.Errorf("a CPU quota of %v CPUs needs a period, and %v is none", cpus, period)
 	}
 	shortest := time.Duration(math.Ceil(float64(minQuota) / cpus))
 	period = min(max(period, minQuota, shortest), maxPeriod)

@@ -10,8 +10,6 @@ import (
 	"headroom/harness/stage"
 )
 
-const maxDriverOutput = 64 << 20 // bytes of stdout
-
 // Drive runs `headroom args` as the driver, a process of its own, and returns
 // what it wrote. When ctx ends, it gets SIGTERM, 4 s later SIGKILL; what it
 // wrote until then is returned with the ctx's error. A command that fails is
@@ -20,7 +18,7 @@ func (s *Stage) Drive(ctx context.Context, stdin []byte, args ...string) (stdout
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	out := &stage.LimitedBuffer{LimitBytes: maxDriverOutput}
+	out := &stage.LimitedBuffer{LimitBytes: stage.MaxDriverOutputBytes}
 	driver, err := s.launch(job{name: "driver", args: args, folder: s.folder, stdin: stdin, stdout: out})
 	if err != nil {
 		return nil, err
