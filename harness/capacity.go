@@ -2,12 +2,12 @@ package harness
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"time"
 
 	"headroom/harness/record"
 	"headroom/harness/search"
+	"headroom/harness/slo"
 	"headroom/scenarios"
 )
 
@@ -30,9 +30,7 @@ type Capacity struct {
 // CapacityStep is one step and what came of it.
 type CapacityStep struct {
 	search.Step
-	Verdict search.Verdict
-	Reason  string
-	Trial   record.Trial
+	Trial record.Trial // with its verdict
 }
 
 // Search runs the steps until the capacity is found or the time is up. What
@@ -45,32 +43,29 @@ func (c Capacity) Search(ctx context.Context) (*search.Search, error) {
 			return s, nil
 		}
 		began := time.Now()
-		trial, err := c.Drive(ctx, step, inFlightCap(step.RPS, c.SLO))
+		trial, err := c.Drive(ctx, step, inFlightCap(step.RPS, step.HeldRPS, c.SLO))
 		if err != nil {
 			return s, err
 		}
 		if trial.Measurement.Interrupted {
 			return s, ctx.Err()
 		}
-		verdict, reason := JudgeStep(&trial, c.SLO)
+		if trial.Verdict == nil {
+			verdict := slo.Judge(&trial, c.SLO)
+			trial.Verdict = &verdict
+		}
 		if err := c.useless(&trial.Measurement, steps); err != nil {
-			c.OnStep(CapacityStep{step, verdict, reason, trial})
+			c.OnStep(CapacityStep{step, trial})
 			return s, err
 		}
-		result := search.Result{}
-		result.Over, result.Requests, result.Allowed = record.Bad(trial.Measurement, c.SLO)
-		if verdict == search.Failed && step.Kind != search.Confirm && !record.FailsByMoreThanChance(result.Over, result.Requests, result.Allowed) {
-			verdict = search.Insufficient
-		}
-		result.Verdict = verdict
-		if c.Bound != nil && step.Kind == search.Grow && verdict != search.Failed {
+		if c.Bound != nil && step.Kind == search.KindBracket && trial.Verdict.Outcome == record.Held {
 			s.Guess(c.Bound(&trial) * boundShare)
 		}
 		if err := sleep(ctx, c.Config.Pause); err != nil {
 			return s, err
 		}
-		s.Feed(step, result, time.Since(began))
-		c.OnStep(CapacityStep{step, verdict, reason, trial})
+		s.Feed(step, slo.StepOf(&trial, c.SLO, true), time.Since(began))
+		c.OnStep(CapacityStep{step, trial})
 	}
 }
 
@@ -84,66 +79,24 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // Where a step is given up: by Little's law this many requests in flight mean
-// a mean response of hopelessFactor times the SLO's latency. What is due beyond
-// is unsent, and the queue to drain stays short.
+// a mean response of hopelessFactor times the SLO's latency, at the rate that is
+// offered or, where that is far above what ever held, at twice what held. What is
+// due beyond is unsent, and the queue to drain stays short.
 const (
-	hopelessFactor = 4
+	hopelessFactor = 2
 	minInFlight    = 128
 	maxInFlight    = 20_000
 )
 
-func inFlightCap(rps float64, slo scenarios.SLO) int {
+func inFlightCap(rps, heldRPS float64, slo scenarios.SLO) int {
 	latency := slo.LoosestLatency()
 	if latency == 0 {
 		latency = time.Second // only errors count
 	}
+	if heldRPS > 0 {
+		rps = min(rps, 2*heldRPS)
+	}
 	return int(min(max(hopelessFactor*rps*latency.Seconds(), minInFlight), maxInFlight))
-}
-
-// JudgeStep turns a trial into a verdict for the search.
-func JudgeStep(t *record.Trial, slo scenarios.SLO) (search.Verdict, string) {
-	judgement, reason, counts := t.Judge(slo)
-	switch {
-	case t.Measurement.Driver.Saturated:
-		return search.Saturated, joinReasons(t.Invalid)
-	case judgement == record.SLOFails && t.Measurement.Driver.Stolen():
-		return search.Spoiled, stolenReason(t.Measurement.Driver) + ": " + reason
-	case judgement == record.SLOFails && (counts || failsFromTheSend(t, slo)):
-		// When the driver was late too, the answers took too long even from
-		// the actual send on.
-		return search.Failed, reason
-	case !counts:
-		return search.Spoiled, joinReasons(t.Invalid)
-	case judgement == record.SLOInsufficient:
-		return search.Insufficient, reason
-	}
-	return search.Held, ""
-}
-
-// stolenReason says why a step that failed says nothing.
-func stolenReason(d record.DriverUse) string {
-	return fmt.Sprintf("the hypervisor took %.1f%% of the CPU time, %.0f%% of one second", d.StolenShare*100, d.StolenWorstSecond*100)
-}
-
-// failsFromTheSend judges service time in place of response time.
-func failsFromTheSend(t *record.Trial, slo scenarios.SLO) bool {
-	m := t.Measurement
-	for _, c := range slo.Conditions {
-		if c.Quantile > 0 && c.Endpoint == "" && m.Sent > 0 && m.Service.Quantile(c.Quantile) > c.Latency {
-			return true
-		}
-	}
-	return false
-}
-
-func joinReasons(reasons []string) string {
-	if len(reasons) == 0 {
-		return ""
-	}
-	if len(reasons) == 1 {
-		return reasons[0]
-	}
-	return fmt.Sprintf("%s (%d reasons in all)", reasons[0], len(reasons))
 }
 
 // boundShare of X_max is where the capacity is looked for: queueing makes the

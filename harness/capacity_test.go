@@ -1,11 +1,15 @@
 package harness
 
 import (
+	"context"
+	"fmt"
+	"math"
 	"testing"
 	"time"
 
 	"headroom/harness/record"
 	"headroom/harness/search"
+	"headroom/harness/slo"
 	"headroom/scenarios"
 )
 
@@ -43,67 +47,58 @@ func TestBoundLeavesIdleUseOut(t *testing.T) {
 	}
 }
 
-func TestJudgeStep(t *testing.T) {
-	slo, err := scenarios.ParseSLO("p99<100ms,errors<1%")
-	if err != nil {
-		t.Fatal(err)
-	}
-	trial := func(sent int, response, service time.Duration) record.Trial {
-		m := record.Measurement{Planned: int64(sent), Sent: int64(sent), Succeeded: int64(sent), DurationS: 1}
-		for range sent {
-			m.Response.Record(response)
-			m.ResponseSuccess.Record(response)
-			m.Service.Record(service)
-		}
-		return record.Trial{Measurement: m}
-	}
-	const fast, slow = 10 * time.Millisecond, 300 * time.Millisecond
+// The cap follows the SLO, and what has held so far: a step that is far too much
+// must not take long to drain.
+func TestInFlightCap(t *testing.T) {
+	s := scenarios.SLO{Conditions: []scenarios.SLOCondition{{Quantile: 0.99, Latency: 250 * time.Millisecond}}}
 	for _, test := range []struct {
-		name   string
-		trial  record.Trial
-		change func(*record.Trial)
-		want   search.Verdict
-	}{
-		{"holds", trial(500, fast, fast), nil, search.Held},
-		{"too few", trial(50, fast, fast), nil, search.Insufficient},
-		{"fails", trial(500, slow, slow), nil, search.Failed},
-		{"held although disturbed", trial(500, fast, fast), func(t *record.Trial) { t.Invalid, t.Measurement.InvalidReasons = []string{"late"}, []string{"late"} }, search.Held},
-		{"spoiled by a restart", trial(500, fast, fast), func(t *record.Trial) { t.Invalid = []string{"machine app restarted"} }, search.Spoiled},
-		{"the driver's own lag", trial(500, slow, fast), func(t *record.Trial) { t.Invalid = []string{"late"} }, search.Spoiled},
-		{"slow from the send on, and late", trial(500, slow, slow), func(t *record.Trial) { t.Invalid = []string{"late"} }, search.Failed},
-		{"saturated", trial(500, slow, slow), func(t *record.Trial) {
-			t.Invalid, t.Measurement.Driver.Saturated = []string{"the driver used 99%"}, true
-		}, search.Saturated},
-		{"failed while the hypervisor took time", trial(500, slow, slow), func(t *record.Trial) {
-			t.Invalid, t.Measurement.Driver.StolenShare = []string{"stolen"}, 0.05
-		}, search.Spoiled},
-		{"failed while it took much at once", trial(500, slow, slow), func(t *record.Trial) {
-			t.Measurement.Driver.StolenShare, t.Measurement.Driver.StolenWorstSecond = 0.01, 0.15
-		}, search.Spoiled},
-		{"held while it took much at once", trial(500, fast, fast), func(t *record.Trial) {
-			t.Measurement.Driver.StolenShare, t.Measurement.Driver.StolenWorstSecond = 0.01, 0.15
-		}, search.Held},
-		{"failed while it took little", trial(500, slow, slow), func(t *record.Trial) {
-			t.Measurement.Driver.StolenShare, t.Measurement.Driver.StolenWorstSecond = 0.01, 0.05
-		}, search.Failed},
-		{"overloaded", trial(500, fast, fast), func(t *record.Trial) {
-			t.Invalid, t.Measurement.Unsent, t.Measurement.Planned = []string{"unsent"}, 100, 600
-		}, search.Failed},
-	} {
-		if test.change != nil {
-			test.change(&test.trial)
-		}
-		if got, reason := JudgeStep(&test.trial, slo); got != test.want {
-			t.Errorf("%s: %v (%s), want %v", test.name, got, reason, test.want)
+		rps, held float64
+		want      int
+	}{{1, 0, minInFlight}, {1000, 0, 500}, {1000, 900, 500}, {1000, 250, 250}, {1e6, 0, maxInFlight}} {
+		if got := inFlightCap(test.rps, test.held, s); got != test.want {
+			t.Errorf("at %v requests/s, %v held: %d, want %d", test.rps, test.held, got, test.want)
 		}
 	}
 }
 
-func TestInFlightCapFollowsTheSLO(t *testing.T) {
-	slo := scenarios.SLO{Conditions: []scenarios.SLOCondition{{Quantile: 0.99, Latency: 250 * time.Millisecond}}}
-	for rps, want := range map[float64]int{1: minInFlight, 1000: 1000, 1e6: maxInFlight} {
-		if got := inFlightCap(rps, slo); got != want {
-			t.Errorf("at %v requests/s: %d, want %d", rps, got, want)
-		}
+// The search and a reader of its trials say the same of the capacity: there is
+// one rule for a step and one for a capacity.
+func TestSearchAndTrialsAgree(t *testing.T) {
+	s, err := scenarios.ParseSLO("p99<100ms,errors<1%")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const capacity = 300
+	config := FullPlan().For(s).Search
+	config.Pause, config.Total = 0, 3*time.Minute
+	var trials []record.Trial
+	found, err := Capacity{SLO: s, Config: config,
+		Drive: func(_ context.Context, step search.Step, _ int) (record.Trial, error) {
+			m := record.Measurement{OfferedRPS: step.RPS, DurationS: step.Duration.Seconds(), Planned: int64(step.RPS * step.Duration.Seconds())}
+			m.Sent, m.Succeeded = m.Planned, m.Planned
+			slow := int64(float64(m.Planned) * 0.01 * math.Pow(step.RPS/capacity, 15))
+			for i := range m.Planned {
+				latency := 10 * time.Millisecond
+				if i < slow {
+					latency = time.Second
+				}
+				m.Response.Record(latency)
+				m.ResponseSuccess.Record(latency)
+				m.Service.Record(latency)
+			}
+			return record.Trial{Kind: record.KindProbe, Variant: scenarios.Before, Block: 1, RateName: string(step.Kind), Measurement: m}, nil
+		},
+		OnStep: func(step CapacityStep) { trials = append(trials, step.Trial) },
+	}.Search(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := found.Outcome().Capacity
+	read := slo.CapacityOf(trials, scenarios.Before, s, true)
+	if !out.Known() || math.Abs(out.PointRPS/capacity-1) > 0.05 {
+		t.Errorf("found %+v, want about %d", out, capacity)
+	}
+	if fmt.Sprintf("%+v", read) != fmt.Sprintf("%+v", out) {
+		t.Errorf("the search says\n%+v, a reader of its trials\n%+v", out, read)
 	}
 }

@@ -4,13 +4,16 @@
 //
 // The order of a run (docs/measurement.md):
 //
-//  1. For each block both variants start afresh and warm up. The first block
-//     begins with a search for each variant's capacity under the SLO.
-//  2. At the common rate, 80% of before's limit, and at the high rate, near
-//     after's, each variant gets a slice, in coin-flipped order. One is loaded
-//     while the other idles.
-//  3. Every slice and probe is a line of the trials file before the next begins.
-//  4. Where it is asked for, the bottleneck that those trials name is put to the
+//  1. For each block both variants start afresh and warm up. In the first block
+//     short steps find the neighbourhood of each variant's capacity.
+//  2. In every block a staircase of each variant hovers about its capacity, a
+//     step of one and a step of the other in turns.
+//  3. Then both get slices at the common rate, 80% of the smaller capacity, in
+//     the order ABBAAB or its mirror image. One is loaded while the other idles.
+//  4. On the systems of the last block follow a soak just below each capacity, an
+//     overload with its recovery, and the load-latency curve.
+//  5. Every step and slice is a line of the trials file before the next begins.
+//  6. Where it is asked for, the bottleneck that those trials name is put to the
 //     proof (Prove).
 package harness
 
@@ -19,7 +22,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -31,6 +33,7 @@ import (
 	"headroom/harness/observe"
 	"headroom/harness/record"
 	"headroom/harness/search"
+	"headroom/harness/slo"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -85,40 +88,40 @@ type Conductor struct {
 	Progress    Progress
 	Auditor     Auditor // nil: the machines' agents
 
-	order   int                             // of the last trial
-	repeats int                             // of slices, so far
-	again   bool                            // the slice under way is a repetition
-	bounds  map[scenarios.Variant]float64   // of throughput, by CPU demand while it warmed up; 0: not known
-	fillRPS float64                         // the rate that caches are filled for; 0: not known yet
-	tried   map[scenarios.Variant][]float64 // rates of the search that said something
-	resize  *record.Resize                  // of the system that is measured; nil outside a proof
+	coin      *rand.Rand
+	order     int                                     // of the last trial
+	repeats   int                                     // of slices, so far
+	bounds    map[scenarios.Variant]float64           // of throughput, by CPU demand while it warmed up; 0: not known
+	fillRPS   float64                                 // the rate that caches are filled for; 0: not known yet
+	stairs    map[scenarios.Variant]*search.Staircase // go on from block to block
+	trials    []record.Trial                          // of brackets, staircases and soaks, without their histograms
+	commonRPS float64                                 // 0: not known yet
 }
 
-// Rates that slices run at, by name.
-const (
-	RateCommon = "common"
-	RateHigh   = "high"
-	RateCurve  = "curve" // one of several, for the load-latency curve
-
-	commonShare = 0.8  // of before's limit
-	highShare   = 0.85 // of after's limit
-)
+// commonShare of the smaller capacity is the rate at which both are compared.
+const commonShare = 0.8
 
 // Run measures, and returns when every slice is in the file. A cancelled ctx
 // stops it at once; the trials so far stay.
 func (c *Conductor) Run(ctx context.Context) error {
-	coin := rand.New(rand.NewPCG(c.Seed, 0x636f696e)) // "coin"
-	var rates map[string]float64
+	c.coin = rand.New(rand.NewPCG(c.Seed, 0x636f696e)) // "coin"
+	first := scenarios.Variants()
+	if c.coin.IntN(2) == 1 {
+		first[0], first[1] = first[1], first[0]
+	}
 	for block := 1; block <= c.Plan.Blocks; block++ {
+		order := slices.Clone(first)
+		if block%2 == 0 { // its mirror image
+			order[0], order[1] = order[1], order[0]
+		}
 		err := c.systems(ctx, block, func(running map[scenarios.Variant]System) error {
-			if rates == nil {
-				limits, err := c.limits(ctx, running)
-				if err != nil {
-					return err
-				}
-				rates = c.rates(limits)
+			if err := c.block(ctx, block, running, order); err != nil {
+				return err
 			}
-			return c.slices(ctx, block, running, rates, coin)
+			if block < c.Plan.Blocks {
+				return nil
+			}
+			return c.finale(ctx, block, running, order)
 		})
 		if err != nil {
 			return err
@@ -127,15 +130,24 @@ func (c *Conductor) Run(ctx context.Context) error {
 	return nil
 }
 
-// rates turns the limits into the two rates that every block measures at.
-func (c *Conductor) rates(limits map[scenarios.Variant]float64) map[string]float64 {
-	rates := map[string]float64{
-		RateCommon: limits[scenarios.Before] * commonShare,
-		RateHigh:   limits[scenarios.After] * highShare,
+// block measures one block: the staircases, then the slices at the common rate.
+func (c *Conductor) block(ctx context.Context, block int, running map[scenarios.Variant]System, order []scenarios.Variant) error {
+	if c.stairs == nil {
+		c.stairs = map[scenarios.Variant]*search.Staircase{}
+		for _, v := range order {
+			if err := c.bracket(ctx, v, running[v]); err != nil {
+				return err
+			}
+		}
+		if err := c.climb(ctx, 0, c.Plan.Lead, running, order); err != nil {
+			return err
+		}
 	}
-	c.Progress.Note("capacity: before %.0f requests/s, after %.0f; measuring at %.0f and %.0f requests/s",
-		limits[scenarios.Before], limits[scenarios.After], rates[RateCommon], rates[RateHigh])
-	return rates
+	if err := c.climb(ctx, block, c.Plan.Turns, running, order); err != nil {
+		return err
+	}
+	c.said(block)
+	return c.slices(ctx, block, running, order)
 }
 
 // systems starts both variants, hands them to use, and stops them whatever
@@ -176,112 +188,6 @@ func (c *Conductor) systems(ctx context.Context, block int, use func(map[scenari
 	return use(running)
 }
 
-// limits finds both variants' limits, on the systems of the first block.
-func (c *Conductor) limits(ctx context.Context, running map[scenarios.Variant]System) (map[scenarios.Variant]float64, error) {
-	limits := map[scenarios.Variant]float64{}
-	c.tried = map[scenarios.Variant][]float64{}
-	for _, v := range scenarios.Variants() {
-		limit, err := c.capacity(ctx, v, running[v])
-		if err != nil {
-			return nil, err
-		}
-		limits[v] = limit
-		if err := c.curve(ctx, v, running[v], limit); err != nil {
-			return nil, err
-		}
-	}
-	return limits, nil
-}
-
-// curve measures the load-latency curve where the search left it out.
-func (c *Conductor) curve(ctx context.Context, v scenarios.Variant, s System, limit float64) error {
-	for _, share := range c.Plan.Curve {
-		rps := share * limit
-		if slices.ContainsFunc(c.tried[v], func(tried float64) bool { return math.Abs(tried/rps-1) < sameRate }) {
-			continue
-		}
-		c.Progress.Begin(fmt.Sprintf("curve: %s at %.0f requests/s, %.0f%% of its capacity", v, rps, share*100), c.Plan.CurvePoint)
-		if _, err := c.slice(ctx, sliceOf{record.KindProbe, v, 0, RateCurve, rps, c.Plan.CurvePoint, inFlightCap(rps, c.Scenario.SLO)}, s); err != nil {
-			return err
-		}
-		if err := sleep(ctx, c.Plan.Search.Pause); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sameRate is how near to a point of the curve another measurement stands for
-// it.
-const sameRate = 0.07
-
-// capacity searches one variant's limit. When nothing held a confirmation, it
-// is where the capacity most likely is, and when the driver or the host spoiled
-// the search, what CPU demand allows.
-func (c *Conductor) capacity(ctx context.Context, v scenarios.Variant, s System) (float64, error) {
-	bounds := boundFinder{hostCPUs: float64(c.Environment.CPUs)}
-	found, err := c.searchCapacity(ctx, v, s, &bounds, func(step CapacityStep) {
-		if long := step.Kind != search.Grow; long && step.Verdict != search.Spoiled && step.Verdict != search.Saturated {
-			c.tried[v] = append(c.tried[v], step.RPS)
-		}
-	})
-	if err != nil {
-		return 0, err
-	}
-	outcome := found.Outcome()
-	switch limit := found.Estimate(); {
-	case outcome.BelowMin:
-		return 0, fmt.Errorf("%s did not hold the SLO %s even at %.3g requests/s: is it the right SLO for this system?", v, c.Scenario.SLO.Text, outcome.FailedRPS)
-	case outcome.Confirmed:
-		return limit, nil
-	case found.Bracketed():
-		c.Progress.Note("capacity: %s held no confirmation; measuring as if it were %.0f requests/s", v, limit)
-		return limit, nil
-	case bounds.bound > 0:
-		c.Progress.Note("capacity: %s's steps were spoiled, its limit is taken from CPU demand alone (%.0f requests/s): is this machine busy with other work?", v, bounds.bound*boundShare)
-		return bounds.bound * boundShare, nil
-	}
-	return 0, fmt.Errorf("%s: no step of the search was valid, so there is no rate to measure at: a quiet machine is needed", v)
-}
-
-// slices measures one block: both variants at both rates, in coin-flipped
-// order.
-func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios.Variant]System, rates map[string]float64, coin *rand.Rand) error {
-	for _, name := range []string{RateCommon, RateHigh} {
-		order := scenarios.Variants()
-		if coin.IntN(2) == 1 {
-			order[0], order[1] = order[1], order[0]
-		}
-		for _, v := range order {
-			length := c.Plan.slice(rates[name])
-			c.Progress.Begin(fmt.Sprintf("block %d of %d: %s at %.0f requests/s", block, c.Plan.Blocks, v, rates[name]), c.Plan.Warmup+length)
-			if err := c.warmUp(ctx, v, running[v], rates[name], block); err != nil {
-				return err
-			}
-			of := sliceOf{record.KindSlice, v, block, name, rates[name], length, 0}
-			if err := c.measureSlice(ctx, of, running[v]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// measureSlice measures a slice, and once more when the driver or the host
-// spoiled it and the plan has a repeat left. Both are on file.
-func (c *Conductor) measureSlice(ctx context.Context, of sliceOf, s System) error {
-	trial, err := c.slice(ctx, of, s)
-	if err != nil || trial.Valid() || trial.Overloaded() || c.repeats >= c.Plan.Repeats {
-		return err // an overload is the variant's own doing
-	}
-	c.repeats++
-	c.Progress.Begin(fmt.Sprintf("block %d of %d: %s again: %s", of.block, c.Plan.Blocks, of.variant, trial.Invalid[0]), of.duration)
-	c.again = true
-	defer func() { c.again = false }()
-	_, err = c.slice(ctx, of, s)
-	return err
-}
-
 // sliceOf says which slice is measured.
 type sliceOf struct {
 	kind     record.TrialKind
@@ -290,14 +196,17 @@ type sliceOf struct {
 	rateName string
 	rps      float64
 	duration time.Duration
-	inFlight int // at most; 0: the scenario's
+	take     int            // which of the variant's slices of its block, from 0
+	again    bool           // it is measured again
+	inFlight int            // at most; 0: the scenario's
+	resize   *record.Resize // of a proof's system; else nil
 }
 
 // slice measures one slice and writes its trial.
 func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Trial, error) {
 	trial := record.Trial{
 		Kind: of.kind, Variant: of.variant, Block: of.block, RateName: of.rateName,
-		StartedAt: time.Now().UTC(), Environment: c.Environment, Resize: c.resize,
+		StartedAt: time.Now().UTC(), Environment: c.Environment, Resize: of.resize,
 	}
 	machines := s.Machines()
 	before, err := readAll(ctx, machines)
@@ -305,7 +214,7 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 		return trial, err
 	}
 	var middle []spec.Counters
-	trial.Measurement, middle, err = c.driveWatched(ctx, c.job(of, s), machines)
+	trial.Measurement, middle, trial.Queues, err = c.driveWatched(ctx, of, c.job(of, s), machines)
 	if err != nil {
 		return trial, fmt.Errorf("drive %s: %w", of.variant, err)
 	}
@@ -330,10 +239,9 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 		}
 	}
 	c.audit(ctx, of, s, &trial, before, after)
-	judgement, _, _ := trial.Judge(c.Scenario.SLO)
-	if stolen := trial.Measurement.Driver.Stolen(); of.kind == record.KindProbe && judgement == record.SLOFails && stolen && trial.Valid() {
-		trial.Invalid = append(trial.Invalid, stolenReason(trial.Measurement.Driver))
-	}
+	c.drainQueues(ctx, of.variant, machines)
+	verdict := slo.Judge(&trial, c.Scenario.SLO)
+	trial.Verdict = &verdict
 	c.order++
 	trial.Order = c.order
 	return trial, errors.Join(c.Writer.WriteTrial(trial), ctx.Err())
@@ -365,18 +273,18 @@ func uses(machines []Machine, before, after []spec.Counters, invalid *[]string) 
 	return out
 }
 
-// job is the traffic of one slice. The seed depends on block and rate only:
-// both variants see the same arrivals and the same keys. Probes and repetitions
-// have their own.
+// job is the traffic of one slice. The seed depends on the block, the rate and
+// which of the variant's slices it is: both variants see the same arrivals and
+// the same keys. Probes and repetitions have their own.
 func (c *Conductor) job(of sliceOf, s System) drive.Job {
-	schedule := of.rateName
+	schedule := fmt.Sprintf("%s %d", of.rateName, of.take)
 	switch {
 	case of.kind == record.KindProbe:
 		// An unlucky one must not lean on every step. And what is asked for again
 		// asks for other keys: those of the first time are in the cache now.
 		schedule = fmt.Sprintf("%s at %g, trial %d", of.rateName, of.rps, c.order)
-	case c.again:
-		schedule += " again"
+	case of.again:
+		schedule = fmt.Sprintf("%s again, trial %d", schedule, c.order)
 	}
 	load := c.Scenario.Load
 	inFlight := load.MaxInFlight

@@ -15,6 +15,7 @@ import (
 	"headroom/harness/drive"
 	"headroom/harness/observe"
 	"headroom/harness/record"
+	"headroom/harness/slo"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -168,49 +169,59 @@ func TestRunMeasuresBothVariantsAlike(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seeds := map[string]map[scenarios.Variant]uint64{} // by block and rate
-	rates := map[string]float64{}
-	slices, probes := 0, map[uint64]bool{}
+	seeds := map[scenarios.Variant][]uint64{}
+	orders, kinds := map[int]string{}, map[string]int{}
+	common, slices, probes := 0.0, 0, map[uint64]bool{}
 	for _, trial := range log.Trials {
 		if trial.Kind != record.KindSlice {
 			if probes[trial.Measurement.Seed] {
 				t.Errorf("probe %d has the keys of an earlier one: they are in the cache", trial.Order)
 			}
 			probes[trial.Measurement.Seed] = true
+			kinds[trial.RateName]++
 			continue
 		}
 		slices++
-		rates[trial.RateName] = trial.Measurement.OfferedRPS
-		key := string(rune('0'+trial.Block)) + trial.RateName
-		if seeds[key] == nil {
-			seeds[key] = map[scenarios.Variant]uint64{}
-		}
-		seeds[key][trial.Variant] = trial.Measurement.Seed
+		common = trial.Measurement.OfferedRPS
+		orders[trial.Block] += map[scenarios.Variant]string{scenarios.Before: "a", scenarios.After: "b"}[trial.Variant]
+		seeds[trial.Variant] = append(seeds[trial.Variant], trial.Measurement.Seed)
 		if trial.Machines[0].CPUSeconds <= 0 {
 			t.Errorf("trial %d saw no CPU", trial.Order)
 		}
 	}
-	if slices != 3*2*2 {
-		t.Errorf("%d slices, want 3 blocks x 2 rates x 2 variants", slices)
+	if slices != 5*3*2 {
+		t.Errorf("%d slices, want 5 blocks x 3 of each variant", slices)
 	}
-	seen := map[uint64]string{}
-	for key, pair := range seeds {
-		if pair[scenarios.Before] != pair[scenarios.After] || pair[scenarios.Before] == 0 {
-			t.Errorf("%s: the variants' schedules differ: %v", key, pair)
+	seen := map[uint64]bool{}
+	for i, seed := range seeds[scenarios.Before] {
+		if seeds[scenarios.After][i] != seed || seed == 0 {
+			t.Errorf("slice %d: the variants' schedules differ", i)
 		}
-		if other, twice := seen[pair[scenarios.Before]]; twice {
-			t.Errorf("%s and %s share a schedule", key, other)
+		if seen[seed] {
+			t.Errorf("slice %d shares a schedule with an earlier one", i)
 		}
-		seen[pair[scenarios.Before]] = key
+		seen[seed] = true
 	}
-	if low, high := 0.8*200*0.9, 0.8*200*1.01; rates[RateCommon] < low || rates[RateCommon] > high {
-		t.Errorf("common rate %v, want about 160", rates[RateCommon])
+	mirror := map[string]string{"abbaab": "baabba", "baabba": "abbaab"}
+	for block := 1; block < 5; block++ {
+		if mirror[orders[block]] == "" || orders[block+1] != mirror[orders[block]] {
+			t.Errorf("block %d has the order %s, the next one %s: want ABBAAB and its mirror image by turns", block, orders[block], orders[block+1])
+		}
 	}
-	if low, high := 0.85*500*0.9, 0.85*500*1.01; rates[RateHigh] < low || rates[RateHigh] > high {
-		t.Errorf("high rate %v, want about 425", rates[RateHigh])
+	if low, high := 0.8*200*0.88, 0.8*200*1.07; common < low || common > high {
+		t.Errorf("common rate %v, want about 160", common)
 	}
-	if len(stage.started) != 2*3 {
-		t.Errorf("%d starts, want both variants for each of 3 blocks", len(stage.started))
+	if len(stage.started) != 2*5 {
+		t.Errorf("%d starts, want both variants for each of 5 blocks", len(stage.started))
+	}
+	if kinds[record.RateStairs] != 4*2+5*4*2 || kinds[record.RateSoak] < 2 || kinds[record.RateRecover] != 2 {
+		t.Errorf("steps by kind: %v", kinds)
+	}
+	for v, want := range map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 500} {
+		c := slo.CapacityOf(log.Trials, v, log.Run.Scenario.SLO, true)
+		if soak, ok := c.Confirmed(); c.LowRPS > want || c.HighRPS < want || !ok || soak.RPS > want {
+			t.Errorf("%s carries %v: found %+v", v, want, c)
+		}
 	}
 }
 
@@ -236,7 +247,7 @@ func TestSpoiledSlicesAreRepeated(t *testing.T) {
 			bySeed[trial.Measurement.Seed]++
 		}
 	}
-	if want := 3*2*2 + FullPlan().Repeats; slices != want {
+	if want := 5*3*2 + FullPlan().Repeats; slices != want {
 		t.Errorf("%d slices, want %d", slices, want)
 	}
 	for seed, times := range bySeed {

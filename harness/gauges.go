@@ -2,30 +2,113 @@ package harness
 
 import (
 	"context"
+	"slices"
+	"sync"
+	"time"
 
 	"headroom/harness/drive"
 	"headroom/harness/observe"
 	"headroom/harness/record"
+	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
 
-// driveWatched drives a job and reads the machines once in its middle, for the
-// gauges: behind the last answer no lock is waited for any more, and no queue
-// is left. One reading is little work; where it fails, or the job is over
-// before, there is none.
-func (c *Conductor) driveWatched(ctx context.Context, job drive.Job, machines []Machine) (record.Measurement, []spec.Counters, error) {
+// watchEvery is how often queues are looked at.
+const watchEvery = time.Second
+
+// driveWatched drives a job and reads the machines meanwhile: all of them once
+// in its middle, for the gauges, as behind the last answer no lock is waited for
+// any more; and those with a queue each second, for its depth. A reading that
+// fails is left out.
+func (c *Conductor) driveWatched(ctx context.Context, of sliceOf, job drive.Job, machines []Machine) (m record.Measurement, middle []spec.Counters, queues []record.Queue, err error) {
 	watchCtx, stop := context.WithCancel(ctx)
-	middle := make(chan []spec.Counters, 1)
-	go func() {
-		var counters []spec.Counters
+	var watching sync.WaitGroup
+	watching.Go(func() {
 		if sleep(watchCtx, job.Duration/2) == nil {
-			counters, _ = observe.ReadAll(watchCtx, agentTargets(machines))
+			middle, _ = observe.ReadAll(watchCtx, agentTargets(machines))
 		}
-		middle <- counters
-	}()
-	m, err := c.Stage.Drive(ctx, job)
+	})
+	if of.kind != "" {
+		if withQueue := c.queueMachines(of.variant, machines); len(withQueue) > 0 {
+			watching.Go(func() { queues = watchQueues(watchCtx, withQueue) })
+		}
+	}
+	m, err = c.Stage.Drive(ctx, job)
 	stop()
-	return m, <-middle, err
+	watching.Wait()
+	return m, middle, queues, err
+}
+
+// queueMachines are the machines on which a queue runs.
+func (c *Conductor) queueMachines(v scenarios.Variant, machines []Machine) []Machine {
+	with := map[string]bool{}
+	for _, at := range processes(c.Scenario.Topology(v), scenarios.KindNATS) {
+		with[at.machine.Name] = true
+	}
+	var out []Machine
+	for _, m := range machines {
+		if with[m.Name] {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// watchQueues reads the depth of every queue at once and then each second, until
+// ctx ends.
+func watchQueues(ctx context.Context, machines []Machine) []record.Queue {
+	var queues []record.Queue
+	for {
+		if counters, err := observe.ReadAll(ctx, agentTargets(machines)); err == nil {
+			queues = addDepths(queues, counters)
+		}
+		if sleep(ctx, watchEvery) != nil {
+			return queues
+		}
+	}
+}
+
+// drainQueues waits until the system's queues are empty, for the next step not to
+// begin with the work of this one.
+func (c *Conductor) drainQueues(ctx context.Context, v scenarios.Variant, machines []Machine) {
+	withQueue := c.queueMachines(v, machines)
+	if len(withQueue) == 0 {
+		return
+	}
+	drainCtx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	for {
+		counters, err := observe.ReadAll(drainCtx, agentTargets(withQueue))
+		if err == nil && !slices.ContainsFunc(addDepths(nil, counters), func(q record.Queue) bool { return q.Depth[0] > 0 }) {
+			return
+		}
+		if sleep(drainCtx, drainPoll) != nil {
+			if ctx.Err() == nil {
+				c.Progress.Note("%s's queue did not drain within %v: the next step begins with what is left in it", v, drainTimeout)
+			}
+			return
+		}
+	}
+}
+
+// addDepths adds a reading of every queue: what waits in it and what is being
+// worked on, and what was ever put into it.
+func addDepths(queues []record.Queue, counters []spec.Counters) []record.Queue {
+	for _, machine := range counters {
+		for _, p := range machine.Processes {
+			if p.Kind != scenarios.KindNATS {
+				continue
+			}
+			i := slices.IndexFunc(queues, func(q record.Queue) bool { return q.Machine == machine.Machine && q.Process == p.Name })
+			if i < 0 {
+				i = len(queues)
+				queues = append(queues, record.Queue{Machine: machine.Machine, Process: p.Name})
+			}
+			queues[i].Depth = append(queues[i].Depth, int64(p.Counts["pending"]+p.Counts["ack_pending"]))
+			queues[i].Put = append(queues[i].Put, int64(p.Counts["published_total"]))
+		}
+	}
+	return queues
 }
 
 func agentTargets(machines []Machine) []observe.Target {

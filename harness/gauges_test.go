@@ -36,7 +36,7 @@ func TestMachinesAreReadWhileTheyAreDriven(t *testing.T) {
 	agent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { once() }))
 	defer agent.Close()
 	machines := []Machine{{Name: "server", Agent: observe.Target{Machine: "server", AgentURL: agent.URL, Nonce: "nonce"}}}
-	m, middle, err := (&Conductor{Stage: stage}).driveWatched(t.Context(), drive.Job{Duration: time.Millisecond}, machines)
+	m, middle, _, err := (&Conductor{Stage: stage}).driveWatched(t.Context(), sliceOf{}, drive.Job{Duration: time.Millisecond}, machines)
 	if err != nil || m.Planned != 1 {
 		t.Errorf("the measurement is lost: %+v, %v", m, err)
 	}
@@ -51,7 +51,7 @@ func TestNoReadingIsWaitedFor(t *testing.T) {
 	close(stage.asked)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	_, middle, err := (&Conductor{Stage: stage}).driveWatched(ctx, drive.Job{Duration: time.Hour}, nil)
+	_, middle, _, err := (&Conductor{Stage: stage}).driveWatched(ctx, sliceOf{}, drive.Job{Duration: time.Hour}, nil)
 	if err != nil || middle != nil {
 		t.Errorf("%v, %v", middle, err)
 	}

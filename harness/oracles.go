@@ -28,7 +28,7 @@ func (c *Conductor) oraclesOf(of sliceOf) []string {
 		return nil // a warm-up
 	}
 	var wanted []string
-	if of.kind == record.KindSlice {
+	if of.kind == record.KindSlice || of.rateName == record.RateSoak {
 		wanted = append(wanted, c.Scenario.Oracles...)
 	}
 	for _, condition := range c.Scenario.SLO.Conditions {

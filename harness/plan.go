@@ -14,13 +14,22 @@ const drainPause = 200 * time.Millisecond
 
 // Plan is how long a run measures.
 type Plan struct {
-	Quick      bool
-	Blocks     int
-	Slice      time.Duration // at low rates longer, up to longestSlice times
-	Warmup     time.Duration // before each slice, the same load, not recorded
-	Fresh      time.Duration // at most, after a start: until the system gets no faster
-	Fill       time.Duration // of caches, at most, after that; 0: they are left as they are
+	Quick  bool
+	Blocks int
+	Turns  int           // of the staircases in a block: a step of each variant
+	Lead   int           // turns behind the brackets that only lead to the capacity
+	Slices int           // of each variant in a block
+	Slice  time.Duration // at low rates longer, up to LongestSlice
+	// LongestSlice bounds a slice: at low rates a quantile may stay without enough
+	// samples.
+	LongestSlice time.Duration
+	Warmup       time.Duration // before each slice, the same load, not recorded
+	Fresh        time.Duration // at most, after a start: until the system gets no faster
+	Fill         time.Duration // of caches, at most, after that; 0: they are left as they are
+	// Search has the lengths of a run's steps too: those of the brackets, the
+	// staircases, the soaks and the recoveries.
 	Search     search.Config
+	Bracketing time.Duration // of one variant, at most
 	Curve      []float64     // shares of the capacity at which latency is measured
 	CurvePoint time.Duration // of each
 	Repeats    int           // of slices that the driver or the host spoiled, in all
@@ -38,7 +47,31 @@ type ProofPlan struct {
 // For fits the plan to an SLO: the further out its quantile lies, the more
 // requests it takes to say anything of it.
 func (p Plan) For(slo scenarios.SLO) Plan {
-	p.Search.Samples = SLOSamples(slo)
+	p.Search = p.Search.For(SLOSamples(slo), slo.LoosestLatency())
+	return p
+}
+
+// SearchWithin is the plan of a search of a target that was started once: it
+// takes so long, a third of it at most for the soak. maxRPS is the highest rate
+// that may be sent, 0 for no limit.
+func SearchWithin(total, soak time.Duration, maxRPS float64) search.Config {
+	scale := func(share float64) time.Duration {
+		return time.Duration(share * float64(total)).Round(100 * time.Millisecond)
+	}
+	return search.Config{
+		StartRPS: 20, MinRPS: 1, MaxRPS: maxRPS, MaxStep: scale(0.17),
+		Bracket: scale(0.0155), Stair: min(scale(0.033), 3*time.Second), Soak: min(soak, scale(0.333)), Recover: min(scale(0.05), 5*time.Second),
+		Total: total, Pause: drainPause,
+	}
+}
+
+// Soaking sets how long rates are soaked. Without a soak a run ends behind its
+// blocks.
+func (p Plan) Soaking(soak time.Duration) Plan {
+	p.Search.Soak = soak
+	if soak == 0 {
+		p.Search.Recover, p.Curve = 0, nil
+	}
 	return p
 }
 
@@ -55,26 +88,25 @@ func SLOSamples(slo scenarios.SLO) int64 {
 	return int64(math.Ceil(3.5 / (1 - strictest)))
 }
 
-const (
-	samplesOfErrors = 350
-	longestSlice    = 3
-)
+const samplesOfErrors = 350
 
-// slice is how long a slice at a rate is.
+// slice is how long a slice at a rate is: the samples of a block's slices
+// count together.
 func (p Plan) slice(rps float64) time.Duration {
-	needed := time.Duration(float64(p.Search.Samples) / rps * float64(time.Second))
-	return min(max(p.Slice, needed), longestSlice*p.Slice)
+	needed := time.Duration(float64(p.Search.Samples) / float64(p.Slices) / rps * float64(time.Second))
+	return min(max(p.Slice, needed), p.LongestSlice)
 }
 
 // FullPlan is what verdicts need; QuickPlan shows that everything works.
 func FullPlan() Plan {
 	return Plan{
-		Blocks: 3, Slice: 6 * time.Second, Warmup: 2 * time.Second, Fresh: 6 * time.Second, Fill: 12 * time.Second, Repeats: 4,
+		Blocks: 5, Turns: 4, Lead: 4, Slices: 3, Slice: 2 * time.Second, LongestSlice: 6 * time.Second, Warmup: 500 * time.Millisecond,
+		Fresh: 6 * time.Second, Fill: 12 * time.Second, Repeats: 3, Bracketing: 12 * time.Second,
 		Search: search.Config{
-			StartRPS: 20, MinRPS: 1, Probes: 2, Confirms: 3, Samples: 350, MaxStep: 15 * time.Second,
-			Grow: 1600 * time.Millisecond, Probe: 4 * time.Second, Confirm: 8 * time.Second, Recover: 3 * time.Second, Total: 60 * time.Second, Pause: drainPause,
+			StartRPS: 20, MinRPS: 1, Samples: 350, MaxStep: 6 * time.Second,
+			Bracket: 1500 * time.Millisecond, Stair: 3 * time.Second, Soak: time.Minute, Recover: 5 * time.Second, Pause: drainPause,
 		},
-		Curve: []float64{0.2, 0.4, 0.6, 0.8, 0.9, 1, 1.1}, CurvePoint: 2500 * time.Millisecond,
+		Curve: []float64{0.2, 0.4, 0.6}, CurvePoint: 2500 * time.Millisecond,
 		Proof: ProofPlan{Rounds: 5, Turns: 4, Step: 3 * time.Second, Total: 220 * time.Second},
 	}
 }
@@ -82,10 +114,11 @@ func FullPlan() Plan {
 // QuickPlan is one short block: no interval, hence no verdict.
 func QuickPlan() Plan {
 	return Plan{
-		Quick: true, Blocks: 1, Slice: 3 * time.Second, Warmup: time.Second, Fresh: 4 * time.Second, Fill: 6 * time.Second,
+		Quick: true, Blocks: 1, Turns: 3, Lead: 1, Slices: 1, Slice: 3 * time.Second, LongestSlice: 9 * time.Second, Warmup: 500 * time.Millisecond,
+		Fresh: 4 * time.Second, Fill: 6 * time.Second, Bracketing: 10 * time.Second,
 		Search: search.Config{
-			StartRPS: 20, MinRPS: 1, Probes: 2, Confirms: 1, Samples: 350, MaxStep: 4 * time.Second,
-			Grow: time.Second, Probe: 2 * time.Second, Confirm: 3 * time.Second, Total: 22 * time.Second, Pause: drainPause,
+			StartRPS: 20, MinRPS: 1, Samples: 350, MaxStep: 4 * time.Second,
+			Bracket: time.Second, Stair: 2 * time.Second, Pause: drainPause,
 		},
 		Proof: ProofPlan{Rounds: 3, Turns: 2, Step: 2 * time.Second, Total: 60 * time.Second},
 	}

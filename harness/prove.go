@@ -4,16 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"headroom/harness/record"
 	"headroom/harness/search"
+	"headroom/harness/slo"
 	"headroom/scenarios"
 )
-
-// RateProof names the steps of a proof.
-const RateProof = "proof"
 
 // Resizer is a System whose machines' CPU quotas can be changed while it runs.
 type Resizer interface {
@@ -52,7 +49,6 @@ func (c *Conductor) Prove(ctx context.Context, of Proof) (err error) {
 		return fmt.Errorf("proof: start %s: %w", of.Variant, err)
 	}
 	defer func() {
-		c.resize = nil
 		c.Progress.Begin(fmt.Sprintf("proof: stop %s", of.Variant), 2*time.Second)
 		err = errors.Join(err, s.Close(ctx))
 	}()
@@ -67,10 +63,10 @@ func (c *Conductor) Prove(ctx context.Context, of Proof) (err error) {
 	return p.rounds(ctx, rounds, turns)
 }
 
-// proofStep is how long a step takes: long enough for its samples.
+// proofStep is how long a step takes: long enough for its samples, and for a
+// request to be too slow.
 func (c *Conductor) proofStep(of Proof) time.Duration {
-	needed := time.Duration(float64(c.Plan.Search.Samples) / (of.CapacityRPS * of.Scale) * float64(time.Second))
-	return max(c.Plan.Proof.Step, min(needed, c.Plan.Search.MaxStep))
+	return max(c.Plan.Proof.Step, c.Plan.Search.Length(search.KindStairs, of.CapacityRPS*of.Scale))
 }
 
 // proofRounds is the fewest rounds that give an interval.
@@ -95,7 +91,7 @@ type prover struct {
 	resizer   Resizer
 	step      time.Duration
 	factors   map[string]float64 // of the groups, as set
-	stairs    map[record.ResizeStep]*staircase
+	stairs    map[record.ResizeStep]*search.Staircase
 }
 
 // warm warms up the freshly started system.
@@ -107,11 +103,11 @@ func (p *prover) warm(ctx context.Context) error {
 		return err
 	}
 	rps := p.of.CapacityRPS * p.of.Scale
-	p.stairs = map[record.ResizeStep]*staircase{}
+	p.stairs = map[record.ResizeStep]*search.Staircase{}
 	for _, step := range proofSteps {
-		p.stairs[step] = &staircase{rps: rps} // none is given a head start
+		p.stairs[step] = search.NewStaircase(rps, 0) // none is given a head start
 	}
-	return p.conductor.warmUp(ctx, p.of.Variant, p.system, rps*commonShare, 0)
+	return p.conductor.warmUp(ctx, p.of.Variant, p.system, rps*commonShare, 0, 0)
 }
 
 func (p *prover) rounds(ctx context.Context, rounds, turns int) error {
@@ -154,14 +150,14 @@ func (p *prover) measure(ctx context.Context, step record.ResizeStep, round, tur
 	if err := p.set(ctx, resize.Group, resize.Factor); err != nil {
 		return err
 	}
-	c.Progress.Begin(fmt.Sprintf("proof: round %d, %s at %.0f requests/s", round, what, stair.rps), p.step)
-	c.resize = &resize
-	trial, err := c.slice(ctx, sliceOf{record.KindProbe, p.of.Variant, turn, RateProof, stair.rps, p.step, inFlightCap(stair.rps, c.Scenario.SLO)}, p.system)
+	rps := stair.RPS()
+	c.Progress.Begin(fmt.Sprintf("proof: round %d, %s at %.0f requests/s", round, what, rps), p.step)
+	trial, err := c.slice(ctx, sliceOf{kind: record.KindProbe, variant: p.of.Variant, block: turn, rateName: record.RateProof, rps: rps, duration: p.step,
+		inFlight: inFlightCap(rps, p.of.CapacityRPS, c.Scenario.SLO), resize: &resize}, p.system)
 	if err != nil {
 		return err
 	}
-	verdict, _ := JudgeStep(&trial, c.Scenario.SLO)
-	stair.feed(verdict)
+	stair.Feed(slo.StepOf(&trial, c.Scenario.SLO, true))
 	return sleep(ctx, c.Plan.Search.Pause)
 }
 
@@ -181,40 +177,4 @@ func (p *prover) set(ctx context.Context, larger string, factor float64) error {
 		p.factors[group] = want
 	}
 	return nil
-}
-
-// Steps of a staircase, in ln(rate): large until the capacity was passed once.
-const (
-	stairFar  = 0.12
-	stairNear = 0.05
-)
-
-// staircase is an up-and-down search (Dixon and Mood, 1948): a little more
-// after a step that held, a little less after one that failed. It comes to hover
-// about the rate that holds in half of the steps. It never ends and needs no
-// memory, so three of them can take turns for as long as there is time.
-type staircase struct {
-	rps    float64
-	last   search.Verdict
-	fed    bool
-	passed bool // both verdicts were seen
-}
-
-func (s *staircase) feed(v search.Verdict) {
-	switch v {
-	case search.Spoiled, search.Saturated:
-		return // says nothing of the system
-	case search.Insufficient:
-		v = search.Held // too close to the limit to be sure, and not beyond
-	}
-	s.passed = s.passed || s.fed && v != s.last
-	s.last, s.fed = v, true
-	size := stairFar
-	if s.passed {
-		size = stairNear
-	}
-	if v == search.Failed {
-		size = -size
-	}
-	s.rps *= math.Exp(size)
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"headroom/harness/record"
-	"headroom/harness/search"
 	"headroom/scenarios"
 )
 
@@ -73,9 +72,6 @@ func proveOn(t *testing.T, stage Stage, of Proof, plan ProofPlan) (*record.Log, 
 	full.Search.Pause, full.Fill, full.Proof = 0, 0, plan
 	conductor := &Conductor{Scenario: s, Plan: full, Seed: 7, Stage: stage, Writer: writer, Progress: silent{}}
 	proofErr := conductor.Prove(t.Context(), of)
-	if conductor.resize != nil {
-		t.Error("what is measured after the proof would be taken for a part of it")
-	}
 	if err := writer.Finish(record.End{}); err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +146,7 @@ func checkProofTrial(t *testing.T, trial record.Trial, i int, plan ProofPlan) {
 		record.ResizeNamed: {Step: record.ResizeNamed, Group: "database", Factor: 1.25},
 		record.ResizeOther: {Step: record.ResizeOther, Group: "balancer", Factor: 1.25},
 	}
-	if trial.Resize == nil || trial.Kind != record.KindProbe || trial.RateName != RateProof {
+	if trial.Resize == nil || trial.Kind != record.KindProbe || trial.RateName != record.RateProof {
 		t.Fatalf("trial %d does not say that it belongs to a proof", i+1)
 	}
 	expected := want[trial.Resize.Step]
@@ -228,25 +224,6 @@ func TestProofPlanFits(t *testing.T) {
 		rounds, turns := plan.fit(test.step)
 		if rounds != test.rounds || turns != test.turns {
 			t.Errorf("steps of %v: %d rounds of %d turns, want %d of %d", test.step, rounds, turns, test.rounds, test.turns)
-		}
-	}
-}
-
-func TestStaircase(t *testing.T) {
-	s := &staircase{rps: 100}
-	logs := 0.0
-	for i, test := range []struct {
-		verdict search.Verdict
-		moves   float64
-	}{
-		{search.Spoiled, 0}, {search.Saturated, 0},
-		{search.Held, stairFar}, {search.Insufficient, stairFar},
-		{search.Failed, -stairNear}, {search.Spoiled, 0}, {search.Failed, -stairNear}, {search.Held, stairNear},
-	} {
-		s.feed(test.verdict)
-		logs += test.moves
-		if got := math.Log(s.rps / 100); math.Abs(got-logs) > 1e-9 {
-			t.Errorf("after step %d: ln(rate) moved by %v, want %v", i+1, got, logs)
 		}
 	}
 }

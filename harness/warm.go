@@ -12,8 +12,8 @@ import (
 
 // warmUp sends the slice's own load for a moment, unrecorded: connections
 // open, pools fill, and the queues of the slice before drain.
-func (c *Conductor) warmUp(ctx context.Context, v scenarios.Variant, s System, rps float64, block int) error {
-	_, err := c.Stage.Drive(ctx, c.job(sliceOf{variant: v, block: block, rateName: "warm-up", rps: rps, duration: c.Plan.Warmup}, s))
+func (c *Conductor) warmUp(ctx context.Context, v scenarios.Variant, s System, rps float64, block, take int) error {
+	_, err := c.Stage.Drive(ctx, c.job(sliceOf{variant: v, block: block, rateName: "warm-up", rps: rps, duration: c.Plan.Warmup, take: take}, s))
 	if err != nil {
 		return fmt.Errorf("warm up %s: %w", v, err)
 	}
@@ -21,7 +21,7 @@ func (c *Conductor) warmUp(ctx context.Context, v scenarios.Variant, s System, r
 }
 
 const (
-	freshStep = 2 * time.Second
+	freshStep = time.Second
 	// freshGain is how much more than the best so far a step has to answer for
 	// the system to be still getting faster, and freshLevel how many in a row
 	// that don't say that it is not.

@@ -53,7 +53,7 @@ func TestWarmFresh(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			system := &warming{fakeSystem: &fakeSystem{}, answers: test.answers}
-			c := &Conductor{Scenario: s, Plan: Plan{Fresh: 16 * time.Second}, Stage: system, Progress: silent{}}
+			c := &Conductor{Scenario: s, Plan: Plan{Fresh: 8 * time.Second}, Stage: system, Progress: silent{}}
 			if err := c.makeReady(t.Context(), 1, map[scenarios.Variant]System{scenarios.After: system}); err != nil {
 				t.Fatal(err)
 			}
@@ -70,7 +70,7 @@ func TestWarmFreshInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	system := &warming{fakeSystem: &fakeSystem{}, answers: []int64{1}}
-	c := &Conductor{Scenario: s, Plan: Plan{Fresh: 16 * time.Second}, Stage: system, Progress: silent{}}
+	c := &Conductor{Scenario: s, Plan: Plan{Fresh: 8 * time.Second}, Stage: system, Progress: silent{}}
 	if err := c.makeReady(ctx, 1, map[scenarios.Variant]System{scenarios.After: system}); err == nil || system.limited != 0 || system.steps > 1 {
 		t.Errorf("%d steps, limited after %d, %v; want an error after one", system.steps, system.limited, err)
 	}

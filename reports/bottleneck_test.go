@@ -90,7 +90,7 @@ func TestProofStandsOnEveryOutput(t *testing.T) {
 			if v.Variant == scenarios.Before && v.ProofText != "" {
 				t.Errorf("before, which nobody asked about: %s", v.ProofText)
 			}
-			if v.LimitText != plain.Variants[i].LimitText || len(v.Load) != len(plain.Variants[i].Load) || v.Bottleneck != plain.Variants[i].Bottleneck {
+			if v.CapacityText != plain.Variants[i].CapacityText || len(v.Load) != len(plain.Variants[i].Load) || v.Bottleneck != plain.Variants[i].Bottleneck {
 				t.Errorf("%s: the proof's steps changed the limit, the curve or the bottleneck", v.Variant)
 			}
 		}

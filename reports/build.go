@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"headroom/harness/record"
+	"headroom/harness/slo"
 	"headroom/reports/compare"
 	"headroom/reports/cost"
 	"headroom/scenarios"
@@ -115,48 +116,63 @@ func (r *Report) addVariants(run record.Run, trials []record.Trial, prices cost.
 		if err != nil {
 			return fmt.Errorf("price %s: %w", v, err)
 		}
-		limit, warnings := compare.FindLimit(trials, v, run.Scenario.SLO)
-		atLimit := compare.Pool(compare.AtLimit(trials, limit, run.Scenario.SLO))
-		r.Warnings = append(append(r.Warnings, warnings...), bill.Warnings...)
+		capacity := slo.CapacityOf(trials, v, run.Scenario.SLO, true)
+		atCapacity := compare.Pool(compare.AtCapacity(trials, v, capacity, run.Scenario.SLO))
+		r.Warnings = append(append(r.Warnings, compare.CapacityWarnings(v, capacity)...), bill.Warnings...)
 		r.Variants = append(r.Variants, Variant{
 			Variant: v, Label: topology.Label, Entry: topology.EntryText(),
 			Machines: machinesOf(topology, quotas(trials, v)),
-			Limit:    limit, LimitText: limitText(limit), Bill: bill,
-			Load:       loadCurve(trials, v, run.Scenario.SLO, limit.HeldRPS),
-			Bottleneck: bottleneckSentence(atLimit), Demand: demandOf(atLimit),
-			Users:            cost.Users(limit.HeldRPS, run.Shares.UnitCPUs, run.Scenario.Load.RequestsPerUserPerS),
+			Capacity: capacity, CapacityText: capacityText(capacity), Bill: bill,
+			Load:       loadCurve(trials, v, run.Scenario.SLO, capacity.PointRPS),
+			Bottleneck: bottleneckSentence(atCapacity), Demand: demandOf(atCapacity),
+			Users:            cost.Users(capacity.PointRPS, run.Shares.UnitCPUs, run.Scenario.Load.RequestsPerUserPerS),
 			EgressPerUserUSD: egressPerUser(run, trials, v, prices),
 		})
 	}
 	return nil
 }
 
-func limitText(l compare.Limit) string {
-	held, failed := compare.FormatRate(l.HeldRPS), compare.FormatRate(l.FailedRPS)
+// capacityText is a capacity with its range, and what was soaked.
+func capacityText(c slo.Capacity) string {
 	switch {
-	case len(l.Probes) == 0:
-		return "not searched"
-	case l.HeldRPS > 0 && l.FailedRPS > 0:
-		return fmt.Sprintf("%s held, %s failed%s", held, failed, confirmation(l))
-	case l.HeldRPS > 0:
-		return fmt.Sprintf(">= %s: no valid probe failed%s", held, confirmation(l))
-	case l.FailedRPS > 0:
-		return fmt.Sprintf("< %s: the lowest rate tried failed", failed)
+	case !c.Known() && c.FailedRPS > 0:
+		return fmt.Sprintf("< %s: the lowest rate tried failed", compare.FormatRate(c.FailedRPS))
+	case !c.Known():
+		return "unknown: " + c.Missing
+	case c.HighRPS == 0:
+		return fmt.Sprintf(">= %s: no rate that was tried failed%s", compare.FormatRate(c.LowRPS), soakText(c))
 	}
-	return "unknown: no valid probe held or failed"
+	return fmt.Sprintf("%s (%s-%s)%s", compare.FormatRate(c.PointRPS), compare.FormatRate(c.LowRPS), compare.FormatRate(c.HighRPS), soakText(c))
 }
 
-// confirmation says how sure the held rate is.
-func confirmation(l compare.Limit) string {
-	switch {
-	case !l.Confirmed:
-		return " (in a short probe, not confirmed)"
-	case l.Metastable:
-		return ", confirmed; metastable"
-	case l.Recovered:
-		return ", confirmed; recovered from 1.3 times as much"
+// soakText says which rate is confirmed, and for how long it was looked at.
+func soakText(c slo.Capacity) string {
+	text := ""
+	switch soak, confirmed := c.Confirmed(); {
+	case confirmed:
+		worst := slo.Nearest(soak.Counts)
+		text = fmt.Sprintf(", confirmed: %s held for %.0f s (%s: %s of the requests were bad, below %s at 95%%)", compare.FormatRate(soak.RPS), soak.Seconds,
+			worst.Condition, compare.FormatShare(float64(worst.Bad)/float64(max(worst.Of, 1))), compare.FormatShare(slo.Below(worst)))
+	case len(c.Soaks) > 0:
+		text = ", no rate confirmed: " + failedSoaks(c.Soaks)
+	default:
+		text = ", not soaked"
 	}
-	return ", confirmed"
+	switch {
+	case c.Metastable:
+		text += "; metastable"
+	case c.Recovered:
+		text += "; recovered from 1.3 times as much"
+	}
+	return text
+}
+
+func failedSoaks(soaks []slo.Soak) string {
+	var rates []string
+	for _, s := range soaks {
+		rates = append(rates, compare.FormatRate(s.RPS))
+	}
+	return fmt.Sprintf("%s failed within %.0f s", strings.Join(rates, " and "), soaks[0].Seconds)
 }
 
 // given collects what comes from the search and the price book, and what a user
@@ -165,7 +181,7 @@ func (r *Report) given(d downloads) compare.Given {
 	given := compare.Given{compare.LimitRPS: {}, compare.MonthlyUSD: {}}
 	for _, v := range r.Variants {
 		monthly := v.Bill.MonthlyUSD
-		given[compare.LimitRPS][v.Variant] = v.Limit.Range()
+		given[compare.LimitRPS][v.Variant] = compare.RangeOf(v.Capacity)
 		given[compare.MonthlyUSD][v.Variant] = compare.Range{Point: monthly, Low: monthly, High: monthly}
 	}
 	addCosts(given, r.Variants, d)

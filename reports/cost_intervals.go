@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"headroom/harness/record"
 	"headroom/reports/compare"
 	"headroom/reports/cost"
 	"headroom/scenarios"
@@ -58,9 +59,9 @@ func downloadsOf(table compare.Table) downloads {
 	rates := slices.Clone(table.Rates())
 	slices.SortStableFunc(rates, func(a, b string) int {
 		switch {
-		case a == commonRate && b != commonRate:
+		case a == record.RateCommon && b != record.RateCommon:
 			return -1
-		case b == commonRate && a != commonRate:
+		case b == record.RateCommon && a != record.RateCommon:
 			return 1
 		}
 		return 0
@@ -119,7 +120,11 @@ func infraPerUser(v Variant, limit compare.Range) compare.Range {
 		return compare.Range{Missing: "the scenario does not say how many requests a user makes"}
 	}
 	share := func(rps float64) float64 { return v.Bill.MonthlyUSD / (v.Users * rps / limit.Point) }
-	return compare.Range{Point: share(limit.Point), Low: share(limit.High), High: share(limit.Low)}
+	r := compare.Range{Point: share(limit.Point), Low: share(limit.High), High: share(limit.Low), Blocks: map[int]float64{}}
+	for block, rps := range limit.Blocks {
+		r.Blocks[block] = share(rps)
+	}
+	return r
 }
 
 func plus(a, b compare.Range) compare.Range {
@@ -138,7 +143,7 @@ func breakEven(variants []Variant, given compare.Given, d downloads) string {
 	}
 	crossing, ok := cost.BreakEven(cheap.offer(), dear.offer())
 	if !ok {
-		return "unknown: it takes the limits of both variants"
+		return "unknown: it takes the capacities of both variants"
 	}
 	return crossingText(crossing, cheap, dear) + endsText(crossing, cheap, dear, given, d)
 }

@@ -54,7 +54,7 @@ func TestBreakEvenText(t *testing.T) {
 		{"too few blocks", twoOffers(1), limits(exactly(10), exactly(30)), unknown,
 			"how far off that may be is not known: there are too few blocks"},
 		{"no capacity", []Variant{{Variant: scenarios.Before}, twoOffers(0)[1]}, limits(compare.Range{Missing: "none"}, exactly(30)), unknown,
-			"unknown: it takes the limits of both variants"},
+			"unknown: it takes the capacities of both variants"},
 	}
 	for _, tt := range tests {
 		if got := breakEven(tt.variants, tt.given, sure(tt.bytes)); !strings.Contains(got, tt.want) {

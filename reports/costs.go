@@ -25,7 +25,7 @@ type CostPoint struct {
 func egressPerUser(run record.Run, trials []record.Trial, v scenarios.Variant, prices cost.Book) float64 {
 	var valid []record.Trial
 	for _, t := range trials {
-		if t.Variant == v && t.Kind == record.KindSlice && t.Valid() && !t.Overloaded() {
+		if t.Variant == v && t.Kind == record.KindSlice && t.Valid() {
 			valid = append(valid, t)
 		}
 	}

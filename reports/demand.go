@@ -57,8 +57,8 @@ func demandNote(v Variant) string {
 	if v.Demand.BoundRPS == 0 {
 		return ""
 	}
-	return fmt.Sprintf("at %s requests/s; by CPU alone at most %s requests/s, of which the limit is %.0f%%",
-		compare.FormatRate(v.Demand.OfferedRPS), compare.FormatRate(v.Demand.BoundRPS), v.Limit.HeldRPS/v.Demand.BoundRPS*100)
+	return fmt.Sprintf("at %s requests/s; by CPU alone at most %s requests/s, of which the capacity is %.0f%%",
+		compare.FormatRate(v.Demand.OfferedRPS), compare.FormatRate(v.Demand.BoundRPS), v.Capacity.PointRPS/v.Demand.BoundRPS*100)
 }
 
 // proofText is a proof in a sentence.

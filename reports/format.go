@@ -39,8 +39,6 @@ func missingWord(reason string) string {
 	switch {
 	case strings.HasPrefix(reason, "insufficient"):
 		return "insufficient"
-	case reason == overloaded:
-		return reason
 	case reason == "no valid slice":
 		return "invalid"
 	}

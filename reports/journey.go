@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"headroom/harness/record"
 	"headroom/reports/compare"
 	"headroom/reports/cost"
 	"headroom/scenarios"
@@ -46,9 +47,10 @@ type Step struct {
 	// RateRPS is the run's common rate, at which P95 and DBCPUShare are.
 	RateRPS        float64       `json:"rate_rps"`
 	P95            compare.Level `json:"p95_ms"`
-	HeldRPS        float64       `json:"held_rps"`   // 0: not known
-	FailedRPS      float64       `json:"failed_rps"` // 0: no rate failed
-	Users          float64       `json:"users"`      // that the held rate carries
+	CapacityRPS    float64       `json:"capacity_rps"` // 0: not known
+	LowRPS         float64       `json:"low_rps"`      // its range
+	HighRPS        float64       `json:"high_rps"`     // 0: nothing bounds it
+	Users          float64       `json:"users"`        // that the capacity carries
 	DBCPUShare     compare.Level `json:"db_cpu_share"`
 	MonthlyUSD     float64       `json:"monthly_usd"`
 	CostPerUserUSD compare.Level `json:"cost_per_user_usd"`
@@ -157,6 +159,7 @@ func older(a, b journeySource) int {
 func (j *Journey) newestOfEach(reports []Report) []journeySource {
 	var all, kept []journeySource
 	for _, r := range reports {
+		r.Marks = r.AllMarks()
 		all = append(all, journeySource{r, placeOf(r.Scenario.Name)})
 	}
 	slices.SortStableFunc(all, func(a, b journeySource) int { return older(b, a) })
@@ -225,12 +228,13 @@ func stepOf(s journeySource, v scenarios.Variant) Step {
 	}
 	step := Step{
 		Label: variant.Label, RunID: s.RunID, Variant: v, Marks: s.Marks, UnitCPUs: unit, SLO: s.Scenario.SLO,
-		HeldRPS: cost.FullScaleRPS(variant.Limit.HeldRPS, unit), FailedRPS: cost.FullScaleRPS(variant.Limit.FailedRPS, unit),
-		Users: variant.Users, MonthlyUSD: variant.Bill.MonthlyUSD, CostPerUserUSD: levelOf(s.Overall[2], v),
+		CapacityRPS: cost.FullScaleRPS(variant.Capacity.PointRPS, unit), LowRPS: cost.FullScaleRPS(variant.Capacity.LowRPS, unit),
+		HighRPS: cost.FullScaleRPS(variant.Capacity.HighRPS, unit),
+		Users:   variant.Users, MonthlyUSD: variant.Bill.MonthlyUSD, CostPerUserUSD: levelOf(s.Overall[2], v),
 		P95: compare.Level{Missing: "not measured"}, DBCPUShare: compare.Level{Missing: "not measured"},
 	}
 	for _, rate := range s.Rates {
-		if rate.Name == commonRate {
+		if rate.Name == record.RateCommon {
 			step.RateRPS = cost.FullScaleRPS(max(rate.BeforeRPS, rate.AfterRPS), unit)
 		}
 	}
@@ -243,14 +247,11 @@ func stepOf(s journeySource, v scenarios.Variant) Step {
 	return step
 }
 
-// commonRate is the rate that both variants of a run had alike.
-const commonRate = "common"
-
 // common returns a row of the run's common rate.
 func (r Report) common(key string) (Row, bool) {
 	for _, rate := range r.Rates {
 		for _, row := range rate.Rows {
-			if rate.Name == commonRate && row.Key == key {
+			if rate.Name == record.RateCommon && row.Key == key {
 				return row, true
 			}
 		}

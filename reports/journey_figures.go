@@ -88,10 +88,10 @@ func (p *Promise) measure(s journeySource) {
 }
 
 func rateLevel(s Step) compare.Level {
-	if !(s.HeldRPS > 0) {
+	if !(s.CapacityRPS > 0) {
 		return compare.Level{Missing: "no rate held"}
 	}
-	return compare.Level{Value: &s.HeldRPS}
+	return compare.Level{Value: &s.CapacityRPS}
 }
 
 func inverse(i *compare.Interval) *compare.Interval {

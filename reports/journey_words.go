@@ -141,7 +141,7 @@ func (j *Journey) tally() string {
 func (j *Journey) differences() []string {
 	notes := []string{
 		"each row was measured in a run of its own: only what a run compares within itself has an interval; from row to row, read the order of magnitude",
-		"p95 and database CPU are at the run's common rate, 80% of what its before holds: two rows are at different loads",
+		"p95 and database CPU are at the run's common rate, 80% of the smaller capacity: two rows are at different loads",
 		"times are those of machines scaled down to the run's unit; rates and users are scaled up by it, in proportion, which is an assumption",
 	}
 	if slices.ContainsFunc(j.order, func(s journeySource) bool { return s.place == placeFinal }) {
@@ -184,21 +184,19 @@ func grouped[K comparable](names map[K][]string, text func(K) string) string {
 	return strings.Join(parts, "; ")
 }
 
-// stepCapacity is "17,900 held, 18,800 failed".
+// stepCapacity is "17,900 (16,500-19,300)".
 func stepCapacity(s Step) string {
-	held, failed := compare.FormatRate(s.HeldRPS), compare.FormatRate(s.FailedRPS)
+	capacity := compare.FormatRate(s.CapacityRPS)
 	switch {
-	case s.HeldRPS > 0 && s.FailedRPS > 0:
-		return fmt.Sprintf("%s held, %s failed", held, failed)
-	case s.HeldRPS > 0:
-		return ">= " + held
-	case s.FailedRPS > 0:
-		return "< " + failed
+	case !(s.CapacityRPS > 0):
+		return "not known"
+	case s.HighRPS == 0:
+		return ">= " + capacity
 	}
-	return "not known"
+	return fmt.Sprintf("%s (%s-%s)", capacity, compare.FormatRate(s.LowRPS), compare.FormatRate(s.HighRPS))
 }
 
-// usersText is how many users the held rate carries.
+// usersText is how many users the capacity carries.
 func usersText(s Step) string {
 	if !(s.Users > 0) {
 		return none

@@ -42,7 +42,7 @@ func WriteJourneyHTML(w io.Writer, j Journey) error {
 	}{Journey: j}
 	var capacity, perUser []chart.Step
 	for _, s := range j.Steps {
-		capacity = append(capacity, chart.Step{Name: s.Name, Value: s.HeldRPS, Text: compare.FormatRate(s.HeldRPS)})
+		capacity = append(capacity, chart.Step{Name: s.Name, Value: s.CapacityRPS, Text: compare.FormatRate(s.CapacityRPS)})
 		step := chart.Step{Name: s.Name}
 		if v := s.CostPerUserUSD.Value; v != nil {
 			step.Value, step.Text = *v, dollars(*v)
@@ -114,8 +114,8 @@ func (t *terminalWriter) steps(steps []Step) {
 	t.cells("", "p95", "requests/s", "users", "DB CPU", "a month", "per user", "x capacity", "x p95")
 	for _, s := range steps {
 		held := none
-		if s.HeldRPS > 0 {
-			held = compare.FormatRate(s.HeldRPS)
+		if s.CapacityRPS > 0 {
+			held = compare.FormatRate(s.CapacityRPS)
 		}
 		t.cells(s.Name, levelText(s.P95, compare.Millis), held, usersText(s), levelText(s.DBCPUShare, compare.Share),
 			dollars(s.MonthlyUSD), levelText(s.CostPerUserUSD, compare.USD), plainRatio(s.Capacity), plainRatio(s.Latency))

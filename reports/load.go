@@ -23,11 +23,8 @@ type LoadPoint struct {
 	SLOMS *float64 `json:"slo_ms"`
 }
 
-// stepGrow is the search's step that only looks for the order of magnitude: too
-// short for a point of the curve.
-const stepGrow = "grow"
-
 // loadCurve adds up a variant's valid trials by offered rate, the lowest first.
+// Those of the bracket are too short for a point of the curve.
 // Overloaded ones take part: that latency explodes there is what the curve
 // shows. What was sent then still has response times, and those that were not
 // sent had none to hide.
@@ -35,7 +32,7 @@ func loadCurve(trials []record.Trial, v scenarios.Variant, slo scenarios.SLO, li
 	var usable []record.Trial
 	for _, t := range trials {
 		sound := t.Valid() && !t.Measurement.Interrupted || t.Overloaded()
-		if t.Variant == v && sound && t.RateName != stepGrow {
+		if t.Variant == v && sound && t.RateName != record.RateBracket {
 			usable = append(usable, t)
 		}
 	}

@@ -22,8 +22,8 @@ func oracleRow(t *testing.T, r Report, name, scope string) OracleRow {
 func TestOracleRows(t *testing.T) {
 	r := build(t, finalRun(), finalTrials(), &record.End{})
 	stale := oracleRow(t, r, scenarios.OracleStale, "")
-	// 3 slices of 1280 requests and 3 of 1200 at the high rate of after, half of them checked.
-	if stale.After.Checked != 3720 || stale.After.Violations != 48 || *stale.After.ShareLow > 48./3720 || *stale.After.ShareHigh < 48./3720 {
+	// 9 slices of 480 requests and a soak of 17,856, half of them checked.
+	if stale.After.Checked != 11088 || stale.After.Violations != 146 || *stale.After.ShareLow > 146./11088 || *stale.After.ShareHigh < 146./11088 {
 		t.Errorf("stale reads after: %+v", stale.After)
 	}
 	if stale.Before.Violations != 0 || *stale.Before.ShareHigh <= 0 || stale.Before.NotMeasured != "" {
@@ -68,7 +68,7 @@ func TestConsistencySentence(t *testing.T) {
 	if i < 0 {
 		t.Fatalf("no sentence: %q", r.Answer)
 	}
-	for _, want := range []string{"stale reads after: 1.3% (0.", "%) of 3,720, half of them older than", "before: none seen in 3,120",
+	for _, want := range []string{"stale reads after: 1.3% (0.", "%) of 11,088, half of them older than", "before: none seen in 4,710",
 		"after none of these was seen in", "own writes not read", "replicas lag", "not measured after: jobs lost"} {
 		if !strings.Contains(r.Answer[i], want) {
 			t.Errorf("%q is not in: %s", want, r.Answer[i])
@@ -89,7 +89,7 @@ func TestViolationsOfSpoiledSlices(t *testing.T) {
 	if row := oracleRow(t, r, scenarios.OracleStale, ""); row.After.Checked != 0 {
 		t.Errorf("invalid slices were counted: %+v", row.After)
 	}
-	if !slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.HasPrefix(w, "stale reads of after: 48 of 3,720 checks") }) {
+	if !slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.HasPrefix(w, "stale reads of after: 146 of 11,088 checks") }) {
 		t.Errorf("no warning: %q", r.Warnings)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"headroom/harness/record"
 	"headroom/reports/compare"
 	"headroom/scenarios"
 )
@@ -12,13 +13,9 @@ import (
 // percentiles are the points of the latency curve.
 var percentiles = []float64{50, 60, 70, 75, 80, 85, 90, 92.5, 95, 96, 97, 98, 98.5, 99, 99.5, 99.8, 99.9}
 
-// overloaded is why a variant has no figures at a rate that it cannot carry.
-const overloaded = "overloaded"
-
 // meanings says what a rate's name stands for.
 var meanings = map[string]string{
-	"common": "80% of before's limit, the same for both",
-	"high":   "near after's limit",
+	record.RateCommon: "80% of the smaller capacity, the same for both",
 }
 
 func rateOf(table compare.Table, name string) Rate {
@@ -34,7 +31,7 @@ func rateOf(table compare.Table, name string) Rate {
 		}
 	}
 	rows, details := comparison.Tables()
-	r.Rows, r.Details = rowsOf(table, comparison, rows), rowsOf(table, comparison, details)
+	r.Rows, r.Details = rowsOf(comparison, rows), rowsOf(comparison, details)
 	r.Bottleneck = Bottleneck{Before: bottleneckOf(before), After: bottleneckOf(after)}
 	r.Curves, r.Timeline = curvesOf(before, after), timelineOf(before, after)
 	r.Machines = utilisationOf(comparison)
@@ -42,19 +39,13 @@ func rateOf(table compare.Table, name string) Rate {
 }
 
 // rowsOf is one table of a rate: its rows are judged together.
-func rowsOf(table compare.Table, comparison compare.Comparison, keys []string) []Row {
+func rowsOf(comparison compare.Comparison, keys []string) []Row {
 	var rows []Row
 	before, after := comparison.Pooled(scenarios.Before), comparison.Pooled(scenarios.After)
 	for i, effect := range comparison.Effects(keys) {
 		metric, _ := compare.Describe(keys[i])
 		effect.Pairs = slices.Concat([]compare.Pair{}, effect.Pairs)
-		r := Row{Metric: metric, Before: before.Value(keys[i]).Level(), After: after.Value(keys[i]).Level(), Effect: effect}
-		for v, level := range map[scenarios.Variant]*compare.Level{scenarios.Before: &r.Before, scenarios.After: &r.After} {
-			if table.Overloaded(comparison.Rate, v) {
-				level.Missing = overloaded
-			}
-		}
-		rows = append(rows, r)
+		rows = append(rows, Row{Metric: metric, Before: before.Value(keys[i]).Level(), After: after.Value(keys[i]).Level(), Effect: effect})
 	}
 	return rows
 }

@@ -8,16 +8,18 @@
 package reports
 
 import (
+	"slices"
 	"time"
 
 	"headroom/harness/record"
+	"headroom/harness/slo"
 	"headroom/reports/compare"
 	"headroom/reports/cost"
 	"headroom/scenarios"
 )
 
 // SchemaVersion is that of report.json.
-const SchemaVersion = 1
+const SchemaVersion = 2
 
 // Report is everything that a run has shown. Names carry units: _ms
 // milliseconds, _rps requests per second of the scaled-down system, _usd US
@@ -49,6 +51,15 @@ type Report struct {
 	Warnings    []string           `json:"warnings"`
 }
 
+// AllMarks are the report's marks, and that of a run that others on its machine
+// may have spoiled.
+func (r Report) AllMarks() []string {
+	if note := record.BesideNote(r.Environment.Beside); note != "" {
+		return append(slices.Clone(r.Marks), note)
+	}
+	return r.Marks
+}
+
 // Scenario is what was asked.
 type Scenario struct {
 	Name     string   `json:"name"`
@@ -70,9 +81,10 @@ type Variant struct {
 	Label    string            `json:"label"`
 	Entry    string            `json:"entry"`
 	Machines []Machine         `json:"machines"`
-	Limit    compare.Limit     `json:"limit"`
-	// LimitText is the limit in words: "1,790 held, 1,880 failed".
-	LimitText string `json:"limit_text"`
+	Capacity slo.Capacity      `json:"capacity"`
+	// CapacityText is the capacity in words: "1,790 (1,650-1,930), confirmed: 1,660
+	// held for 60 s".
+	CapacityText string `json:"capacity_text"`
 	// Load is the load-latency curve, by offered rate.
 	Load []LoadPoint `json:"load"`
 	// Bottleneck says in a sentence what limits it, and by how much.
@@ -114,7 +126,7 @@ type Process struct {
 
 // Rate is all that was measured at one rate.
 type Rate struct {
-	Name       string        `json:"name"`       // "common" or "high"
+	Name       string        `json:"name"`       // "common"
 	Meaning    string        `json:"meaning"`    // what the name stands for
 	BeforeRPS  float64       `json:"before_rps"` // offered; 0 without a valid slice
 	AfterRPS   float64       `json:"after_rps"`

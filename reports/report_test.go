@@ -272,7 +272,7 @@ func TestPageLoadsNothing(t *testing.T) {
 			t.Errorf("the page holds %q", forbidden)
 		}
 	}
-	if got := strings.Count(page.String(), "<svg"); got != 8 {
-		t.Errorf("%d drawings, want the load curve, cost, and three for each of two rates", got)
+	if got := strings.Count(page.String(), "<svg"); got != 5 {
+		t.Errorf("%d drawings, want the load curve, cost, and three for the common rate", got)
 	}
 }

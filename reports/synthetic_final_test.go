@@ -37,7 +37,7 @@ func finalTrials() []record.Trial {
 	for i := range trials {
 		t := &trials[i]
 		t.Machines = s.finalMachines(t.Variant, float64(t.Measurement.Succeeded), t.Measurement.DurationS)
-		if t.Kind == record.KindSlice {
+		if t.Kind == record.KindSlice || t.RateName == record.RateSoak {
 			t.Oracles = s.oracles(t.Variant, t.Measurement.Sent, t.Measurement.DurationS)
 			t.Measurement.Counts = map[string]int64{"X-Cache: hit": t.Measurement.Sent / 2}
 			if t.Variant == scenarios.Before {

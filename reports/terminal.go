@@ -41,10 +41,12 @@ func WriteTerminal(w io.Writer, r Report, t Terminal) error {
 	t.Width = max(t.Width, narrowest)
 	out := &terminalWriter{Terminal: t}
 	out.head(r)
-	out.heading("Limit and cost")
+	out.heading("Capacity and cost")
 	out.columns()
 	out.rows(r.Overall)
-	out.line("  limits under %s: before %s; after %s", r.Scenario.SLO, r.Variants[0].LimitText, r.Variants[1].LimitText)
+	for _, v := range r.Variants {
+		out.line("  capacity of %s under %s: %s", v.Variant, r.Scenario.SLO, v.CapacityText)
+	}
 	for _, v := range r.Variants {
 		if v.Bottleneck != "" {
 			out.line("  bottleneck of %s: %s", v.Variant, v.Bottleneck)
@@ -106,8 +108,10 @@ func (t *terminalWriter) styled(style, text string) string {
 func (t *terminalWriter) head(r Report) {
 	t.WriteString(t.styled("1", r.Scenario.Title) + "\n")
 	t.line("%s", r.Scenario.Question)
-	for _, mark := range r.Marks {
-		t.WriteString(t.styled("1;33", "** "+mark+" **") + "\n")
+	for _, mark := range r.AllMarks() {
+		for _, line := range wrap("** "+mark+" **", t.Width) {
+			t.WriteString(t.styled("1;33", line) + "\n")
+		}
 	}
 	t.WriteString("\n")
 	for _, sentence := range r.Answer {
@@ -156,7 +160,7 @@ func (t *terminalWriter) demands(variants []Variant) {
 		if len(v.Demand.Machines) == 0 {
 			continue
 		}
-		t.heading("CPU of " + string(v.Variant) + " at its limit")
+		t.heading("CPU of " + string(v.Variant) + " at its capacity")
 		t.line("  %s", demandNote(v))
 		t.demandRow("2", "machine", "process", "a request", "of its CPUs", "CPUs", "throttled")
 		for _, row := range v.Demand.rows() {

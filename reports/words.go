@@ -32,25 +32,30 @@ func answerOf(r Report, consistency string) []string {
 	return append(answer, costSentence(r))
 }
 
+// capacitySentence is the headline: the ratio of the capacities, or why there is
+// none. What was soaked is the only rate that is called confirmed.
 func capacitySentence(r Report) string {
-	limit := r.Overall[0]
-	before, after := r.Variants[0].Limit, r.Variants[1].Limit
-	if len(before.Probes) == 0 && len(after.Probes) == 0 {
-		return ""
+	before, after := r.Variants[0], r.Variants[1]
+	effect := r.Overall[0].Effect
+	switch {
+	case !before.Capacity.Known() && !after.Capacity.Known():
+		return fmt.Sprintf("Neither variant's capacity is known: before: %s; after: %s.", before.Capacity.Missing, after.Capacity.Missing)
+	case effect.Missing != "":
+		return fmt.Sprintf("The capacities under the SLO, in requests/s: before %s; after %s.", before.CapacityText, after.CapacityText)
 	}
-	if before.HeldRPS == 0 && before.FailedRPS == 0 && after.HeldRPS == 0 && after.FailedRPS == 0 {
-		return "Neither variant's limit is known: no probe of the search was valid."
+	if before.Capacity.HighRPS == 0 || after.Capacity.HighRPS == 0 {
+		return fmt.Sprintf("The capacities under the SLO, in requests/s: before %s; after %s: a ratio of what nothing bounded would say nothing.", before.CapacityText, after.CapacityText)
 	}
-	if limit.Effect.Missing != "" {
-		return fmt.Sprintf("The limits under the SLO, in requests/s: before %s; after %s.",
-			r.Variants[0].LimitText, r.Variants[1].LimitText)
+	sentence := fmt.Sprintf("After carries %s requests/s under the SLO, before %s: %sx",
+		compare.FormatRate(after.Capacity.PointRPS), compare.FormatRate(before.Capacity.PointRPS), compare.FormatNumber(effect.Ratio))
+	switch i := effect.Interval; {
+	case i == nil:
+		return sentence + ", from too few blocks for an interval."
+	case i.Low <= 1 && i.High >= 1:
+		return fmt.Sprintf("%s (%s): a difference is not shown.", sentence, i)
+	default:
+		return fmt.Sprintf("%s (%s).", sentence, i)
 	}
-	sentence := fmt.Sprintf("After holds %s requests/s under the SLO, before %s: %sx",
-		compare.FormatRate(after.HeldRPS), compare.FormatRate(before.HeldRPS), compare.FormatNumber(limit.Effect.Ratio))
-	if i := limit.Effect.Interval; i != nil && i.Low <= 1 && i.High >= 1 {
-		return sentence + ", which one search each can't tell from no change."
-	}
-	return sentence + "."
 }
 
 func rateSentence(rate Rate) string {
@@ -131,8 +136,7 @@ func warningsOf(run record.Run, trials []record.Trial, table compare.Table, pric
 
 func rateWarnings(run record.Run, table compare.Table, rate string) []string {
 	var warnings []string
-	overloaded := table.Overloaded(rate, scenarios.Before) || table.Overloaded(rate, scenarios.After)
-	if blocks := len(table.At(rate).Blocks()); blocks < run.Blocks && !overloaded {
+	if blocks := len(table.At(rate).Blocks()); blocks < run.Blocks {
 		warnings = append(warnings, fmt.Sprintf("at the %s rate %d of %d blocks have valid slices of both variants", rate, blocks, run.Blocks))
 	}
 	for _, v := range scenarios.Variants() {
@@ -192,5 +196,5 @@ func methodOf(r Report) []string {
 		method = append(method, fmt.Sprintf("One vCPU of the real system is %.3g CPUs here, for both variants. Rates are those of this scale; users and cost per user take them times %.3g, in proportion.",
 			unit, 1/unit))
 	}
-	return append(method, fmt.Sprintf("A month has %d hours. A user's cost is the variant's monthly cost over the users that its limit carries, and what the user downloads where the price book has egress. The chart buys whole copies of a variant, as if each carried what the one that was measured did.", cost.HoursPerMonth))
+	return append(method, fmt.Sprintf("A month has %d hours. A user's cost is the variant's monthly cost over the users that its capacity carries, and what the user downloads where the price book has egress. The chart buys whole copies of a variant, as if each carried what the one that was measured did.", cost.HoursPerMonth))
 }

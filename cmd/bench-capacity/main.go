@@ -22,6 +22,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"headroom/harness/machinelock"
 )
 
 // queueArg makes this program the queue, for its own use.
@@ -54,9 +56,14 @@ func main() {
 
 func bench(ctx context.Context, headroom string, q queue, limit time.Duration, runs int, maxTime time.Duration) error {
 	truth := q.capacity(limit)
+	lock, err := machinelock.Alone(ctx, "bench-capacity", os.Stderr)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
 	fmt.Printf("%d servers, exponential service of %v, p99<%v: %.1f requests/s hold it.\n\n", q.servers, q.mean, limit, truth)
-	fmt.Printf("| run | capacity | held and failed | off | s |\n|---|---|---|---|---|\n")
-	near, wrong := 0, 0
+	fmt.Printf("| run | capacity | 95%% range | off | confirmed | s |\n|---|---|---|---|---|---|\n")
+	near, within, above := 0, 0, 0
 	for run := range runs {
 		url, stop, err := startQueue(ctx, q)
 		if err != nil {
@@ -67,16 +74,19 @@ func bench(ctx context.Context, headroom string, q queue, limit time.Duration, r
 		if err != nil {
 			return err
 		}
-		if found.publishedFailed() {
-			wrong++
+		if found.holds(truth) {
+			within++
+		}
+		if c := found.Capacity.Confirmed; c != nil && *c > truth {
+			above++
 		}
 		off := found.value()/truth - 1
 		if math.Abs(off) <= 0.05 {
 			near++
 		}
-		fmt.Printf("| %d | %s | %s - %s | %+.1f%% | %.0f |\n", run+1, text(found.Capacity.Value), text(found.Capacity.Held), text(found.Capacity.Failed), off*100, found.ElapsedS)
+		fmt.Printf("| %d | %s | %s - %s | %+.1f%% | %s | %.0f |\n", run+1, text(found.Capacity.Value), text(found.Capacity.Low), text(found.Capacity.High), off*100, text(found.Capacity.Confirmed), found.ElapsedS)
 	}
-	fmt.Printf("\n%d of %d within 5%%; %d published a rate that had failed a confirmation.\n", near, runs, wrong)
+	fmt.Printf("\n%d of %d within 5%%; the printed range holds the truth in %d of %d; %d confirmed a rate above the truth.\n", near, runs, within, runs, above)
 	return nil
 }
 
@@ -111,15 +121,11 @@ func startQueue(ctx context.Context, q queue) (url string, stop func(), err erro
 // answer is what is read of `headroom capacity --json`.
 type answer struct {
 	Capacity struct {
-		Value  *float64 `json:"value"`
-		Held   *float64 `json:"held"`
-		Failed *float64 `json:"failed"`
+		Value     *float64 `json:"value"`
+		Low       *float64 `json:"low"`
+		High      *float64 `json:"high"`
+		Confirmed *float64 `json:"confirmed"`
 	} `json:"capacity_rps"`
-	Probes []struct {
-		Kind    string  `json:"kind"`
-		RateRPS float64 `json:"rate_rps"`
-		Verdict string  `json:"verdict"`
-	} `json:"probes"`
 	ElapsedS float64 `json:"elapsed_s"`
 }
 
@@ -130,13 +136,10 @@ func (a answer) value() float64 {
 	return *a.Capacity.Value
 }
 
-func (a answer) publishedFailed() bool {
-	for _, p := range a.Probes {
-		if p.Kind == "confirm" && p.RateRPS == a.value() && p.Verdict == "failed" {
-			return true
-		}
-	}
-	return false
+// holds says whether the printed range holds the truth.
+func (a answer) holds(truth float64) bool {
+	c := a.Capacity
+	return c.Low != nil && *c.Low <= truth && (c.High == nil || truth <= *c.High)
 }
 
 func text(rps *float64) string {
@@ -146,11 +149,11 @@ func text(rps *float64) string {
 	return strconv.FormatFloat(*rps, 'f', 1, 64)
 }
 
-// inconclusive is headroom's exit code where no rate held its confirmation.
+// inconclusive is headroom's exit code where no rate held.
 const inconclusive = 3
 
 func search(ctx context.Context, headroom, url string, limit, maxTime time.Duration) (answer, error) {
-	cmd := exec.CommandContext(ctx, headroom, "capacity", "--url", url, "--slo", fmt.Sprintf("p99<%v", limit), "--max-time", maxTime.String(), "--json")
+	cmd := exec.CommandContext(ctx, headroom, "capacity", "--beside", "--url", url, "--slo", fmt.Sprintf("p99<%v", limit), "--max-time", maxTime.String(), "--json")
 	var out, talk bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &talk
 	err := cmd.Run()

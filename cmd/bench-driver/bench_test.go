@@ -66,14 +66,14 @@ func TestCommandLines(t *testing.T) {
 		how  string
 		want string
 	}{
-		{nameOurs, plainHTTP1, fast, "drive --url URL --rate max --connections 64 --duration 8s --json"},
-		{nameOurs, tlsHTTP1, fast, "drive --url URL --rate max --connections 64 --insecure --http1 --duration 8s --json"},
-		{nameOurs, h2Apart, fast, "drive --url URL --rate max --connections 64 --insecure --http2 --streams 1 --duration 8s --json"},
-		{nameOurs, h2Shared, fast, "drive --url URL --rate max --connections 1 --insecure --http2 --streams 64 --duration 8s --json"},
-		{nameOurs, plainHTTP1, paced, "drive --url URL --rate 1000/s --arrivals constant --connections 64 --duration 8s --json"},
-		{nameOurs, h2Shared, paced, "drive --url URL --rate 1000/s --arrivals constant --connections 1 --insecure --http2 --streams 64 --duration 8s --json"},
-		{nameOursVegeta, plainHTTP1, fast, "drive --url URL --rate max --connections 64 --duration 8s --json --engine vegeta"},
-		{nameOursVegeta, tlsHTTP1, fast, "drive --url URL --rate max --connections 64 --insecure --http1 --duration 8s --json --engine vegeta"},
+		{nameOurs, plainHTTP1, fast, "drive --beside --url URL --rate max --connections 64 --duration 8s --json"},
+		{nameOurs, tlsHTTP1, fast, "drive --beside --url URL --rate max --connections 64 --insecure --http1 --duration 8s --json"},
+		{nameOurs, h2Apart, fast, "drive --beside --url URL --rate max --connections 64 --insecure --http2 --streams 1 --duration 8s --json"},
+		{nameOurs, h2Shared, fast, "drive --beside --url URL --rate max --connections 1 --insecure --http2 --streams 64 --duration 8s --json"},
+		{nameOurs, plainHTTP1, paced, "drive --beside --url URL --rate 1000/s --arrivals constant --connections 64 --duration 8s --json"},
+		{nameOurs, h2Shared, paced, "drive --beside --url URL --rate 1000/s --arrivals constant --connections 1 --insecure --http2 --streams 64 --duration 8s --json"},
+		{nameOursVegeta, plainHTTP1, fast, "drive --beside --url URL --rate max --connections 64 --duration 8s --json --engine vegeta"},
+		{nameOursVegeta, tlsHTTP1, fast, "drive --beside --url URL --rate max --connections 64 --insecure --http1 --duration 8s --json --engine vegeta"},
 		{nameOursVegeta, h2Shared, fast, ""},
 		{nameOursVegeta, plainHTTP1, paced, ""},
 		{"vegeta", plainHTTP1, fast, "attack -rate 0 -connections 64 -max-workers 64 -max-connections 64 -max-body 0 -duration 8s -output /dev/null"},
@@ -112,7 +112,7 @@ func TestCommandLines(t *testing.T) {
 
 func TestPoissonCommandLine(t *testing.T) {
 	l := load{protocol: tlsHTTP1, url: "URL", rps: 5000, poisson: true, length: time.Second}
-	want := "drive --url URL --rate 5000/s --arrivals poisson --connections 64 --insecure --http1 --duration 1s --json"
+	want := "drive --beside --url URL --rate 5000/s --arrivals poisson --connections 64 --insecure --http1 --duration 1s --json"
 	if got := strings.Join(headroomArgs(l), " "); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

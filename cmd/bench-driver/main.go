@@ -21,6 +21,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"headroom/harness/machinelock"
 )
 
 const (
@@ -64,6 +66,9 @@ func main() {
 	flag.StringVar(&s.only, "only", "", "one part alone: "+strings.Join(parts, ", "))
 	flag.Parse()
 	exitOn(errors.Join(s.check(), checkMachine()))
+	lock, err := machinelock.Alone(ctx, "bench-driver", os.Stderr)
+	exitOn(err)
+	defer lock.Release()
 	exitOn(bench(ctx, s))
 }
 

@@ -89,6 +89,7 @@ func able(all []tool, l load) []tool {
 
 func (l load) seconds() string { return fmt.Sprint(int(l.length.Seconds())) }
 
+// headroomArgs: the machine is the benchmark's, so the driver need not wait.
 func headroomArgs(l load) []string {
 	rate := []string{"--rate", "max"}
 	switch {
@@ -97,7 +98,7 @@ func headroomArgs(l load) []string {
 	case l.rps > 0:
 		rate = []string{"--rate", fmt.Sprintf("%d/s", l.rps), "--arrivals", "constant"}
 	}
-	args := append([]string{"drive", "--url", l.url}, rate...)
+	args := append([]string{"drive", "--beside", "--url", l.url}, rate...)
 	args = append(args, "--connections", fmt.Sprint(l.connections))
 	switch {
 	case l.http2:

@@ -11,6 +11,7 @@ import (
 
 	"headroom/harness"
 	"headroom/harness/drive"
+	"headroom/harness/drive/mix"
 	"headroom/harness/drive/schedule"
 	"headroom/harness/record"
 	"headroom/harness/search"
@@ -20,20 +21,25 @@ import (
 type capacityFlags struct {
 	targetFlags
 	variantFlags
-	slo, maxRate string
-	maxTime      time.Duration
-	json         bool
+	slo, maxRate  string
+	maxTime, soak time.Duration
+	json, beside  bool
 }
 
 func newCapacity() *cobra.Command {
 	var f capacityFlags
 	cmd := &cobra.Command{
 		Use:   "capacity {--url URL --slo SLO | SCENARIO}",
-		Short: "Find the highest rate at which a URL, or a scenario's variant, holds an SLO, and confirm it",
+		Short: "Find the highest rate at which a URL, or a scenario's variant, holds an SLO, and soak just below it",
 		Long: `Find the highest rate at which any URL holds an SLO. The rate grows until the
-SLO fails, is probed in between, and what comes out is confirmed in longer
-stretches of its own; only a rate that held one, and failed none, is published.
-At last the target gets 1.3 times as much, and 0.7 times: does it recover?
+SLO fails. Then a staircase hovers about the limit: a little more after a step
+that held, a little less after one that failed. All steps together make the
+capacity and its 95% range. A soak follows just below it, and only a rate that
+held its soak is called confirmed. At last the target gets 1.3 times as much, and
+0.7 times: does it recover?
+
+The search keeps to --max-time. Where that is too short for an answer, what held
+is a lower bound, and the search says how much more time it needs.
 
 An SLO is text: p99<250ms,errors<0.1%. Any percentile, several conditions.
 
@@ -60,6 +66,8 @@ the scenario's own traffic and SLO, and stopped.`,
 	cmd.Flags().StringVar(&f.slo, "slo", "", "what must hold, for example 'p99<50ms,errors<0.1%'")
 	cmd.Flags().StringVar(&f.maxRate, "max-rate", "", "never send more than this, for example 5000/s")
 	cmd.Flags().DurationVar(&f.maxTime, "max-time", 90*time.Second, "of the whole search, at least 30s; of a scenario's 2m30s when not given")
+	cmd.Flags().DurationVar(&f.soak, "soak", time.Minute, "how long a rate must hold to be called confirmed, at most a third of --max-time; 0 leaves it out")
+	addBeside(cmd, &f.beside)
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object instead of the summary")
 	return cmd
 }
@@ -82,20 +90,17 @@ const (
 )
 
 func (f *capacityFlags) config(slo scenarios.SLO, maxRPS float64) search.Config {
-	scale := func(share float64) time.Duration {
-		return (time.Duration(share*float64(f.maxTime)) / 100 * 100).Round(100 * time.Millisecond)
-	}
-	return search.Config{
-		StartRPS: firstRPS, MinRPS: lowestRPS, MaxRPS: maxRPS, Probes: 3, Samples: harness.SLOSamples(slo), MaxStep: scale(0.17),
-		Grow: scale(0.0155), Probe: scale(0.0555), Confirm: scale(0.111), Recover: scale(0.05), Total: scale(0.96), Pause: 200 * time.Millisecond,
-	}
+	return harness.SearchWithin(f.maxTime, f.soak, maxRPS).For(harness.SLOSamples(slo), slo.LoosestLatency())
 }
 
 // bounds reads what bounds a search: its time, and the highest rate, 0 when
 // there is none.
 func (f *capacityFlags) bounds(cmd *cobra.Command) (maxRPS float64, err error) {
 	if f.maxTime < minSearchTime {
-		return 0, usageError(cmd, fmt.Errorf("--max-time %v is too short for a search with its confirmation: give %v or more", f.maxTime, minSearchTime))
+		return 0, usageError(cmd, fmt.Errorf("--max-time %v is too short for a search: give %v or more", f.maxTime, minSearchTime))
+	}
+	if f.soak < 0 {
+		return 0, usageError(cmd, fmt.Errorf("--soak %v is negative: give a time, or 0 to leave the soak out", f.soak))
 	}
 	if f.maxRate == "" {
 		return 0, nil
@@ -139,9 +144,14 @@ func runCapacity(cmd *cobra.Command, f capacityFlags) error {
 	}
 	base.Timeout = min(base.Timeout, max(minSearchTimeout, searchTimeoutFactor*slo.LoosestLatency()))
 
+	turn, err := takeTurn(cmd, "capacity "+mix.Shown(base.Targets[0].URL), f.beside)
+	if err != nil {
+		return err
+	}
+	defer turn.release()
 	var client drive.Client
 	defer client.Close()
-	report := newCapacityReport(slo)
+	report := newCapacityReport(slo, turn)
 	capacity := harness.Capacity{
 		SLO: slo, Config: f.config(slo, maxRPS), StopIfUseless: true,
 		Drive: func(ctx context.Context, step search.Step, maxInFlight int) (record.Trial, error) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"headroom/harness"
 	"headroom/harness/record"
 	"headroom/harness/search"
+	"headroom/harness/slo"
 	"headroom/reports/compare"
 	"headroom/scenarios"
 )
@@ -22,21 +24,26 @@ import (
 // capacityReport is what --json prints.
 type capacityReport struct {
 	Capacity struct {
-		Value  *float64 `json:"value"`  // the highest rate that held its own confirmation; null: none did
-		Held   *float64 `json:"held"`   // the same
-		Failed *float64 `json:"failed"` // the lowest above it that failed; null: none did
+		Value     *float64 `json:"value"`     // the estimate; null: there is none
+		Low       *float64 `json:"low"`       // its 95% range; without a value a lower bound
+		High      *float64 `json:"high"`      // null: nothing bounds it
+		Confirmed *float64 `json:"confirmed"` // the rate that held its soak; null: none did
+		Failed    *float64 `json:"failed"`    // the lowest rate that failed; null: none did
 	} `json:"capacity_rps"`
-	SLO           string `json:"slo"`
-	Confirmed     bool   `json:"confirmed"`
-	Recovered     bool   `json:"recovered"`
-	Metastable    bool   `json:"metastable"`
-	Unbounded     bool   `json:"unbounded"` // nothing failed up to the highest rate that was sent
-	DriverLimited bool   `json:"driver_limited"`
+	SLO           string     `json:"slo"`
+	Soaks         []slo.Soak `json:"soaks"`
+	Confirmed     bool       `json:"confirmed"`
+	NeedsS        float64    `json:"needs_s"` // how much more time an answer takes; 0: none
+	Recovered     bool       `json:"recovered"`
+	Metastable    bool       `json:"metastable"`
+	Unbounded     bool       `json:"unbounded"` // nothing failed up to the highest rate that was sent
+	DriverLimited bool       `json:"driver_limited"`
 	// DriverLimit is what the driver ran out of: connections, local ports, open
 	// files or CPU.
 	DriverLimit string          `json:"driver_limit,omitempty"`
 	BelowMin    bool            `json:"below_min"`
 	Interrupted bool            `json:"interrupted"`
+	Beside      string          `json:"beside"`           // why other measurements on this machine were not waited for; "" they were
 	Reason      string          `json:"reason,omitempty"` // why there is no capacity
 	useless     bool            // nothing that the target answers makes a capacity
 	Probes      []capacityProbe `json:"probes"`
@@ -72,12 +79,10 @@ type capacityProbe struct {
 	StolenSecond float64 `json:"stolen_worst_second"`
 }
 
-var verdictNames = map[search.Verdict]string{search.Held: "held", search.Failed: "failed", search.Insufficient: "insufficient", search.Spoiled: "spoiled", search.Saturated: "saturated"}
-
 func (r *capacityReport) add(step harness.CapacityStep) {
 	s := record.Summarise(step.Trial.Measurement)
 	r.Probes = append(r.Probes, capacityProbe{
-		Kind: step.Kind, RateRPS: step.RPS, DurationS: s.DurationS, Verdict: verdictNames[step.Verdict], Reason: step.Reason,
+		Kind: step.Kind, RateRPS: step.RPS, DurationS: s.DurationS, Verdict: string(step.Trial.Verdict.Outcome), Reason: step.Trial.Verdict.Reason,
 		P50: s.ResponseMS.P50, P95: s.ResponseMS.P95, P99: s.ResponseMS.P99,
 		Errors: float64(s.Failed+s.Unsent) / float64(max(s.Planned, 1)),
 		Sent:   s.Sent, Unsent: s.Unsent, Achieved: s.AchievedRPS,
@@ -98,8 +103,8 @@ func (p capacityProbe) line() string {
 	return text
 }
 
-func newCapacityReport(slo scenarios.SLO) *capacityReport {
-	return &capacityReport{SLO: slo.Text, Probes: []capacityProbe{}}
+func newCapacityReport(s scenarios.SLO, turn *turn) *capacityReport {
+	return &capacityReport{SLO: s.Text, Beside: turn.beside, Probes: []capacityProbe{}, Soaks: []slo.Soak{}}
 }
 
 // lastLine tells of the last step.
@@ -117,7 +122,7 @@ func (r *capacityReport) conclude(cmd *cobra.Command, o search.Outcome, elapsed 
 // limit is what the driver ran out of in the last step that it could not carry.
 func (r *capacityReport) limit() string {
 	for _, p := range slices.Backward(r.Probes) {
-		if p.Verdict == verdictNames[search.Saturated] {
+		if p.Verdict == string(record.Saturated) {
 			return p.Limit
 		}
 	}
@@ -125,21 +130,28 @@ func (r *capacityReport) limit() string {
 }
 
 func (r *capacityReport) finish(o search.Outcome, elapsed time.Duration, interrupted bool) {
-	if o.Confirmed {
-		r.Capacity.Value, r.Capacity.Held = &o.HeldRPS, &o.HeldRPS
+	known := func(rps float64) *float64 {
+		if rps > 0 {
+			return &rps
+		}
+		return nil
 	}
-	if o.FailedRPS > 0 {
-		r.Capacity.Failed = &o.FailedRPS
+	c := &r.Capacity
+	c.Value, c.Low, c.High, c.Failed = known(o.PointRPS), known(o.LowRPS), known(o.HighRPS), known(o.FailedRPS)
+	if soak, ok := o.Capacity.Confirmed(); ok {
+		c.Confirmed, r.Confirmed = &soak.RPS, true
 	}
-	r.Confirmed, r.Recovered, r.Metastable = o.Confirmed, o.Recovered, o.Metastable
-	r.Unbounded, r.DriverLimited, r.BelowMin = o.Unbounded, o.DriverLimited, o.BelowMin
+	r.Soaks = append(r.Soaks, o.Soaks...)
+	r.NeedsS = o.Needs.Seconds()
+	r.Recovered, r.Metastable = o.Recovered, o.Metastable
+	r.Unbounded, r.DriverLimited, r.BelowMin = o.AtMax || o.DriverLimited, o.DriverLimited, o.BelowMin
 	r.Interrupted, r.ElapsedS = interrupted, elapsed.Seconds()
-	if limit := r.limit(); o.DriverLimited || r.Capacity.Held == nil {
-		r.DriverLimit = limit
+	if o.DriverLimited || c.Low == nil {
+		r.DriverLimit = r.limit()
 	}
-	if r.Reason == "" && r.Capacity.Held == nil && !r.BelowMin {
-		r.Reason = "the time was too short"
-		if n := len(r.Probes); n > 0 && r.Probes[n-1].Reason != "" {
+	if r.Reason == "" && c.Value == nil && !r.BelowMin {
+		r.Reason = o.Missing
+		if n := len(r.Probes); c.Low == nil && n > 0 && r.Probes[n-1].Reason != "" {
 			r.Reason = r.Probes[n-1].Reason
 		}
 	}
@@ -156,46 +168,73 @@ func (r *capacityReport) write(w io.Writer, asJSON bool) error {
 }
 
 func (r *capacityReport) sentences() []string {
-	var out []string
-	switch c := r.Capacity; {
-	case r.BelowMin:
-		out = append(out, fmt.Sprintf("Capacity under %s: < %s requests/s, the lowest rate tried failed", r.SLO, compare.FormatRate(*c.Failed)))
-	case r.useless:
-		out = append(out, fmt.Sprintf("Capacity under %s: none, as %s", r.SLO, r.Reason))
-	case c.Held == nil && r.DriverLimit != "":
-		out = append(out, fmt.Sprintf("Capacity under %s: unknown, the driver ran out of %s first", r.SLO, r.DriverLimit))
-	case c.Held == nil:
-		out = append(out, fmt.Sprintf("Capacity under %s: unknown, no rate held its confirmation", r.SLO))
-	case r.DriverLimited:
-		out = append(out, fmt.Sprintf("Capacity under %s: >= %s requests/s, limited by the driver, which ran out of %s", r.SLO,
-			compare.FormatRate(*c.Held), cmp.Or(r.DriverLimit, record.LimitCPU)))
-	case r.Unbounded:
-		out = append(out, fmt.Sprintf("Capacity under %s: >= %s requests/s, the highest rate allowed", r.SLO, compare.FormatRate(*c.Held)))
-	case c.Failed != nil:
-		out = append(out, fmt.Sprintf("Capacity under %s: %s requests/s (%s held, %s failed), confirmed", r.SLO,
-			compare.FormatRate(*c.Value), compare.FormatRate(*c.Held), compare.FormatRate(*c.Failed)))
-	default:
-		out = append(out, fmt.Sprintf("Capacity under %s: %s requests/s, confirmed", r.SLO, compare.FormatRate(*c.Value)))
-	}
+	out := []string{fmt.Sprintf("Capacity under %s: %s", r.SLO, r.capacityWords())}
+	out = append(out, r.soakWords()...)
 	switch {
 	case r.Metastable:
 		out = append(out, "Metastable: after 1.3 times that load it did not recover at 0.7 times")
 	case r.Recovered:
 		out = append(out, "After 1.3 times that load it recovered at 0.7 times")
 	}
+	if r.NeedsS > 0 {
+		out = append(out, fmt.Sprintf("The time was too short: give --max-time about %s s more", compare.FormatNumber(math.Ceil(r.NeedsS/10)*10)))
+	}
 	if n := len(r.Probes); n > 0 && r.Probes[n-1].Protocol != "" {
 		p := r.Probes[n-1]
 		out = append(out, fmt.Sprintf("Protocol %s, up to %s connections open at once (at most %s)", p.Protocol, count(p.Connections.Most), count(int64(p.Connections.Cap))))
 	}
+	if note := record.BesideNote(r.Beside); note != "" {
+		out = append(out, "Warning: "+note)
+	}
 	return append(out, fmt.Sprintf("%d steps in %s s", len(r.Probes), compare.FormatNumber(r.ElapsedS)))
+}
+
+// capacityWords is the capacity with its range, or what is known in its place.
+func (r *capacityReport) capacityWords() string {
+	c := r.Capacity
+	switch {
+	case r.BelowMin:
+		return fmt.Sprintf("< %s requests/s, the lowest rate tried failed", compare.FormatRate(*c.Failed))
+	case r.useless:
+		return "none, as " + r.Reason
+	case c.Low == nil && r.DriverLimit != "":
+		return fmt.Sprintf("unknown, the driver ran out of %s first", r.DriverLimit)
+	case c.Low == nil:
+		return "unknown, no rate held"
+	case r.DriverLimited:
+		return fmt.Sprintf(">= %s requests/s, limited by the driver, which ran out of %s", compare.FormatRate(*c.Low), cmp.Or(r.DriverLimit, record.LimitCPU))
+	case r.Unbounded:
+		return fmt.Sprintf(">= %s requests/s, the highest rate allowed", compare.FormatRate(*c.Low))
+	case c.Value == nil:
+		return fmt.Sprintf(">= %s requests/s, a lower bound: %s", compare.FormatRate(*c.Low), r.Reason)
+	case c.High == nil:
+		return fmt.Sprintf(">= %s requests/s: no rate that was tried failed", compare.FormatRate(*c.Low))
+	}
+	return fmt.Sprintf("about %s requests/s, 95%% range %s to %s", compare.FormatRate(*c.Value), compare.FormatRate(*c.Low), compare.FormatRate(*c.High))
+}
+
+// soakWords say which rate is confirmed, and for how long it was looked at.
+func (r *capacityReport) soakWords() []string {
+	var out []string
+	for _, s := range r.Soaks {
+		if s.Outcome == record.Held {
+			out = append(out, fmt.Sprintf("Confirmed: %s requests/s held for %.0f s", compare.FormatRate(s.RPS), s.Seconds))
+		} else {
+			out = append(out, fmt.Sprintf("Not confirmed: %s requests/s did not hold for %.0f s (%s)", compare.FormatRate(s.RPS), s.Seconds, s.Reason))
+		}
+	}
+	if len(r.Soaks) == 0 && r.Capacity.Low != nil {
+		out = append(out, "Not confirmed: no rate was soaked")
+	}
+	return out
 }
 
 // verdict turns what cannot be used into an exit code.
 func (r *capacityReport) verdict() error {
 	switch {
 	case r.Interrupted:
-		return &exitError{exitInconclusive, errors.New("interrupted: there is no capacity without its confirmation")}
-	case r.Capacity.Held == nil && !r.BelowMin:
+		return &exitError{exitInconclusive, errors.New("interrupted: what is printed is what was known by then")}
+	case r.Capacity.Low == nil && !r.BelowMin:
 		return &exitError{exitInconclusive, fmt.Errorf("no capacity was found: %s", r.Reason)}
 	}
 	return nil

@@ -32,6 +32,8 @@ func scenarioCapacity(cmd *cobra.Command, name string, f capacityFlags) (err err
 	}
 	ctx, progress := cmd.Context(), newProgress(cmd.ErrOrStderr())
 	defer progress.End()
+	turn := newTurn("capacity "+s.Name, f.beside, progress.Note)
+	defer turn.release()
 	chosen, err := chooseStage(ctx, f.stage, progress)
 	if err != nil {
 		return err
@@ -41,7 +43,7 @@ func scenarioCapacity(cmd *cobra.Command, name string, f capacityFlags) (err err
 		return err
 	}
 	runID := fmt.Sprintf("%s-capacity-%s", s.Name, time.Now().Format("20060102-150405"))
-	stage, err := openStage(ctx, chosen, s, runID, shares, progress)
+	stage, err := openStage(ctx, chosen, s, runID, shares, progress, turn)
 	if err != nil {
 		return err
 	}
@@ -50,7 +52,7 @@ func scenarioCapacity(cmd *cobra.Command, name string, f capacityFlags) (err err
 		err = errors.Join(err, stage.Close(ctx))
 		progress.End()
 	}()
-	environment, err := describe(ctx, stage)
+	environment, err := describe(ctx, stage, turn)
 	if err != nil {
 		return err
 	}
@@ -58,7 +60,7 @@ func scenarioCapacity(cmd *cobra.Command, name string, f capacityFlags) (err err
 		Scenario: s, Plan: plan, Seed: f.seed, Environment: environment,
 		Stage: stage, Writer: unkept{}, Progress: progress,
 	}
-	report := newCapacityReport(s.SLO)
+	report := newCapacityReport(s.SLO, turn)
 	began := time.Now()
 	found, err := conductor.CapacityOf(ctx, scenarios.Variant(f.variant), func(step harness.CapacityStep) {
 		if len(report.Probes) == 0 {

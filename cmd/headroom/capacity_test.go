@@ -61,7 +61,7 @@ func TestCapacityBelowTheLowestRate(t *testing.T) {
 		t.Fatalf("exit code %d, %v: %s%s", code, err, stdout, stderr)
 	}
 	failed := report.Capacity["failed"]
-	if !report.BelowMin || report.Capacity["held"] != nil || failed == nil || *failed != lowestRPS || len(report.Probes) < 3 {
+	if !report.BelowMin || report.Capacity["low"] != nil || failed == nil || *failed != lowestRPS || len(report.Probes) < 3 {
 		t.Errorf("%+v, failed %v", report, failed)
 	}
 }
@@ -74,7 +74,7 @@ func TestCapacityUnbounded(t *testing.T) {
 	t.Parallel()
 	url := answering(t, func(http.ResponseWriter, *http.Request) {})
 	code, stdout, stderr := headroom(t.Context(), "capacity", "--url", url, "--slo", "p50<5s,errors<50%", "--max-rate", "60/s", "--max-time", "30s")
-	if code != 0 || !strings.Contains(stdout, ">= 60 requests/s, the highest rate allowed") || !strings.Contains(stderr, "confirm") {
+	if code != 0 || !strings.Contains(stdout, ">= 60 requests/s, the highest rate allowed") || !strings.Contains(stdout, "Confirmed: 60 requests/s held for 10 s") {
 		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
 	}
 }

@@ -51,7 +51,7 @@ func TestCaseUselessTargets(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			code, report, stderr := capacityCase(t, append(test.more, "--url", test.url, "--slo", "p99<50ms,errors<0.1%", "--max-time", "30s", "--max-rate", "300/s")...)
-			if code != exitInconclusive || report.Capacity.Held != nil || report.BelowMin || report.Unbounded || len(report.Probes) > 2 {
+			if code != exitInconclusive || report.Capacity.Low != nil || report.BelowMin || report.Unbounded || len(report.Probes) > 2 {
 				t.Errorf("exit code %d after %d steps, below the lowest %v: %s", code, len(report.Probes), report.BelowMin, stderr)
 			}
 			for _, want := range test.want {
@@ -78,13 +78,49 @@ func TestCaseCapacityByConnections(t *testing.T) {
 			code, report, stderr := capacityCase(t, append(args, "--url", s.url("/sleep/200"), "--slo", "p99<1500ms,errors<1%", "--max-time", "30s", "--max-rate", "400/s")...)
 			if name == "64" {
 				// 64 at once for 0.2 s each are 320 a second.
-				if !report.DriverLimited || report.DriverLimit != record.LimitConnections || report.Capacity.Held != nil && *report.Capacity.Held > 330 {
-					t.Errorf("exit code %d, held %v: %+v: %s", code, report.Capacity.Held, report, stderr)
+				if !report.DriverLimited || report.DriverLimit != record.LimitConnections || report.Capacity.Low != nil && *report.Capacity.Low > 330 {
+					t.Errorf("exit code %d, held %v: %+v: %s", code, report.Capacity.Low, report, stderr)
 				}
 				return
 			}
-			if code != exitGood || !report.Unbounded || report.DriverLimited || report.Capacity.Held == nil || *report.Capacity.Held != 400 {
+			if code != exitGood || !report.Unbounded || report.DriverLimited || report.Capacity.Confirmed == nil || *report.Capacity.Confirmed != 400 {
 				t.Errorf("exit code %d, %+v: %s", code, report, stderr)
+			}
+		})
+	}
+}
+
+// H6 and its kind: slow services. A step is long enough to fail, what is printed
+// is not above the truth, and the time that was promised is kept.
+func TestCaseCapacityOfSlowServices(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute: skipped by -short")
+	}
+	s := serveCases(t)
+	for _, test := range []struct {
+		path, slo     string
+		truth, lowest float64 // what may be printed at the most, as a capacity that was confirmed, and at the least
+	}{
+		{"/serial/50", "p99<2s,errors<1%", 20, 9},
+		{"/serial/100", "p99<2s,errors<1%", 10, 4},
+		{"/limit/50", "p99<100ms,errors<5%", 50, 30},
+	} {
+		t.Run(test.path, func(t *testing.T) {
+			t.Parallel()
+			const promised = 60.0
+			code, report, stderr := capacityCase(t, "--url", s.url(test.path), "--slo", test.slo, "--max-time", "60s")
+			c := report.Capacity
+			if report.ElapsedS > promised*1.05 {
+				t.Errorf("it took %v s of %v", report.ElapsedS, promised)
+			}
+			if c.Low == nil || *c.Low > test.truth || c.High != nil && *c.High < test.truth*0.9 {
+				t.Errorf("exit code %d, truth %v: %+v: %s", code, test.truth, c, stderr)
+			}
+			if c.Confirmed != nil && (*c.Confirmed > test.truth || *c.Confirmed < test.lowest) {
+				t.Errorf("%v/s were confirmed of %v: %s", *c.Confirmed, test.truth, stderr)
+			}
+			if c.Value == nil && report.NeedsS <= 0 {
+				t.Errorf("no estimate, and no word of how much time it takes: %+v", report)
 			}
 		})
 	}

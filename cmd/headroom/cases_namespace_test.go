@@ -149,7 +149,7 @@ func TestCaseFewPorts(t *testing.T) {
 	if err := json.Unmarshal([]byte(runs[2].Stdout), &report); err != nil {
 		t.Fatal(err)
 	}
-	if runs[2].Code != exitInconclusive || report.BelowMin || report.Capacity.Held != nil || report.DriverLimit != "local ports" ||
+	if runs[2].Code != exitInconclusive || report.BelowMin || report.Capacity.Low != nil || report.DriverLimit != "local ports" ||
 		!strings.Contains(runs[2].Stderr, "no capacity was found: the driver ran out of local ports: ") {
 		t.Errorf("exit code %d: %s%s", runs[2].Code, runs[2].Stdout, runs[2].Stderr)
 	}

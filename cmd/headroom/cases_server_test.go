@@ -23,6 +23,7 @@ import (
 //
 //	/serial/MS   one request at a time, each takes MS ms: capacity is 1000/MS a second
 //	/sleep/MS    each takes MS ms, any number at once
+//	/limit/N     N a second are answered, the others get 503
 //	/spread/MS   each takes up to MS ms, from request to request another time
 //	/status/N    answers N
 //	/redir       302 to /sleep/20
@@ -40,7 +41,12 @@ type caseServer struct {
 	network  string
 	listener net.Listener
 	serial   sync.Mutex
-	dead     chan struct{}
+	limited  struct {
+		sync.Mutex
+		second time.Time
+		n      int
+	}
+	dead chan struct{}
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
@@ -172,6 +178,19 @@ func (s *caseServer) serve(c net.Conn) {
 	}
 }
 
+// limit answers so many requests of a second.
+func (s *caseServer) limit(n int) int {
+	s.limited.Lock()
+	defer s.limited.Unlock()
+	if now := time.Now(); now.Sub(s.limited.second) >= time.Second {
+		s.limited.second, s.limited.n = now, 0
+	}
+	if s.limited.n++; s.limited.n > n {
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusOK
+}
+
 // begin counts a request. It returns its number, from 1.
 func (s *caseServer) begin(r *http.Request, body int64) int {
 	s.mu.Lock()
@@ -195,6 +214,8 @@ func (s *caseServer) act(c net.Conn, in io.Reader, r *http.Request, act, argumen
 		s.pass(n)
 		s.serial.Unlock()
 		return respond(c, 200, "")
+	case "limit":
+		return respond(c, s.limit(n), "")
 	case "sleep":
 		s.pass(n)
 		return respond(c, 200, "")

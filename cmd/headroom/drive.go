@@ -24,7 +24,7 @@ type driveFlags struct {
 	duration, warmup      time.Duration
 	requests              int
 	arrivals, hdr, output string
-	json                  bool
+	json, beside          bool
 }
 
 func newDrive() *cobra.Command {
@@ -62,6 +62,7 @@ its timestamp is when the request was due, its latency the response time.`,
 	cmd.Flags().StringVar(&f.engine, "engine", "", "vegeta: send with vegeta's own attacker, as a second opinion")
 	cmd.Flags().StringVar(&f.hdr, "hdr", "", "write a standard HdrHistogram log to this file")
 	cmd.Flags().StringVar(&f.output, "output", "", "write vegeta's results to this file, which ends in .gob, .json or .csv")
+	addBeside(cmd, &f.beside)
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object instead of the summary")
 	return cmd
 }
@@ -107,6 +108,11 @@ func runDrive(cmd *cobra.Command, f driveFlags) error {
 		return err
 	}
 	defer files.discard()
+	turn, err := takeTurn(cmd, "drive "+mix.Shown(job.Targets[0].URL), f.beside)
+	if err != nil {
+		return err
+	}
+	defer turn.release()
 	if !f.json {
 		fmt.Fprintf(cmd.ErrOrStderr(), "driving %s %s (Ctrl-C ends it early)\n", job.Targets[0].Method, driving(job))
 	}
@@ -117,6 +123,7 @@ func runDrive(cmd *cobra.Command, f driveFlags) error {
 		return err
 	}
 	summary := record.Summarise(m)
+	summary.Beside = turn.beside
 	// What was measured is printed, also where a file can't be written.
 	if err := errors.Join(files.keep(m), writeSummary(cmd.OutOrStdout(), summary, f.json)); err != nil {
 		return err

@@ -65,6 +65,9 @@ func printSummary(w *bytes.Buffer, s record.Summary) {
 	fmt.Fprintf(w, "Driver     %s CPU s, %s MB; sent late by %s (p50), %s (p99), %s (max); up to %s in flight\n",
 		compare.FormatNumber(s.Driver.CPUSeconds), compare.FormatNumber(s.Driver.MaxRSSMB),
 		microseconds(s.SendLagUS.P50), microseconds(s.SendLagUS.P99), microseconds(s.SendLagUS.Max), count(s.MaxInFlight))
+	if note := record.BesideNote(s.Beside); note != "" {
+		fmt.Fprintf(w, "Beside     %s\n", note)
+	}
 	if s.Valid {
 		fmt.Fprintln(w, "Valid      yes")
 		return

@@ -13,12 +13,16 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	vegeta "github.com/tsenart/vegeta/v12/lib"
 
+	"headroom/harness/drive"
+	"headroom/harness/drive/schedule"
 	"headroom/scenarios"
 	"headroom/targets/jobs"
 	"headroom/targets/jobs/jobstest"
@@ -269,5 +273,27 @@ func TestInsideRefusesAnotherKind(t *testing.T) {
 		if code := run(t.Context(), []string{kind}, strings.NewReader(""), io.Discard, &stderr); code != exitFailure || !strings.Contains(stderr.String(), "want a process of kind "+kind) {
 			t.Errorf("%s: exit code %d, %s", kind, code, &stderr)
 		}
+	}
+}
+
+// A job may be larger than 16 MiB, which once was the limit of whoever read it
+// beside the one of whoever parsed it.
+func TestLargeJobsAreRead(t *testing.T) {
+	const size = 15 << 20 // 20 MiB in JSON
+	var got atomic.Int64
+	url := answering(t, func(_ http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		got.Add(n)
+	})
+	encoded, err := json.Marshal(drive.Job{
+		Targets:  []vegeta.Target{{Method: "POST", URL: url, Body: bytes.Repeat([]byte{'x'}, size)}},
+		Arrivals: schedule.Constant, RateRPS: 10, Requests: 1, Seed: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var complaint bytes.Buffer
+	if code := run(t.Context(), []string{"job"}, bytes.NewReader(encoded), io.Discard, &complaint); code != exitGood || got.Load() != size {
+		t.Errorf("a job of %d bytes: exit code %d, %d bytes of its body came: %s", len(encoded), code, got.Load(), complaint.String())
 	}
 }

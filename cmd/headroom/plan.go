@@ -17,17 +17,21 @@ import (
 type planFlags struct {
 	users, slo, perUser, priceFile string
 	json                           bool
+	ownSLO                         bool // of each run
 }
 
 func newPlan() *cobra.Command {
 	var f planFlags
 	cmd := &cobra.Command{
-		Use:   "plan RUN_DIR... --users N --slo SLO",
+		Use:   "plan RUN_DIR... --users N [--slo SLO]",
 		Short: "From stored runs: the cheapest measured variant for so many users, its copies and its price",
 		Long: `From stored runs, without any load: the cheapest measured variant that carries so
 many users under an SLO, how many copies of its stateless machines that takes,
-and what it costs a month. Machines with data (PostgreSQL, Valkey) stay as
-measured, and bound what the rest can do.
+and what it costs a month. Machines with data (PostgreSQL, Valkey) and with a
+queue (NATS) stay as measured, and bound what the rest can do.
+
+Without --slo each run's variants are judged by the SLO of its own scenario. Where
+these differ, the answer names them.
 
 Every number is marked measured, interpolated or extrapolated. Beyond 4 times
 the largest rate that was seen to hold there is none: exit code 3.`,
@@ -39,10 +43,13 @@ the largest rate that was seen to hold there is none: exit code 3.`,
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return runPlan(cmd, f, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.ownSLO = !cmd.Flags().Changed("slo")
+			return runPlan(cmd, f, args)
+		},
 	}
 	cmd.Flags().StringVar(&f.users, "users", "", "how many are to be carried, for example 500000, 500k or 2M")
-	cmd.Flags().StringVar(&f.slo, "slo", "", "what must hold, for example 'p99<250ms,errors<0.1%'")
+	cmd.Flags().StringVar(&f.slo, "slo", "", "what must hold, for example 'p99<250ms,errors<0.1%' (default: what each run's scenario says)")
 	cmd.Flags().StringVar(&f.perUser, "requests-per-user", "", "for example 0.01/s (default: what the run's scenario says)")
 	addPrices(cmd, &f.priceFile)
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object instead of the text")
@@ -91,8 +98,10 @@ func (f planFlags) ask() (plan.Ask, error) {
 	if ask.Users, err = parseUsers(f.users); err != nil {
 		return ask, fmt.Errorf("--users: %w", err)
 	}
-	if ask.SLO, err = scenarios.ParseSLO(f.slo); err != nil {
-		return ask, fmt.Errorf("--slo: %w", err)
+	if !f.ownSLO {
+		if ask.SLO, err = scenarios.ParseSLO(f.slo); err != nil {
+			return ask, fmt.Errorf("--slo: %w", err)
+		}
 	}
 	if f.perUser != "" {
 		if ask.RequestsPerUserPerS, err = scenarios.ParseRate(f.perUser); err != nil {

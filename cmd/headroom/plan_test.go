@@ -42,6 +42,11 @@ func TestPlanAnswersOrRefuses(t *testing.T) {
 	if code != exitGood || !strings.Contains(stdout, "1,000 users under "+slo) || !strings.Contains(stdout, "Cheapest: ") {
 		t.Fatalf("exit code %d: %s%s", code, stdout, stderr)
 	}
+	// Its scenario has an SLO, which does when none is given.
+	code, stdout, stderr = headroom(t.Context(), "plan", dir, "--users", "1k")
+	if code != exitGood || !strings.Contains(stdout, "1,000 users under p9") || !strings.Contains(stdout, "Cheapest: ") {
+		t.Errorf("without --slo: exit code %d: %s%s", code, stdout, stderr)
+	}
 	code, stdout, stderr = headroom(t.Context(), "plan", dir, "--users", "900M", "--slo", slo, "--json")
 	if code != exitInconclusive || !strings.Contains(stderr, "no number is given") {
 		t.Fatalf("exit code %d: %s", code, stderr)

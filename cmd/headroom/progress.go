@@ -1,9 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,9 +21,16 @@ type progress struct {
 	terminal bool
 	started  time.Time
 
-	mu   sync.Mutex
-	stop chan struct{} // ends the current step's countdown
-	done sync.WaitGroup
+	mu    sync.Mutex
+	stop  chan struct{} // ends the current step's countdown
+	done  sync.WaitGroup
+	steps []timedStep
+}
+
+// timedStep is a step that was begun; it lasts until the next begins.
+type timedStep struct {
+	what  string
+	begun time.Time
 }
 
 func newProgress(out io.Writer) *progress {
@@ -40,6 +51,7 @@ func (p *progress) Begin(what string, about time.Duration) {
 	p.End()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.steps = append(p.steps, timedStep{what, time.Now()})
 	if !p.terminal {
 		fmt.Fprintf(p.out, "%s %s (about %s)\n", p.clock(), what, about.Round(time.Second))
 		return
@@ -109,4 +121,31 @@ func trimNewline(data []byte) string {
 func (p *progress) clock() string {
 	elapsed := time.Since(p.started).Round(time.Second)
 	return fmt.Sprintf("[%d:%02d]", int(elapsed.Minutes()), int(elapsed.Seconds())%60)
+}
+
+// numbers are what two steps of one kind differ by.
+var numbers = regexp.MustCompile(`block \d+ of \d+: |[\d.,]+`)
+
+// writeTimings prints how long the steps of each kind took together.
+func (p *progress) writeTimings() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	took, times := map[string]time.Duration{}, map[string]int{}
+	var kinds []string
+	for i, s := range p.steps {
+		end := time.Now()
+		if i+1 < len(p.steps) {
+			end = p.steps[i+1].begun
+		}
+		kind := strings.Join(strings.Fields(numbers.ReplaceAllString(s.what, "")), " ")
+		if times[kind]++; times[kind] == 1 {
+			kinds = append(kinds, kind)
+		}
+		took[kind] += end.Sub(s.begun)
+	}
+	slices.SortStableFunc(kinds, func(a, b string) int { return cmp.Compare(took[b], took[a]) })
+	fmt.Fprintf(p.out, "where %s went:\n", p.clock())
+	for _, kind := range kinds {
+		fmt.Fprintf(p.out, "%7.1f s  %3dx  %s\n", took[kind].Seconds(), times[kind], kind)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"headroom/harness"
 	"headroom/harness/drive"
 	"headroom/harness/record"
+	"headroom/internal/racetest"
 	"headroom/reports/compare"
 	"headroom/scenarios"
 )
@@ -87,7 +88,7 @@ func proofOn(t *testing.T, seed uint64, groups map[string]float64) *compare.Proo
 	use := func(name string, quota, share float64) record.MachineUse {
 		return record.MachineUse{Machine: name, Group: name, WindowS: 1, QuotaCPUs: quota, CPUSeconds: quota * share}
 	}
-	confirmed := record.Trial{Kind: record.KindProbe, Variant: scenarios.After, RateName: "confirm", Measurement: steady(500, time.Millisecond),
+	confirmed := record.Trial{Kind: record.KindProbe, Variant: scenarios.After, RateName: record.RateStairs, Measurement: steady(500, time.Millisecond),
 		Machines: []record.MachineUse{use("app", 0.5, 0.6), use("database", 0.4, 0.9), use("balancer", 0.1, 0.3)}}
 	if err := writer.WriteTrial(confirmed); err != nil {
 		t.Fatal(err)
@@ -120,6 +121,7 @@ func proofOn(t *testing.T, seed uint64, groups map[string]float64) *compare.Proo
 // With steps that scatter as real ones do, a bottleneck is mostly proved, and
 // what is none never.
 func TestProofsOfScatteringSystems(t *testing.T) {
+	racetest.SkipSimulation(t)
 	const times = 8
 	for _, test := range []struct {
 		name    string

@@ -22,11 +22,14 @@ import (
 const maxStalledShare = 0.1
 
 type runFlags struct {
-	quick bool
-	out   string
-	seed  uint64
-	stage string
-	prove string
+	quick   bool
+	beside  bool
+	timings bool
+	soak    time.Duration
+	out     string
+	seed    uint64
+	stage   string
+	prove   string
 	// prices are read before any load: a mistake in them must not cost a run.
 	priceFile string
 	prices    cost.Book
@@ -52,10 +55,14 @@ and says so when it does not.
 turns: with the bottleneck's CPU quota 25% larger, with another machine's, and
 with neither. The capacity must move with the first and not with the second, else
 the report says "unproved". It takes about 4 minutes more. --prove=before does so
-for before.`,
+for before.
+
+Two measurements on one machine spoil each other unseen, so they take turns: a
+second run builds its image, says whom it waits for, and goes on when the other
+has ended.`,
 		Args: exactly(1, "a scenario's name, for example: headroom run phase3"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkStage(cmd, flags.stage); err != nil {
+			if err := errors.Join(flags.check(cmd), checkStage(cmd, flags.stage)); err != nil {
 				return err
 			}
 			if err := checkProve(cmd, flags.prove, flags.stage); err != nil {
@@ -75,6 +82,9 @@ for before.`,
 		},
 	}
 	cmd.Flags().BoolVar(&flags.quick, "quick", false, "one short block: shows that everything works, proves nothing")
+	cmd.Flags().DurationVar(&flags.soak, "soak", harness.FullPlan().Search.Soak, "how long a rate must hold to be called confirmed; 0 ends the run behind its blocks, without soaks, recovery and curve")
+	cmd.Flags().BoolVar(&flags.timings, "timings", false, "print where the time went")
+	addBeside(cmd, &flags.beside)
 	cmd.Flags().StringVar(&flags.out, "out", "", "folder for the results (default out/<scenario>-<time>)")
 	cmd.Flags().Uint64Var(&flags.seed, "seed", 1, "of arrivals, keys and the order of slices")
 	cmd.Flags().StringVar(&flags.stage, "stage", stageDocker, "where the machines stand: docker, auto or process")
@@ -84,14 +94,29 @@ for before.`,
 	return cmd
 }
 
+// plan is how long the run measures.
+func (f runFlags) plan(s *scenarios.Scenario) harness.Plan {
+	if f.quick {
+		return harness.QuickPlan().For(s.SLO)
+	}
+	return harness.FullPlan().For(s.SLO).Soaking(f.soak)
+}
+
+// check refuses what does not fit together.
+func (f runFlags) check(cmd *cobra.Command) error {
+	if f.soak < 0 {
+		return usageError(cmd, fmt.Errorf("--soak %v is negative: give a time, or 0 to leave the soaks out", f.soak))
+	}
+	if f.quick && cmd.Flags().Changed("soak") && f.soak > 0 {
+		return usageError(cmd, errors.New("--quick soaks nothing: leave out --soak, or --quick"))
+	}
+	return nil
+}
+
 func runScenario(cmd *cobra.Command, s *scenarios.Scenario, flags runFlags) (err error) {
 	ctx := cmd.Context()
 	started := time.Now()
-	plan := harness.FullPlan()
-	if flags.quick {
-		plan = harness.QuickPlan()
-	}
-	plan = plan.For(s.SLO)
+	plan := flags.plan(s)
 	runID := fmt.Sprintf("%s-%s", s.Name, started.Format("20060102-150405"))
 	dir := flags.out
 	if dir == "" {
@@ -103,9 +128,8 @@ func runScenario(cmd *cobra.Command, s *scenarios.Scenario, flags runFlags) (err
 	progress := newProgress(cmd.ErrOrStderr())
 	defer progress.End()
 	progress.Note("%s: %s", s.Name, s.Title)
-	if stalled := harness.StalledShare(time.Second); stalled > maxStalledShare {
-		progress.Note("warning: this machine stood still for %.0f%% of the last second: other work, or a hypervisor that throttles it; slices will come out invalid", stalled*100)
-	}
+	turn := newTurn("run "+s.Name, flags.beside, progress.Note)
+	defer turn.release()
 
 	chosen, err := chooseStage(ctx, flags.stage, progress)
 	if err != nil {
@@ -118,7 +142,7 @@ func runScenario(cmd *cobra.Command, s *scenarios.Scenario, flags runFlags) (err
 	if err != nil {
 		return err
 	}
-	stage, err := openStage(ctx, chosen, s, runID, shares, progress)
+	stage, err := openStage(ctx, chosen, s, runID, shares, progress, turn)
 	if err != nil {
 		return err
 	}
@@ -127,7 +151,8 @@ func runScenario(cmd *cobra.Command, s *scenarios.Scenario, flags runFlags) (err
 		err = errors.Join(err, stage.Close(ctx))
 		progress.End()
 	}()
-	environment, err := describe(ctx, stage)
+	warnOfStalls(progress)
+	environment, err := describe(ctx, stage, turn)
 	if err != nil {
 		return err
 	}
@@ -151,6 +176,9 @@ func runScenario(cmd *cobra.Command, s *scenarios.Scenario, flags runFlags) (err
 		return errors.Join(runErr, err)
 	}
 	progress.End()
+	if flags.timings {
+		progress.writeTimings()
+	}
 	return finish(cmd, dir, flags.prices, runErr)
 }
 
@@ -174,9 +202,19 @@ func checkOut(dir string) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// describe completes the host's environment with the stage's.
-func describe(ctx context.Context, stage openedStage) (record.Environment, error) {
+// warnOfStalls looks for a moment how fit the machine is, which is this run's
+// alone by now.
+func warnOfStalls(progress *progress) {
+	if stalled := harness.StalledShare(time.Second); stalled > maxStalledShare {
+		progress.Note("warning: this machine stood still for %.0f%% of the last second: other work, or a hypervisor that throttles it; slices will come out invalid", stalled*100)
+	}
+}
+
+// describe completes the host's environment with the stage's, and with what the
+// run's turn came to.
+func describe(ctx context.Context, stage openedStage, turn *turn) (record.Environment, error) {
 	environment := harness.HostEnvironment()
+	environment.Beside = turn.beside
 	err := stage.describe(ctx, &environment)
 	return environment, err
 }

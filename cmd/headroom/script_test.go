@@ -7,8 +7,10 @@ import (
 )
 
 // TestMain lets the tests call this very program as `headroom`, and parts of
-// themselves as processes of their own.
+// themselves as processes of their own. They measure side by side, and whatever
+// else the machine does: none of them takes its lock.
 func TestMain(m *testing.M) {
+	takeMachine = takeTestLock
 	testscript.Main(m, map[string]func(){"headroom": main, worldCommand: worldMain, largeCommand: largeMain})
 }
 

@@ -78,12 +78,13 @@ func shareOut(stage string, s *scenarios.Scenario, hostCPUs float64) (record.Sha
 	return harness.Share(s, hostCPUs)
 }
 
-// openStage makes all that a stage needs before its first block.
-func openStage(ctx context.Context, stage string, s *scenarios.Scenario, runID string, shares record.Shares, progress *progress) (openedStage, error) {
+// openStage makes all that a stage needs before its first block. It takes the
+// turn when what others' measurements hardly notice is done.
+func openStage(ctx context.Context, stage string, s *scenarios.Scenario, runID string, shares record.Shares, progress *progress, turn *turn) (openedStage, error) {
 	if stage == stageProcess {
-		return openProcess(ctx, s, shares, progress)
+		return openProcess(ctx, s, shares, progress, turn)
 	}
-	return openDocker(ctx, s, runID, shares, progress)
+	return openDocker(ctx, s, runID, shares, progress, turn)
 }
 
 // ensureDatasets makes what the databases of each variant start from: the same

@@ -24,8 +24,11 @@ type dockerStage struct {
 	shares   record.Shares
 }
 
-// openDocker makes the image, the stage, the dataset and the driver.
-func openDocker(ctx context.Context, s *scenarios.Scenario, runID string, shares record.Shares, progress *progress) (_ *dockerStage, err error) {
+// openDocker makes the image, waits for its turn, and makes the stage, the
+// dataset and the driver. An image takes the engine seconds; seeding a dataset
+// takes a database a minute of CPU, and a sweep stops what a dead run left,
+// which is better done when that run's turn is over.
+func openDocker(ctx context.Context, s *scenarios.Scenario, runID string, shares record.Shares, progress *progress, turn *turn) (_ *dockerStage, err error) {
 	cli, err := docker.Connect(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w; or measure without it: --stage process", err)
@@ -33,6 +36,9 @@ func openDocker(ctx context.Context, s *scenarios.Scenario, runID string, shares
 	defer cli.Close()
 	ref, err := ensureImage(ctx, cli, progress)
 	if err != nil {
+		return nil, err
+	}
+	if err := turn.take(ctx); err != nil {
 		return nil, err
 	}
 	stage, err := docker.Open(ctx, docker.Options{

@@ -22,15 +22,18 @@ type processStage struct {
 	versions map[string]string // of the server programs
 }
 
-// openProcess looks for the server programs, and makes the stage and the
-// dataset.
-func openProcess(ctx context.Context, s *scenarios.Scenario, shares record.Shares, progress *progress) (_ *processStage, err error) {
+// openProcess looks for the server programs, waits for its turn, and makes the
+// stage and the dataset.
+func openProcess(ctx context.Context, s *scenarios.Scenario, shares record.Shares, progress *progress, turn *turn) (_ *processStage, err error) {
 	kinds := kindsOf(s)
 	if err := machine.CheckPrograms(kinds); err != nil {
 		return nil, err
 	}
 	versions, err := machine.Versions(ctx, kinds)
 	if err != nil {
+		return nil, err
+	}
+	if err := turn.take(ctx); err != nil {
 		return nil, err
 	}
 	stage, err := process.Open(ctx, process.Options{

@@ -4,31 +4,7 @@ import (
 	"math"
 	"testing"
 	"time"
-
-	"headroom/scenarios"
 )
-
-// What a quantile is printed as lies within the SLO exactly when Judge does not
-// say that it fails.
-func TestPrintedQuantileAgreesWithJudge(t *testing.T) {
-	const limit = 250 * time.Millisecond
-	for q, name := range map[float64]string{0.5: "p50", 0.95: "p95", 0.99: "p99"} {
-		slo, err := scenarios.ParseSLO(name + "<250ms")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, n := range []int64{1, 2, 99, 100, 101, 150, 299, 300, 1000, 1049, 1050, 1070, 1099, 2999, 3000} {
-			edge := int64(math.Floor(float64(n) * (1 - q)))
-			for above := max(0, edge-1); above <= min(n, edge+2); above++ {
-				m := measured(n-above, above, 0, 0)
-				judgement, _ := Judge(m, slo)
-				if printed := m.Response.Quantile(q); (printed > limit) != (judgement == SLOFails) {
-					t.Errorf("%d of %d are slow: %s is printed as %v and judged %s", above, n, name, printed, judgement)
-				}
-			}
-		}
-	}
-}
 
 func TestMostAbove(t *testing.T) {
 	for _, test := range []struct {

@@ -6,6 +6,7 @@
 package record
 
 import (
+	"fmt"
 	"time"
 
 	"headroom/scenarios"
@@ -68,6 +69,19 @@ type Environment struct {
 	ImageDigest string            `json:"image_digest"`
 	Packages    map[string]string `json:"packages"`     // of the image: postgresql-17 -> 17.6-0+deb13u1; of the process stage: postgres -> what it says of itself
 	NetworkPath string            `json:"network_path"` // how requests reach the target
+	// Beside is why other measurements on this machine were not waited for:
+	// "--beside", or why its lock could not be taken. "": the machine was the
+	// run's alone.
+	Beside string `json:"beside,omitempty"`
+}
+
+// BesideNote says of a measurement in words what it means that others were not
+// waited for; "" for one that had the machine alone.
+func BesideNote(beside string) string {
+	if beside == "" {
+		return ""
+	}
+	return fmt.Sprintf("did not wait for its turn (%s): another measurement may have run beside it", beside)
 }
 
 // TrialKind says what a trial was measured for.
@@ -79,17 +93,30 @@ const (
 	KindSlice TrialKind = "slice" // a slice of a block, to be compared
 )
 
+// What a trial was measured for, as RateName says it.
+const (
+	RateCommon   = "common"   // slices at one rate for all variants
+	RateBracket  = "bracket"  // short steps that find the neighbourhood of the capacity
+	RateStairs   = "stairs"   // steps of a staircase about the capacity
+	RateSoak     = "soak"     // a long stretch just below it
+	RateOverload = "overload" // more than the capacity, for a moment
+	RateRecover  = "recover"  // less, right behind that
+	RateCurve    = "curve"    // one of several rates, for the load-latency curve
+	RateProof    = "proof"    // a step of a bottleneck's proof
+)
+
 // Trial is the stored record of one slice.
 type Trial struct {
 	Kind        TrialKind         `json:"kind"`
 	Variant     scenarios.Variant `json:"variant"`
 	Block       int               `json:"block"`     // 1.. for slices; 0 for probes, but of a proof the turn, from 1
 	Order       int               `json:"order"`     // position in the run, from 1
-	RateName    string            `json:"rate_name"` // "common" or "high"; of a probe the search's step, "curve", or "proof"
+	RateName    string            `json:"rate_name"` // of a slice the rate's name, of a probe what it was for: see RateCommon and below
 	StartedAt   time.Time         `json:"started_at"`
 	Measurement Measurement       `json:"measurement"`
 	Machines    []MachineUse      `json:"machines"` // what every machine of the loaded variant used during the slice
 	Environment Environment       `json:"environment"`
+	Queues      []Queue           `json:"queues,omitempty"`
 	Oracles     []Oracle          `json:"oracles,omitempty"` // of the scenario's, in its order
 	// Resize is set in the steps of a bottleneck's proof: what they measured is
 	// not the scenario's variant, so nothing but the proof may use them.
@@ -98,6 +125,47 @@ type Trial struct {
 	// driver's own, then those that only the conductor can see (throttled
 	// driver, restarts, steal).
 	Invalid []string `json:"invalid,omitempty"`
+	// Verdict is what the trial says of the run's SLO; nil in files of before it
+	// was stored.
+	Verdict *Verdict `json:"verdict,omitempty"`
+}
+
+// Outcome is what a stretch of load at one rate says of an SLO.
+type Outcome string
+
+// The outcomes. No certainty is asked of the first two: a step at the limit
+// comes out as the one or the other.
+const (
+	Held      Outcome = "held"      // the share of bad requests was at most the allowed one
+	Failed    Outcome = "failed"    // it was larger, or a queue has grown
+	Spoiled   Outcome = "spoiled"   // the driver or the host was disturbed: it says nothing of the system
+	Saturated Outcome = "saturated" // the driver had no more to give
+)
+
+// Verdict is an outcome with what it rests on. Package slo makes it.
+type Verdict struct {
+	Outcome Outcome `json:"outcome"`
+	Reason  string  `json:"reason,omitempty"` // why it did not hold
+	Counts  []Count `json:"counts,omitempty"` // of each condition
+}
+
+// Count is how many requests, or checks, broke one condition of an SLO.
+type Count struct {
+	Condition string  `json:"condition"` // "p99<250ms"
+	Bad       int64   `json:"bad"`
+	Of        int64   `json:"of"`
+	Allowed   float64 `json:"allowed"` // share that may be bad
+	// Burst is how many bad requests were seen to come together, at least 1; 0
+	// where that was not worked out.
+	Burst float64 `json:"burst,omitempty"`
+}
+
+// Queue is a queue's depth, each second from the slice's beginning on.
+type Queue struct {
+	Machine string  `json:"machine"`
+	Process string  `json:"process"`
+	Depth   []int64 `json:"depth"` // what waits, and what is being worked on
+	Put     []int64 `json:"put"`   // what was ever put into it
 }
 
 // Oracle is what one check found in a slice. Zero checks is "not measured",

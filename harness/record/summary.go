@@ -44,6 +44,7 @@ type Summary struct {
 	Valid          bool     `json:"valid"`
 	InvalidReasons []string `json:"invalid_reasons"`
 	Interrupted    bool     `json:"interrupted"`
+	Beside         string   `json:"beside"` // why other measurements on this machine were not waited for; "" they were
 }
 
 // EndpointSummary is one target's share of a Summary.

@@ -1,64 +1,59 @@
-// Package search finds the highest rate at which a system holds an SLO. It is
-// a state machine without a clock or a network: the caller runs each step, a
-// stretch of load at one rate, and feeds back what came of it.
+// Package search finds the highest rate at which one running system holds an
+// SLO. It is a state machine without a clock or a network: the caller runs each
+// step, a stretch of load at one rate, and feeds back what came of it.
 //
 // docs/measurement.md, "Capacity under an SLO":
 //
-//  1. grow from a low rate, or from a guess, until a step fails;
-//  2. probe inside the bracket: a belief over ln(capacity), each probe at its
-//     median, fed with how many requests were bad and not with verdicts alone:
-//     near the limit a verdict is a coin that leans, and halving would believe
-//     the first one (probabilistic bisection; Waeber, Frazier and Henderson,
-//     2013);
-//  3. confirm: longer steps at the estimate, of lower rates and of higher ones
-//     while there is time. Only a rate that held its own confirmations is
-//     published;
-//  4. recover: 1.3 times the capacity, then 0.7 times: if the SLO does not
-//     come back, the system is metastable.
+//  1. bracket: grow from a low rate, or from a guess, until a short step fails;
+//  2. stairs: a staircase about the limit, for as long as there is time. What it
+//     visits makes the estimate and its range (package slo);
+//  3. soak: a long step just below the estimate. Only a rate that held its soak
+//     is confirmed;
+//  4. overload and recover: 1.3 times the capacity, then 0.7 times. Where the
+//     SLO does not come back, the system is metastable.
+//
+// A run with two variants uses Bracket and Staircase by themselves, in turns.
 package search
 
 import (
-	"math"
-	"slices"
 	"time"
+
+	"headroom/harness/record"
+	"headroom/harness/slo"
 )
 
-// Config is what a search may do. The zero values of the optional fields mean
-// what their comments say.
+// Config is what a search may do.
 type Config struct {
 	StartRPS float64 // of the first step
-	GuessRPS float64 // where the capacity is thought to be; 0: nobody knows
-	MinRPS   float64 // the lowest rate worth trying; 0: StartRPS / 64
+	MinRPS   float64 // the lowest rate worth trying
 	MaxRPS   float64 // the highest that may be sent; 0: no limit
-	Probes   int     // in the bracket, at most
-	Confirms int     // at most; 0: as many as there is time for
 
-	// Of one step of each kind. Without Recover the search ends with its
-	// confirmation.
-	Grow, Probe, Confirm, Recover time.Duration
+	// Of one step of each kind. A zero Soak or Recover leaves that phase out.
+	Bracket, Stair, Soak, Recover time.Duration
+	// Latency is the loosest of the SLO: a step lasts as long as a request needs
+	// to be too slow.
+	Latency time.Duration
+	// Samples is how many requests a stair should have: at low rates it gets
+	// longer, up to MaxStep.
+	Samples int64
+	MaxStep time.Duration
 	// Pause is for the caller to make after every step: it lets the system come
 	// to rest.
 	Pause time.Duration
-	// Total bounds the sum of all steps; 0: no bound. What is left decides how
-	// many probes and confirmations there are.
+	// Total bounds the sum of all steps, with what it takes to drain them.
 	Total time.Duration
-	// Samples is how many requests a probe needs to say anything of the SLO: at
-	// low rates probes get longer, up to MaxStep. Growing only looks for the
-	// order of magnitude.
-	Samples int64
-	MaxStep time.Duration
 }
 
-// Kind is what a step is for.
+// Kind is what a step is for, by the name that its trial has.
 type Kind string
 
 // The kinds of steps, in their order.
 const (
-	Grow     Kind = "grow"
-	Probe    Kind = "probe"
-	Confirm  Kind = "confirm"
-	Overload Kind = "overload"
-	Recover  Kind = "recover"
+	KindBracket  Kind = record.RateBracket
+	KindStairs   Kind = record.RateStairs
+	KindSoak     Kind = record.RateSoak
+	KindOverload Kind = record.RateOverload
+	KindRecover  Kind = record.RateRecover
 )
 
 // Step is a stretch of load that the caller is asked for.
@@ -66,385 +61,293 @@ type Step struct {
 	Kind     Kind
 	RPS      float64
 	Duration time.Duration
+	// HeldRPS is the highest rate that held so far, 0 when none did: it bounds
+	// how many requests are worth having in flight.
+	HeldRPS float64
 }
 
-// Verdict is what came of a step. Outside confirmations Insufficient counts as
-// held: those steps only look for where to confirm. There a step that chance
-// alone explains must not be called failed either: one bad request of thirty is
-// above 1%, and says nothing.
-type Verdict int
+// For fits the lengths of steps to an SLO: how many requests tell of it, and how
+// long one has to take to be too slow.
+func (c Config) For(samples int64, latency time.Duration) Config {
+	c.Samples, c.Latency = samples, latency
+	return c
+}
 
-// The verdicts.
+// Length is how long a step lasts: a request has to be able to be too slow in
+// it, and at low rates it takes time to see enough of them.
+func (c Config) Length(kind Kind, rps float64) time.Duration {
+	length, samples := c.Recover, int64(0)
+	switch kind {
+	case KindBracket:
+		length, samples = c.Bracket, fewBracketSamples
+	case KindStairs:
+		length, samples = c.Stair, c.Samples
+	}
+	seconds := max(latencies*c.Latency.Seconds(), float64(samples)/rps)
+	return min(max(length, time.Duration(seconds*float64(time.Second))), c.MaxStep)
+}
+
+// Rates of a soak and of what follows it, by the capacity.
 const (
-	Held Verdict = iota
-	Failed
-	// Insufficient is neither: too few requests to be sure, or too close to the
-	// limit. A confirmation that comes out so has not held.
-	Insufficient
-	// Spoiled says nothing of the system: the host disturbed it, or the driver.
-	Spoiled
-	// Saturated says that the driver had no more to give.
-	Saturated
+	SoakAt     = slo.SoakAt
+	OverloadAt = 1.3
+	RecoverAt  = 0.7
+	MostSoaks  = 2
+	// fewBracketSamples tell the order of magnitude.
+	fewBracketSamples = 10
+	// patientBelow is the latency of an SLO up to which a failed short step is
+	// asked for again: beyond, each such step takes long to drain.
+	patientBelow = time.Second
+	// latencies is how many times the SLO's latency a step lasts at the least.
+	latencies = 1.5
+	// fewestStairs are worth an estimate.
+	fewestStairs = 4
+	// lessForTheDriver is how much of a rate a driver is asked for that could not
+	// hold it.
+	lessForTheDriver = 0.8
+	// shortestSoak is worth calling one.
+	shortestSoak = 10 * time.Second
 )
 
-// Result is what came of a step.
-type Result struct {
-	Verdict Verdict
-	// Over of Requests broke the SLO's latency, failed or were not sent;
-	// Allowed is the share that may. They tell how near the limit is, where a
-	// verdict only says on which side. All 0: only the verdict is known.
-	Over, Requests int64
-	Allowed        float64
-}
-
-// Outcome is what the search found.
+// Outcome is what a search found.
 type Outcome struct {
-	HeldRPS   float64 // the highest rate that held its confirmation; 0: none did
-	FailedRPS float64 // the lowest above it that failed; 0: none did
-	Confirmed bool    // HeldRPS held a confirmation
-	BelowMin  bool    // the lowest rate tried failed: the capacity is below FailedRPS
-	// Unbounded: no rate failed up to the highest that could be sent, so the
-	// capacity is HeldRPS or more.
-	Unbounded     bool
-	DriverLimited bool // and what stopped it was the driver
-	Recovered     bool // after an overload the SLO came back
-	Metastable    bool // after an overload the SLO did not come back
-}
-
-const (
-	growFactor    = 2.0
-	growSamples   = 10
-	guessBelow    = 0.5   // of the guess: where growing from it starts
-	growNearGuess = 1.5   // from one step to the next there
-	closeEnough   = 0.015 // standard deviation of the belief at which probing ends
-	candidateAt   = 0.5   // quantile of the belief that is confirmed
-	lowerBy       = 0.98  // after a confirmation failed: at least
-	lowestBy      = 0.9   // and at most
-	higherBy      = 1.015 // at least, after one held, for another to be worth its time
-	overloadBy    = 1.3
-	recoverAt     = 0.7
-	maxSpoiled    = 12 // in a row: then nothing can be measured here
-	maxSaturated  = 2  // in a row: then the driver is the limit
-	maxConfirms   = 4  // where no time is set
-	minRatio      = 64
-	sampleRule    = 1.645 * 1.645 // squared quantile of its 5%
-)
-
-// fed is a step's rate with what came of it.
-type fed struct {
-	rps    float64
-	result Result
-	lapse  float64
+	slo.Capacity
+	BelowMin      bool // the lowest rate tried failed: the capacity is below FailedRPS
+	AtMax         bool // the highest rate allowed held: the capacity is that or more
+	DriverLimited bool // the driver had no more to give: the capacity is HeldRPS or more
+	// Needs is how much more time the search would have wanted; 0: it had enough.
+	Needs time.Duration
 }
 
 // Search is one search. It is not safe for concurrent use.
 type Search struct {
-	config Config
-	kind   Kind
-	rps    float64
-	spent  time.Duration
+	config  Config
+	kind    Kind
+	bracket *Bracket
+	stairs  *Staircase
+	soakRPS float64
+	spent   time.Duration
+	drained time.Duration // the longest that a step took beyond its length
+	spoiled int           // steps in a row that said nothing
 
-	held, failed float64 // of growing: the bracket
-	belief       belief
-	probes       int
-	confirms     int
-	missed       int     // confirmations that did not hold
-	spoiled      int     // in a row, saturated ones included
-	saturated    int     // in a row
-	doubted      float64 // a rate at which growing failed once
-
-	learned   []fed // what the belief is made from
-	allFailed []float64
-	allHeld   []float64 // confirmations
-	out       Outcome
-	done      bool
+	taken   []slo.Taken
+	stepped int     // steps of the staircase that count
+	soaks   int     // that count
+	heldRPS float64 // the highest that held
+	limited bool    // the driver could not hold a soak
+	ceiling float64 // that is as much as may be sent, or as the driver can send, and held
+	needs   time.Duration
+	done    bool
 }
 
 // New starts a search.
 func New(c Config) *Search {
-	if c.MinRPS == 0 {
-		c.MinRPS = c.StartRPS / minRatio
-	}
-	s := &Search{config: c, kind: Grow, rps: c.StartRPS}
-	s.rps = s.within(s.rps)
+	s := &Search{config: c, kind: KindBracket, bracket: NewBracket(c.StartRPS, c.MinRPS, c.MaxRPS)}
+	s.bracket.Patient = c.Latency < patientBelow
 	return s
 }
 
-func (s *Search) within(rps float64) float64 {
-	if s.config.MaxRPS > 0 {
-		rps = min(rps, s.config.MaxRPS)
-	}
-	return max(rps, s.config.MinRPS)
-}
-
 // Guess tells where the capacity is thought to be, from now on.
-func (s *Search) Guess(rps float64) { s.config.GuessRPS = rps }
+func (s *Search) Guess(rps float64) { s.bracket.Guess(rps) }
 
 // Next returns the next step, false when the search is over.
 func (s *Search) Next() (Step, bool) {
 	if s.done {
 		return Step{}, false
 	}
-	step := Step{Kind: s.kind, RPS: s.rps, Duration: s.length(s.kind, s.rps)}
-	if s.config.Total > 0 && s.spent+step.Duration > s.config.Total {
+	step := Step{Kind: s.kind, HeldRPS: s.heldRPS}
+	switch s.kind {
+	case KindBracket:
+		step.RPS, _ = s.bracket.RPS()
+	case KindStairs:
+		step.RPS = s.stairs.RPS()
+	case KindSoak:
+		step.RPS = s.soakRPS
+	case KindOverload:
+		step.RPS = s.point() * OverloadAt
+	case KindRecover:
+		step.RPS = s.point() * RecoverAt
+	}
+	step.Duration = s.config.Length(s.kind, step.RPS)
+	if s.kind == KindSoak {
+		step.Duration = s.soakLength()
+	}
+	if !s.fits(step.Duration) {
+		if s.kind != KindOverload && s.kind != KindRecover {
+			s.needs = max(s.needs, s.spent+step.Duration+s.drained-s.config.Total)
+		}
 		s.done = true // never longer than was promised
 		return Step{}, false
 	}
 	return step, true
 }
 
-// length is how long a step takes: long enough for its samples.
-func (s *Search) length(k Kind, rps float64) time.Duration {
-	d := map[Kind]time.Duration{Grow: s.config.Grow, Probe: s.config.Probe, Confirm: s.config.Confirm, Overload: s.config.Recover, Recover: s.config.Recover}[k]
-	samples := s.config.Samples
-	switch k {
-	case Overload:
-		return d
-	case Grow:
-		samples = min(samples, growSamples)
+func (s *Search) within(rps float64) float64 {
+	if s.config.MaxRPS > 0 {
+		rps = min(rps, s.config.MaxRPS)
 	}
-	needed := time.Duration(float64(samples) / rps * float64(time.Second))
-	return max(d, min(needed, s.config.MaxStep))
+	return rps
+}
+
+// soakLength is the promised length, or what time is left for.
+func (s *Search) soakLength() time.Duration {
+	left := s.config.Total - s.spent - s.drained - s.recoverTime()
+	return max(min(s.config.Soak, left), shortestSoak)
+}
+
+// recoverTime is what the overload and the recovery take.
+func (s *Search) recoverTime() time.Duration {
+	if s.config.Recover == 0 || s.ceiling > 0 {
+		return 0
+	}
+	return 2 * (s.config.Length(KindRecover, 1) + s.config.Pause)
+}
+
+func (s *Search) fits(d time.Duration) bool {
+	return s.config.Total == 0 || s.spent+d+s.drained <= s.config.Total
 }
 
 // Feed takes what came of a step, and how long it took in all.
-func (s *Search) Feed(step Step, r Result, took time.Duration) {
-	v := r.Verdict
+func (s *Search) Feed(step Step, result slo.Step, took time.Duration) {
 	s.spent += max(took, step.Duration)
-	if v == Spoiled || v == Saturated {
-		s.feedSpoiled(step, v)
-		return
+	if took > step.Duration {
+		s.drained = max(s.drained, took-step.Duration)
 	}
-	s.spoiled, s.saturated = 0, 0
-	if v == Failed && step.Kind != Overload && step.Kind != Recover {
-		s.allFailed = append(s.allFailed, step.RPS)
+	result.RPS = step.RPS
+	counts := result.Outcome == record.Held || result.Outcome == record.Failed
+	if s.spoiled++; counts || step.Kind == KindOverload {
+		s.spoiled = 0
 	}
+	if result.Outcome == record.Held {
+		s.heldRPS = max(s.heldRPS, step.RPS)
+	}
+	s.taken = append(s.taken, slo.Taken{Name: string(step.Kind), Block: 1, Seconds: step.Duration.Seconds(), Step: result})
 	switch step.Kind {
-	case Grow:
-		s.learn(step.RPS, r)
-		s.grown(step.RPS, r)
-	case Probe:
-		s.probes++
-		s.learn(step.RPS, r)
-		s.nextProbe()
-	case Confirm:
-		s.learn(step.RPS, r)
-		s.confirmed(step.RPS, r)
-	case Overload:
-		s.kind, s.rps = Recover, s.out.HeldRPS*recoverAt
-	case Recover:
-		s.out.Recovered, s.out.Metastable = v != Failed, v == Failed
+	case KindBracket:
+		s.bracketed(result)
+	case KindStairs:
+		if counts {
+			s.stepped++
+		}
+		s.stairs.Feed(result)
+		s.afterStair()
+	case KindSoak:
+		switch {
+		case counts:
+			s.soaks++
+			s.soaked(result)
+		case result.Outcome == record.Saturated: // a short step had not shown that
+			s.limited = true
+			s.soakRPS *= lessForTheDriver
+			s.ceiling = min(s.ceiling, s.soakRPS)
+		}
+	case KindOverload:
+		s.kind = KindRecover
+	case KindRecover:
 		s.done = true
 	}
-	s.settle()
-}
-
-// feedSpoiled asks for the step again, some times. Where the driver has no more
-// to give while the rate grows, what held before is what can be said.
-func (s *Search) feedSpoiled(step Step, v Verdict) {
-	s.spoiled++
-	if v == Saturated {
-		s.saturated++
-	}
-	switch {
-	case step.Kind == Overload: // that it was too much is what was wanted
-		s.spoiled, s.saturated = 0, 0
-		s.kind, s.rps = Recover, s.out.HeldRPS*recoverAt
-	case s.saturated >= maxSaturated && step.Kind == Grow && s.held > 0:
-		s.spoiled, s.saturated = 0, 0
-		s.out.Unbounded, s.out.DriverLimited = true, true
-		s.kind, s.rps = Confirm, s.held
-	case s.spoiled >= maxSpoiled || s.saturated >= maxSaturated:
+	if s.spoiled >= maxSpoiled {
 		s.done = true
 	}
-	s.settle()
 }
 
-// grown moves the bracket's ends until there are both.
-func (s *Search) grown(rps float64, r Result) {
-	if r.Verdict != Failed {
-		s.held = max(s.held, rps)
-	} else if s.doubted != rps && s.held > 0 {
-		s.doubted = rps // one short step is not believed: it may have met a checkpoint
-		return
-	} else {
-		s.failed = rps
-	}
-	switch {
-	case s.held > 0 && s.failed > 0:
-		s.startProbing()
-	case s.held > 0 && s.config.MaxRPS > 0 && rps >= s.config.MaxRPS:
-		s.out.Unbounded = true
-		s.kind, s.rps = Confirm, rps
-	case s.held > 0:
-		s.rps = s.within(s.faster(rps, r))
-	case rps <= s.config.MinRPS:
-		s.out.BelowMin, s.done = true, true
-	default:
-		s.rps = s.within(rps / (growFactor * growFactor))
-	}
-}
-
-// faster is the next rate while growing: in small steps near the guess, in
-// large ones while nothing at all is bad and little is risked.
-func (s *Search) faster(rps float64, r Result) float64 {
-	switch {
-	case s.config.GuessRPS > 0:
-		return max(rps*growNearGuess, s.config.GuessRPS*guessBelow)
-	case r.counted() && r.Over == 0 && rps < s.config.StartRPS*growFactor*growFactor:
-		return rps * growFactor * growFactor
-	}
-	return rps * growFactor
-}
-
-// learn keeps what a step has told, for the belief that begins with the
-// bracket, and adds it to the one there is. A failure that was asked for again
-// and then held is forgotten.
-func (s *Search) learn(rps float64, r Result) {
-	if n := len(s.learned); s.kind == Grow && r.Verdict != Failed && n > 0 && s.learned[n-1].rps == rps {
-		s.learned = s.learned[:n-1]
-	}
-	of := fed{rps, r, lapse}
-	if s.kind == Grow {
-		of.lapse = lapseWhileGrowing
-	}
-	s.learned = append(s.learned, of)
-	if s.belief.logs != nil {
-		s.belief.learn(of)
-	}
-}
-
-// believe begins the belief with all that is known.
-func (s *Search) believe(low, high float64) {
-	s.belief = newBelief(low, high)
-	for _, l := range s.learned {
-		s.belief.learn(l)
-	}
-}
-
-func (s *Search) startProbing() {
-	s.believe(s.held, s.failed)
-	s.kind = Probe
-	s.nextProbe()
-}
-
-// nextProbe probes at the median, or goes on to confirm when the posterior is
-// narrow enough or time is up.
-func (s *Search) nextProbe() {
-	s.rps = s.within(s.belief.quantile(0.5))
-	probe, confirm := s.length(Probe, s.rps), s.length(Confirm, s.rps)
-	// One confirmation may fail, and the recovery is to be seen too.
-	reserve := 2*confirm + 2*s.length(Recover, s.rps)
-	outOfTime := s.config.Total > 0 && s.spent+probe+reserve > s.config.Total
-	if s.probes >= s.config.Probes || s.belief.deviation() < closeEnough || outOfTime {
-		s.kind, s.rps = Confirm, s.within(s.candidate())
-	}
-}
-
-// confirmed takes a confirmation. While there is time others follow: of a lower
-// rate after one that failed, and after one that held of a higher rate, or of
-// the same once more, as one of some that are luckily quiet would be believed
-// too easily. Only a rate that has held, and never failed, is published.
-func (s *Search) confirmed(rps float64, r Result) {
-	held := r.Verdict == Held
-	s.confirms++
-	if !held {
-		s.missed++
-	}
-	s.publish(rps, held)
-	if held && s.out.Unbounded {
-		s.done = true // what is beyond cannot be sent
+// bracketed goes on to the staircase, or to soak the highest rate that can be
+// sent.
+func (s *Search) bracketed(result slo.Step) {
+	s.bracket.Feed(result)
+	if _, more := s.bracket.RPS(); more {
 		return
 	}
-	if s.belief.logs == nil { // failed where growing had seen it hold
-		s.out.Unbounded, s.out.DriverLimited = false, false
-		s.believe(rps/growFactor, rps)
-	}
-	next := s.within(s.candidate())
-	switch {
-	case !held && !s.out.Confirmed:
-		next = s.within(s.lower(rps, r))
-	case next < s.out.HeldRPS*higherBy:
-		next = s.out.HeldRPS
-	}
-	switch {
-	case !s.out.Confirmed && rps <= s.config.MinRPS:
-		s.out.BelowMin, s.done = true, true
-	case !s.out.Confirmed, next > s.out.HeldRPS && s.another(next, 1), s.another(next, 2):
-		s.rps = next // the same once more only with time for a lower one, should it fail
-	case s.config.Recover == 0:
+	switch middle := s.bracket.Middle(); {
+	case middle == 0:
 		s.done = true
+	case s.bracket.AtMax() || s.bracket.DriverLimited:
+		s.ceiling = middle
+		s.soak(middle)
 	default:
-		s.kind, s.rps = Overload, s.out.HeldRPS*overloadBy
+		s.kind, s.stairs = KindStairs, NewStaircase(middle, s.config.MaxRPS)
 	}
 }
 
-// publish keeps the highest rate that has held and never failed.
-func (s *Search) publish(rps float64, held bool) {
-	if held {
-		s.allHeld = append(s.allHeld, rps)
+// afterStair goes on to the soak when the time for steps is up.
+func (s *Search) afterStair() {
+	next := s.config.Length(KindStairs, s.stairs.RPS()) + s.config.Pause + s.drained
+	reserve := s.recoverTime() + s.drained
+	if s.config.Soak > 0 {
+		reserve += s.config.Soak + s.config.Pause
 	}
-	s.out.HeldRPS = 0
-	for _, rps := range s.allHeld {
-		if !slices.Contains(s.allFailed, rps) {
-			s.out.HeldRPS = max(s.out.HeldRPS, rps)
-		}
+	if s.spent+next+reserve <= s.config.Total {
+		return
 	}
-	s.out.Confirmed = s.out.HeldRPS > 0
+	if s.stepped < fewestStairs && s.spent+next+s.recoverTime()+shortestSoak <= s.config.Total {
+		return // rather a shorter soak than no estimate
+	}
+	s.soak(s.point() * SoakAt)
 }
 
-// candidate is the rate to confirm.
-func (s *Search) candidate() float64 { return s.belief.quantile(candidateAt) }
-
-// lower is the rate to confirm after one that did not hold: by so much lower
-// that the share of bad requests falls to where the sample rule takes it, and by
-// more from the third such one on: what holds for some seconds may not for longer,
-// and the belief, made from short steps, is slow to see it.
-func (s *Search) lower(rps float64, r Result) float64 {
-	by := lowerBy
-	if r.counted() {
-		missing := math.Sqrt(sampleRule / (float64(r.Requests) * r.Allowed)) // of the allowed share
-		by = min(max(math.Exp(-missing/s.belief.slope()), lowestBy), lowerBy)
+func (s *Search) soak(rps float64) {
+	s.kind, s.soakRPS = KindSoak, s.within(rps)
+	if s.config.Soak == 0 {
+		s.overload()
 	}
-	return min(s.candidate(), rps*math.Pow(by, max(1, float64(s.missed-1))))
 }
 
-// another says whether there is time for n more confirmations.
-func (s *Search) another(rps float64, n int) bool {
-	if s.config.Confirms > 0 && s.confirms+n > s.config.Confirms {
-		return false
+// soaked goes on behind a soak. A ceiling that did not hold its soak is none:
+// then a staircase looks for the capacity below it.
+func (s *Search) soaked(result slo.Step) {
+	switch {
+	case result.Outcome == record.Held:
+		s.overload()
+	case s.ceiling > 0:
+		s.kind, s.stairs, s.ceiling = KindStairs, NewStaircase(s.ceiling*SoakAt, s.ceiling), 0
+		s.soaks = 0
+	case s.soaks < MostSoaks:
+		s.soakRPS *= SoakAt
+	default:
+		s.overload()
 	}
-	if s.config.Total == 0 {
-		return s.confirms+n <= maxConfirms
-	}
-	return s.spent+time.Duration(n)*(s.length(Confirm, rps)+s.config.Pause)+2*s.length(Recover, rps) <= s.config.Total
 }
 
-// settle finds the lowest failure above what held.
-func (s *Search) settle() {
-	s.out.FailedRPS = 0
-	for _, rps := range s.allFailed {
-		if rps > s.out.HeldRPS && (s.out.FailedRPS == 0 || rps < s.out.FailedRPS) {
-			s.out.FailedRPS = rps
-		}
+// overload goes on to the recovery, where so much can be sent.
+func (s *Search) overload() {
+	s.kind = KindOverload
+	overload := s.point() * OverloadAt
+	s.done = s.config.Recover == 0 || s.ceiling > 0 || s.within(overload) < overload
+}
+
+func (s *Search) point() float64 {
+	if c := slo.Of(s.taken); c.Known() {
+		return c.PointRPS
 	}
+	return s.stairs.RPS()
 }
 
 // Outcome is what is known so far.
-func (s *Search) Outcome() Outcome { return s.out }
-
-// Bracketed says that a rate held and a higher one failed, so that Estimate
-// rests on something.
-func (s *Search) Bracketed() bool { return s.belief.logs != nil }
-
-// Estimate is where the capacity most likely is, confirmed or not; 0 when
-// nothing held.
-func (s *Search) Estimate() float64 {
-	switch {
-	case s.out.Confirmed:
-		return s.out.HeldRPS
-	case s.belief.logs != nil:
-		return s.belief.quantile(0.5)
+func (s *Search) Outcome() Outcome {
+	o := Outcome{Capacity: slo.Of(s.taken), BelowMin: s.bracket.BelowMin(),
+		AtMax: s.ceiling > 0 && s.bracket.AtMax() && !s.limited, DriverLimited: s.limited || s.ceiling > 0 && s.bracket.DriverLimited, Needs: s.needs}
+	if s.stairs != nil && s.stairs.DriverLimited && o.FailedRPS == 0 {
+		o.DriverLimited = true
 	}
-	return s.held
+	if s.stepped < fewestStairs && o.HeldRPS > 0 && !o.AtMax && !o.DriverLimited && !s.bracket.Unmeasurable {
+		s.onlyABound(&o)
+	}
+	return o
+}
+
+// onlyABound takes the estimate back where the time was too short for one. What
+// held a soak is a lower bound, or else the lower end of what is believed.
+func (s *Search) onlyABound(o *Outcome) {
+	rps := s.config.StartRPS
+	if s.stairs != nil {
+		rps = s.stairs.RPS()
+	}
+	missing := time.Duration(fewestStairs - s.stepped)
+	o.Needs = max(o.Needs, missing*(s.config.Length(KindStairs, rps)+s.drained)+s.config.Soak)
+	bound := min(o.LowRPS, o.HeldRPS)
+	if soak, ok := o.Confirmed(); ok {
+		bound = max(bound, soak.RPS)
+	}
+	o.PointRPS, o.LowRPS, o.HighRPS, o.Method = 0, bound, 0, ""
+	o.Missing = "the time was too short for a staircase"
 }

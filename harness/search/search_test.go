@@ -5,248 +5,277 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"headroom/harness/record"
+	"headroom/harness/slo"
 )
 
 func config() Config {
 	return Config{
-		StartRPS: 20, MaxRPS: 1_000_000, Probes: 6, Samples: 350, MaxStep: 15 * time.Second,
-		Grow: 1200 * time.Millisecond, Probe: 4 * time.Second, Confirm: 12 * time.Second, Recover: 5 * time.Second,
-		Total: 85 * time.Second,
+		StartRPS: 20, MinRPS: 1, Samples: 350, Latency: 50 * time.Millisecond, MaxStep: 15 * time.Second,
+		Bracket: 1400 * time.Millisecond, Stair: 3 * time.Second, Soak: 30 * time.Second, Recover: 4500 * time.Millisecond,
+		Pause: 200 * time.Millisecond, Total: 90 * time.Second,
 	}
 }
 
-// system is a simulated one.
+// system is a simulated one: the share of bad requests is 1% at its capacity and
+// grows steeply around it.
 type system struct {
 	capacity   float64
-	noise      float64 // standard deviation of ln(capacity) from step to step
-	lapse      float64 // share of steps that fail for no reason
-	metastable bool    // once overloaded, it carries a third
-	broken     bool
 	driver     float64 // beyond it the driver has no more to give; 0: never
-	noisy      float64 // share of steps that the host spoils
-	tires      float64 // share of the capacity that is left in steps as long as a confirmation; 0: all
+	spoiled    float64 // share of steps that the host spoils
+	stalls     int     // so many of the first steps at or above stallsFrom fail for no reason
+	stallsFrom float64
+	metastable bool // once overloaded, it carries a third
+	drains     time.Duration
 	random     *rand.Rand
-	steps      []Step
-	verdicts   []Verdict
+
+	steps []Step
 }
 
-func (s *system) load(step Step) Verdict {
-	capacity := s.capacity
-	if s.broken {
-		capacity /= 3
-	}
-	if s.tires > 0 && step.Kind == Confirm {
-		capacity *= s.tires
-	}
-	// Longer steps scatter less.
-	scatter := s.noise / math.Sqrt(max(step.Duration.Seconds()/4, 0.25))
-	v := Held
-	switch {
-	case s.random.Float64() < s.noisy:
-		v = Spoiled
-	case s.driver > 0 && step.RPS > s.driver:
-		v = Saturated
-	case step.RPS > capacity*math.Exp(scatter*s.random.NormFloat64()) || s.random.Float64() < s.lapse:
-		v = Failed
-	}
-	if s.metastable && step.RPS > s.capacity*1.2 {
-		s.broken = true
-	}
-	s.steps, s.verdicts = append(s.steps, step), append(s.verdicts, v)
-	return v
+func newSystem(capacity float64, seed uint64) *system {
+	return &system{capacity: capacity, random: rand.New(rand.NewPCG(seed, 1))}
 }
 
-func (s *system) search(c Config) (Outcome, time.Duration) {
-	search := New(c)
-	total := time.Duration(0)
+func (s *system) load(step Step) slo.Step {
+	s.steps = append(s.steps, step)
+	out := slo.Step{RPS: step.RPS}
+	out.Outcome = record.Spoiled
+	if s.random.Float64() < s.spoiled {
+		return out
+	}
+	if s.driver > 0 && step.RPS > s.driver {
+		out.Outcome = record.Saturated
+		return out
+	}
+	share := 1 / (1 + 99*math.Pow(s.capacity/step.RPS, 20))
+	if s.stalls > 0 && step.RPS >= s.stallsFrom {
+		s.stalls--
+		share = 0.5
+	}
+	c := record.Count{Condition: "p99<50ms", Of: int64(step.RPS * step.Duration.Seconds()), Allowed: 0.01}
+	for range c.Of {
+		if s.random.Float64() < share {
+			c.Bad++
+		}
+	}
+	if s.metastable && step.RPS > 1.2*s.capacity {
+		s.capacity /= 3
+	}
+	out.Counts = []record.Count{c}
+	return slo.Decide(out)
+}
+
+// search runs a whole search and returns how long its steps took together.
+func (s *system) search(t *testing.T, c Config) (Outcome, time.Duration) {
+	t.Helper()
+	search, took := New(c), time.Duration(0)
 	for range 1000 {
 		step, more := search.Next()
 		if !more {
-			return search.Outcome(), total
+			return search.Outcome(), took
 		}
-		total += step.Duration
-		search.Feed(step, Result{Verdict: s.load(step)}, step.Duration)
+		d := step.Duration + c.Pause + s.drains
+		took += d
+		search.Feed(step, s.load(step), d)
 	}
-	panic("the search does not end")
-}
-
-func newSystem(capacity, noise float64, seed uint64) *system {
-	return &system{capacity: capacity, noise: noise, random: rand.New(rand.NewPCG(seed, 1))}
-}
-
-// checkPublished fails unless a published rate held its own confirmation.
-func checkPublished(t *testing.T, s *system, out Outcome) {
-	t.Helper()
-	if out.HeldRPS == 0 {
-		return
-	}
-	for i, step := range s.steps {
-		if step.Kind == Confirm && step.RPS == out.HeldRPS && s.verdicts[i] == Held {
-			return
-		}
-	}
-	t.Errorf("%.1f was published and has not held a confirmation", out.HeldRPS)
-}
-
-// ofHundred searches a hundred systems and counts the outcomes that are good.
-func ofHundred(t *testing.T, capacity, noise float64, with func(*system), good func(Outcome) bool) (n int) {
-	t.Helper()
-	for seed := range uint64(100) {
-		s := newSystem(capacity, noise, seed)
-		with(s)
-		out, _ := s.search(config())
-		checkPublished(t, s, out)
-		if good(out) {
-			n++
-		}
-	}
-	return n
+	t.Fatal("the search does not end")
+	return Outcome{}, 0
 }
 
 func TestKnownCapacities(t *testing.T) {
-	for _, noise := range []float64{0.01, 0.03, 0.06} {
-		for _, capacity := range []float64{45, 800, 12_345, 300_000} {
-			near, unfinished := 0, 0
-			const runs = 100
-			for seed := range uint64(runs) {
-				s := newSystem(capacity, noise, seed)
-				out, total := s.search(config())
-				checkPublished(t, s, out)
-				if total > config().Total {
-					t.Errorf("capacity %v: the steps sum to %v", capacity, total)
-				}
-				if !out.Confirmed {
-					unfinished++
-				}
-				if off := math.Abs(out.HeldRPS/capacity - 1); off <= 0.05 {
-					near++
-				}
-				if out.FailedRPS != 0 && out.FailedRPS <= out.HeldRPS {
-					t.Errorf("held %v, failed %v", out.HeldRPS, out.FailedRPS)
-				}
+	for _, capacity := range []float64{45, 800, 12_345} {
+		for seed := range uint64(10) {
+			s := newSystem(capacity, seed)
+			out, took := s.search(t, config())
+			if took > config().Total {
+				t.Errorf("capacity %v: the steps take %v", capacity, took)
 			}
-			t.Logf("noise %v, capacity %v: %d of %d within 5%%, %d not confirmed", noise, capacity, near, runs, unfinished)
-			want := 90
-			if noise > 0.05 {
-				want = 60 // a limit that moves by 6% a step is hardly known to 5%
+			if off := out.PointRPS/capacity - 1; math.Abs(off) > 0.1 {
+				t.Errorf("capacity %v: found %v", capacity, out.PointRPS)
 			}
-			if near < want {
-				t.Errorf("noise %v, capacity %v: %d of %d within 5%%", noise, capacity, near, runs)
+			if out.LowRPS > capacity || out.HighOrInf() < capacity {
+				t.Errorf("capacity %v: the range is %v to %v", capacity, out.LowRPS, out.HighRPS)
+			}
+			soak, ok := out.Confirmed()
+			if !ok || soak.RPS > capacity || soak.RPS < 0.8*capacity {
+				t.Errorf("capacity %v: confirmed %+v (%v)", capacity, soak, ok)
+			}
+			if !out.Recovered || out.Metastable {
+				t.Errorf("capacity %v: recovered %v, metastable %v", capacity, out.Recovered, out.Metastable)
 			}
 		}
 	}
 }
 
-// At 3 requests/s there is no time for the samples: nothing wrong is published.
-func TestTooSlowToConfirm(t *testing.T) {
-	s := newSystem(3, 0.03, 1)
-	out, total := s.search(config())
-	checkPublished(t, s, out)
-	if out.HeldRPS > 3*1.1 || total > config().Total {
-		t.Errorf("%+v after %v", out, total)
-	}
-}
-
-func TestNonMonotonicSystem(t *testing.T) {
-	near := ofHundred(t, 900, 0.03, func(s *system) { s.lapse = 0.05 }, func(out Outcome) bool {
-		return math.Abs(out.HeldRPS/900-1) <= 0.08
-	})
-	t.Logf("%d of 100 within 8%%", near)
-	if near < 70 {
-		t.Errorf("%d of 100 within 8%% although a step in 20 fails for no reason", near)
-	}
-}
-
-func TestFailsAtTheLowestRate(t *testing.T) {
-	s := newSystem(0.001, 0, 1)
-	out, _ := s.search(config())
-	if !out.BelowMin || out.HeldRPS != 0 || out.FailedRPS != config().StartRPS/minRatio {
+// A target that stalls once at the highest rate allowed and holds ever after is
+// confirmed at that rate.
+func TestAStallAtTheMaximumIsForgiven(t *testing.T) {
+	c := config()
+	c.MaxRPS = 1000
+	s := newSystem(1e6, 1)
+	s.stalls, s.stallsFrom = 1, 1000
+	out, _ := s.search(t, c)
+	if soak, ok := out.Confirmed(); !ok || soak.RPS != 1000 || !out.AtMax || out.HighRPS != 0 {
 		t.Errorf("%+v", out)
 	}
 }
 
-func TestNeverFails(t *testing.T) {
-	s := newSystem(math.Inf(1), 0, 1)
-	c := config()
-	c.MaxRPS = 5000
-	out, _ := s.search(c)
-	if !out.Unbounded || out.DriverLimited || !out.Confirmed || out.HeldRPS != 5000 || out.FailedRPS != 0 {
-		t.Errorf("up to a given maximum: %+v", out)
-	}
-	s = newSystem(math.Inf(1), 0, 1)
-	s.driver = 3000
-	if out, _ = s.search(config()); !out.Unbounded || !out.DriverLimited || !out.Confirmed || out.HeldRPS != 2560 {
-		t.Errorf("limited by the driver: %+v", out)
+func TestEnds(t *testing.T) {
+	t.Run("the driver's", func(t *testing.T) {
+		s := newSystem(1e6, 1)
+		s.driver = 3000
+		out, _ := s.search(t, config())
+		if soak, ok := out.Confirmed(); !ok || !out.DriverLimited || soak.RPS != out.HeldRPS || out.HeldRPS > 3000 || out.HeldRPS < 1500 {
+			t.Errorf("%+v", out)
+		}
+	})
+	t.Run("below the lowest rate", func(t *testing.T) {
+		out, _ := newSystem(0.01, 1).search(t, config())
+		if !out.BelowMin || out.Known() || out.FailedRPS > 1 {
+			t.Errorf("%+v", out)
+		}
+	})
+	t.Run("nothing can be measured", func(t *testing.T) {
+		s := newSystem(500, 1)
+		s.spoiled = 1
+		out, _ := s.search(t, config())
+		if out.Known() || out.HeldRPS != 0 || len(s.steps) != maxSpoiled {
+			t.Errorf("%+v after %d steps", out, len(s.steps))
+		}
+	})
+}
+
+func TestMetastableSystem(t *testing.T) {
+	for seed := range uint64(10) {
+		s := newSystem(500, seed)
+		s.metastable = true
+		c := config()
+		c.StartRPS = 400 // so that growing does not break it
+		search := New(c)
+		search.Guess(450)
+		for {
+			step, more := search.Next()
+			if !more {
+				break
+			}
+			search.Feed(step, s.load(step), step.Duration)
+		}
+		out := search.Outcome()
+		if _, ok := out.Confirmed(); !ok {
+			t.Fatalf("seed %d: nothing was confirmed: %+v", seed, out)
+		}
+		if !out.Metastable || out.Recovered {
+			t.Errorf("seed %d: %+v", seed, out)
+		}
 	}
 }
 
 // A host that spoils a step in four costs time, and nothing else.
 func TestNoisyHost(t *testing.T) {
-	near := ofHundred(t, 800, 0.02, func(s *system) { s.noisy = 0.25 }, func(out Outcome) bool {
-		if out.DriverLimited || out.Unbounded {
-			t.Errorf("%+v", out)
-		}
-		return math.Abs(out.HeldRPS/800-1) <= 0.05
-	})
-	t.Logf("%d of 100 within 5%%", near)
-	if near < 80 {
-		t.Errorf("%d of 100 within 5%%", near)
-	}
-}
-
-// What holds for seconds may not for longer: the confirmations find where it
-// does, though all that the search believes comes from short steps.
-func TestHoldsForAMomentOnly(t *testing.T) {
-	found := ofHundred(t, 1000, 0.02, func(s *system) { s.tires = 0.92 }, func(out Outcome) bool {
-		return out.Confirmed && out.HeldRPS > 800 && out.HeldRPS < 940
-	})
-	t.Logf("%d of 100 found", found)
-	if found < 25 { // 10 with steps down that stay alike; nearly all in twice the time
-		t.Errorf("%d of 100 found a rate that lasts", found)
-	}
-}
-
-func TestMetastableSystem(t *testing.T) {
 	for seed := range uint64(20) {
-		sound, fragile := newSystem(500, 0.01, seed), newSystem(500, 0.01, seed)
-		c := config()
-		c.StartRPS, c.GuessRPS = 400, 500 // so that growing does not break it
-		fragile.metastable = true
-		if out, _ := sound.search(c); !out.Recovered || out.Metastable {
-			t.Errorf("seed %d, a sound system: %+v", seed, out)
+		s := newSystem(800, seed)
+		s.spoiled = 0.25
+		out, took := s.search(t, config())
+		if out.DriverLimited || out.AtMax || took > config().Total {
+			t.Errorf("seed %d: %+v after %v", seed, out, took)
 		}
-		if out, _ := fragile.search(c); out.Confirmed && (out.Recovered || !out.Metastable) {
-			t.Errorf("seed %d, a fragile system: %+v", seed, out)
+		if out.Known() && (out.LowRPS > 800 || out.HighOrInf() < 800) {
+			t.Errorf("seed %d: the range is %v to %v", seed, out.LowRPS, out.HighRPS)
 		}
 	}
 }
 
-// One that breaks for good while the rate grows shows what it has left.
-func TestBrokenByTheSearchItself(t *testing.T) {
-	s := newSystem(500, 0.01, 3)
-	s.metastable = true
-	out, _ := s.search(config())
-	checkPublished(t, s, out)
-	if out.HeldRPS > 500/3*1.05 {
-		t.Errorf("it carries %v any more, published %+v", 500/3, out)
+// With too little time what held is a lower bound, and the search says how much
+// more it takes.
+func TestTooLittleTime(t *testing.T) {
+	c := config()
+	c.Latency, c.Total = 5*time.Second, 40*time.Second
+	s := newSystem(19, 1)
+	s.drains = 4 * time.Second
+	out, took := s.search(t, c)
+	if took > c.Total+c.Total/20 {
+		t.Errorf("the steps take %v of %v", took, c.Total)
+	}
+	if out.Known() || out.LowRPS == 0 || out.LowRPS > 20 || out.Needs <= 0 {
+		t.Errorf("%+v", out)
+	}
+}
+
+// A step is long enough for a request to be too slow in it.
+func TestStepsOutlastTheLatency(t *testing.T) {
+	c := config()
+	c.Latency = 5 * time.Second
+	for _, kind := range []Kind{KindBracket, KindStairs, KindOverload, KindRecover} {
+		if got := c.Length(kind, 1000); got != 7500*time.Millisecond {
+			t.Errorf("%s: %v, want 1.5 times the SLO's latency", kind, got)
+		}
+	}
+	if got := c.Length(KindStairs, 10); got != c.MaxStep {
+		t.Errorf("at 10/s: %v, want %v", got, c.MaxStep)
 	}
 }
 
 func TestGuessSavesSteps(t *testing.T) {
-	blind, guided := newSystem(700, 0.02, 5), newSystem(700, 0.02, 5)
-	c := config()
-	blind.search(c)
-	c.GuessRPS = 750
-	out, _ := guided.search(c)
-	count := func(s *system) (n int) {
-		for _, step := range s.steps {
-			if step.Kind == Grow {
-				n++
+	steps := func(guess float64) int {
+		s, b, n := newSystem(700, 5), NewBracket(20, 1, 0), 0
+		for ; ; n++ {
+			rps, more := b.RPS()
+			if !more {
+				return n
 			}
+			if guess > 0 {
+				b.Guess(guess)
+			}
+			b.Feed(s.load(Step{RPS: rps, Duration: time.Second}))
 		}
-		return n
 	}
-	if count(guided) >= count(blind) || math.Abs(out.HeldRPS/700-1) > 0.06 {
-		t.Errorf("%d steps with a guess, %d without; %+v", count(guided), count(blind), out)
+	if blind, guided := steps(0), steps(750); guided >= blind {
+		t.Errorf("%d steps with a guess, %d without", guided, blind)
+	}
+}
+
+// The staircase hovers where half of the steps hold.
+func TestStaircaseHovers(t *testing.T) {
+	stairs, s, sum, n := NewStaircase(300, 0), newSystem(800, 3), 0.0, 0
+	for i := range 200 {
+		if i >= 20 {
+			sum, n = sum+math.Log(stairs.RPS()), n+1
+		}
+		stairs.Feed(s.load(Step{RPS: stairs.RPS(), Duration: 3 * time.Second}))
+	}
+	if mean := math.Exp(sum / float64(n)); math.Abs(mean/800-1) > 0.03 {
+		t.Errorf("it hovers about %v, want 800", mean)
+	}
+}
+
+func TestStaircaseSteps(t *testing.T) {
+	s := NewStaircase(100, 120)
+	logs := 0.0
+	for i, test := range []struct {
+		outcome record.Outcome
+		moves   float64
+	}{
+		{record.Spoiled, 0},
+		{record.Held, stairFar},
+		{record.Failed, -stairNear}, {record.Spoiled, 0}, {record.Failed, -stairNear}, {record.Held, stairNear},
+	} {
+		s.Feed(slo.Step{Verdict: record.Verdict{Outcome: test.outcome}})
+		logs += test.moves
+		if got := math.Log(s.RPS() / 100); math.Abs(got-logs) > 1e-9 {
+			t.Errorf("after step %d: ln(rate) moved by %v, want %v", i+1, got, logs)
+		}
+	}
+	for range 10 {
+		s.Feed(slo.Step{Verdict: record.Verdict{Outcome: record.Held}})
+	}
+	if s.RPS() != 120 {
+		t.Errorf("%v requests/s, at most 120 were allowed", s.RPS())
+	}
+	// A driver that has no more to give bounds it, and says nothing of the system.
+	s.Feed(slo.Step{Verdict: record.Verdict{Outcome: record.Saturated}})
+	s.Feed(slo.Step{Verdict: record.Verdict{Outcome: record.Held}})
+	if want := 120 * math.Exp(-stairNear); !s.DriverLimited || math.Abs(s.RPS()-want) > 1e-9 {
+		t.Errorf("%v requests/s where the driver ended at 120, want %v", s.RPS(), want)
 	}
 }

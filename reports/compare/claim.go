@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"headroom/harness/slo"
 	"headroom/scenarios"
 )
 
@@ -116,18 +117,21 @@ func (r *Result) ofVariant(table Table, measure func()) {
 }
 
 func (r *Result) measureGiven(values map[scenarios.Variant]Range) {
-	v := values[scenarios.Variant(r.Compare)]
 	if r.Compare == "ratio" {
-		v = ratioOfGiven(values)
+		e := ratioOfGiven(r.Metric, values)
+		if e.Missing != "" {
+			*r = r.without(Inconclusive, e.Missing)
+			return
+		}
+		r.Point, r.Interval, r.together = &e.Ratio, e.Interval, true
+		return
 	}
+	v := values[scenarios.Variant(r.Compare)]
 	if v.Missing != "" {
 		*r = r.without(Inconclusive, v.Missing)
 		return
 	}
 	r.Point, r.Interval, r.together = &v.Point, v.intervalOf(r.Metric), true
-	if v.Low != v.High {
-		r.Reason = "the limits come from one search of each variant"
-	}
 }
 
 // interval is nil when what the value may lie between is not known.
@@ -138,7 +142,7 @@ func (v Range) interval() *Interval {
 	if v.Low == v.High {
 		return &Interval{Low: v.Low, High: v.High, Method: "exact"}
 	}
-	return &Interval{Low: v.Low, High: v.High, Method: "from the rates that held and failed, one search each"}
+	return &Interval{Low: v.Low, High: v.High, Confidence: Confidence, Method: v.Method}
 }
 
 // intervalOf is the interval of a metric. A user's cost has one of all that goes
@@ -159,19 +163,29 @@ func (g Given) Level(key string, variant scenarios.Variant) Level {
 
 // Ratio returns after/before for a report.
 func (g Given) Ratio(key string) Effect {
-	v := ratioOfGiven(g[key])
+	return ratioOfGiven(key, g[key])
+}
+
+// ratioOfGiven is after/before of one metric. Where both have values by block the
+// ratio goes by them, as every other metric's does. With too few of them it has no
+// interval: two ranges of one start each say less than they seem to.
+func ratioOfGiven(key string, values map[scenarios.Variant]Range) Effect {
+	before, after := values[scenarios.Before], values[scenarios.After]
+	v := ratioOfRanges(before, after)
 	if v.Missing != "" {
 		return Effect{Pairs: []Pair{}, Missing: v.Missing}
 	}
-	return Effect{Pairs: []Pair{}, Ratio: v.Point, Interval: v.intervalOf(key)}
-}
-
-// ratioOfGiven is after/before of one metric.
-func ratioOfGiven(values map[scenarios.Variant]Range) Range {
-	if v, known := values[BothSides]; known {
-		return v
+	if pairs := pairsOfRanges(before, after); len(pairs) > 0 {
+		return ratioOf(pairs, slo.Resolution)
 	}
-	return ratioOfRanges(values[scenarios.Before], values[scenarios.After])
+	if both, known := values[BothSides]; known {
+		v = both
+	}
+	e := Effect{Pairs: []Pair{}, Ratio: v.Point}
+	if key != LimitRPS {
+		e.Interval = v.intervalOf(key)
+	}
+	return e
 }
 
 // ratioOfRanges is after/before with the widest bounds that both leave.

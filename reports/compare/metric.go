@@ -71,7 +71,7 @@ var described = []Metric{
 	{"duplicated_share", "jobs done twice", Share},
 	{"reordered_share", "jobs out of order", Share},
 	{"over_limit_share", "admitted over the limit", Share},
-	{LimitRPS, "limit under the SLO", PerSecond},
+	{LimitRPS, "capacity under the SLO", PerSecond},
 	{MonthlyUSD, "monthly cost", USD},
 	{CostPerUserUSD, "monthly cost per user", USD},
 	{InfraPerUserUSD, "of it infrastructure", USD},

@@ -270,7 +270,7 @@ func (t Table) SpoiledChecks(variant scenarios.Variant) Checks {
 func (t Table) checksOf(trials map[cell][]record.Trial, variant scenarios.Variant) Checks {
 	var c Checks
 	byBlock := map[int]Sample{}
-	for _, rate := range t.rates {
+	for _, rate := range slices.Concat(t.rates, []string{atHigh}) {
 		for _, trial := range trials[cell{rate, variant}] {
 			c.Slices++
 			block := byBlock[trial.Block]

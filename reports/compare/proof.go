@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"headroom/harness/record"
+	"headroom/harness/slo"
 	"headroom/scenarios"
 )
 
@@ -33,7 +34,7 @@ type Aim struct {
 	Other       string   // the least busy other group
 	Groups      []string // all but the external machines'
 	Scale       float64  // of all machines, 1 or less, so that the larger ones fit in
-	CapacityRPS float64  // held by the variant as it is
+	CapacityRPS float64  // of the variant as it is
 }
 
 // AimProof names the machines that a proof is to make larger, from the run's
@@ -42,15 +43,15 @@ func AimProof(run record.Run, trials []record.Trial, v scenarios.Variant) (Aim, 
 	if run.Shares.PeriodMicros == 0 {
 		return Aim{}, errors.New("machines had no CPU limits that could be changed: measure on the docker stage")
 	}
-	limit, _ := FindLimit(trials, v, run.Scenario.SLO)
-	if limit.HeldRPS == 0 {
+	capacity := slo.CapacityOf(trials, v, run.Scenario.SLO, true)
+	if !capacity.Known() {
 		return Aim{}, errors.New("no rate held the SLO, so there is no capacity to move")
 	}
-	demands := Pool(AtLimit(trials, limit, run.Scenario.SLO)).Demands()
+	demands := Pool(AtCapacity(trials, v, capacity, run.Scenario.SLO)).Demands()
 	if len(demands) == 0 {
 		return Aim{}, errors.New("no machine's CPU was measured at the capacity")
 	}
-	aim := Aim{Variant: v, Named: demands[0].Group, CapacityRPS: limit.HeldRPS}
+	aim := Aim{Variant: v, Named: demands[0].Group, CapacityRPS: capacity.PointRPS}
 	quotas, busiest := map[string]float64{}, map[string]float64{}
 	for _, d := range demands {
 		if !slices.Contains(aim.Groups, d.Group) {
@@ -132,7 +133,7 @@ type round map[record.ResizeStep]float64
 // read gathers the steps by round. A system's capacity in a round is the
 // geometric mean of the rates that its staircase visited (Dixon and Mood,
 // 1948); a round in which one of the three has none is left out.
-func (p *Proof) read(trials []record.Trial, v scenarios.Variant, slo scenarios.SLO) []round {
+func (p *Proof) read(trials []record.Trial, v scenarios.Variant, s scenarios.SLO) []round {
 	type sum struct{ logs, n float64 }
 	sums := map[int]map[record.ResizeStep]sum{}
 	for _, t := range trials {
@@ -147,7 +148,7 @@ func (p *Proof) read(trials []record.Trial, v scenarios.Variant, slo scenarios.S
 		case record.ResizeOther:
 			p.Other = t.Resize.Group
 		}
-		if _, _, counts := t.Judge(slo); !counts || !(t.Measurement.OfferedRPS > 0) {
+		if o := slo.StepOf(&t, s, true).Outcome; o != record.Held && o != record.Failed || !(t.Measurement.OfferedRPS > 0) {
 			p.Disturbed++
 			continue
 		}
@@ -156,8 +157,8 @@ func (p *Proof) read(trials []record.Trial, v scenarios.Variant, slo scenarios.S
 			of = map[record.ResizeStep]sum{}
 			sums[t.Resize.Round] = of
 		}
-		s := of[t.Resize.Step]
-		of[t.Resize.Step] = sum{s.logs + math.Log(t.Measurement.OfferedRPS), s.n + 1}
+		so := of[t.Resize.Step]
+		of[t.Resize.Step] = sum{so.logs + math.Log(t.Measurement.OfferedRPS), so.n + 1}
 	}
 	var rounds []round
 	for _, number := range slices.Sorted(maps.Keys(sums)) {

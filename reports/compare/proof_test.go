@@ -1,10 +1,12 @@
 package compare
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
 	"headroom/harness/record"
+	"headroom/harness/slo"
 	"headroom/scenarios"
 )
 
@@ -48,7 +50,7 @@ func proofRun(t *testing.T) record.Run {
 
 func measured(t *testing.T) []record.Trial {
 	return []record.Trial{
-		loaded(t, 200, 10, "confirm", true), loaded(t, 100, 10, "curve", true), loaded(t, 230, 10, "probe", false)}
+		loaded(t, 200, 10, record.RateStairs, true), loaded(t, 100, 10, record.RateCurve, true)}
 }
 
 func TestAimProof(t *testing.T) {
@@ -192,18 +194,18 @@ func TestDisturbedStepsTakeNoPart(t *testing.T) {
 func TestProofStepsAreNotTheVariants(t *testing.T) {
 	run, own := proofRun(t), measured(t)
 	all := append(measured(t), steps(t, []float64{400, 400, 400}, []float64{500, 500, 500}, []float64{200, 200, 200})...)
-	want, _ := FindLimit(own, scenarios.After, run.Scenario.SLO)
-	got, _ := FindLimit(all, scenarios.After, run.Scenario.SLO)
-	if want.HeldRPS != 200 || got.HeldRPS != want.HeldRPS || len(got.Probes) != len(want.Probes) {
-		t.Errorf("the limit is %v of %d probes, want %v of %d", got.HeldRPS, len(got.Probes), want.HeldRPS, len(want.Probes))
+	want := slo.CapacityOf(own, scenarios.After, run.Scenario.SLO, true)
+	got := slo.CapacityOf(all, scenarios.After, run.Scenario.SLO, true)
+	if want.PointRPS != 200 || !reflect.DeepEqual(got, want) {
+		t.Errorf("the capacity is %+v, want %+v", got, want)
 	}
-	if at := AtLimit(all, got, run.Scenario.SLO); len(at) != 1 || at[0].Resize != nil {
-		t.Errorf("%d trials at the limit, want the confirmation", len(at))
+	if at := AtCapacity(all, scenarios.After, got, run.Scenario.SLO); len(at) != 1 || at[0].Resize != nil {
+		t.Errorf("%d trials at the capacity, want the staircase's", len(at))
 	}
 }
 
 func TestDemands(t *testing.T) {
-	trial := loaded(t, 200, 10, "confirm", true)
+	trial := loaded(t, 200, 10, record.RateStairs, true)
 	trial.Measurement.Succeeded, trial.Measurement.Failed = 1800, 200 // a demand is of what was completed
 	demands := Pool([]record.Trial{trial}).Demands()
 	if len(demands) != 5 || demands[0].Machine != "database" || demands[4].Machine != "cache" {

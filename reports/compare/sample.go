@@ -111,7 +111,7 @@ func Pool(trials []record.Trial) Sample {
 		s.Failed += m.Failed
 		s.Unsent += m.Unsent
 		s.bytesIn += m.BytesIn
-		s.all.sent += m.Sent
+		s.all.sent += m.Planned // what could not be sent is slower than all others
 		s.all.response.Merge(m.Response)
 		for _, e := range m.Endpoints {
 			s.addEndpoint(e)
@@ -229,7 +229,7 @@ func QuantileMillis(h record.Histogram, sent int64, q float64) Value {
 	}
 	rank := sent - record.MostAbove(q, sent)
 	if rank > h.Count() {
-		return missing("beyond the histogram's range: %d of %d samples were clipped", sent-h.Count(), sent)
+		return missing("beyond what was measured: %d of %d requests could not be sent, or took longer than the histogram holds", sent-h.Count(), sent)
 	}
 	return Value{V: h.AtRank(rank).Seconds() * 1000}
 }

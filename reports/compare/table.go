@@ -46,14 +46,18 @@ func NewTable(trials []record.Trial) Table {
 			t.Invalid = append(t.Invalid, Invalid{Order: trial.Order, Kind: trial.Kind, Variant: trial.Variant,
 				Block: trial.Block, RateName: trial.RateName, RateRPS: trial.Measurement.OfferedRPS, Reasons: reasons})
 		}
-		if trial.Kind != record.KindSlice {
+		c := cell{trial.RateName, trial.Variant}
+		switch {
+		case trial.Kind == record.KindSlice:
+			t.Slices++
+			if !slices.Contains(t.rates, trial.RateName) {
+				t.rates = append(t.rates, trial.RateName)
+			}
+		case trial.RateName == record.RateSoak:
+			c.rate = atHigh // each variant's own, so there is nothing to compare
+		default:
 			continue
 		}
-		t.Slices++
-		if !slices.Contains(t.rates, trial.RateName) {
-			t.rates = append(t.rates, trial.RateName)
-		}
-		c := cell{trial.RateName, trial.Variant}
 		if len(reasons) > 0 {
 			t.spoiled[c] = append(t.spoiled[c], trial)
 			continue
@@ -62,6 +66,10 @@ func NewTable(trials []record.Trial) Table {
 	}
 	return t
 }
+
+// atHigh is what claims call the rate just below a variant's capacity: that of
+// its soak.
+const atHigh = "high"
 
 // Rates returns the names of the rates in the order they were first measured.
 func (t Table) Rates() []string { return t.rates }
@@ -78,42 +86,11 @@ func (t Table) AllInvalid(rate string, variant scenarios.Variant) string {
 	if len(t.valid[c]) > 0 || len(t.spoiled[c]) == 0 {
 		return ""
 	}
-	if low, high, overloaded := t.overload(c); overloaded {
-		share := fmt.Sprintf("%.0f%% to %.0f%%", low*100, high*100)
-		if math.Round(low*100) == math.Round(high*100) {
-			share = fmt.Sprintf("%.0f%%", high*100)
-		}
-		return fmt.Sprintf("%s was overloaded: %s of its requests could not be sent, too many were unanswered", variant, share)
-	}
 	var reasons []string
 	for _, trial := range t.spoiled[c] {
 		reasons = append(reasons, invalidReasons(&trial)...)
 	}
 	return fmt.Sprintf("every slice of %s was invalid: %s", variant, joined(reasons))
-}
-
-// Overloaded says that a variant was measured at a rate and could not carry it
-// in any slice.
-func (t Table) Overloaded(rate string, variant scenarios.Variant) bool {
-	_, _, overloaded := t.overload(cell{rate, variant})
-	return overloaded
-}
-
-// overload returns the smallest and largest share of requests that an
-// overloaded variant's slices left unsent.
-func (t Table) overload(c cell) (low, high float64, overloaded bool) {
-	if len(t.valid[c]) > 0 || len(t.spoiled[c]) == 0 {
-		return 0, 0, false
-	}
-	low = 1
-	for _, trial := range t.spoiled[c] {
-		if !trial.Overloaded() {
-			return 0, 0, false
-		}
-		share := float64(trial.Measurement.Unsent) / float64(trial.Measurement.Planned)
-		low, high = min(low, share), max(high, share)
-	}
-	return low, high, true
 }
 
 // blocks returns the blocks of a variant with valid slices, each added up.

@@ -17,9 +17,8 @@ const (
 	sameRateShare = 0.02 // rates this near one another are one
 )
 
-// unsettled are the steps of the search that are loaded on purpose with what
-// does not last: see package search, which reports must not reach.
-var unsettled = []string{"overload", "recover"}
+// unsettled are the steps that are loaded on purpose with what does not last.
+var unsettled = []string{record.RateOverload, record.RateRecover}
 
 // sound returns the trials of a variant that say how it works when it works:
 // valid, and with every due request sent.
@@ -83,7 +82,8 @@ func near(a, b float64) bool { return a <= b*(1+sameRateShare) && b <= a*(1+same
 type Group struct {
 	Name      string  `json:"name"`
 	Size      string  `json:"size"`
-	Stateless bool    `json:"stateless"` // more copies of it can be added
+	Stateless bool    `json:"stateless"`       // more copies of it can be added
+	Keeps     string  `json:"keeps,omitempty"` // "data" or "queue", where they can't
 	Measured  int     `json:"measured_copies"`
 	DemandMS  float64 `json:"demand_ms"` // CPU time a request, of all copies together; 0: not known
 	CPUs      float64 `json:"cpus"`      // what all copies together may use, at the run's scale
@@ -98,17 +98,6 @@ func (g Group) share(rps float64, copies int) float64 {
 func (g Group) boundRPS() float64 { return g.CPUs / (g.DemandMS / 1000) }
 
 func (g Group) known() bool { return g.DemandMS > 0 && g.CPUs > 0 }
-
-// stateless says whether a machine holds nothing that copies would have to
-// agree on.
-func stateless(m scenarios.Machine) bool {
-	for _, p := range m.Processes {
-		if p.Kind != scenarios.KindShop && p.Kind != scenarios.KindHAProxy {
-			return false
-		}
-	}
-	return len(m.Processes) > 0
-}
 
 func groupName(m scenarios.Machine) string {
 	if m.Group != "" {
@@ -140,7 +129,7 @@ func groupsOf(t scenarios.Topology, trials []record.Trial, limitRPS float64) []G
 		i := slices.IndexFunc(groups, func(g Group) bool { return g.Name == groupName(m) })
 		if i < 0 {
 			i = len(groups)
-			groups = append(groups, Group{Name: groupName(m), Size: m.Size, Stateless: stateless(m)})
+			groups = append(groups, Group{Name: groupName(m), Size: m.Size, Stateless: m.Keeps() == scenarios.KeepsNothing, Keeps: m.Keeps()})
 		}
 		groups[i].Measured++
 		groups[i].CPUs += cpus[m.Name]

@@ -3,12 +3,12 @@
 // stateless machines, at what price. It is pure.
 //
 //  1. A variant's capacity is judged from its stored probes and slices with
-//     the SLO that is asked for (compare.FindLimit).
+//     the SLO that is asked for, or with its run's own (slo.CapacityOf).
 //  2. Up to that capacity the answer is the variant as it was measured.
 //  3. Beyond it, operational laws: each machine's service demand, read near
 //     the limit, says how busy it would be. Stateless machines are copied
 //     until none is busier than the busiest was when the SLO was seen to hold;
-//     a machine with data stays one, and bounds the rate.
+//     a machine that keeps data or a queue stays one, and bounds the rate.
 //  4. The Universal Scalability Law, where it can be fitted, lowers that bound
 //     and tells the mean response time, with its error at rates left out.
 //  5. Every number says whether it was measured, interpolated or extrapolated,
@@ -22,6 +22,7 @@ import (
 	"slices"
 
 	"headroom/harness/record"
+	"headroom/harness/slo"
 	"headroom/reports/compare"
 	"headroom/reports/cost"
 	"headroom/scenarios"
@@ -50,15 +51,23 @@ type Figure struct {
 // Ask is the question.
 type Ask struct {
 	Users               float64
-	SLO                 scenarios.SLO
-	RequestsPerUserPerS float64 // 0: what each run's scenario says
+	SLO                 scenarios.SLO // without text: that of each run's scenario
+	RequestsPerUserPerS float64       // 0: what each run's scenario says
 	Prices              cost.Book
+}
+
+// sloOf is the SLO that a run's variants are judged by.
+func (a Ask) sloOf(run record.Run) scenarios.SLO {
+	if a.SLO.Text != "" {
+		return a.SLO
+	}
+	return run.Scenario.SLO
 }
 
 // Plan is the answer.
 type Plan struct {
 	Users   float64  `json:"users"`
-	SLO     string   `json:"slo"`
+	SLO     string   `json:"slo"` // "": they differ, each option says its own
 	Prices  string   `json:"prices"`
 	Best    *Option  `json:"best"` // null: no number is given; each option says why
 	Options []Option `json:"options"`
@@ -70,6 +79,7 @@ type Option struct {
 	RunID               string            `json:"run_id"`
 	Variant             scenarios.Variant `json:"variant"`
 	Label               string            `json:"label"`
+	SLO                 string            `json:"slo"`
 	RequestsPerUserPerS float64           `json:"requests_per_user_per_s"`
 	RealRPS             float64           `json:"real_rps"`  // what the users ask for
 	RateRPS             float64           `json:"rate_rps"`  // the same at the run's scale
@@ -81,19 +91,23 @@ type Option struct {
 	MonthlyUSD          *Figure           `json:"monthly_usd"` // machines and storage, and egress
 	EgressUSD           *Figure           `json:"egress_usd"`  // of it: what the users download
 	ResponseMS          *Figure           `json:"mean_response_ms"`
-	Bound               *Bound            `json:"bound"` // of the machines with data
+	Bound               *Bound            `json:"bound"` // of the machines that can't be copied
 	Law                 *Law              `json:"law"`
 	LawPeak             *Figure           `json:"law_peak_rps"` // of the variant as measured
 	NotFitted           string            `json:"not_fitted,omitempty"`
 	Warnings            []string          `json:"warnings"`
 }
 
-// Capacity is the limit under the SLO that was asked for.
+// Capacity is what a variant carries under the SLO that was asked for. A plan
+// rests on what is sure: on the rate that held its soak, or else on the lower end
+// of the capacity's range.
 type Capacity struct {
-	HeldRPS   float64 `json:"held_rps"`
-	FailedRPS float64 `json:"failed_rps,omitempty"`
-	Confirmed bool    `json:"confirmed"`
-	Users     float64 `json:"users"` // that HeldRPS stands for
+	RPS       float64 `json:"rps"`
+	PointRPS  float64 `json:"point_rps"`
+	LowRPS    float64 `json:"low_rps"`
+	HighRPS   float64 `json:"high_rps,omitempty"` // 0: nothing bounds it
+	Confirmed bool    `json:"confirmed"`          // RPS held a soak
+	Users     float64 `json:"users"`              // that RPS stands for
 }
 
 // Machines is one group in the answer.
@@ -109,9 +123,14 @@ type Bound struct {
 	RPS     Figure `json:"rps"`
 }
 
-// For answers ask from the runs. It fails when a size has no price.
+// For answers ask from the runs. It fails when a size has no price, or when no
+// SLO is known.
 func For(ask Ask, runs []*record.Log) (Plan, error) {
-	p := Plan{Users: ask.Users, SLO: ask.SLO.Text, Prices: ask.Prices.Name, Options: []Option{}, Notes: []string{}}
+	slo, notes, err := commonSLO(ask, runs)
+	if err != nil {
+		return Plan{}, err
+	}
+	p := Plan{Users: ask.Users, SLO: slo, Prices: ask.Prices.Name, Options: []Option{}, Notes: notes}
 	if ask.Prices.Example {
 		p.Notes = append(p.Notes, "prices are an example, not an offer: put your own in with --prices")
 	}
@@ -157,9 +176,12 @@ func differences(runs []*record.Log) []string {
 func assess(ask Ask, log *record.Log, v scenarios.Variant) (Option, error) {
 	run := log.Run
 	topology := run.Scenario.Topology(v)
-	limit, warnings := compare.FindLimit(log.Trials, v, ask.SLO)
-	o := Option{RunID: run.ID, Variant: v, Label: topology.Label, UnitCPUs: run.Shares.UnitCPUs, Machines: []Machines{},
-		RequestsPerUserPerS: ask.RequestsPerUserPerS, Warnings: append(warnings, warningsOf(log, limit)...)}
+	asked := ask.sloOf(run)
+	same := slices.Equal(asked.Conditions, run.Scenario.SLO.Conditions)
+	limit := slo.CapacityOf(log.Trials, v, asked, same)
+	capacity := capacityOf(limit)
+	o := Option{RunID: run.ID, Variant: v, Label: topology.Label, SLO: asked.Text, UnitCPUs: run.Shares.UnitCPUs, Machines: []Machines{},
+		RequestsPerUserPerS: ask.RequestsPerUserPerS, Warnings: append(compare.CapacityWarnings(v, limit), warningsOf(log, capacity)...)}
 	if o.RequestsPerUserPerS == 0 {
 		o.RequestsPerUserPerS = run.Scenario.Load.RequestsPerUserPerS
 	}
@@ -168,14 +190,14 @@ func assess(ask Ask, log *record.Log, v scenarios.Variant) (Option, error) {
 	}
 	o.RealRPS = ask.Users * o.RequestsPerUserPerS
 	o.RateRPS = cost.RateOf(ask.Users, run.Shares.UnitCPUs, o.RequestsPerUserPerS)
-	o.Limit = Capacity{HeldRPS: limit.HeldRPS, FailedRPS: limit.FailedRPS, Confirmed: limit.Confirmed,
-		Users: cost.Users(limit.HeldRPS, run.Shares.UnitCPUs, o.RequestsPerUserPerS)}
-	if limit.HeldRPS == 0 {
+	capacity.Users = cost.Users(capacity.RPS, run.Shares.UnitCPUs, o.RequestsPerUserPerS)
+	o.Limit = capacity
+	if capacity.RPS == 0 {
 		o.Reason = unknownLimit(limit)
 		return o, nil
 	}
 	trials := sound(log.Trials, v)
-	groups := groupsOf(topology, trials, limit.HeldRPS)
+	groups := groupsOf(topology, trials, capacity.RPS)
 	o.fitLaw(lawPoints(trials))
 	o.bind(groups)
 	if o.Reason = o.refusal(run, groups); o.Reason != "" {
@@ -187,7 +209,7 @@ func assess(ask Ask, log *record.Log, v scenarios.Variant) (Option, error) {
 		return o, nil
 	}
 	o.Carries = true
-	basis := o.basis(limit)
+	basis := o.basis(trials, asked, same)
 	for _, g := range groups {
 		m := Machines{Group: g, Copies: basis.of(float64(copies[g.Name]))}
 		if g.known() {
@@ -199,7 +221,7 @@ func assess(ask Ask, log *record.Log, v scenarios.Variant) (Option, error) {
 	if o.ResponseMS != nil {
 		o.ResponseMS.Basis, o.ResponseMS.Factor = basis.Basis, basis.Factor
 	}
-	o.Warnings = append(o.Warnings, poolWarning(topology, copies)...)
+	o.Warnings = append(append(o.Warnings, poolWarning(topology, copies)...), edgeWarnings(topology, groups, copies)...)
 	bill, err := ask.Prices.Monthly(withCopies(topology, copies))
 	if err != nil {
 		return o, err
@@ -211,35 +233,30 @@ func assess(ask Ask, log *record.Log, v scenarios.Variant) (Option, error) {
 	return o, nil
 }
 
-func unknownLimit(l compare.Limit) string {
+// capacityOf takes what is sure of a capacity.
+func capacityOf(c slo.Capacity) Capacity {
+	out := Capacity{RPS: c.LowRPS, PointRPS: c.PointRPS, LowRPS: c.LowRPS, HighRPS: c.HighRPS}
+	if soak, ok := c.Confirmed(); ok {
+		out.RPS, out.Confirmed = soak.RPS, true
+	}
+	return out
+}
+
+func unknownLimit(c slo.Capacity) string {
 	const remedy = "; measure it with this SLO in the scenario, for example headroom run phase3"
-	short := 0.0
-	for _, p := range l.Probes {
-		if p.Counts && p.Judgement == record.SLOHolds {
-			short = max(short, p.OfferedRPS)
-		}
+	if c.FailedRPS > 0 && c.HeldRPS == 0 {
+		return fmt.Sprintf("this SLO failed at the lowest rate that was tried, %s requests/s%s", compare.FormatRate(c.FailedRPS), remedy)
 	}
-	switch {
-	case short > 0:
-		return fmt.Sprintf("its capacity under this SLO is not known: it held only in short steps, up to %s requests/s, and was not confirmed%s", compare.FormatRate(short), remedy)
-	case l.FailedRPS > 0:
-		return fmt.Sprintf("this SLO failed at the lowest rate that was tried, %s requests/s%s", compare.FormatRate(l.FailedRPS), remedy)
-	}
-	for _, p := range l.Probes {
-		if p.Counts && p.Reason != "" {
-			return fmt.Sprintf("its capacity under this SLO is not known: no stored rate held it (%s)%s", p.Reason, remedy)
-		}
-	}
-	return "its capacity is not known: the run has no valid probe or slice of it" + remedy
+	return fmt.Sprintf("its capacity under this SLO is not known: %s%s", c.Missing, remedy)
 }
 
 // basis is what numbers at the asked rate rest on.
-func (o *Option) basis(l compare.Limit) Figure {
-	if o.RateRPS > l.HeldRPS {
-		return Figure{Basis: Extrapolated, Factor: o.RateRPS / l.HeldRPS}
+func (o *Option) basis(trials []record.Trial, s scenarios.SLO, same bool) Figure {
+	if o.RateRPS > o.Limit.RPS {
+		return Figure{Basis: Extrapolated, Factor: o.RateRPS / o.Limit.RPS}
 	}
-	for _, p := range l.Probes {
-		if p.Counts && p.Judgement == record.SLOHolds && near(p.OfferedRPS, o.RateRPS) {
+	for i := range trials {
+		if near(trials[i].Measurement.OfferedRPS, o.RateRPS) && slo.StepOf(&trials[i], s, same).Outcome == record.Held {
 			return Figure{Basis: Measured}
 		}
 	}
@@ -253,7 +270,7 @@ func (f Figure) of(value float64) Figure {
 
 // beyond is a figure at a rate of its own.
 func (o *Option) beyond(rps float64) Figure {
-	if factor := rps / o.Limit.HeldRPS; factor > 1 {
+	if factor := rps / o.Limit.RPS; factor > 1 {
 		return Figure{Value: rps, Basis: Extrapolated, Factor: factor}
 	}
 	return Figure{Value: rps, Basis: Interpolated}
@@ -266,18 +283,18 @@ func (o *Option) fitLaw(points []Point) {
 		return
 	}
 	o.Law = &law
-	if peak := law.PeakRPS(); peak <= maxFactor*o.Limit.HeldRPS {
+	if peak := law.PeakRPS(); peak <= maxFactor*o.Limit.RPS {
 		figure := o.beyond(peak)
 		o.LawPeak = &figure
 	}
 	// Of the variant as it was measured: with more copies it is another system.
-	if seconds, ok := law.ResponseS(o.RateRPS); ok && o.RateRPS <= o.Limit.HeldRPS && law.HeldOutResponseError <= maxHeldOutError {
+	if seconds, ok := law.ResponseS(o.RateRPS); ok && o.RateRPS <= o.Limit.RPS && law.HeldOutResponseError <= maxHeldOutError {
 		o.ResponseMS = &Figure{Value: seconds * 1000}
 	}
 }
 
-// bind finds the machine with data that runs out first. Where that is also
-// the first of all, the law's peak is its peak, and the smaller one counts.
+// bind finds the machine that runs out first of those that can't be copied.
+// Where that is also the first of all, the law's peak is its peak, and the smaller one counts.
 func (o *Option) bind(groups []Group) {
 	first := math.Inf(1)
 	for _, g := range groups {
@@ -290,7 +307,7 @@ func (o *Option) bind(groups []Group) {
 			continue
 		}
 		bound := g.boundRPS()
-		if o.LawPeak != nil && bound == first && o.LawPeak.Value > o.Limit.HeldRPS {
+		if o.LawPeak != nil && bound == first && o.LawPeak.Value > o.Limit.RPS {
 			bound = min(bound, o.LawPeak.Value)
 		}
 		if o.Bound == nil || bound < o.Bound.RPS.Value {
@@ -301,7 +318,7 @@ func (o *Option) bind(groups []Group) {
 
 // refusal says why nothing is told beyond the measured capacity.
 func (o *Option) refusal(run record.Run, groups []Group) string {
-	held := o.Limit.HeldRPS
+	held := o.Limit.RPS
 	if o.RateRPS <= held {
 		return ""
 	}
@@ -314,7 +331,7 @@ func (o *Option) refusal(run record.Run, groups []Group) string {
 	case run.Environment.Stage == record.StageProcess:
 		return asked + ": it was measured as local processes that shared this computer, which does not tell what more machines would do; measure with --stage docker"
 	case !slices.ContainsFunc(groups, func(g Group) bool { return g.Stateless }):
-		return asked + ": every machine of it holds data, so no copy can be added"
+		return asked + ": every machine of it holds data or a queue, so no copy can be added"
 	case slices.ContainsFunc(groups, func(g Group) bool { return !g.known() }):
 		return asked + ": what CPU a request takes on each machine was not recorded near that, so nothing is known beyond it"
 	case o.Bound != nil && o.RateRPS >= o.Bound.RPS.Value:
@@ -332,10 +349,10 @@ func (o *Option) copies(groups []Group) (map[string]int, string) {
 	for _, g := range groups {
 		needed[g.Name] = g.Measured
 		if g.known() {
-			busiest = max(busiest, g.share(o.Limit.HeldRPS, g.Measured))
+			busiest = max(busiest, g.share(o.Limit.RPS, g.Measured))
 		}
 	}
-	if o.RateRPS <= o.Limit.HeldRPS {
+	if o.RateRPS <= o.Limit.RPS {
 		return needed, ""
 	}
 	for _, g := range groups {

@@ -2,15 +2,15 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"headroom/harness/record"
-	"headroom/reports/compare"
 	"headroom/scenarios"
 )
 
 // warningsOf is what a reader must know of the run behind a number.
-func warningsOf(log *record.Log, limit compare.Limit) []string {
+func warningsOf(log *record.Log, capacity Capacity) []string {
 	warnings := []string{}
 	if log.Run.Quick {
 		warnings = append(warnings, "a quick run: not evidence")
@@ -21,8 +21,22 @@ func warningsOf(log *record.Log, limit compare.Limit) []string {
 	if log.Run.Environment.Stage == record.StageProcess {
 		warnings = append(warnings, "measured as local processes: rates are this computer's, not the machines'")
 	}
-	if limit.HeldRPS > 0 && !limit.Confirmed {
-		warnings = append(warnings, "its capacity held only in a short probe and is not confirmed")
+	if capacity.RPS > 0 && !capacity.Confirmed {
+		warnings = append(warnings, "no rate of it was confirmed by a soak: the plan takes the lower end of the capacity's range")
+	}
+	return warnings
+}
+
+// edgeWarnings tell that copies of a cache are no larger cache.
+func edgeWarnings(t scenarios.Topology, groups []Group, copies map[string]int) []string {
+	var warnings []string
+	for _, g := range groups {
+		edge := slices.ContainsFunc(t.Machines, func(m scenarios.Machine) bool {
+			return groupName(m) == g.Name && slices.ContainsFunc(m.Processes, func(p scenarios.Process) bool { return p.Kind == scenarios.KindVarnish })
+		})
+		if edge && copies[g.Name] > g.Measured {
+			warnings = append(warnings, fmt.Sprintf("each copy of %s fills a cache of its own, so the machines behind it get a larger share of the requests than was measured", g.Name))
+		}
 	}
 	return warnings
 }

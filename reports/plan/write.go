@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"headroom/reports/compare"
+	"headroom/scenarios"
 )
 
 // WriteJSON writes the plan, indented.
@@ -25,9 +27,9 @@ func (p Plan) WriteJSON(w io.Writer) error {
 // was looked at.
 func (p Plan) WriteText(w io.Writer) error {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s users under %s\n\n%s\n", compare.FormatCount(int(p.Users)), p.SLO, p.answer())
+	fmt.Fprintf(&out, "%s users under %s\n\n%s\n", compare.FormatCount(int(p.Users)), cmp.Or(p.SLO, "each run's own SLO"), p.answer())
 	for _, o := range p.Options {
-		o.write(&out)
+		o.write(&out, p.SLO == "")
 	}
 	for _, note := range p.Notes {
 		fmt.Fprintf(&out, "\nNote: %s.\n", note)
@@ -67,35 +69,27 @@ func (f Figure) mark() string {
 	return "(" + string(f.Basis) + ")"
 }
 
-func (o Option) write(out *strings.Builder) {
+func (o Option) write(out *strings.Builder, ownSLO bool) {
 	line := func(label, format string, a ...any) {
 		fmt.Fprintf(out, "  %-14s %s\n", label, fmt.Sprintf(format, a...))
 	}
 	fmt.Fprintf(out, "\n%s of %s: %s\n", o.Variant, o.RunID, o.Label)
+	if ownSLO {
+		line("SLO", "%s", o.SLO)
+	}
 	line("asked for", "%s requests/s, which is %s at the run's scale", compare.FormatRate(o.RealRPS), compare.FormatRate(o.RateRPS))
-	if o.Limit.HeldRPS > 0 {
-		failed := "nothing above it failed"
-		if o.Limit.FailedRPS > 0 {
-			failed = compare.FormatRate(o.Limit.FailedRPS) + " failed"
-		}
-		line("capacity", "%s requests/s held (measured), %s: %s users", compare.FormatRate(o.Limit.HeldRPS), failed, compare.FormatNumber(math.Floor(o.Limit.Users)))
+	if o.Limit.RPS > 0 {
+		line("capacity", "%s, so the plan takes %s requests/s: %s users", o.Limit.text(), compare.FormatRate(o.Limit.RPS), compare.FormatNumber(math.Floor(o.Limit.Users)))
 	}
 	if !o.Carries {
 		line("no number", "%s", o.Reason)
 	}
 	for _, m := range o.Machines {
-		kind := "can be copied"
-		if !m.Stateless {
-			kind = "holds data, stays one"
-			if m.Measured > 1 {
-				kind = "holds data, stays as measured"
-			}
-		}
 		busy := "CPU use not known"
 		if m.Share != nil {
 			busy = fmt.Sprintf("%.0f%% busy %s, %s ms of CPU a request (measured)", m.Share.Value*100, m.Share.mark(), compare.FormatNumber(m.DemandMS))
 		}
-		line(m.Name, "%.0f %s %s, %s; %s", m.Copies.Value, m.Size, m.Copies.mark(), kind, busy)
+		line(m.Name, "%.0f %s %s, %s; %s", m.Copies.Value, m.Size, m.Copies.mark(), m.copying(), busy)
 	}
 	if o.MonthlyUSD != nil {
 		line("monthly", "%s %s: machines and storage %s, downloads %s", compare.FormatDollars(o.MonthlyUSD.Value), o.MonthlyUSD.mark(),
@@ -103,7 +97,7 @@ func (o Option) write(out *strings.Builder) {
 	}
 	if o.ResponseMS != nil {
 		line("mean response", "%s ms (by the fitted law, %s; %s)", compare.FormatNumber(o.ResponseMS.Value), o.ResponseMS.basis(), o.Law.responseText())
-	} else if o.Law != nil && o.RateRPS <= o.Limit.HeldRPS && o.Law.HeldOutResponseError > maxHeldOutError {
+	} else if o.Law != nil && o.RateRPS <= o.Limit.RPS && o.Law.HeldOutResponseError > maxHeldOutError {
 		line("mean response", "not told: %s", o.Law.responseText())
 	}
 	if b := o.Bound; b != nil {
@@ -113,12 +107,27 @@ func (o Option) write(out *strings.Builder) {
 			line("bound", "%s requests/s is the most that %s can answer %s", compare.FormatRate(b.RPS.Value), b.Machine, b.RPS.mark())
 		}
 	}
-	if o.Limit.HeldRPS > 0 {
+	if o.Limit.RPS > 0 {
 		line("scaling law", "%s", o.lawText())
 	}
 	for _, w := range o.Warnings {
 		line("warning", "%s", w)
 	}
+}
+
+// copying says whether more copies can be added.
+func (g Group) copying() string {
+	if g.Stateless {
+		return "can be copied"
+	}
+	holds := "holds data"
+	if g.Keeps == scenarios.KeepsQueue {
+		holds = "holds a queue"
+	}
+	if g.Measured > 1 {
+		return holds + ", stays as measured"
+	}
+	return holds + ", stays one"
 }
 
 func (o Option) lawText() string {
@@ -136,4 +145,16 @@ func (o Option) lawText() string {
 // responseText is how far off the law's response time was.
 func (l Law) responseText() string {
 	return fmt.Sprintf("at rates left out its response time is %.0f%% off in the mean, %.0f%% at most", l.HeldOutResponseError*100, l.WorstResponseError*100)
+}
+
+// text is the measured capacity with its range, and what was confirmed of it.
+func (c Capacity) text() string {
+	text := ">= " + compare.FormatRate(c.LowRPS) + " requests/s"
+	if c.HighRPS > 0 {
+		text = fmt.Sprintf("%s requests/s (%s-%s)", compare.FormatRate(c.PointRPS), compare.FormatRate(c.LowRPS), compare.FormatRate(c.HighRPS))
+	}
+	if c.Confirmed {
+		return text + ", of which a soak confirmed the most that is planned with"
+	}
+	return text + ", not confirmed by a soak"
 }

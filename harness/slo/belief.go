@@ -1,6 +1,12 @@
-package search
+package slo
 
-import "math"
+import (
+	"math"
+
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"headroom/harness/record"
+)
 
 // belief is what is known of the capacity: a distribution over ln(capacity)
 // and over how steeply the share of bad requests grows with the rate. Near the
@@ -31,13 +37,10 @@ func burst(rps float64) float64 {
 }
 
 const (
-	gridPoints = 300
+	gridStep = 0.005 // in ln(capacity)
 	// lapse is the chance that a step has nothing to do with its rate: a
 	// checkpoint, a neighbour's burst.
 	lapse = 0.02
-	// lapseWhileGrowing is more: a step of growing is short, and the first at its
-	// rate, to which connections and pools have yet to grow.
-	lapseWhileGrowing = 0.1
 	// wander is the standard deviation of ln(capacity) from step to step.
 	wander = 0.015
 )
@@ -47,34 +50,52 @@ var wanders = []struct{ shift, weight float64 }{
 	{-wander * math.Sqrt(3), 1.0 / 6}, {0, 2.0 / 3}, {wander * math.Sqrt(3), 1.0 / 6},
 }
 
-// newBelief is flat between a bracket's ends and beyond: the lower one may have
-// been luck, and the upper one a stall that has nothing to do with the rate.
-func newBelief(low, high float64) belief {
-	from, till := math.Log(low)-0.3, math.Log(high)+0.4
-	b := belief{logs: make([]float64, gridPoints), weights: make([][]float64, len(slopes))}
+// margin is how far a belief reaches beyond the rates that were tried, in ln(rate).
+const margin = 0.7
+
+// believe is what the steps tell together. It is flat at first, from a margin
+// below the lowest rate to a margin above the highest.
+func believe(steps []Step) belief {
+	low, high := math.Inf(1), 0.0
+	for _, s := range steps {
+		low, high = min(low, s.RPS), max(high, s.RPS)
+	}
+	from, till := math.Log(low)-margin, math.Log(high)+margin
+	points := int(math.Ceil((till-from)/gridStep)) + 1
+	b := belief{logs: make([]float64, points), weights: make([][]float64, len(slopes))}
 	for i := range b.logs {
-		b.logs[i] = from + (till-from)*float64(i)/(gridPoints-1)
+		b.logs[i] = from + float64(i)*gridStep
 	}
 	for k := range b.weights {
-		b.weights[k] = make([]float64, gridPoints)
+		b.weights[k] = make([]float64, points)
 		for i := range b.weights[k] {
-			b.weights[k][i] = 1.0 / float64(gridPoints*len(slopes))
+			b.weights[k][i] = 1.0 / float64(points*len(slopes))
 		}
+	}
+	for _, s := range steps {
+		b.learn(s)
 	}
 	return b
 }
 
 // learn multiplies by the likelihood of what came of a step.
-func (b *belief) learn(step fed) {
-	at, sum := math.Log(step.rps), 0.0
-	bursts := float64(step.result.Requests) / burst(step.rps)
+func (b *belief) learn(step Step) {
+	c := Nearest(step.Counts)
+	if c.Of == 0 {
+		return
+	}
+	at, sum := math.Log(step.RPS), 0.0
+	bursts := float64(c.Of) / burst(step.RPS)
+	if c.Of == 1 {
+		bursts = 1
+	}
 	for k, slope := range slopes {
 		for i, capacity := range b.logs {
 			l := 0.0
 			for _, w := range wanders {
-				l += w.weight * step.result.likelihood(slope*(at-capacity-w.shift), bursts)
+				l += w.weight * likelihood(c, slope*(at-capacity-w.shift), bursts)
 			}
-			b.weights[k][i] *= step.lapse/2 + (1-step.lapse)*l
+			b.weights[k][i] *= lapse/2 + (1-lapse)*l
 			sum += b.weights[k][i]
 		}
 	}
@@ -85,6 +106,35 @@ func (b *belief) learn(step fed) {
 	}
 }
 
+// Nearest is the condition that is nearest to breaking, or broken most surely:
+// the one whose bad requests are the least to be expected where the allowed
+// share is kept.
+func Nearest(counts []record.Count) record.Count {
+	var found record.Count
+	least := 2.0
+	for _, c := range counts {
+		if c.Of == 0 {
+			continue
+		}
+		if chance := chanceOf(c); chance < least {
+			found, least = c, chance
+		}
+	}
+	return found
+}
+
+// chanceOf is P[Poisson(of * allowed) >= bad].
+func chanceOf(c record.Count) float64 {
+	if c.Bad == 0 {
+		return 1
+	}
+	expected := float64(c.Of) * c.Allowed
+	if expected == 0 {
+		return 0
+	}
+	return 1 - distuv.Poisson{Lambda: expected}.CDF(float64(c.Bad-1))
+}
+
 // Where the share lies further from what is allowed than these factors, the
 // law is not trusted: a floor of requests that are slow at any rate, or a queue
 // that grew until the step ended. It then only says "below", or "above".
@@ -93,20 +143,20 @@ const (
 	farAbove = 8.0
 )
 
-// likelihood is that of the result where the odds of a bad request lie
+// likelihood is that of the counts where the odds of a bad request lie
 // exp(excess) above the allowed ones, relative to the best there can be, with so
 // many independent requests.
-func (r Result) likelihood(excess, n float64) float64 {
-	if !r.counted() {
+func likelihood(c record.Count, excess, n float64) float64 {
+	if c.Of == 1 { // only the outcome is known
 		held := 1 / (1 + math.Exp(excess))
-		if r.Verdict == Failed {
+		if c.Bad > 0 {
 			return 1 - held
 		}
 		return held
 	}
-	odds := r.Allowed / (1 - r.Allowed) * math.Exp(excess)
-	share, seen := odds/(1+odds), float64(r.Over)/float64(r.Requests)
-	low, high := r.Allowed*farBelow, min(r.Allowed*farAbove, 0.5)
+	odds := c.Allowed / (1 - c.Allowed) * math.Exp(excess)
+	share, seen := odds/(1+odds), float64(c.Bad)/float64(c.Of)
+	low, high := c.Allowed*farBelow, min(c.Allowed*farAbove, 0.5)
 	switch {
 	case seen < low && share <= low, seen > high && share >= high:
 		return 1
@@ -120,8 +170,6 @@ func (r Result) likelihood(excess, n float64) float64 {
 	return math.Exp(-n * divergence)
 }
 
-func (r Result) counted() bool { return r.Requests > 0 && r.Allowed > 0 }
-
 // quantile returns a rate.
 func (b *belief) quantile(q float64) float64 {
 	sum := 0.0
@@ -134,27 +182,4 @@ func (b *belief) quantile(q float64) float64 {
 		}
 	}
 	return math.Exp(b.logs[len(b.logs)-1])
-}
-
-// slope is its mean.
-func (b *belief) slope() float64 {
-	mean := 0.0
-	for k, slope := range slopes {
-		for _, w := range b.weights[k] {
-			mean += slope * w
-		}
-	}
-	return mean
-}
-
-// deviation is the standard deviation of ln(capacity).
-func (b *belief) deviation() float64 {
-	mean, square := 0.0, 0.0
-	for _, weights := range b.weights {
-		for i, w := range weights {
-			mean += w * b.logs[i]
-			square += w * b.logs[i] * b.logs[i]
-		}
-	}
-	return math.Sqrt(max(square-mean*mean, 0))
 }

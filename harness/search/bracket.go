@@ -1,0 +1,135 @@
+package search
+
+import (
+	"math"
+
+	"headroom/harness/record"
+	"headroom/harness/slo"
+)
+
+// Bracket finds the neighbourhood of a capacity with short steps: it grows from
+// a low rate, or from a guess, until a step fails. Nothing that it finds is
+// published.
+type Bracket struct {
+	rps, low, high float64 // of the next step, the highest that held, the lowest that failed
+	min, max       float64
+	guess          float64
+	start          float64
+	doubted        float64 // a rate that failed once
+	saturated      int     // in a row
+	spoiled        int     // in a row
+	done           bool
+	DriverLimited  bool // the driver had no more to give, twice
+	Unmeasurable   bool // nothing could be measured
+	// Patient asks for a failed step once more where a lower rate held, and grows
+	// by larger steps at first.
+	Patient bool
+}
+
+const (
+	growFactor    = 2.0
+	guessBelow    = 0.5 // of the guess: where growing from it starts
+	growNearGuess = 1.5 // from one step to the next there
+	maxSpoiled    = 8   // in a row: then nothing can be measured here
+	maxSaturated  = 2   // in a row: then the driver is the limit
+)
+
+// NewBracket begins at a rate and stays between min and max, 0 for no maximum.
+func NewBracket(startRPS, minRPS, maxRPS float64) *Bracket {
+	b := &Bracket{start: startRPS, min: minRPS, max: maxRPS, Patient: true}
+	b.rps = b.within(startRPS)
+	return b
+}
+
+func (b *Bracket) within(rps float64) float64 {
+	if b.max > 0 {
+		rps = min(rps, b.max)
+	}
+	return max(rps, b.min)
+}
+
+// Guess tells where the capacity is thought to be, from now on.
+func (b *Bracket) Guess(rps float64) { b.guess = rps }
+
+// RPS is the rate of the next step, false when there is none.
+func (b *Bracket) RPS() (float64, bool) { return b.rps, !b.done }
+
+// Feed takes what came of a step at RPS. One short step that fails is not
+// believed where a lower rate held: it may have met a checkpoint.
+func (b *Bracket) Feed(step slo.Step) {
+	switch step.Outcome {
+	case record.Spoiled:
+		b.spoiled++
+		b.Unmeasurable = b.spoiled >= maxSpoiled
+		b.done = b.Unmeasurable
+		return
+	case record.Saturated:
+		b.saturated++
+		if b.saturated >= maxSaturated {
+			b.DriverLimited, b.done = true, true
+			b.Unmeasurable = b.low == 0
+		}
+		return
+	}
+	b.spoiled, b.saturated = 0, 0
+	switch {
+	case !slo.Surely(step):
+		b.low = max(b.low, b.rps)
+	case b.low > 0 && b.Patient && b.doubted != b.rps:
+		b.doubted = b.rps
+		return
+	default:
+		b.high = b.rps
+	}
+	b.next(step)
+}
+
+func (b *Bracket) next(step slo.Step) {
+	switch {
+	case b.low > 0 && b.high > 0, b.low > 0 && b.low == b.max, b.high > 0 && b.rps <= b.min:
+		b.done = true
+	case b.low > 0:
+		b.rps = b.within(b.faster(step))
+	default:
+		b.rps = b.within(b.rps / (growFactor * growFactor))
+	}
+}
+
+// faster is the next rate while growing: in small steps near the guess, in
+// large ones while nothing at all is bad and little is risked.
+func (b *Bracket) faster(step slo.Step) float64 {
+	switch {
+	case b.guess > 0:
+		return max(b.rps*growNearGuess, b.guess*guessBelow)
+	case b.Patient && clean(step) && b.rps < b.start*growFactor*growFactor:
+		return b.rps * growFactor * growFactor
+	}
+	return b.rps * growFactor
+}
+
+func clean(step slo.Step) bool {
+	for _, c := range step.Counts {
+		if c.Bad > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// Middle is where a staircase begins: between what held and what failed. It is
+// 0 where nothing held.
+func (b *Bracket) Middle() float64 {
+	switch {
+	case b.low == 0:
+		return 0
+	case b.high == 0:
+		return b.low
+	}
+	return math.Sqrt(b.low * b.high)
+}
+
+// BelowMin says that even the lowest rate failed.
+func (b *Bracket) BelowMin() bool { return b.done && !b.Unmeasurable && b.low == 0 && b.high > 0 }
+
+// AtMax says that the highest rate allowed held.
+func (b *Bracket) AtMax() bool { return b.done && b.max > 0 && b.low == b.max }

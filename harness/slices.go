@@ -1,0 +1,48 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// slices measures both variants at the common rate: ABBAAB for the order AB.
+// With so many short slices in turns whatever drifts meets both variants alike,
+// and the slices of one variant tell how much it scatters by itself.
+func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios.Variant]System, order []scenarios.Variant) error {
+	length := c.Plan.slice(c.commonRPS)
+	for take := range c.Plan.Slices {
+		for i := range order {
+			v := order[i]
+			if take%2 == 1 {
+				v = order[len(order)-1-i]
+			}
+			c.Progress.Begin(fmt.Sprintf("block %d of %d: %s at %.0f requests/s", block, c.Plan.Blocks, v, c.commonRPS), c.Plan.Warmup+length)
+			if err := c.warmUp(ctx, v, running[v], c.commonRPS, block, take); err != nil {
+				return err
+			}
+			of := sliceOf{kind: record.KindSlice, variant: v, block: block, rateName: record.RateCommon, rps: c.commonRPS, duration: length, take: take}
+			if err := c.measureSlice(ctx, of, running[v]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// measureSlice measures a slice, and once more when the driver or the host
+// spoiled it and the plan has a repeat left. Both are on file. An overload is the
+// variant's own doing and is measured once.
+func (c *Conductor) measureSlice(ctx context.Context, of sliceOf, s System) error {
+	trial, err := c.slice(ctx, of, s)
+	if err != nil || trial.Valid() || c.repeats >= c.Plan.Repeats {
+		return err
+	}
+	c.repeats++
+	c.Progress.Begin(fmt.Sprintf("block %d of %d: %s again: %s", of.block, c.Plan.Blocks, of.variant, trial.Invalid[0]), of.duration)
+	of.again = true
+	_, err = c.slice(ctx, of, s)
+	return err
+}
