@@ -5,7 +5,8 @@ VERSION := $(shell git describe --always --dirty --abbrev=12 2>/dev/null || echo
 LDFLAGS := -s -w -X headroom/harness.version=$(VERSION)
 BIN     := bin/headroom
 # One setting for build, vet and test: they share the build cache, and the
-# binary is static, as the image needs it.
+# binary is static, as the image needs it. The race detector needs cgo, and
+# .ci/race its own setting.
 export CGO_ENABLED := 0
 SOURCES := $(shell find . -name '*.go' -o -name '*.yaml' -o -name '*.html' -o -name '*.tmpl' -o -name '*.css' -o -name '*Dockerfile' | grep -v '^./out/') go.mod go.sum
 
@@ -14,8 +15,8 @@ SOURCES := $(shell find . -name '*.go' -o -name '*.yaml' -o -name '*.html' -o -n
 RUN_FLAGS := $(if $(QUICK),--quick) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help build image test test-short lint clean bench-phase1 bench-phase2 bench-phase3 bench-phase4 \
-	bench-phase4-blind bench-phase5 bench-phase6 bench-final bench-all bench-driver bench-capacity
+.PHONY: help build image test test-short test-race lint clean bench-phase1 bench-phase2 bench-phase3 bench-phase4 \
+	bench-phase4-blind bench-phase5 bench-phase6 bench-final bench-all bench-driver bench-capacity bench-truth
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9.-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -74,16 +75,24 @@ bench-capacity: $(BIN) ## How true headroom capacity is: ten searches of a queue
 	@go build -o bin/bench-capacity ./cmd/bench-capacity
 	@bin/bench-capacity $(ARGS)
 
+bench-truth: $(BIN) ## Phase 3 against itself and with planted differences, appended to out/truth.jsonl: hours, in as many sittings as you like
+	@go build -o bin/bench-truth ./cmd/bench-truth
+	@bin/bench-truth $(ARGS)
+
 # With Docker away the container tests say that they were skipped; with
 # CI=true they fail. -p 1: two packages that measure at once would disturb
 # each other on a small machine. -count=1: a cached result knows nothing of
 # Docker.
-test: $(BIN) ## All tests, with real containers where Docker is
+test: $(BIN) ## All tests, with real containers where Docker is; those without also under the race detector
 	@$(BIN) image --if-docker
 	go test -count=1 -p 1 -timeout 15m ./...
+	@.ci/race
 
 test-short: ## The tests without containers
 	go test -short ./...
+
+test-race: ## The tests without containers under the race detector
+	@.ci/race
 
 lint: ## gofmt, go vet, staticcheck, structure test, govulncheck where reachable
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'gofmt would change:'; gofmt -l $$(git ls-files '*.go'); exit 1; }
