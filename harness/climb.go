@@ -19,6 +19,7 @@ func (c *Conductor) bracket(ctx context.Context, v scenarios.Variant, s System) 
 	bounds := boundFinder{hostCPUs: float64(c.Environment.CPUs)}
 	config := c.Plan.Search
 	bracket := search.NewBracket(max(config.StartRPS, c.bounds[v]*startShare), config.MinRPS, config.MaxRPS)
+	bracket.Patient = false // the staircase's lead mends what one step got wrong
 	began := time.Now()
 	for {
 		rps, more := bracket.RPS()
@@ -88,15 +89,11 @@ func (c *Conductor) capacityOf(v scenarios.Variant) slo.Capacity {
 // Block 0 is the way from the brackets to the capacities: a first block without it
 // is an outlier of which the interval over blocks is made.
 func (c *Conductor) climb(ctx context.Context, block, turns int, running map[scenarios.Variant]System, order []scenarios.Variant) error {
-	for _, v := range order {
-		c.stairs[v].Shift(c.coin.Float64() - 0.5)
-	}
-	for turn := range turns {
-		for _, v := range search.InTurns(order, turn) {
-			if err := c.climbOne(ctx, block, v, running[v]); err != nil {
-				return err
-			}
-		}
+	err := c.stairs.Block(order, turns, c.coin.Float64, func(v scenarios.Variant, stairs *search.Staircase) error {
+		return c.climbOne(ctx, block, v, stairs, running[v])
+	})
+	if err != nil {
+		return err
 	}
 	if c.commonRPS > 0 || block == 0 {
 		return nil
@@ -109,12 +106,11 @@ func (c *Conductor) climb(ctx context.Context, block, turns int, running map[sce
 	return nil
 }
 
-// mostSpoiledStairs bounds how often one step is asked for again in a row.
-const mostSpoiledStairs = 2
+// mostSpoiledSteps bounds how often a step that says nothing is asked for again.
+const mostSpoiledSteps = 2
 
-func (c *Conductor) climbOne(ctx context.Context, block int, v scenarios.Variant, s System) error {
-	stairs := c.stairs[v]
-	for range 1 + mostSpoiledStairs {
+func (c *Conductor) climbOne(ctx context.Context, block int, v scenarios.Variant, stairs *search.Staircase, s System) error {
+	for range 1 + mostSpoiledSteps {
 		rps := stairs.RPS()
 		length := c.Plan.Search.Length(search.KindStairs, rps)
 		c.Progress.Begin(fmt.Sprintf("block %d of %d: staircase of %s at %.0f requests/s", block, c.Plan.Blocks, v, rps), length)
@@ -183,19 +179,24 @@ func (c *Conductor) soak(ctx context.Context, block int, v scenarios.Variant, s 
 	if length == 0 {
 		return nil
 	}
-	rps := c.pointOf(v)
-	for range search.MostSoaks {
-		rps *= search.SoakAt
-		for range 1 + mostSpoiledStairs {
-			c.Progress.Begin(fmt.Sprintf("soak: %s at %.0f requests/s", v, rps), length)
-			trial, err := c.step(ctx, sliceOf{kind: record.KindProbe, variant: v, block: block, rateName: record.RateSoak, rps: rps, duration: length}, s)
-			if err != nil || trial.Verdict.Outcome == record.Held {
-				return err
-			}
-			if trial.Verdict.Outcome == record.Failed {
-				c.Progress.Note("soak: %s did not hold %.0f requests/s for %v: %s", v, rps, length, trial.Verdict.Reason)
-				break
-			}
+	soaks := search.NewSoaks(c.pointOf(v))
+	for spoiled := 0; spoiled <= mostSpoiledSteps; {
+		rps, more := soaks.RPS()
+		if !more {
+			return nil
+		}
+		c.Progress.Begin(fmt.Sprintf("soak: %s at %.0f requests/s", v, rps), length)
+		trial, err := c.step(ctx, sliceOf{kind: record.KindProbe, variant: v, block: block, rateName: record.RateSoak, rps: rps, duration: length}, s)
+		if err != nil {
+			return err
+		}
+		soaks.Feed(trial.Verdict.Outcome)
+		switch trial.Verdict.Outcome {
+		case record.Held:
+		case record.Failed:
+			c.Progress.Note("soak: %s did not hold %.0f requests/s for %v: %s", v, rps, length, trial.Verdict.Reason)
+		default:
+			spoiled++
 		}
 	}
 	return nil

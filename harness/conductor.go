@@ -89,13 +89,13 @@ type Conductor struct {
 	Auditor     Auditor // nil: the machines' agents
 
 	coin      *rand.Rand
-	order     int                                     // of the last trial
-	repeats   int                                     // of slices, so far
-	bounds    map[scenarios.Variant]float64           // of throughput, by CPU demand while it warmed up; 0: not known
-	fillRPS   float64                                 // the rate that caches are filled for; 0: not known yet
-	stairs    map[scenarios.Variant]*search.Staircase // go on from block to block
-	trials    []record.Trial                          // of brackets, staircases and soaks, without their histograms
-	commonRPS float64                                 // 0: not known yet
+	order     int                           // of the last trial
+	repeats   int                           // of slices, so far
+	bounds    map[scenarios.Variant]float64 // of throughput, by CPU demand while it warmed up; 0: not known
+	fillRPS   float64                       // the rate that caches are filled for; 0: not known yet
+	stairs    search.Climb[scenarios.Variant]
+	trials    []record.Trial // of brackets, staircases and soaks, without their histograms
+	commonRPS float64        // 0: not known yet
 }
 
 // commonShare of the smaller capacity is the rate at which both are compared.
@@ -133,7 +133,7 @@ func (c *Conductor) Run(ctx context.Context) error {
 // block measures one block: the staircases, then the slices at the common rate.
 func (c *Conductor) block(ctx context.Context, block int, running map[scenarios.Variant]System, order []scenarios.Variant) error {
 	if c.stairs == nil {
-		c.stairs = map[scenarios.Variant]*search.Staircase{}
+		c.stairs = search.Climb[scenarios.Variant]{}
 		for _, v := range order {
 			if err := c.bracket(ctx, v, running[v]); err != nil {
 				return err
@@ -157,12 +157,10 @@ func (c *Conductor) systems(ctx context.Context, block int, use func(map[scenari
 	running := map[scenarios.Variant]System{}
 	defer func() {
 		c.Progress.Begin(fmt.Sprintf("block %d of %d: stop both", block, c.Plan.Blocks), 2*time.Second)
-		stopped := make(chan error, len(running))
+		// One after the other: an engine was seen to lock up when the containers of
+		// both went at once (Docker 20.10).
 		for _, s := range running {
-			go func() { stopped <- s.Close(ctx) }()
-		}
-		for range running {
-			err = errors.Join(err, <-stopped)
+			err = errors.Join(err, s.Close(ctx))
 		}
 	}()
 	c.Progress.Begin(fmt.Sprintf("block %d of %d: start before (%s) and after (%s)", block, c.Plan.Blocks, c.Scenario.Before.Label, c.Scenario.After.Label), 15*time.Second)

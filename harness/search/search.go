@@ -92,7 +92,7 @@ const (
 	SoakAt     = slo.SoakAt
 	OverloadAt = 1.3
 	RecoverAt  = 0.7
-	MostSoaks  = 2
+	mostSoaks  = 2
 	// fewBracketSamples tell the order of magnitude.
 	fewBracketSamples = 10
 	// patientBelow is the latency of an SLO up to which a failed short step is
@@ -125,14 +125,13 @@ type Search struct {
 	kind    Kind
 	bracket *Bracket
 	stairs  *Staircase
-	soakRPS float64
+	soaks   *Soaks
 	spent   time.Duration
 	drained time.Duration // the longest that a step took beyond its length
 	spoiled int           // steps in a row that said nothing
 
 	taken   []slo.Taken
 	stepped int     // steps of the staircase that count
-	soaks   int     // that count
 	heldRPS float64 // the highest that held
 	limited bool    // the driver could not hold a soak
 	ceiling float64 // that is as much as may be sent, or as the driver can send, and held
@@ -162,7 +161,7 @@ func (s *Search) Next() (Step, bool) {
 	case KindStairs:
 		step.RPS = s.stairs.RPS()
 	case KindSoak:
-		step.RPS = s.soakRPS
+		step.RPS, _ = s.soaks.RPS()
 	case KindOverload:
 		step.RPS = s.point() * OverloadAt
 	case KindRecover:
@@ -234,12 +233,11 @@ func (s *Search) Feed(step Step, result slo.Step, took time.Duration) {
 	case KindSoak:
 		switch {
 		case counts:
-			s.soaks++
 			s.soaked(result)
 		case result.Outcome == record.Saturated: // a short step had not shown that
 			s.limited = true
-			s.soakRPS *= lessForTheDriver
-			s.ceiling = min(s.ceiling, s.soakRPS)
+			s.soaks.rps *= lessForTheDriver
+			s.ceiling = min(s.ceiling, s.soaks.rps)
 		}
 	case KindOverload:
 		s.kind = KindRecover
@@ -263,7 +261,7 @@ func (s *Search) bracketed(result slo.Step) {
 		s.done = true
 	case s.bracket.AtMax() || s.bracket.DriverLimited:
 		s.ceiling = middle
-		s.soak(middle)
+		s.soak(&Soaks{rps: middle})
 	default:
 		s.kind, s.stairs = KindStairs, NewStaircase(middle, s.config.MaxRPS)
 	}
@@ -282,11 +280,13 @@ func (s *Search) afterStair() {
 	if s.stepped < fewestStairs && s.spent+next+s.recoverTime()+shortestSoak <= s.config.Total {
 		return // rather a shorter soak than no estimate
 	}
-	s.soak(s.point() * SoakAt)
+	soaks := NewSoaks(s.point())
+	soaks.rps = s.within(soaks.rps)
+	s.soak(soaks)
 }
 
-func (s *Search) soak(rps float64) {
-	s.kind, s.soakRPS = KindSoak, s.within(rps)
+func (s *Search) soak(soaks *Soaks) {
+	s.kind, s.soaks = KindSoak, soaks
 	if s.config.Soak == 0 {
 		s.overload()
 	}
@@ -295,16 +295,11 @@ func (s *Search) soak(rps float64) {
 // soaked goes on behind a soak. A ceiling that did not hold its soak is none:
 // then a staircase looks for the capacity below it.
 func (s *Search) soaked(result slo.Step) {
-	switch {
-	case result.Outcome == record.Held:
+	s.soaks.Feed(result.Outcome)
+	if _, more := s.soaks.RPS(); !more {
 		s.overload()
-	case s.ceiling > 0:
+	} else if s.ceiling > 0 {
 		s.kind, s.stairs, s.ceiling = KindStairs, NewStaircase(s.ceiling*SoakAt, s.ceiling), 0
-		s.soaks = 0
-	case s.soaks < MostSoaks:
-		s.soakRPS *= SoakAt
-	default:
-		s.overload()
 	}
 }
 

@@ -74,10 +74,10 @@ func (s *Staircase) Feed(step slo.Step) {
 	s.bound()
 }
 
-// Shift moves the staircase by a share of its step, -0.5 to 0.5. Else all the
-// rates that it ever visits lie on one lattice, and what lies between two of its
-// rungs is never seen.
-func (s *Staircase) Shift(share float64) {
+// shift moves the staircase by a share of its step, -0.5 to 0.5. Else all the
+// rates that the staircase ever visits lie on one lattice, and what lies between
+// two of its rungs is never seen.
+func (s *Staircase) shift(share float64) {
 	s.rps *= math.Exp(stairNear * share)
 	s.bound()
 }

@@ -35,7 +35,7 @@ func (s System) config() search.Config {
 func (s System) simulateRun(scatter, factor float64, random *rand.Rand) found {
 	plan, config := harness.FullPlan(), s.config()
 	var trials []record.Trial
-	stairs := map[scenarios.Variant]*search.Staircase{}
+	stairs := search.Climb[scenarios.Variant]{}
 	var running map[scenarios.Variant]*Running
 	load := func(v scenarios.Variant, block int, name string, rps float64, d time.Duration) slo.Step {
 		step := running[v].Load(rps, 0, d)
@@ -50,15 +50,10 @@ func (s System) simulateRun(scatter, factor float64, random *rand.Rand) found {
 		return step
 	}
 	climb := func(block, turns int) {
-		for _, v := range scenarios.Variants() {
-			stairs[v].Shift(random.Float64() - 0.5)
-		}
-		for turn := range turns {
-			for _, v := range search.InTurns(scenarios.Variants(), turn) {
-				rps := stairs[v].RPS()
-				stairs[v].Feed(load(v, block, record.RateStairs, rps, config.Length(search.KindStairs, rps)))
-			}
-		}
+		_ = stairs.Block(scenarios.Variants(), turns, random.Float64, func(v scenarios.Variant, s *search.Staircase) error {
+			s.Feed(load(v, block, record.RateStairs, s.RPS(), config.Length(search.KindStairs, s.RPS())))
+			return nil
+		})
 	}
 	for block := 1; block <= plan.Blocks; block++ {
 		running = map[scenarios.Variant]*Running{
@@ -67,6 +62,7 @@ func (s System) simulateRun(scatter, factor float64, random *rand.Rand) found {
 		if block == 1 {
 			for _, v := range scenarios.Variants() {
 				b := search.NewBracket(startShare*s.TruthRPS, config.MinRPS, 0)
+				b.Patient = false
 				for rps, more := b.RPS(); more; rps, more = b.RPS() {
 					b.Feed(load(v, 0, record.RateBracket, rps, config.Length(search.KindBracket, rps)))
 				}
@@ -79,12 +75,12 @@ func (s System) simulateRun(scatter, factor float64, random *rand.Rand) found {
 		climb(block, plan.Turns)
 	}
 	out := found{capacities: map[scenarios.Variant]slo.Capacity{}}
-	rps := slo.CapacityOf(trials, scenarios.Before, scenarios.SLO{}, true).PointRPS
-	for range search.MostSoaks {
-		rps *= search.SoakAt
-		if load(scenarios.Before, plan.Blocks, record.RateSoak, rps, config.Soak).Outcome == record.Held {
+	soaks := search.NewSoaks(slo.CapacityOf(trials, scenarios.Before, scenarios.SLO{}, true).PointRPS)
+	for rps, more := soaks.RPS(); more; rps, more = soaks.RPS() {
+		step := load(scenarios.Before, plan.Blocks, record.RateSoak, rps, config.Soak)
+		soaks.Feed(step.Outcome)
+		if step.Outcome == record.Held {
 			out.failsAfter = running[scenarios.Before].Load(rps, 0, config.Soak).Outcome == record.Failed
-			break
 		}
 	}
 	ranges := map[scenarios.Variant]compare.Range{}
