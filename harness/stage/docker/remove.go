@@ -15,7 +15,7 @@ import (
 const (
 	removeTimeout  = 15 * time.Second
 	removePause    = 100 * time.Millisecond
-	removeParallel = 8
+	removeParallel = 6
 	ghostPatience  = 2 * time.Second
 )
 

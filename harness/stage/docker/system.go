@@ -126,11 +126,32 @@ func (s *Stage) claim(sys *System) error {
 	return nil
 }
 
+// up makes all containers at once, and starts each when the machines that it
+// needs are ready and it is made.
 func (sys *System) up(ctx context.Context) error {
-	err := stage.InOrder(ctx, sys.topology, func(ctx context.Context, m scenarios.Machine, i int) error {
-		return sys.startMachine(ctx, m, &sys.machines[i])
+	made := make([]chan testcontainers.Container, len(sys.topology.Machines))
+	making, makeCtx := errgroup.WithContext(ctx)
+	for i, m := range sys.topology.Machines {
+		made[i] = make(chan testcontainers.Container, 1)
+		making.Go(func() error {
+			c, err := sys.makeMachine(makeCtx, m, &sys.machines[i])
+			if err != nil {
+				return fmt.Errorf("machine %s: %w", m.Name, err)
+			}
+			made[i] <- c
+			return nil
+		})
+	}
+	err := stage.InOrder(makeCtx, sys.topology, func(ctx context.Context, m scenarios.Machine, i int) error {
+		select {
+		case c := <-made[i]:
+			return sys.startMachine(ctx, c, &sys.machines[i])
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	})
-	if err != nil || sys.options.LimitLater {
+	// The maker's error comes first: it is what ended the others.
+	if err := cmp.Or(making.Wait(), err); err != nil || sys.options.LimitLater {
 		return err
 	}
 	return sys.Limit(ctx)
@@ -145,15 +166,15 @@ func (sys *System) Limit(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (sys *System) startMachine(ctx context.Context, m scenarios.Machine, running *Machine) error {
-	began := time.Now()
+// makeMachine makes a machine's container, and does not start it.
+func (sys *System) makeMachine(ctx context.Context, m scenarios.Machine, running *Machine) (testcontainers.Container, error) {
 	machineSpec, err := spec.ForMachine(sys.topology, m, sys.host, sys.nonce, sys.options.Dataset, nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	encoded, err := json.Marshal(machineSpec)
 	if err != nil {
-		return fmt.Errorf("machine %s: %w", m.Name, err)
+		return nil, err
 	}
 	c := containerSpec{
 		name:        sys.label() + "-" + m.Name,
@@ -167,17 +188,23 @@ func (sys *System) startMachine(ctx context.Context, m scenarios.Machine, runnin
 		c.mounts = sys.stage.databaseMounts(m, sys.options.Dataset)
 	}
 	made, err := sys.stage.create(ctx, c)
-	if err != nil {
-		return fmt.Errorf("machine %s: %w", m.Name, err)
+	if err == nil {
+		running.ContainerID = made.GetContainerID()
 	}
-	running.ContainerID = made.GetContainerID()
+	return made, err
+}
+
+// startMachine starts a machine's container, and returns when the machine is
+// ready.
+func (sys *System) startMachine(ctx context.Context, made testcontainers.Container, running *Machine) (err error) {
+	began := time.Now()
 	if err := made.Start(ctx); err != nil {
-		return fmt.Errorf("machine %s: %w", m.Name, err)
+		return fmt.Errorf("machine %s: %w", running.Name, err)
 	}
 	if running.AgentURL, err = sys.waitReady(ctx, made); err != nil {
-		return fmt.Errorf("machine %s: %w", m.Name, err)
+		return fmt.Errorf("machine %s: %w", running.Name, err)
 	}
-	sys.stage.progress("%s: machine %s is ready after %.1f s", sys.variant, m.Name, time.Since(began).Seconds())
+	sys.stage.progress("%s: machine %s is ready after %.1f s", sys.variant, running.Name, time.Since(began).Seconds())
 	return nil
 }
 
