@@ -1,31 +1,84 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"headroom/scenarios"
 )
 
-// kind is a run whose truth is known: phase 3 with a variant against itself, and a
-// difference planted in the second one or none.
+// kind is a run whose truth is known: phase 3 with a variant against itself, with a
+// difference planted in the second one or none, or phase 3 as it is, with a pause or
+// without.
 type kind struct {
 	name  string
-	side  string // whose topology both have: "before" or "after"
+	group int    // kinds of one group run by turns, the groups one after the other
+	seeds uint64 // run k, from 1, has seed seeds + k: no two runs share coins and keys
+	runs  int
+	side  string // whose topology both have: "before" or "after"; "": phase 3 as it is
 	plant []replacement
 	shows func(result) (row effect, above bool) // what the plant must move, and whether up
+	seen  int                                   // of runs, in how many at least that is to be seen
+	pause bool                                  // before's database stands still once
 }
 
 // replacement is a change in the text of a topology.
 type replacement struct{ from, to string }
 
+// kinds stand in the order in which they run, so that whatever is there when the
+// bench is stopped says as much as it can.
 var kinds = []kind{
-	{name: "equal-before", side: "before"},
-	{name: "equal-after", side: "after"},
-	{name: "database-15", side: "before", plant: []replacement{{"database: &database {size: large,", "database: {size: large, quota: 85%,"}},
+	{name: "equal-before", group: 1, seeds: 100, runs: 6, side: "before"},
+	{name: "equal-after", group: 1, seeds: 200, runs: 6, side: "after"},
+	{name: "database-15", group: 2, seeds: 300, runs: 6, side: "before", seen: 5,
+		plant: []replacement{{"database: &database {size: large,", "database: {size: large, quota: 85%,"}},
 		shows: func(r result) (effect, bool) { return r.Capacity, false }},
-	{name: "app-cpu-10", side: "before", plant: []replacement{{"pool_size: 2}", "pool_size: 2, burn: " + burn + "}"}},
+	{name: "app-cpu-10", group: 2, seeds: 400, runs: 6, side: "before", seen: 6,
+		plant: []replacement{{"pool_size: 2}", "pool_size: 2, burn: " + burn + "}"}},
 		shows: func(r result) (effect, bool) { return r.AppCPU, true }},
+	{name: "undisturbed", group: 3, seeds: 500, runs: 3},
+	{name: "paused", group: 3, seeds: 600, runs: 5, pause: true},
+}
+
+// named is the kinds of a comma list, all for "".
+func named(list string) ([]kind, error) {
+	if list == "" {
+		return kinds, nil
+	}
+	asked := strings.Split(list, ",")
+	for _, name := range asked {
+		if !slices.Contains(names(), name) {
+			return nil, fmt.Errorf("--only %s: no kind is called %q; there are %s", list, name, strings.Join(names(), ", "))
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(kinds), func(k kind) bool { return !slices.Contains(asked, k.name) }), nil
+}
+
+// numbered is one run of a kind, from 0.
+type numbered struct {
+	kind
+	number int
+}
+
+// schedule is what is run, in order: the kinds of a group by turns. runs is how
+// many of each, 0 for each kind's own.
+func schedule(of []kind, runs int) []numbered {
+	var all []numbered
+	for _, k := range of {
+		count := k.runs
+		if runs > 0 {
+			count = runs
+		}
+		for number := range count {
+			all = append(all, numbered{k, number})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b numbered) int {
+		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.number, b.number))
+	})
+	return all
 }
 
 // burn is a tenth of the CPU time that a request takes in an app of phase 3's
@@ -41,11 +94,14 @@ func names() []string {
 }
 
 // scenario is the text of a scenario in which both variants are one of phase 3's,
-// the second with the plant.
+// the second with the plant; or phase 3's own under the kind's name.
 func (k kind) scenario() (string, error) {
 	text, err := scenarios.Text("phase3")
 	if err != nil {
 		return "", err
+	}
+	if k.side == "" {
+		return strings.Replace(text, "name: phase3", "name: "+k.name, 1), nil
 	}
 	head, rest, ok1 := strings.Cut(text, "\nbefore:\n")
 	before, rest, ok2 := strings.Cut(rest, "\nafter:\n")

@@ -1,6 +1,7 @@
 // Command bench-truth holds headroom run against itself: it runs phase 3 with two
-// variants that are the same, and with differences that it has planted, and prints
-// how often what came out is true, in Markdown.
+// variants that are the same, with differences that it has planted, and with a
+// database that stands still for 3 s, and prints how often what came out is true, in
+// Markdown, beside what was asked for.
 //
 // Every run has a seed of its own and no soak. A run's result is appended to a
 // file at once; what the file has already is not run again, so the bench may take
@@ -14,6 +15,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -31,10 +33,22 @@ func main() {
 	b := bench{}
 	flag.StringVar(&b.headroom, "headroom", "bin/headroom", "the headroom command")
 	flag.StringVar(&b.file, "file", "out/truth.jsonl", "where results are kept and appended to")
-	flag.IntVar(&b.runs, "runs", 6, "of each kind")
-	only := flag.String("only", "", "one kind alone: "+strings.Join(names(), ", "))
+	flag.IntVar(&b.runs, "runs", 0, "of each kind; 0: 6 of those that are equal or planted, 5 paused, 3 undisturbed")
+	flag.StringVar(&b.only, "only", "", "some kinds alone, with commas between: "+strings.Join(names(), ","))
+	table := flag.Bool("table", false, "run nothing: print the tables of --file")
 	flag.Parse()
-	if err := b.run(ctx, *only); err != nil {
+	var err error
+	switch {
+	case flag.NArg() > 0:
+		err = fmt.Errorf("%q is no argument: options begin with --", flag.Arg(0))
+	case b.runs < 0:
+		err = fmt.Errorf("--runs %d: give 1 or more, or 0 for each kind's own number", b.runs)
+	case *table:
+		err = b.print(os.Stdout)
+	default:
+		err = b.run(ctx, os.Stdout)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench-truth:", err)
 		os.Exit(1)
 	}
@@ -42,50 +56,84 @@ func main() {
 
 // bench is what is to be run.
 type bench struct {
-	headroom, file string
-	runs           int
+	headroom, file, only string
+	runs                 int
 }
 
-func (b bench) run(ctx context.Context, only string) error {
-	results, err := read(b.file)
+// mostFailed runs in a row end the bench. Fewer are told and left out: a sitting of
+// hours does not end with one.
+const mostFailed = 3
+
+func (b bench) run(ctx context.Context, out io.Writer) error {
+	asked, err := named(b.only)
 	if err != nil {
 		return err
 	}
-	for number := range b.runs {
-		for i, k := range kinds {
-			if only != "" && only != k.name || has(results, k.name, number) {
-				continue
-			}
-			seed := uint64(1 + number*len(kinds) + i)
-			fmt.Fprintf(os.Stderr, "%s, run %d of %d, seed %d\n", k.name, number+1, b.runs, seed)
-			r, err := b.one(ctx, k, number, seed)
-			if err != nil {
-				return err
-			}
+	results, err := read(b.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = os.MkdirAll(filepath.Dir(b.file), 0o755)
+	}
+	if err != nil {
+		return err
+	}
+	var left []error
+	inARow := 0
+	for _, n := range schedule(asked, b.runs) {
+		if has(results, n.name, n.number) {
+			continue
+		}
+		r, err := b.one(ctx, n)
+		if err == nil {
+			inARow = 0
+			results = append(results, r)
 			if err := b.append(r); err != nil {
 				return err
 			}
-			results = append(results, r)
+			continue
 		}
+		left = append(left, fmt.Errorf("%s, run %d: %w", n.name, n.number+1, err))
+		if inARow++; ctx.Err() != nil || inARow == mostFailed {
+			break
+		}
+		fmt.Fprintf(os.Stderr, "bench-truth: left out: %v\n", left[len(left)-1])
 	}
-	printTable(results)
-	return nil
+	return errors.Join(append(left, writeTables(out, results))...)
 }
 
-// inconclusive is headroom's exit code where no slice was valid.
-const inconclusive = 3
+// print writes the tables of what is on file.
+func (b bench) print(out io.Writer) error {
+	results, err := read(b.file)
+	if err != nil {
+		return fmt.Errorf("%w: name a file of results with --file", err)
+	}
+	return writeTables(out, results)
+}
+
+const (
+	// inconclusive is headroom's exit code where no slice was valid.
+	inconclusive = 3
+	// longestRun bounds a run with its wait for other measurements on the machine.
+	longestRun = 2 * time.Hour
+	// cleanUp is how long a run that is stopped may take to remove what it started.
+	cleanUp = 2 * time.Minute
+)
 
 // one runs one kind once, in a folder of its own.
-func (b bench) one(ctx context.Context, k kind, number int, seed uint64) (result, error) {
-	dir := filepath.Join(filepath.Dir(b.file), fmt.Sprintf("truth-%s-%d-%s", k.name, number+1, time.Now().Format("20060102-150405")))
+func (b bench) one(ctx context.Context, n numbered) (result, error) {
+	ctx, cancel := context.WithTimeout(ctx, longestRun)
+	defer cancel()
+	began := time.Now()
+	seed := n.seeds + uint64(n.number) + 1
+	fmt.Fprintf(os.Stderr, "%s, run %d, seed %d\n", n.name, n.number+1, seed)
+	dir := filepath.Join(filepath.Dir(b.file), fmt.Sprintf("truth-%s-%d-%s", n.name, n.number+1, began.Format("20060102-150405")))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return result{}, err
 	}
-	text, err := k.scenario()
+	text, err := n.scenario()
 	if err != nil {
 		return result{}, err
 	}
-	file := filepath.Join(dir, k.name+".yaml")
+	file := filepath.Join(dir, n.name+".yaml")
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		return result{}, err
 	}
@@ -93,17 +141,28 @@ func (b bench) one(ctx context.Context, k kind, number int, seed uint64) (result
 	cmd := exec.CommandContext(ctx, b.headroom, "run", file, "--soak", "0", "--seed", strconv.FormatUint(seed, 10), "--out", out)
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it cleans up
-	began := time.Now()
+	cmd.WaitDelay = cleanUp
+	var p *pauser
+	if n.pause {
+		p = startPauser(ctx, drawMoment(seed), haltDatabase(out))
+		cmd.Stderr = io.MultiWriter(os.Stderr, p)
+	}
+	err = cmd.Run()
+	if p != nil {
+		if pauseErr := p.end(); pauseErr != nil {
+			return result{}, errors.Join(err, pauseErr)
+		}
+	}
 	noVerdict := ""
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil || cmd.ProcessState.ExitCode() != inconclusive {
-			return result{}, fmt.Errorf("%s: %w", k.name, errors.Join(err, ctx.Err()))
+	if err != nil {
+		if ctx.Err() != nil || cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != inconclusive {
+			return result{}, errors.Join(err, ctx.Err())
 		}
 		noVerdict = "the run ended without a result"
 	}
-	r, err := readReport(filepath.Join(out, "report.json"))
-	r.NoVerdict = noVerdict
-	r.Kind, r.Number, r.Seed, r.Seconds, r.At = k.name, number, seed, time.Since(began).Seconds(), began.UTC()
+	r, err := readRun(out, p)
+	r.Kind, r.Number, r.Seed, r.NoVerdict = n.name, n.number, seed, noVerdict
+	r.At, r.Seconds = began.UTC(), time.Since(began).Seconds()
 	return r, err
 }
 
@@ -119,18 +178,19 @@ func (b bench) append(r result) error {
 	return errors.Join(err, f.Close())
 }
 
-// read reads the results that are there, none where there is no file.
+// longestLine of a file of results, in bytes.
+const longestLine = 1 << 20
+
+// read reads the results that are there.
 func read(path string) ([]result, error) {
 	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, os.MkdirAll(filepath.Dir(path), 0o755)
-	}
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	var results []result
 	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, longestLine)
 	for number := 1; lines.Scan(); number++ {
 		var r result
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {

@@ -1,12 +1,16 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
-	"os"
-	"slices"
 	"time"
+
+	"headroom/harness/record"
+	"headroom/harness/slo"
+	"headroom/reports"
+	"headroom/reports/compare"
+	"headroom/reports/cost"
+	"headroom/scenarios"
 )
 
 // effect is a ratio with its interval.
@@ -18,7 +22,7 @@ type effect struct {
 
 func (e effect) known() bool { return e.Low > 0 && e.High > 0 }
 
-func (e effect) holds(ratio float64) bool { return e.Low <= ratio && ratio <= e.High }
+func (e effect) holds(ratio float64) bool { return e.known() && e.Low <= ratio && ratio <= e.High }
 
 // half is half the interval's width in ln(ratio).
 func (e effect) half() float64 { return math.Log(e.High/e.Low) / 2 }
@@ -30,144 +34,143 @@ func (e effect) text() string {
 	return fmt.Sprintf("%.3g (%.3g-%.3g)", e.Ratio, e.Low, e.High)
 }
 
+func effectOf(e compare.Effect) effect {
+	out := effect{Ratio: e.Ratio}
+	if i := e.Interval; i != nil && !math.IsInf(i.High, 1) {
+		out.Low, out.High = i.Low, i.High
+	}
+	return out
+}
+
+// side is the capacity of one variant. HighRPS 0: nothing bounds it.
+type side struct {
+	PointRPS float64     `json:"point_rps"`
+	LowRPS   float64     `json:"low_rps"`
+	HighRPS  float64     `json:"high_rps"`
+	Starts   []slo.Start `json:"starts"` // what each block's steps came to
+}
+
+func (s side) text() string {
+	switch {
+	case s.PointRPS == 0:
+		return "none"
+	case s.HighRPS == 0:
+		return ">= " + compare.FormatRate(s.LowRPS)
+	}
+	return fmt.Sprintf("%s (%s-%s)", compare.FormatRate(s.PointRPS), compare.FormatRate(s.LowRPS), compare.FormatRate(s.HighRPS))
+}
+
 // result is a line of the file: what one run came to.
 type result struct {
-	Kind      string    `json:"kind"`
-	Number    int       `json:"number"`
-	Seed      uint64    `json:"seed"`
-	At        time.Time `json:"at"`
-	Seconds   float64   `json:"seconds"`
-	Headroom  string    `json:"headroom"`
-	Kernel    string    `json:"kernel"`
-	Capacity  effect    `json:"capacity"`
-	P95       effect    `json:"p95"` // at the common rate, and so on
-	P50       effect    `json:"p50"`
-	AppCPU    effect    `json:"app_cpu"`
-	NoVerdict string    `json:"no_verdict,omitempty"` // why the run came to nothing
-	// Directions are the rows that the page says a direction of.
+	Kind     string    `json:"kind"`
+	Number   int       `json:"number"`
+	Seed     uint64    `json:"seed"`
+	At       time.Time `json:"at"`
+	Seconds  float64   `json:"seconds"`
+	Headroom string    `json:"headroom"` // its version
+	Kernel   string    `json:"kernel"`
+	Before   side      `json:"before"`
+	After    side      `json:"after"`
+	Capacity effect    `json:"capacity"`
+	P95      effect    `json:"p95"` // at the common rate, and so on
+	P50      effect    `json:"p50"`
+	AppCPU   effect    `json:"app_cpu"`
+	// Blocks is how many the capacities' ratio is made of.
+	Blocks        int `json:"blocks"`
+	Slices        int `json:"slices"`
+	InvalidSlices int `json:"invalid_slices"`
+	// HeadlineSeconds is from the run's start to the end of the last block's
+	// slices: all that the headline is made of is there then.
+	HeadlineSeconds float64 `json:"headline_s"`
+	// Survive are the rows that max-T leaves, for all of their table together;
+	// Directions those and the capacity, where its interval excludes 1: of these
+	// the page says a direction.
+	Survive    []string `json:"survive"`
 	Directions []string `json:"directions"`
-}
-
-// reportRow is a row of report.json.
-type reportRow struct {
-	Key    string `json:"key"`
-	Effect struct {
-		Ratio    float64 `json:"ratio"`
-		Interval *struct {
-			Low  float64  `json:"low"`
-			High *float64 `json:"high"`
-		} `json:"interval"`
-		Survives bool `json:"survives"`
-	} `json:"effect"`
-}
-
-func (r reportRow) effect() effect {
-	e := effect{Ratio: r.Effect.Ratio}
-	if i := r.Effect.Interval; i != nil && i.High != nil {
-		e.Low, e.High = i.Low, *i.High
-	}
-	return e
+	Pause      *pause   `json:"pause,omitempty"`
+	NoVerdict  string   `json:"no_verdict,omitempty"` // why the run came to nothing
 }
 
 // appCPU is the key of an app's CPU per request; all five are alike.
 const appCPU = "cpu_ms_per_request[app-1]"
 
-func readReport(path string) (result, error) {
-	data, err := os.ReadFile(path)
+// readRun reads what a run's folder has; p is what paused it, or nil.
+func readRun(dir string, p *pauser) (result, error) {
+	log, err := record.ReadFile(dir)
 	if err != nil {
 		return result{}, err
 	}
-	var report struct {
-		Overall []reportRow `json:"overall"`
-		Rates   []struct {
-			Name    string      `json:"name"`
-			Rows    []reportRow `json:"rows"`
-			Details []reportRow `json:"details"`
-		} `json:"rates"`
-		Environment struct {
-			Headroom string `json:"headroom"`
-			Kernel   string `json:"kernel"`
-		} `json:"environment"`
+	r, err := resultOf(log)
+	if err == nil && p != nil {
+		r.Pause = pauseOf(p.began, p.ended, log.Trials)
 	}
-	if err := json.Unmarshal(data, &report); err != nil {
-		return result{}, fmt.Errorf("%s: %w", path, err)
+	return r, err
+}
+
+// resultOf is a run's result by the report that a reader gets of it. Prices have no
+// part in it.
+func resultOf(log *record.Log) (result, error) {
+	prices, err := cost.Example()
+	if err != nil {
+		return result{}, err
 	}
-	r := result{Headroom: report.Environment.Headroom, Kernel: report.Environment.Kernel, Directions: []string{}}
-	rows := report.Overall
-	for _, rate := range report.Rates {
-		rows = slices.Concat(rows, rate.Rows, rate.Details)
+	report, err := reports.Build(log.Run, log.Trials, log.End, prices)
+	if err != nil {
+		return result{}, err
 	}
-	for _, row := range rows {
-		switch row.Key {
-		case "limit_rps":
-			r.Capacity = row.effect()
-			if e := r.Capacity; e.known() && !e.holds(1) {
-				r.Directions = append(r.Directions, row.Key)
-			}
-		case "p95_ms":
-			r.P95 = row.effect()
-		case "p50_ms":
-			r.P50 = row.effect()
-		case appCPU:
-			r.AppCPU = row.effect()
+	r := result{Headroom: report.Environment.Headroom, Kernel: report.Environment.Kernel,
+		Slices: report.Validity.Slices, InvalidSlices: report.Validity.InvalidSlices,
+		HeadlineSeconds: headline(log), Survive: []string{}, Directions: []string{}}
+	for _, v := range report.Variants {
+		c := v.Capacity
+		s := side{PointRPS: c.PointRPS, LowRPS: c.LowRPS, HighRPS: c.HighRPS, Starts: c.Starts}
+		if v.Variant == scenarios.Before {
+			r.Before = s
+		} else {
+			r.After = s
 		}
-		if row.Effect.Survives {
+	}
+	for _, row := range report.Overall {
+		if row.Key != compare.LimitRPS {
+			continue // costs follow from it
+		}
+		r.Capacity, r.Blocks = effectOf(row.Effect), len(row.Effect.Pairs)
+		if r.Capacity.known() && !r.Capacity.holds(1) {
 			r.Directions = append(r.Directions, row.Key)
 		}
+	}
+	for _, rate := range report.Rates {
+		r.addRows(rate.Rows)
+		r.addRows(rate.Details)
 	}
 	return r, nil
 }
 
-func printTable(results []result) {
-	fmt.Println("| run | seed | capacity after/before | p95 | CPU of an app a request | directions claimed | s |\n|---|---:|---|---|---|---|---:|")
-	for _, r := range results {
-		fmt.Printf("| %s %d | %d | %s | %s | %s | %d | %.0f |\n", r.Kind, r.Number+1, r.Seed, r.Capacity.text(), r.P95.text(), r.AppCPU.text(), len(r.Directions), r.Seconds)
-	}
-	fmt.Println()
-	for _, k := range kinds {
-		of := slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.Kind != k.name })
-		if len(of) > 0 {
-			fmt.Println(k.sentence(of))
+func (r *result) addRows(rows []reports.Row) {
+	for _, row := range rows {
+		switch row.Key {
+		case "p95_ms":
+			r.P95 = effectOf(row.Effect)
+		case "p50_ms":
+			r.P50 = effectOf(row.Effect)
+		case appCPU:
+			r.AppCPU = effectOf(row.Effect)
+		}
+		if row.Effect.Survives {
+			r.Survive = append(r.Survive, row.Key)
+			r.Directions = append(r.Directions, row.Key)
 		}
 	}
 }
 
-// sentence says what the runs of a kind prove.
-func (k kind) sentence(of []result) string {
-	n := len(of)
-	if k.shows == nil {
-		holds, directions := 0, 0
-		var halves, p95 []float64
-		for _, r := range of {
-			if r.Capacity.known() && r.Capacity.holds(1) {
-				holds++
-			}
-			if len(r.Directions) > 0 {
-				directions++
-			}
-			if r.Capacity.known() {
-				halves = append(halves, r.Capacity.half())
-			}
-			if r.P95.known() {
-				p95 = append(p95, r.P95.High/r.P95.Low)
-			}
-		}
-		return fmt.Sprintf("- %s: the ratio's interval holds 1 in %d of %d, half width %.1f%% in the median of %d; a direction is claimed in %d; p95's interval spans a factor of %.2f in the median of %d",
-			k.name, holds, n, 100*median(halves), len(halves), directions, median(p95), len(p95))
-	}
-	found := 0
-	for _, r := range of {
-		if e, above := k.shows(r); e.known() && (above && e.Low > 1 || !above && e.High < 1) {
-			found++
+// headline is how many seconds after its start a run had all that its headline is
+// made of.
+func headline(log *record.Log) float64 {
+	last := log.Run.StartedAt
+	for _, t := range log.Trials {
+		if _, end := span(t); t.Kind == record.KindSlice && end.After(last) {
+			last = end
 		}
 	}
-	return fmt.Sprintf("- %s: the planted difference is seen in %d of %d", k.name, found, n)
-}
-
-func median(values []float64) float64 {
-	if len(values) == 0 {
-		return math.NaN()
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
+	return last.Sub(log.Run.StartedAt).Seconds()
 }
