@@ -65,12 +65,10 @@ func union(a, b []string) []string {
 // Effects compares the metrics of one table, judged together.
 func (c Comparison) Effects(keys []string) []Effect {
 	effects := make([]Effect, len(keys))
-	pointers := make([]*Effect, len(keys))
 	for i, key := range keys {
 		effects[i] = c.Ratio(key)
-		pointers[i] = &effects[i]
 	}
-	adjustTogether(pointers)
+	JudgeTogether(effects)
 	return effects
 }
 
