@@ -75,7 +75,7 @@ bench-capacity: $(BIN) ## How true headroom capacity is: ten searches of a queue
 	@go build -o bin/bench-capacity ./cmd/bench-capacity
 	@bin/bench-capacity $(ARGS)
 
-bench-truth: $(BIN) ## Phase 3 against itself and with planted differences, appended to out/truth.jsonl: hours, in as many sittings as you like
+bench-truth: $(BIN) ## Phase 3 against itself, with planted differences and with a pause, appended to out/truth.jsonl: hours, in as many sittings as you like
 	@go build -o bin/bench-truth ./cmd/bench-truth
 	@bin/bench-truth $(ARGS)
 

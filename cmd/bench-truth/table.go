@@ -47,10 +47,6 @@ func runsTable(results []result) string {
 	out := "| run | seed | headroom | before, requests/s | after | after/before | p95 | CPU of an app a request | survive | blocks | slices invalid | headline, s | all, s |\n" +
 		"|---|---:|---|---|---|---|---|---|---|---:|---:|---:|---:|\n"
 	for _, r := range results {
-		survive := strings.Join(r.Survive, ", ")
-		if survive == "" {
-			survive = "none"
-		}
 		name := fmt.Sprintf("%s %d", r.Kind, r.Number+1)
 		if r.Pause != nil {
 			name += fmt.Sprintf(" (%.1f s from %s: %s)", r.Pause.Seconds, r.Pause.At.Format("15:04:05"), pausedWords(r.Pause.Trials))
@@ -59,9 +55,22 @@ func runsTable(results []result) string {
 			name += ": " + r.NoVerdict
 		}
 		out += fmt.Sprintf("| %s | %d | %s | %s | %s | %s | %s | %s | %s | %d | %d of %d | %.0f | %.0f |\n", name, r.Seed, r.Headroom, r.Before.text(), r.After.text(),
-			r.Capacity.text(), r.P95.text(), r.AppCPU.text(), survive, r.Blocks, r.InvalidSlices, r.Slices, r.HeadlineSeconds, r.Seconds)
+			r.Capacity.text(), r.P95.text(), r.AppCPU.text(), survivors(r.Survive), r.Blocks, r.InvalidSlices, r.Slices, r.HeadlineSeconds, r.Seconds)
 	}
 	return out
+}
+
+// mostNamed rows are spelt out; the file has all of them.
+const mostNamed = 4
+
+func survivors(keys []string) string {
+	switch more := len(keys) - mostNamed; {
+	case len(keys) == 0:
+		return "none"
+	case more > 0:
+		return fmt.Sprintf("%s and %d more", strings.Join(keys[:mostNamed], ", "), more)
+	}
+	return strings.Join(keys, ", ")
 }
 
 func pausedWords(trials []string) string {

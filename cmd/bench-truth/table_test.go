@@ -42,6 +42,9 @@ func TestEqualAims(t *testing.T) {
 		"| 2.00, median of 12 | 2.00 at most | met |")
 	results[0].Capacity, results[1].Directions = effect{Ratio: 1.1, Low: 1.02, High: 1.2}, []string{"p95_ms"}
 	wants(t, tableOf(t, results), "there is none | 1 of 12: below 34% | 1 of 12 at most | met |", "any row | 1 of 12: below 34% |")
+	wants(t, tableOf(t, results), "| 1 (0.75-1.5) | none | none | 0 |")
+	results[3].Survive = []string{"a", "b", "c", "d", "e", "f"}
+	wants(t, tableOf(t, results), "| none | a, b, c, d and 2 more | 0 |")
 	results[2].Capacity = effect{} // no interval holds nothing
 	wants(t, tableOf(t, results), "there is none | 2 of 12: below 44% | 1 of 12 at most | missed |", "median of 11 | 8.0% at most | so far met: 11 of 12 runs |")
 	wants(t, tableOf(t, results[3:7]), "there is none | 0 of 4: below 53% | 1 of 12 at most | so far: 4 of 12 runs |")
