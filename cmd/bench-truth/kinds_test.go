@@ -31,6 +31,10 @@ func TestScenarios(t *testing.T) {
 			t.Errorf("%s: %d machines and %d", k.name, len(s.Before.Machines), len(s.After.Machines))
 			continue
 		}
+		// selftest compare --runs goes by that, too.
+		if same := reflect.DeepEqual(s.Before.Machines, s.After.Machines); same != (k.plant == nil) {
+			t.Errorf("%s: its variants are the same: %t", k.name, same)
+		}
 		quotas, burns := 0, 0
 		for i, m := range s.After.Machines {
 			if m.QuotaShare != s.Before.Machines[i].QuotaShare {
