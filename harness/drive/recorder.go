@@ -59,10 +59,14 @@ type outcome struct {
 // Limits of what a recorder keeps.
 const (
 	maxTimeline = 600 // entries; longer runs get coarser ones
-	maxCounts   = 64  // values of a counted header
+	maxAnswers  = 1200
+	maxCounts   = 64 // values of a counted header
 	otherValues = "other values"
 	statusCodes = 1000
 )
+
+// finestAnswers is how exactly it is kept when answers came.
+const finestAnswers = 100 * time.Millisecond
 
 // recorder adds up the outcomes of one loop. Its loop alone uses it. Memory
 // does not grow with the number of requests.
@@ -71,6 +75,7 @@ type recorder struct {
 	from, till time.Duration // the window of intended sends that is recorded
 	lagLimit   time.Duration
 	perEntry   time.Duration // of the timeline
+	perAnswers time.Duration // of answers
 
 	planned, sent, succeeded, unsent, clipped, late int64
 	bytesIn, bytesOut                               int64
@@ -86,7 +91,8 @@ type recorder struct {
 
 	endpoints []endpointRecord
 	timeline  []record.Second
-	ended     int // entries of the timeline whose InFlight is known
+	answers   []int64 // correct ones, by when they came since the epoch
+	ended     int     // entries of the timeline whose InFlight is known
 }
 
 type endpointRecord struct {
@@ -109,9 +115,10 @@ func newRecorder(job *Job, endpoints int) *recorder {
 	for range job.CountHeaders {
 		r.counts = append(r.counts, map[string]*int64{})
 	}
+	r.perAnswers = inSteps(till, finestAnswers, maxAnswers)
+	r.answers = make([]int64, stepsIn(till, r.perAnswers))
 	r.perEntry = timelineStep(till - from)
-	entries := int((till - from + r.perEntry - 1) / r.perEntry)
-	r.timeline = make([]record.Second, entries)
+	r.timeline = make([]record.Second, stepsIn(till-from, r.perEntry))
 	for i := range r.timeline {
 		r.timeline[i].Second = i * int(r.perEntry/time.Second)
 	}
@@ -159,9 +166,17 @@ func (r *recorder) told(class string) bool {
 // timelineStep is one second for runs of up to an hour, and as many whole
 // seconds as keep the timeline within its limit for longer ones.
 func timelineStep(window time.Duration) time.Duration {
-	seconds := (window + maxTimeline*time.Second - 1) / (maxTimeline * time.Second)
-	return max(seconds, 1) * time.Second
+	return inSteps(window, time.Second, maxTimeline)
 }
+
+// inSteps is the smallest multiple of finest, at least one, of which no more than
+// most fill the window.
+func inSteps(window, finest time.Duration, most int) time.Duration {
+	return max(time.Duration(stepsIn(window, finest*time.Duration(most))), 1) * finest
+}
+
+// stepsIn is how many steps a window has, the last one being shorter.
+func stepsIn(window, step time.Duration) int { return int((window + step - 1) / step) }
 
 // recorded says whether a request of that intended time belongs to the slice.
 func (r *recorder) recorded(intended time.Duration) bool {
@@ -192,8 +207,11 @@ func (r *recorder) inFlight(now time.Duration, before, after int) {
 
 // done counts a request that was sent.
 func (r *recorder) done(o *outcome) {
-	if ended := o.Timestamp.Add(o.Latency).Sub(r.epoch); o.Error == "" && ended >= r.from && ended < r.till {
-		r.answered++ // whenever it was asked for: throughput is what comes out
+	if ended := o.Timestamp.Add(o.Latency).Sub(r.epoch); o.Error == "" && ended >= 0 && ended < r.till {
+		r.answers[ended/r.perAnswers]++
+		if ended >= r.from {
+			r.answered++ // whenever it was asked for: throughput is what comes out
+		}
 	}
 	if !r.recorded(o.intended) {
 		return
@@ -270,8 +288,8 @@ func (r *recorder) header(intended time.Duration, i int, value []byte) {
 // requests.
 func (r *recorder) cut(now time.Duration) {
 	r.till = max(min(r.till, now), r.from)
-	entries := int((r.till - r.from + r.perEntry - 1) / r.perEntry)
-	r.timeline = r.timeline[:entries]
+	r.timeline = r.timeline[:stepsIn(r.till-r.from, r.perEntry)]
+	r.answers = r.answers[:stepsIn(r.till, r.perAnswers)]
 }
 
 // merge adds another loop's record of the same window, which either may have
@@ -322,6 +340,10 @@ func (r *recorder) merge(other *recorder) {
 	}
 	if r.till < other.till { // cut earlier
 		r.till, r.timeline = other.till, r.timeline[:len(other.timeline)]
+		r.answers = r.answers[:len(other.answers)]
+	}
+	for i, n := range other.answers {
+		r.answers[i] += n
 	}
 	for i := range other.timeline {
 		s, o := &r.timeline[i], &other.timeline[i]
@@ -343,7 +365,7 @@ func (r *recorder) measurement(names, headers []string) record.Measurement {
 		BytesIn: r.bytesIn, BytesOut: r.bytesOut,
 		Response: record.FromDense(r.response), ResponseSuccess: record.FromDense(r.success),
 		Service: record.FromDense(r.service), SendLag: record.FromDense(r.sendLag), DriverLag: record.FromDense(r.driverLag),
-		Timeline: r.timeline, MaxInFlight: r.maxInFlight,
+		Timeline: r.timeline, Answers: record.Answers{StepS: r.perAnswers.Seconds(), Counts: r.answers}, MaxInFlight: r.maxInFlight,
 	}
 	if m.DurationS > 0 {
 		m.AchievedRPS = float64(r.answered) / m.DurationS

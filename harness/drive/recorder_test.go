@@ -151,6 +151,61 @@ func TestCountedValuesAreBounded(t *testing.T) {
 	}
 }
 
+// When answers came goes by their end: those of the warm-up count, failures and what
+// came behind the slice do not.
+func TestAnswersByWhenTheyCame(t *testing.T) {
+	a, b := testRecorder(t), testRecorder(t)
+	b.epoch = a.epoch
+	answer := func(r *recorder, intended, done time.Duration, class string) {
+		r.done(finished(r, intended, intended, intended, done, class))
+	}
+	ms := time.Millisecond
+	answer(a, 0, 50*ms, "")
+	answer(a, 900*ms, 5050*ms, "")
+	answer(b, 2000*ms, 5099*ms, "")
+	answer(b, 2000*ms, 5100*ms, classStatus5xx)
+	answer(b, 10900*ms, 10999*ms, "")
+	answer(b, 10900*ms, 11001*ms, "")
+	a.merge(b)
+	m := checked(t, a)
+	want := make([]int64, 110)
+	want[0], want[50], want[109] = 1, 2, 1
+	if m.Answers.StepS != 0.1 || !slices.Equal(m.Answers.Counts, want) || m.Answered != 3 {
+		t.Errorf("%+v, %d within the slice", m.Answers, m.Answered)
+	}
+	a.cut(5250 * ms)
+	if m = checked(t, a); len(m.Answers.Counts) != 53 {
+		t.Errorf("cut at 5.25 s there are %d tenths of a second", len(m.Answers.Counts))
+	}
+}
+
+// One loop had sent all it was asked for when another still did.
+func TestAnswersOfALoopThatWasCutEarlier(t *testing.T) {
+	a, b := testRecorder(t), testRecorder(t)
+	b.epoch = a.epoch
+	at := 4 * time.Second
+	a.cut(3 * time.Second)
+	b.done(finished(b, at, at, at, at+time.Millisecond, ""))
+	b.cut(5 * time.Second)
+	a.merge(b)
+	if m := checked(t, a); len(m.Answers.Counts) != 50 || m.Answers.Counts[40] != 1 || m.Answered != 1 {
+		t.Errorf("%+v, %d within the slice", m.Answers, m.Answered)
+	}
+}
+
+func TestLongRunsHaveCoarserAnswers(t *testing.T) {
+	for window, want := range map[time.Duration]time.Duration{
+		time.Second:                     100 * time.Millisecond,
+		2 * time.Minute:                 100 * time.Millisecond,
+		2*time.Minute + time.Nanosecond: 200 * time.Millisecond,
+		time.Hour:                       3 * time.Second,
+	} {
+		if got := inSteps(window, finestAnswers, maxAnswers); got != want {
+			t.Errorf("answers of %v are counted in steps of %v, want %v", window, got, want)
+		}
+	}
+}
+
 func TestMergeAndCut(t *testing.T) {
 	a, b := testRecorder(t), testRecorder(t)
 	b.epoch = a.epoch

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 func sound(t testing.TB) Trial {
 	t.Helper()
 	m := Measurement{Arrivals: "poisson", OfferedRPS: 10, AchievedRPS: 9, DurationS: 1, Planned: 11, Sent: 10, Succeeded: 9, Failed: 1, Unsent: 1, Clipped: 1}
+	m.Answered, m.Answers = 9, Answers{StepS: 0.1, Counts: []int64{2, 8, 0}}
 	for range 9 {
 		m.Response.Record(3 * time.Millisecond)
 		m.Service.Record(2 * time.Millisecond)
@@ -51,8 +53,25 @@ func TestFileRoundTrip(t *testing.T) {
 	if log.Run.ID != "r" || len(log.Trials) != 2 || log.End == nil {
 		t.Fatalf("got %+v", log)
 	}
+	if got := log.Trials[1].Measurement.Answers; got.StepS != 0.1 || !slices.Equal(got.Counts, []int64{2, 8, 0}) {
+		t.Errorf("when answers came is %+v", got)
+	}
 	if got := log.Trials[1].Measurement.Response; got.Count() != 9 || got.Quantile(0.5) < 2990*time.Microsecond || got.Quantile(0.5) > 3010*time.Microsecond {
 		t.Errorf("the histogram came back as %d values, p50 %v", got.Count(), got.Quantile(0.5))
+	}
+}
+
+// A file of before it was stored when answers came is still read.
+func TestReadWithoutAnswers(t *testing.T) {
+	old := sound(t)
+	old.Measurement.Answers = Answers{}
+	data, err := json.Marshal(Line{Schema: SchemaVersion, Trial: &old})
+	if err != nil || strings.Contains(string(data), `"answers"`) {
+		t.Fatalf("%s, %v", data, err)
+	}
+	log, err := Read("t", strings.NewReader(`{"schema":1,"run":{"id":"r"}}`+"\n"+string(data)+"\n"))
+	if err != nil || len(log.Trials) != 1 {
+		t.Errorf("%+v, %v", log, err)
 	}
 }
 
@@ -118,7 +137,13 @@ func TestReadRefusesDamage(t *testing.T) {
 	good := string(data)
 	lines := strings.SplitAfter(good, "\n")
 	brokenSum := strings.Replace(lines[1], `"planned":11`, `"planned":12`, 1)
+	answers := func(of string) string {
+		return lines[0] + strings.Replace(lines[1], `"answers":{"step_s":0.1,"counts":[2,8,0]}`, `"answers":`+of, 1)
+	}
 	tests := []struct{ name, text, want string }{
+		{"answers that are not counted by time", answers(`{"step_s":0.1,"counts":[2,6,0]}`), "t:2: does not add up: answers: 8 are counted by time, but 9 came"},
+		{"answers without a step", answers(`{"step_s":0,"counts":[9]}`), "t:2: does not add up: answers: step_s is 0"},
+		{"fewer than no answers", answers(`{"step_s":0.1,"counts":[-1,10]}`), "t:2: does not add up: answers: a count is negative: -1"},
 		{"empty", "", "is empty"},
 		{"cut off", good[:len(good)-20], "t:4: is cut off"},
 		{"not JSON", lines[0] + "hello\n", "t:2: is no JSON"},

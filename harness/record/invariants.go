@@ -8,8 +8,8 @@ import (
 
 // Check tests the invariants of docs/measurement.md, "Histograms". They hold
 // on write and on read: planned = sent + unsent, sent = succeeded + failed,
-// recorded + clipped = sent, no number is missing, and no oracle found more
-// violations than it made checks.
+// recorded + clipped = sent, no number is missing, no answer came at no time, and
+// no oracle found more violations than it made checks.
 func (m *Measurement) Check() error {
 	var errs []error
 	equal := func(what string, a, b int64) {
@@ -41,5 +41,27 @@ func (m *Measurement) Check() error {
 			errs = append(errs, fmt.Errorf("%s is %v", name, v))
 		}
 	}
-	return errors.Join(append(errs, checkOracles(m.Oracles))...)
+	return errors.Join(append(errs, m.Answers.check(m.Answered), checkOracles(m.Oracles))...)
+}
+
+// check holds the counts, which begin with the warm-up, against the answers within
+// the slice.
+func (a *Answers) check(answered int64) error {
+	if len(a.Counts) == 0 {
+		return nil
+	}
+	if !(a.StepS > 0) || math.IsInf(a.StepS, 0) {
+		return fmt.Errorf("answers: step_s is %v", a.StepS)
+	}
+	var sum int64
+	for _, n := range a.Counts {
+		if n < 0 {
+			return fmt.Errorf("answers: a count is negative: %d", n)
+		}
+		sum += n
+	}
+	if sum < answered {
+		return fmt.Errorf("answers: %d are counted by time, but %d came within the slice", sum, answered)
+	}
+	return nil
 }

@@ -89,7 +89,7 @@ type TrialKind string
 
 // The kinds of trial.
 const (
-	KindProbe TrialKind = "probe" // a step of the search for a variant's limit
+	KindProbe TrialKind = "probe" // a step of the search for a variant's capacity
 	KindSlice TrialKind = "slice" // a slice of a block, to be compared
 )
 
@@ -264,6 +264,8 @@ type Measurement struct {
 
 	Endpoints []EndpointMeasurement `json:"endpoints,omitempty"`
 	Timeline  []Second              `json:"timeline,omitempty"`
+	// Answers is when answers came; empty in files of before it was stored.
+	Answers Answers `json:"answers,omitzero"`
 
 	// Protocol is what the connections spoke: "HTTP/2 over TLS 1.3".
 	Protocol    string      `json:"protocol,omitempty"`
@@ -311,6 +313,15 @@ type Second struct {
 	Failed   int64     `json:"failed"`
 	InFlight int64     `json:"in_flight"` // at the second's end
 	Response Histogram `json:"response"`
+}
+
+// Answers counts the correct answers by when they came, whenever they were asked
+// for: from Measurement.Began on, the warm-up included, to the schedule's end. The
+// timeline goes by intended send, and what could not be sent stands nowhere in
+// it, so it can't tell how long nothing came.
+type Answers struct {
+	StepS  float64 `json:"step_s"` // each count is of so many seconds
+	Counts []int64 `json:"counts"`
 }
 
 // DriverUse is what the driver itself used.
