@@ -31,6 +31,7 @@ func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.B
 		Scenario: scenarioOf(run.Scenario), Shares: run.Shares, Environment: run.Environment,
 		Prices:   prices,
 		Validity: validityOf(table, trials),
+		Silences: compare.Silences(all, run.Scenario.SLO),
 		Claims:   []compare.Result{},
 		Warnings: []string{},
 	}
@@ -122,7 +123,7 @@ func (r *Report) addVariants(run record.Run, trials []record.Trial, prices cost.
 		r.Variants = append(r.Variants, Variant{
 			Variant: v, Label: topology.Label, Entry: topology.EntryText(),
 			Machines: machinesOf(topology, quotas(trials, v)),
-			Capacity: capacity, CapacityText: capacityText(capacity), Bill: bill,
+			Capacity: capacity, CapacityText: capacityText(capacity) + stillText(inStairs(r.Silences, v)), Bill: bill,
 			Load:       loadCurve(trials, v, run.Scenario.SLO, capacity.PointRPS),
 			Bottleneck: bottleneckSentence(atCapacity), Demand: demandOf(atCapacity),
 			Users:            cost.Users(capacity.PointRPS, run.Shares.UnitCPUs, run.Scenario.Load.RequestsPerUserPerS),

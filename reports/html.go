@@ -33,7 +33,7 @@ var pageFuncs = template.FuncMap{
 	"loadCaption": loadCaption, "level": func(l compare.Level, u compare.Unit) string { return levelText(l, u) },
 	"machineTitle": machineTitle, "oracle": oracleText, "oracleMore": oracleMore,
 	"num": compare.FormatNumber, "orNone": orNone, "packages": packages, "processText": processText, "rateHeading": rateHeading, "rateNote": rateNote,
-	"ratio": ratioParts, "style": func() template.CSS { return template.CSS(style) }, "validity": validityText,
+	"ratio": ratioParts, "silences": silenceLines, "style": func() template.CSS { return template.CSS(style) }, "validity": validityText,
 }
 
 var pageTemplate = template.Must(template.New("report.html").Funcs(pageFuncs).Parse(page))

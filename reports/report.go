@@ -35,15 +35,16 @@ type Report struct {
 	Scenario    Scenario           `json:"scenario"`
 	Answer      []string           `json:"answer"` // sentences made from the figures
 	Variants    []Variant          `json:"variants"`
-	Overall     []Row              `json:"overall"` // limit and cost, at no rate
+	Overall     []Row              `json:"overall"` // capacity and cost, at no rate
 	BreakEven   string             `json:"break_even"`
 	NotCharged  string             `json:"not_charged,omitempty"` // prices of the book that no variant pays
-	CostCurve   []CostPoint        `json:"cost_curve"`            // by number of users; empty without a limit
+	CostCurve   []CostPoint        `json:"cost_curve"`            // by number of users; empty without a capacity
 	Rates       []Rate             `json:"rates"`
 	Chance      string             `json:"by_chance,omitempty"` // how many of the rates' intervals can be expected to miss
 	Oracles     []OracleRow        `json:"oracles"`             // what the change breaks; empty without checks
 	Claims      []compare.Result   `json:"claims"`
 	Validity    Validity           `json:"validity"`
+	Silences    []compare.Silence  `json:"silences,omitempty"` // stretches without a correct answer
 	Shares      record.Shares      `json:"shares"`
 	Environment record.Environment `json:"environment"`
 	Prices      cost.Book          `json:"prices"`
@@ -95,8 +96,8 @@ type Variant struct {
 	Proof     *compare.Proof `json:"proof,omitempty"`
 	ProofText string         `json:"proof_text,omitempty"`
 	Bill      cost.Bill      `json:"bill"`
-	// Users is how many the limit carries on machines of full size; 0 without
-	// a limit.
+	// Users is how many the capacity carries on machines of full size; 0 without
+	// one.
 	Users float64 `json:"users"`
 	// EgressPerUserUSD is a month's price of what a user downloads; 0 when the
 	// price book has none.

@@ -70,6 +70,7 @@ func WriteTerminal(w io.Writer, r Report, t Terminal) error {
 	out.demands(r.Variants)
 	out.claims(r.Claims)
 	out.validity(r.Validity)
+	out.list("Without a correct answer", silenceLines(r.Silences))
 	out.list("Warnings", r.Warnings)
 	if t.HTMLPath != "" {
 		out.line("")

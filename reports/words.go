@@ -21,6 +21,11 @@ func answerOf(r Report, consistency string) []string {
 	if s := capacitySentence(r); s != "" {
 		answer = append(answer, s)
 	}
+	for _, v := range r.Variants {
+		if s := silenceSentence(v.Variant, r.Silences); s != "" {
+			answer = append(answer, s)
+		}
+	}
 	for _, rate := range r.Rates {
 		if rate.Name == "common" || len(r.Rates) == 1 {
 			answer = append(answer, rateSentence(rate))
@@ -111,7 +116,7 @@ func warningsOf(run record.Run, trials []record.Trial, table compare.Table, pric
 		warnings = append(warnings, "prices are an example, not an offer: costs are only as good as they are")
 	}
 	if run.Environment.Stage == record.StageProcess {
-		warnings = append(warnings, "machines were local processes without CPU or memory limits and shared this computer with each other and the driver: absolute rates, limits and the bottleneck are this computer's, not the machines'")
+		warnings = append(warnings, "machines were local processes without CPU or memory limits and shared this computer with each other and the driver: absolute rates, capacities and the bottleneck are this computer's, not the machines'")
 	}
 	clipped := int64(0)
 	for _, t := range trials {

@@ -1,0 +1,92 @@
+package compare
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// Where a stretch without a correct answer is named.
+const (
+	shortestSilence = time.Second
+	// fewestDue requests, and leastDueRPS a second, must have been due in it:
+	// exp(-15) of the gaps between Poisson arrivals are as long by chance.
+	fewestDue   = 15
+	leastDueRPS = 5
+	// queueDelay times the SLO's latency is what a queue alone may delay an answer
+	// by: a step's in-flight cap lets hardly more wait (docs/measurement.md,
+	// "Capacity under an SLO", 9).
+	queueDelay = 2
+)
+
+// Silence is a stretch of one trial in which no correct answer came, although
+// requests were due.
+type Silence struct {
+	Variant  scenarios.Variant `json:"variant"`
+	At       time.Time         `json:"at"` // when it began
+	Seconds  float64           `json:"seconds"`
+	Due      float64           `json:"due"` // requests in it, by the offered rate
+	Block    int               `json:"block,omitempty"`
+	RateName string            `json:"rate_name"`
+	RateRPS  float64           `json:"rate_rps"`
+	Order    int               `json:"order"`               // of the trial
+	SetAside bool              `json:"set_aside,omitempty"` // the trial was invalid
+}
+
+// Silences finds them in all trials, in their order. Steps that may ask for too much
+// take part: a server that gets too much still answers at the rate that it can, so
+// when nothing comes any more it stood still or broke down, which its queue does
+// not explain. Only what passes before their first answer is left out: where all
+// requests share a CPU, the first one is late for all the others. A step without
+// any answer is named. Trials that were set aside take part too: what stopped the
+// variant may be why. What came before the first request of a trial or behind its
+// last is not seen, nor is a trial of before it was stored when answers came.
+func Silences(trials []record.Trial, slo scenarios.SLO) []Silence {
+	shortest := max(shortestSilence, queueDelay*slo.LoosestLatency())
+	var found []Silence
+	for i := range trials {
+		found = append(found, silencesOf(&trials[i], shortest)...)
+	}
+	return found
+}
+
+func silencesOf(t *record.Trial, shortest time.Duration) []Silence {
+	m := t.Measurement
+	if m.OfferedRPS < leastDueRPS {
+		return nil
+	}
+	var found []Silence
+	counts := m.Answers.Counts
+	window := m.WarmupS + m.DurationS // the last count is of what is left of it
+	from := 0
+	if t.RateName == record.RateBracket || t.RateName == record.RateOverload {
+		from = max(slices.IndexFunc(counts, answered), 0)
+	}
+	for ; from < len(counts); from++ {
+		length := slices.IndexFunc(counts[from:], answered)
+		if length < 0 {
+			length = len(counts) - from
+		}
+		seconds := toMillis(min(float64(from+length)*m.Answers.StepS, window) - float64(from)*m.Answers.StepS)
+		if due := m.OfferedRPS * seconds; seconds >= shortest.Seconds() && due >= fewestDue {
+			found = append(found, Silence{Variant: t.Variant, At: answersBegan(t, from), Seconds: seconds, Due: due,
+				Block: t.Block, RateName: t.RateName, RateRPS: m.OfferedRPS, Order: t.Order, SetAside: len(invalidReasons(t)) > 0})
+		}
+		from += length
+	}
+	return found
+}
+
+func answered(n int64) bool { return n > 0 }
+
+// answersBegan is when a trial's count of answers of that number began.
+func answersBegan(t *record.Trial, number int) time.Time {
+	since := toMillis(float64(number) * t.Measurement.Answers.StepS)
+	return t.Measurement.Began.Add(time.Duration(math.Round(since * float64(time.Second)))).UTC()
+}
+
+// toMillis rounds seconds: ten tenths are not quite 1 to the computer.
+func toMillis(seconds float64) float64 { return math.Round(seconds*1e3) / 1e3 }
