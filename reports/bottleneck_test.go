@@ -73,7 +73,7 @@ func TestProofStandsOnEveryOutput(t *testing.T) {
 		want  string
 	}{
 		{proofTrials(1.2, 1), "proved: capacity "},
-		{proofTrials(1, 1), "unproved, the capacity did not move with app: capacity "},
+		{proofTrials(1, 1), "unproved, the capacity rose by less than 5% with app larger: capacity "},
 		{nil, "unproved: nothing was measured for it"},
 	} {
 		r := build(t, run, append(syntheticTrials(3), test.proof...), &record.End{})

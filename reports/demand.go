@@ -74,9 +74,11 @@ func proofText(p *compare.Proof) string {
 	}
 	text := "proved: " + measured
 	switch {
-	case !p.Proved && measured == "":
+	case p.Proved:
+		text += ", so " + p.Stillness()
+	case measured == "":
 		text = "unproved: " + p.Reason
-	case !p.Proved:
+	default:
 		text = "unproved, " + p.Reason + ": " + measured
 	}
 	if p.Scale > 0 && p.Scale < 1 {

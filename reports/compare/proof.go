@@ -104,9 +104,9 @@ type Proof struct {
 
 // JudgeProof reads a proof off the steps that were measured for it. It is nil
 // when none was asked for. The capacity moved with the named machines when the
-// interval of its ratio lies above 1.05. It stayed with the others when theirs
-// comes out within 7% of 1, with an interval that holds 1 or lies all within
-// those 7%. Anything else proves nothing.
+// interval of its ratio lies above leastMoved. It stayed with the others when
+// theirs comes out within mostStill of 1, with an interval that holds 1 or lies all
+// within mostStill. Anything else proves nothing.
 func JudgeProof(run record.Run, trials []record.Trial, v scenarios.Variant) *Proof {
 	if run.Prove != v {
 		return nil
@@ -202,21 +202,36 @@ func (p *Proof) doubt(quick bool, rounds int) string {
 	case quick:
 		return "a quick run is not evidence"
 	case named.High < leastMoved:
-		return fmt.Sprintf("the capacity did not move with %s", p.Named)
+		return fmt.Sprintf("the capacity rose by less than %s with %s larger", percentOver(leastMoved), p.Named)
 	case named.Low <= leastMoved:
-		return fmt.Sprintf("whether the capacity moved with %s can't be told from the scatter", p.Named)
+		return fmt.Sprintf("whether the capacity rose by more than %s with %s larger can't be told from the scatter", percentOver(leastMoved), p.Named)
 	case stayed(p.OtherEffect):
 		return ""
 	case other.Low > 1:
-		return fmt.Sprintf("the capacity moved with %s too", p.Other)
+		return fmt.Sprintf("the capacity rose with %s larger too", p.Other)
 	case other.High < 1:
 		return fmt.Sprintf("the capacity fell with %s larger, which it can't: something else changed", p.Other)
 	}
-	return fmt.Sprintf("whether the capacity moved with %s too can't be told from the scatter", p.Other)
+	return fmt.Sprintf("whether the capacity moved by less than %s with %s larger can't be told from the scatter", percentOver(mostStill), p.Other)
 }
 
+// percentOver is a ratio above 1 in percent of 1: "7%".
+func percentOver(ratio float64) string { return fmt.Sprintf("%.0f%%", (ratio-1)*100) }
+
+// Stillness says of a proof how still the capacity stayed with the other machines:
+// by its interval where that is narrow enough, else by the estimate.
+func (p *Proof) Stillness() string {
+	bound := percentOver(mostStill)
+	if i := p.OtherEffect.Interval; still(i.Low) && still(i.High) {
+		return fmt.Sprintf("the capacity moved by less than %s with %s", bound, p.Other)
+	}
+	return fmt.Sprintf("the capacity came out within %s of the same with %s, with an interval that goes further", bound, p.Other)
+}
+
+// still says that a ratio is no further from 1 than mostStill.
+func still(ratio float64) bool { return ratio <= mostStill && ratio >= 1/mostStill }
+
 func stayed(e Effect) bool {
-	still := func(ratio float64) bool { return ratio <= mostStill && ratio >= 1/mostStill }
 	holdsOne := e.Interval.Low <= 1 && e.Interval.High >= 1
 	return still(e.Ratio) && (holdsOne || still(e.Interval.Low) && still(e.Interval.High))
 }

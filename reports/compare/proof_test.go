@@ -1,6 +1,8 @@
 package compare
 
 import (
+	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -140,12 +142,12 @@ func TestJudgeProof(t *testing.T) {
 	}{
 		{"moved and stayed", times(1.22, little...), times(1, little...), true, ""},
 		{"stayed, to a hair", times(1.22, little...), times(1.02, 1, 1.002, 0.998, 1, 1.001), true, ""},
-		{"did not move", times(1, little...), times(1, little...), false, "did not move with database"},
-		{"moved hardly", times(1.05, little...), times(1, little...), false, "whether the capacity moved with database can't be told"},
-		{"scatters", times(1.2, much...), times(1, little...), false, "whether the capacity moved with database can't be told"},
-		{"both moved", times(1.22, little...), times(1.2, little...), false, "moved with cache too"},
+		{"did not move", times(1, little...), times(1, little...), false, "rose by less than 5% with database larger"},
+		{"moved hardly", times(1.05, little...), times(1, little...), false, "whether the capacity rose by more than 5% with database larger can't be told"},
+		{"scatters", times(1.2, much...), times(1, little...), false, "whether the capacity rose by more than 5% with database larger can't be told"},
+		{"both moved", times(1.22, little...), times(1.2, little...), false, "rose with cache larger too"},
 		{"the other fell", times(1.22, little...), times(0.8, little...), false, "fell with cache larger"},
-		{"the other scatters", times(1.22, little...), times(1.12, much...), false, "whether the capacity moved with cache too can't be told"},
+		{"the other scatters", times(1.22, little...), times(1.12, much...), false, "whether the capacity moved by less than 7% with cache larger can't be told"},
 		{"too few rounds", times(1.22, little[:2]...), times(1, little[:2]...), false, "2 rounds with all three systems, at the least 3"},
 	} {
 		trials := append(measured(t), steps(t, base[:len(test.named)], test.named, test.other)...)
@@ -156,6 +158,42 @@ func TestJudgeProof(t *testing.T) {
 		}
 		if p.Named != "database" || p.Other != "cache" || p.Scale != 0.9 || p.Factor != ProofFactor || p.Steps != 3*len(test.named) {
 			t.Errorf("%s: %+v", test.name, p)
+		}
+	}
+}
+
+// What a proof says of the other machines is no more than the rule that it was held
+// to.
+func TestStillness(t *testing.T) {
+	for _, test := range []struct {
+		low, ratio, high float64
+		want             string
+	}{
+		{0.99, 1.01, 1.03, "the capacity moved by less than 7% with cache"},
+		{0.95, 1.01, 1.09, "the capacity came out within 7% of the same with cache, with an interval that goes further"},
+	} {
+		p := Proof{Other: "cache", OtherEffect: Effect{Ratio: test.ratio, Interval: &Interval{Low: test.low, High: test.high}}}
+		if got := p.Stillness(); got != test.want {
+			t.Errorf("%v: %s", test, got)
+		}
+	}
+}
+
+// The pages' texts take the bounds from the rule; so must the guides.
+func TestGuidesNameTheRulesBounds(t *testing.T) {
+	for file, wants := range map[string][]string{
+		"../../README.md": {"surely rises by more than " + percentOver(leastMoved) + " with the first, and comes out within " + percentOver(mostStill) + " of the same"},
+		"../../docs/measurement.md": {fmt.Sprintf("interval lies above %g, and the other's estimate within %s of 1", leastMoved, percentOver(mostStill)),
+			"rose by less than " + percentOver(leastMoved) + " with the named group"},
+	} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range wants {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("%s does not say %q", file, want)
+			}
 		}
 	}
 }
