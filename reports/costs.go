@@ -16,7 +16,7 @@ import (
 // bought in whole copies.
 type CostPoint struct {
 	Users     float64  `json:"users"`
-	BeforeUSD *float64 `json:"before_usd"` // null: its limit is not known
+	BeforeUSD *float64 `json:"before_usd"` // null: its capacity is not known
 	AfterUSD  *float64 `json:"after_usd"`
 }
 

@@ -81,10 +81,13 @@ func (j *Journey) promisesAnswer() string {
 }
 
 // oriented is the factor with its direction, "2.70x faster" or, the wrong way
-// round, "0.76x cheaper, so the other way". Where no direction is shown it says
-// so.
+// round, "0.76x cheaper, so the other way". Where no direction is shown, or there
+// is no interval, it says so.
 func (p Promise) oriented() string {
 	text := compare.FormatNumber(p.Point) + "x " + p.word
+	if p.Interval == nil {
+		text = "about " + text
+	}
 	switch {
 	case p.Interval != nil && p.Direction == "unclear":
 		text += ", which is not shown to be a change"

@@ -14,7 +14,7 @@ import (
 // LoadPoint is response time at one offered rate.
 type LoadPoint struct {
 	OfferedRPS float64  `json:"offered_rps"`
-	OfLimit    float64  `json:"of_limit"` // share of the variant's limit; 0 without one
+	OfLimit    float64  `json:"of_limit"` // share of the variant's capacity; 0 without one
 	Requests   int64    `json:"requests"`
 	P50MS      *float64 `json:"p50_ms"` // null: too few samples
 	P95MS      *float64 `json:"p95_ms"`

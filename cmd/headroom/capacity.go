@@ -32,7 +32,7 @@ func newCapacity() *cobra.Command {
 		Use:   "capacity {--url URL --slo SLO | SCENARIO}",
 		Short: "Find the highest rate at which a URL, or a scenario's variant, holds an SLO, and soak just below it",
 		Long: `Find the highest rate at which any URL holds an SLO. The rate grows until the
-SLO fails. Then a staircase hovers about the limit: a little more after a step
+SLO fails. Then a staircase hovers about the capacity: a little more after a step
 that held, a little less after one that failed. All steps together make the
 capacity and its 95% range. A soak follows just below it, and only a rate that
 held its soak is called confirmed. At last the target gets 1.3 times as much, and

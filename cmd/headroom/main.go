@@ -9,7 +9,7 @@
 //  3. harness/stage/docker starts the machines, or harness/stage/process does
 //     where there is no Docker; targets/machine is what runs
 //     inside one, targets/shop the application on it.
-//  4. harness conducts: limits, then blocks of slices. harness/drive sends each
+//  4. harness conducts: capacities, then blocks of slices. harness/drive sends each
 //     slice's requests, harness/observe reads what the machines used.
 //  5. harness/record writes every slice to out/<run>/trials.jsonl, the waist.
 //  6. reports reads that file, and nothing else: comparison, verdicts, pages.

@@ -13,7 +13,7 @@ import (
 const (
 	keptUp        = 0.98 // answered of planned, for a point of the law
 	fewest        = 100  // requests behind a point of the law
-	nearLimit     = 0.5  // demands are read at rates of at least so much of the limit: they fall with load
+	nearLimit     = 0.5  // demands are read at rates of at least so much of the capacity: they fall with load
 	sameRateShare = 0.02 // rates this near one another are one
 )
 
@@ -106,7 +106,7 @@ func groupName(m scenarios.Machine) string {
 	return m.Name
 }
 
-// groupsOf reads the service demands off the trials at rates near the limit.
+// groupsOf reads the service demands off the trials at rates near the capacity.
 func groupsOf(t scenarios.Topology, trials []record.Trial, limitRPS float64) []Group {
 	var loaded []record.Trial
 	for _, trial := range trials {

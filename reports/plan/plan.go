@@ -107,6 +107,7 @@ type Capacity struct {
 	LowRPS    float64 `json:"low_rps"`
 	HighRPS   float64 `json:"high_rps,omitempty"` // 0: nothing bounds it
 	Confirmed bool    `json:"confirmed"`          // RPS held a soak
+	SoakS     float64 `json:"soak_s,omitempty"`   // of so many seconds
 	Users     float64 `json:"users"`              // that RPS stands for
 }
 
@@ -237,7 +238,7 @@ func assess(ask Ask, log *record.Log, v scenarios.Variant) (Option, error) {
 func capacityOf(c slo.Capacity) Capacity {
 	out := Capacity{RPS: c.LowRPS, PointRPS: c.PointRPS, LowRPS: c.LowRPS, HighRPS: c.HighRPS}
 	if soak, ok := c.Confirmed(); ok {
-		out.RPS, out.Confirmed = soak.RPS, true
+		out.RPS, out.Confirmed, out.SoakS = soak.RPS, true, soak.Seconds
 	}
 	return out
 }

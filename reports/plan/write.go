@@ -154,7 +154,7 @@ func (c Capacity) text() string {
 		text = fmt.Sprintf("%s requests/s (%s-%s)", compare.FormatRate(c.PointRPS), compare.FormatRate(c.LowRPS), compare.FormatRate(c.HighRPS))
 	}
 	if c.Confirmed {
-		return text + ", of which a soak confirmed the most that is planned with"
+		return fmt.Sprintf("%s, of which a soak of %.0f s confirmed the most that is planned with", text, c.SoakS)
 	}
 	return text + ", not confirmed by a soak"
 }
