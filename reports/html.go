@@ -57,22 +57,27 @@ func WriteHTML(w io.Writer, r Report) error {
 	view.LagCurve, errs[2] = drawLag(r.Oracles)
 	view.LoadCurve, errs[0] = drawLoad(r)
 	view.CostChart, errs[1] = drawing(chart.CostPerUser("Cost per user by number of users, before and after", costLines(r.CostCurve)))
-	if err := errors.Join(errs[:]...); err != nil {
-		return fmt.Errorf("write the HTML report: %w", err)
-	}
+	failed := errs[:]
 	for _, rate := range r.Rates {
 		v, err := draw(rate)
-		if err != nil {
-			return fmt.Errorf("write the HTML report: %w", err)
-		}
-		view.RateViews = append(view.RateViews, v)
+		failed, view.RateViews = append(failed, err), append(view.RateViews, v)
 	}
+	return writePage(w, "the HTML report", pageTemplate, view, failed...)
+}
+
+// writePage writes a page, unless a drawing of it failed; what names the page in
+// an error. Nothing is written of a page that fails.
+func writePage(w io.Writer, what string, layout *template.Template, view any, drawings ...error) error {
 	var out bytes.Buffer
-	if err := pageTemplate.Execute(&out, view); err != nil {
-		return fmt.Errorf("write the HTML report: %w", err)
+	err := errors.Join(drawings...)
+	if err == nil {
+		err = layout.Execute(&out, view)
 	}
-	if _, err := out.WriteTo(w); err != nil {
-		return fmt.Errorf("write the HTML report: %w", err)
+	if err == nil {
+		_, err = out.WriteTo(w)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", what, err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -205,7 +206,7 @@ func (j *Journey) gains() []Gain {
 		}
 		all = append(all, g)
 	}
-	slices.SortStableFunc(all, func(a, b Gain) int { return compareRates(b.Point, a.Point) })
+	slices.SortStableFunc(all, func(a, b Gain) int { return cmp.Compare(b.Point, a.Point) })
 	return all
 }
 

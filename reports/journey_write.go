@@ -1,10 +1,7 @@
 package reports
 
 import (
-	"bytes"
 	_ "embed"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -21,17 +18,6 @@ var journeyTemplate = template.Must(template.New("journey.html").Funcs(pageFuncs
 	"capacity": stepCapacity, "gain": Gain.gainText, "users": usersText,
 	"rps": compare.FormatRate, "value": func(v float64) compare.Level { return compare.Level{Value: &v} },
 }).Parse(journeyPage))
-
-// WriteJourneyJSON writes journey.json, indented.
-func WriteJourneyJSON(w io.Writer, j Journey) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(j); err != nil {
-		return fmt.Errorf("write the journey's JSON: %w", err)
-	}
-	return nil
-}
 
 // WriteJourneyHTML writes the journey as one self-contained page that loads
 // nothing.
@@ -52,26 +38,12 @@ func WriteJourneyHTML(w io.Writer, j Journey) error {
 	var errs [2]error
 	view.Capacity, errs[0] = drawing(chart.Steps("Capacity after each phase", "requests/s under the SLO, full scale (log)", capacity))
 	view.Cost, errs[1] = drawing(chart.Steps("Cost per user after each phase", "$ per user and month (log)", perUser))
-	if err := errors.Join(errs[:]...); err != nil {
-		return fmt.Errorf("write the journey's page: %w", err)
-	}
-	var out bytes.Buffer
-	if err := journeyTemplate.Execute(&out, view); err != nil {
-		return fmt.Errorf("write the journey's page: %w", err)
-	}
-	if _, err := out.WriteTo(w); err != nil {
-		return fmt.Errorf("write the journey's page: %w", err)
-	}
-	return nil
+	return writePage(w, "the journey's page", journeyTemplate, view, errs[:]...)
 }
 
 // WriteJourneyTerminal writes the journey as plain text.
 func WriteJourneyTerminal(w io.Writer, j Journey, t Terminal) error {
-	if t.Width == 0 {
-		t.Width = defaultWidth
-	}
-	t.Width = max(t.Width, narrowest)
-	out := &terminalWriter{Terminal: t}
+	out := newTerminalWriter(t)
 	out.WriteString(out.styled("1", "The whole way") + "\n")
 	for _, mark := range j.Marks {
 		out.WriteString(out.styled("1;33", "** "+mark+" **") + "\n")
@@ -88,14 +60,7 @@ func WriteJourneyTerminal(w io.Writer, j Journey, t Terminal) error {
 	out.gains(j.Gains)
 	out.journeyClaims(j)
 	out.list("How to compare the rows", j.Notes)
-	if t.HTMLPath != "" {
-		out.line("")
-		out.line("report: %s", t.HTMLPath)
-	}
-	if _, err := io.WriteString(w, out.String()); err != nil {
-		return fmt.Errorf("write the journey: %w", err)
-	}
-	return nil
+	return out.end(w, "the journey")
 }
 
 // Columns of the table of steps.

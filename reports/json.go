@@ -1,19 +1,16 @@
 package reports
 
 import (
-	"encoding/json"
-	"fmt"
 	"io"
+
+	"headroom/internal/jsonout"
 )
 
 // WriteJSON writes report.json: the whole Report, indented, keys in the order
 // of its fields.
-func WriteJSON(w io.Writer, r Report) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(r); err != nil {
-		return fmt.Errorf("write the JSON report: %w", err)
-	}
-	return nil
+func WriteJSON(w io.Writer, r Report) error { return jsonout.Write(w, "the JSON report", r) }
+
+// WriteJourneyJSON writes journey.json, indented.
+func WriteJourneyJSON(w io.Writer, j Journey) error {
+	return jsonout.Write(w, "the journey's JSON", j)
 }

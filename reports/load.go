@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"slices"
@@ -37,7 +38,7 @@ func loadCurve(trials []record.Trial, v scenarios.Variant, slo scenarios.SLO, li
 		}
 	}
 	slices.SortStableFunc(usable, func(a, b record.Trial) int {
-		return compareRates(a.Measurement.OfferedRPS, b.Measurement.OfferedRPS)
+		return cmp.Compare(a.Measurement.OfferedRPS, b.Measurement.OfferedRPS)
 	})
 	points := []LoadPoint{}
 	for start := 0; start < len(usable); {
@@ -49,16 +50,6 @@ func loadCurve(trials []record.Trial, v scenarios.Variant, slo scenarios.SLO, li
 		start = end
 	}
 	return points
-}
-
-func compareRates(a, b float64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 func loadPoint(trials []record.Trial, slo scenarios.SLO, limit float64) LoadPoint {

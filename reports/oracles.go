@@ -242,14 +242,15 @@ func sizeText(bytes float64) string {
 func drawLag(rows []OracleRow) (template.HTML, error) {
 	var lines []chart.Line
 	for _, row := range rows {
-		before, after := chart.Line{Variant: scenarios.Before}, chart.Line{Variant: scenarios.After}
-		for _, p := range row.Before.LagCurve {
-			before.Points = append(before.Points, chart.Point{X: p.Percentile, Y: orNaN(p.MS)})
-		}
-		for _, p := range row.After.LagCurve {
-			after.Points = append(after.Points, chart.Point{X: p.Percentile, Y: orNaN(p.MS)})
-		}
-		lines = append(lines, before, after)
+		lines = append(lines, lagLine(scenarios.Before, row.Before), lagLine(scenarios.After, row.After))
 	}
 	return drawing(chart.Lag("Replication lag by percentile, one line a replica, before and after", lines))
+}
+
+func lagLine(v scenarios.Variant, side OracleSide) chart.Line {
+	line := chart.Line{Variant: v}
+	for _, p := range side.LagCurve {
+		line.Points = append(line.Points, chart.Point{X: p.Percentile, Y: orNaN(p.MS)})
+	}
+	return line
 }

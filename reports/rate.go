@@ -96,15 +96,16 @@ func timelineOf(before, after compare.Sample) []Second {
 		}
 		return bySecond[second]
 	}
+	quantiles := func(s record.Second) (p50, p95 *float64) {
+		return compare.QuantileMillis(s.Response, s.Sent, 0.5).Level().Value, compare.QuantileMillis(s.Response, s.Sent, 0.95).Level().Value
+	}
 	for _, s := range before.Timeline {
 		point := at(s.Second)
-		point.BeforeP50MS = compare.QuantileMillis(s.Response, s.Sent, 0.5).Level().Value
-		point.BeforeP95MS = compare.QuantileMillis(s.Response, s.Sent, 0.95).Level().Value
+		point.BeforeP50MS, point.BeforeP95MS = quantiles(s)
 	}
 	for _, s := range after.Timeline {
 		point := at(s.Second)
-		point.AfterP50MS = compare.QuantileMillis(s.Response, s.Sent, 0.5).Level().Value
-		point.AfterP95MS = compare.QuantileMillis(s.Response, s.Sent, 0.95).Level().Value
+		point.AfterP50MS, point.AfterP95MS = quantiles(s)
 	}
 	timeline := []Second{}
 	for _, point := range bySecond {

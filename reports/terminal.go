@@ -33,13 +33,29 @@ type terminalWriter struct {
 	Terminal
 }
 
-// WriteTerminal writes the report as plain text.
-func WriteTerminal(w io.Writer, r Report, t Terminal) error {
+func newTerminalWriter(t Terminal) *terminalWriter {
 	if t.Width == 0 {
 		t.Width = defaultWidth
 	}
 	t.Width = max(t.Width, narrowest)
-	out := &terminalWriter{Terminal: t}
+	return &terminalWriter{Terminal: t}
+}
+
+// end names the page and writes the text; what names the text in an error.
+func (t *terminalWriter) end(w io.Writer, what string) error {
+	if t.HTMLPath != "" {
+		t.line("")
+		t.line("report: %s", t.HTMLPath)
+	}
+	if _, err := io.WriteString(w, t.String()); err != nil {
+		return fmt.Errorf("write %s: %w", what, err)
+	}
+	return nil
+}
+
+// WriteTerminal writes the report as plain text.
+func WriteTerminal(w io.Writer, r Report, t Terminal) error {
+	out := newTerminalWriter(t)
 	out.head(r)
 	out.heading("Capacity and cost")
 	out.columns()
@@ -72,14 +88,7 @@ func WriteTerminal(w io.Writer, r Report, t Terminal) error {
 	out.validity(r.Validity)
 	out.list("Without a correct answer", silenceLines(r.Silences))
 	out.list("Warnings", r.Warnings)
-	if t.HTMLPath != "" {
-		out.line("")
-		out.line("report: %s", t.HTMLPath)
-	}
-	if _, err := io.WriteString(w, out.String()); err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	return nil
+	return out.end(w, "the report")
 }
 
 func (t *terminalWriter) line(format string, a ...any) {

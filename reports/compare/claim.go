@@ -86,11 +86,7 @@ func (r *Result) measure(table Table, given Given) {
 			return
 		}
 		e := comparison.inItsTable(r.Metric)
-		if e.Missing != "" {
-			*r = r.without(Inconclusive, e.Missing)
-			return
-		}
-		r.Point, r.Interval, r.together = &e.Ratio, e.Interval, e.Survives
+		r.take(e.Ratio, e.Interval, e.Survives, e.Missing)
 		return
 	}
 	r.ofVariant(table, func() {
@@ -100,11 +96,19 @@ func (r *Result) measure(table Table, given Given) {
 		}
 		e, why := comparison.level(scenarios.Variant(r.Compare), r.Metric)
 		if why != "" {
-			*r = r.without(Inconclusive, fmt.Sprintf("%s: %s", r.Compare, why))
-			return
+			why = fmt.Sprintf("%s: %s", r.Compare, why)
 		}
-		r.Point, r.Interval = &e.point, e.interval
+		r.take(e.point, e.interval, false, why)
 	})
+}
+
+// take takes a value and its interval, or the reason why there is none.
+func (r *Result) take(point float64, interval *Interval, together bool, missing string) {
+	if missing != "" {
+		*r = r.without(Inconclusive, missing)
+		return
+	}
+	r.Point, r.Interval, r.together = &point, interval, together
 }
 
 // ofVariant measures where the claim's variant has a valid slice at its rate.
@@ -119,19 +123,11 @@ func (r *Result) ofVariant(table Table, measure func()) {
 func (r *Result) measureGiven(values map[scenarios.Variant]Range) {
 	if r.Compare == "ratio" {
 		e := ratioOfGiven(r.Metric, values)
-		if e.Missing != "" {
-			*r = r.without(Inconclusive, e.Missing)
-			return
-		}
-		r.Point, r.Interval, r.together = &e.Ratio, e.Interval, true
+		r.take(e.Ratio, e.Interval, true, e.Missing)
 		return
 	}
 	v := values[scenarios.Variant(r.Compare)]
-	if v.Missing != "" {
-		*r = r.without(Inconclusive, v.Missing)
-		return
-	}
-	r.Point, r.Interval, r.together = &v.Point, v.intervalOf(r.Metric), true
+	r.take(v.Point, v.intervalOf(r.Metric), true, v.Missing)
 }
 
 // interval is nil when what the value may lie between is not known.

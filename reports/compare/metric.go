@@ -172,26 +172,11 @@ func (s Sample) Value(key string) Value {
 		}
 		return ratioOfCount(statements, float64(s.Succeeded), noneSucceeded)
 	case "feed_statements_per_request":
-		statements, ok1 := s.count(scenarios.KindShop, "feed_statements")
-		feeds, ok2 := s.count(scenarios.KindShop, "feed_requests")
-		if !ok1 || !ok2 {
-			return missing("the feed's statements were not counted")
-		}
-		return ratioOfCount(statements, feeds, "no feed was asked for")
+		return s.countBy(scenarios.KindShop, "feed_statements", "feed_requests", "the feed's statements were not counted", "no feed was asked for")
 	case "rows_read_per_row_returned":
-		read, ok1 := s.count(scenarios.KindPostgres, "tuples_read")
-		returned, ok2 := s.count(scenarios.KindPostgres, "rows")
-		if !ok1 || !ok2 {
-			return missing("PostgreSQL's rows were not counted")
-		}
-		return ratioOfCount(read, returned, "no row was returned")
+		return s.countBy(scenarios.KindPostgres, "tuples_read", "rows", "PostgreSQL's rows were not counted", "no row was returned")
 	case "cache_hit_ratio":
-		hits, ok1 := s.count(scenarios.KindValkey, "hits")
-		misses, ok2 := s.count(scenarios.KindValkey, "misses")
-		if !ok1 || !ok2 {
-			return missing("no cache")
-		}
-		return share(hits, hits+misses, "the cache was not asked")
+		return s.hitRatio(scenarios.KindValkey, "no cache", "the cache was not asked")
 	case "postgres_demand_share":
 		return s.postgresDemandShare()
 	}
@@ -210,12 +195,7 @@ func (s Sample) patternValue(key string) Value {
 	case "db_cpu_share":
 		return s.dbCPUShare()
 	case "edge_hit_ratio":
-		hits, ok1 := s.count(scenarios.KindVarnish, "hits")
-		misses, ok2 := s.count(scenarios.KindVarnish, "misses")
-		if !ok1 || !ok2 {
-			return missing("no edge")
-		}
-		return share(hits, hits+misses, "the edges were not asked for what they keep")
+		return s.hitRatio(scenarios.KindVarnish, "no edge", "the edges were not asked for what they keep")
 	case "origin_requests_per_request":
 		requests, ok := s.count(scenarios.KindShop, "requests")
 		if !ok {
@@ -278,6 +258,26 @@ func (s Sample) postgresDemandShare() Value {
 		}
 	}
 	return per(postgres, other, "no process but PostgreSQL used CPU on a machine with a quota")
+}
+
+// countBy is one counter of all processes of a kind by another.
+func (s Sample) countBy(kind scenarios.Kind, counted, by, uncounted, none string) Value {
+	count, ok1 := s.count(kind, counted)
+	of, ok2 := s.count(kind, by)
+	if !ok1 || !ok2 {
+		return missing("%s", uncounted)
+	}
+	return ratioOfCount(count, of, none)
+}
+
+// hitRatio is the share of hits in what all processes of a kind were asked for.
+func (s Sample) hitRatio(kind scenarios.Kind, uncounted, none string) Value {
+	hits, ok1 := s.count(kind, "hits")
+	misses, ok2 := s.count(kind, "misses")
+	if !ok1 || !ok2 {
+		return missing("%s", uncounted)
+	}
+	return share(hits, hits+misses, none)
 }
 
 const noneSucceeded = "no request succeeded"

@@ -22,12 +22,8 @@ const notMeasured = "not measured: "
 // addOracle adds what a check found in one slice. Counts add up and ages are
 // merged; quantiles of bytes can't be, so the worst slice's stand.
 func (s *Sample) addOracle(o record.Oracle) {
-	i := slices.IndexFunc(s.oracles, func(have record.Oracle) bool { return have.Name == o.Name && have.Scope == o.Scope })
-	if i < 0 {
-		i = len(s.oracles)
-		s.oracles = append(s.oracles, record.Oracle{Name: o.Name, Scope: o.Scope})
-	}
-	sum := &s.oracles[i]
+	sum := entry(&s.oracles, func(have record.Oracle) bool { return have.Name == o.Name && have.Scope == o.Scope },
+		record.Oracle{Name: o.Name, Scope: o.Scope})
 	sum.Checked += o.Checked
 	sum.Violations += o.Violations
 	if sum.Example == "" {

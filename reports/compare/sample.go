@@ -101,16 +101,8 @@ type endpointSample struct {
 func Pool(trials []record.Trial) Sample {
 	var s Sample
 	for _, t := range trials {
+		s.addUse(t)
 		m := t.Measurement
-		s.Slices++
-		s.DurationS += m.DurationS
-		s.offered += m.OfferedRPS * m.DurationS
-		s.Planned += m.Planned
-		s.Sent += m.Sent
-		s.Succeeded += m.Succeeded
-		s.Failed += m.Failed
-		s.Unsent += m.Unsent
-		s.bytesIn += m.BytesIn
 		s.all.sent += m.Planned // what could not be sent is slower than all others
 		s.all.response.Merge(m.Response)
 		for _, e := range m.Endpoints {
@@ -118,9 +110,6 @@ func Pool(trials []record.Trial) Sample {
 		}
 		for _, second := range m.Timeline {
 			s.addSecond(second)
-		}
-		for _, use := range t.Machines {
-			s.addMachine(use)
 		}
 		for _, o := range t.Oracles {
 			s.addOracle(o)
@@ -135,36 +124,39 @@ func Pool(trials []record.Trial) Sample {
 	return s
 }
 
-func (s *Sample) addEndpoint(e record.EndpointMeasurement) {
-	i := slices.IndexFunc(s.endpoints, func(have endpointSample) bool { return have.name == e.Name })
-	if i < 0 {
-		i = len(s.endpoints)
-		s.endpoints = append(s.endpoints, endpointSample{name: e.Name})
+// addUse adds what a slice counted of all requests, and what the machines used.
+func (s *Sample) addUse(t record.Trial) {
+	m := t.Measurement
+	s.Slices++
+	s.DurationS += m.DurationS
+	s.offered += m.OfferedRPS * m.DurationS
+	s.Planned += m.Planned
+	s.Sent += m.Sent
+	s.Succeeded += m.Succeeded
+	s.Failed += m.Failed
+	s.Unsent += m.Unsent
+	s.bytesIn += m.BytesIn
+	for _, use := range t.Machines {
+		s.addMachine(use)
 	}
-	s.endpoints[i].sent += e.Sent
-	s.endpoints[i].response.Merge(e.Response)
+}
+
+func (s *Sample) addEndpoint(e record.EndpointMeasurement) {
+	sum := entry(&s.endpoints, func(have endpointSample) bool { return have.name == e.Name }, endpointSample{name: e.Name})
+	sum.sent += e.Sent
+	sum.response.Merge(e.Response)
 }
 
 func (s *Sample) addSecond(second record.Second) {
-	i := slices.IndexFunc(s.Timeline, func(have record.Second) bool { return have.Second == second.Second })
-	if i < 0 {
-		i = len(s.Timeline)
-		s.Timeline = append(s.Timeline, record.Second{Second: second.Second})
-	}
-	s.Timeline[i].Sent += second.Sent
-	s.Timeline[i].Failed += second.Failed
-	s.Timeline[i].Response.Merge(second.Response)
+	sum := entry(&s.Timeline, func(have record.Second) bool { return have.Second == second.Second }, record.Second{Second: second.Second})
+	sum.Sent += second.Sent
+	sum.Failed += second.Failed
+	sum.Response.Merge(second.Response)
 }
 
 func (s *Sample) addMachine(use record.MachineUse) {
-	i := slices.IndexFunc(s.machines, func(have record.MachineUse) bool { return have.Machine == use.Machine })
-	if i < 0 {
-		i = len(s.machines)
-		s.machines = append(s.machines, record.MachineUse{
-			Machine: use.Machine, Group: use.Group, External: use.External, QuotaCPUs: use.QuotaCPUs,
-		})
-	}
-	m := &s.machines[i]
+	m := entry(&s.machines, func(have record.MachineUse) bool { return have.Machine == use.Machine },
+		record.MachineUse{Machine: use.Machine, Group: use.Group, External: use.External, QuotaCPUs: use.QuotaCPUs})
 	m.WindowS += use.WindowS
 	m.CPUSeconds += use.CPUSeconds
 	m.ThrottledS += use.ThrottledS
@@ -176,15 +168,23 @@ func (s *Sample) addMachine(use record.MachineUse) {
 }
 
 func addProcess(m *record.MachineUse, p record.ProcessUse) {
-	i := slices.IndexFunc(m.Processes, func(have record.ProcessUse) bool { return have.Name == p.Name })
-	if i < 0 {
-		i = len(m.Processes)
-		m.Processes = append(m.Processes, record.ProcessUse{Name: p.Name, Kind: p.Kind, Counts: map[string]float64{}})
-	}
-	m.Processes[i].CPUSeconds += p.CPUSeconds
+	sum := entry(&m.Processes, func(have record.ProcessUse) bool { return have.Name == p.Name },
+		record.ProcessUse{Name: p.Name, Kind: p.Kind, Counts: map[string]float64{}})
+	sum.CPUSeconds += p.CPUSeconds
 	for key, count := range p.Counts {
-		m.Processes[i].Counts[key] += count
+		sum.Counts[key] += count
 	}
+}
+
+// entry returns the first entry of a list that is the one looked for. Where there
+// is none it is fresh, put at the list's end.
+func entry[T any](list *[]T, is func(T) bool, fresh T) *T {
+	i := slices.IndexFunc(*list, is)
+	if i < 0 {
+		i = len(*list)
+		*list = append(*list, fresh)
+	}
+	return &(*list)[i]
 }
 
 // Machines returns the names of the machines in stored order, external ones

@@ -11,10 +11,9 @@ import (
 
 // Thresholds of what is read off the trials.
 const (
-	keptUp        = 0.98 // answered of planned, for a point of the law
-	fewest        = 100  // requests behind a point of the law
-	nearLimit     = 0.5  // demands are read at rates of at least so much of the capacity: they fall with load
-	sameRateShare = 0.02 // rates this near one another are one
+	keptUp    = 0.98 // answered of planned, for a point of the law
+	fewest    = 100  // requests behind a point of the law
+	nearLimit = 0.5  // demands are read at rates of at least so much of the capacity: they fall with load
 )
 
 // unsettled are the steps that are loaded on purpose with what does not last.
@@ -76,7 +75,7 @@ func bytesPerRequest(trials []record.Trial) float64 {
 	return compare.Pool(measured).Value("bytes_per_request").V
 }
 
-func near(a, b float64) bool { return a <= b*(1+sameRateShare) && b <= a*(1+sameRateShare) }
+func near(a, b float64) bool { return a <= b*compare.NearRates && b <= a*compare.NearRates }
 
 // Group is the copies of one machine, with what a request costs them.
 type Group struct {

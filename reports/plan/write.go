@@ -2,25 +2,19 @@ package plan
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
 	"strings"
 
+	"headroom/internal/jsonout"
 	"headroom/reports/compare"
 	"headroom/scenarios"
 )
 
 // WriteJSON writes the plan, indented.
 func (p Plan) WriteJSON(w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(p); err != nil {
-		return fmt.Errorf("write the plan: %w", err)
-	}
-	return nil
+	return jsonout.Write(w, "the plan", p)
 }
 
 // WriteText writes the plan for people: the answer, then every variant that
