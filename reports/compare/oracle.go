@@ -216,23 +216,25 @@ func (r *Result) measureLag(table Table, q float64) {
 		*r = r.without(Inconclusive, fmt.Sprintf("%s: %s", r.Compare, v.Missing))
 		return
 	}
-	r.Point, r.Interval = &v.V, lagInterval(*sample.Oracle(scenarios.OracleLag).Age, comparison.inOrder(variant), v.V)
+	r.Point, r.Interval = &v.V, lagInterval(*sample.Oracle(scenarios.OracleLag).Age, comparison.inOrder(variant), q, v.V)
 }
 
 // lagInterval is the 95% interval of a quantile of the lag over blocks
-// (Woodruff 1952): that of the share of samples above the quantile, from what
-// each block has, and then the samples that leave its two ends above them. Lag
-// lasts for seconds and replicas lag together, so samples are not independent;
-// blocks are. nil with fewer than three.
-func lagInterval(all record.Histogram, blocks []Sample, quantileMS float64) *Interval {
+// (Woodruff 1952): that of the share 1-q above it, by how far the blocks' shares
+// above quantileMS scatter, and then the samples that leave its two ends above
+// them. Where many samples are alike fewer than 1-q lie above the quantile, so
+// their share is not what the interval is about. Lag lasts for seconds and
+// replicas lag together, so samples are not independent; blocks are. nil with
+// fewer than three.
+func lagInterval(all record.Histogram, blocks []Sample, q, quantileMS float64) *Interval {
 	limit := time.Duration(math.Round(quantileMS * float64(time.Millisecond)))
 	var above []tally
 	for _, b := range blocks {
-		if age := b.Oracle(scenarios.OracleLag).Age; age != nil {
+		if age := b.Oracle(scenarios.OracleLag).Age; age != nil && age.Count() > 0 {
 			above = append(above, tally{count: float64(age.CountAbove(limit)), of: float64(age.Count())})
 		}
 	}
-	share := shareInterval(above)
+	share := intervalAbout(above, 1-q)
 	if share == nil {
 		return nil
 	}
@@ -243,6 +245,8 @@ func lagInterval(all record.Histogram, blocks []Sample, quantileMS float64) *Int
 	if most := int64(share.Low * float64(n)); most > 0 {
 		i.High = at(most)
 	}
+	step := Value{V: quantileMS}.step()
+	i.Low, i.High = max(0, min(i.Low, quantileMS-step)), max(i.High, quantileMS+step)
 	return i
 }
 

@@ -173,8 +173,46 @@ func TestLagIntervalWithoutEnd(t *testing.T) {
 		h.Record(time.Duration(i+1) * time.Millisecond)
 	}
 	block := Sample{oracles: []record.Oracle{{Name: scenarios.OracleLag, Checked: 100, Age: &h}}}
-	if i := lagInterval(h, []Sample{block, block, block}, 99); !math.IsInf(i.High, 1) || i.Low > 99 {
+	if i := lagInterval(h, []Sample{block, block, block}, 0.99, 99); !math.IsInf(i.High, 1) || i.Low > 99 {
 		t.Errorf("100 samples bound p99 from above: %+v", i)
+	}
+}
+
+// lagBlocks are three blocks with so many samples of each of these ms.
+func lagBlocks(samples int, ms ...float64) (record.Histogram, []Sample) {
+	var all record.Histogram
+	var blocks []Sample
+	for range 3 {
+		var age record.Histogram
+		for _, each := range ms {
+			age.Merge(*lag("", samples, each).Age)
+		}
+		all.Merge(age)
+		blocks = append(blocks, Sample{oracles: []record.Oracle{{Name: scenarios.OracleLag, Checked: age.Count(), Age: &age}}})
+	}
+	return all, blocks
+}
+
+// Where samples are alike the interval is about the quantile, not about the share
+// of samples that happen to lie above it.
+func TestLagIntervalOfEqualSamples(t *testing.T) {
+	// Of 240 samples, which are worth 50, 40% are at 1 ms, 50% at 3 and 10% at 5.
+	// A half of them may truly be at 1 ms, not at 5.
+	all, blocks := lagBlocks(8, 1, 1, 1, 1, 3, 3, 3, 3, 3, 5)
+	i := lagInterval(all, blocks, 0.5, 3)
+	near(t, "low of three", i.Low, 1, 0.01)
+	near(t, "high of three", i.High, 3, 0.01)
+	// A lag that never changes is known, but no finer than it was measured.
+	all, blocks = lagBlocks(400, 3)
+	i = lagInterval(all, blocks, 0.5, 3)
+	near(t, "low of one", i.Low, 2.997, 0.004)
+	near(t, "high of one", i.High, 3.003, 0.004)
+	if i.Exact() {
+		t.Errorf("no scatter is taken for certainty: %+v", i)
+	}
+	// A block without a sample is none.
+	if i := lagInterval(all, append(blocks[:2:2], Sample{oracles: []record.Oracle{{Name: scenarios.OracleLag, Age: &record.Histogram{}}}}), 0.5, 3); i != nil {
+		t.Errorf("two blocks with samples give %+v", i)
 	}
 }
 

@@ -42,8 +42,12 @@ func totals(blocks []tally) (count, of float64) {
 // all, there is no variance: then counts are taken to come in bursts of 20, and
 // no interval ends nearer to 0, or to 1, than that. TestShareCoverage has what
 // it covers.
-func shareInterval(blocks []tally) *Interval {
-	count, of := totals(blocks)
+func shareInterval(blocks []tally) *Interval { return intervalAbout(blocks, shareOf(blocks)) }
+
+// intervalAbout is shareInterval where the share over all blocks is another than
+// the one counted. The counts then only say what they are worth.
+func intervalAbout(blocks []tally, share float64) *Interval {
+	_, of := totals(blocks)
 	known := 0.0
 	for _, b := range blocks {
 		if b.of > 0 {
@@ -54,9 +58,9 @@ func shareInterval(blocks []tally) *Interval {
 		return nil
 	}
 	i := &Interval{Confidence: Confidence, Method: fmt.Sprintf("Clopper-Pearson, with as many counts as %.0f blocks show them to be worth", known)}
-	share, unseen := count/of, noneBelow(of/burst)
+	unseen := noneBelow(of / burst)
 	if share > 0 && share < 1 {
-		effective := effectiveCount(blocks, share, known)
+		effective := effectiveCount(blocks, known)
 		i.Low, i.High = clopperPearson(share*effective, effective)
 	} else {
 		i.Low, i.High = share, share
@@ -68,9 +72,14 @@ func shareInterval(blocks []tally) *Interval {
 }
 
 // effectiveCount is how many independent counts the blocks' are worth.
-func effectiveCount(blocks []tally, share, known float64) float64 {
+// Where all agree on nothing, or on all, they are taken to come in bursts.
+func effectiveCount(blocks []tally, known float64) float64 {
 	const normalQuantile = 1.959964 // of (1+Confidence)/2
-	_, of := totals(blocks)
+	count, of := totals(blocks)
+	share := count / of
+	if share == 0 || share == 1 {
+		return of / burst
+	}
 	squares := 0.0
 	for _, b := range blocks {
 		off := b.count - share*b.of

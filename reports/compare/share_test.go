@@ -126,7 +126,7 @@ func TestLagCoverage(t *testing.T) {
 					parts = append(parts, Sample{oracles: []record.Oracle{{Name: scenarios.OracleLag, Checked: age.Count(), Age: &age}}})
 				}
 				for i, q := range quantiles {
-					if lagInterval(all, parts, QuantileMillis(all, all.Count(), q).V).holds(truth[i]) {
+					if lagInterval(all, parts, q, QuantileMillis(all, all.Count(), q).V).holds(truth[i]) {
 						held[i]++
 					}
 				}
