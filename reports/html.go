@@ -131,6 +131,7 @@ type ratioView struct {
 	Ratio    string
 	Mark     string
 	Interval string
+	Basis    string // of a CPU metric: less the driver's, or raw and why
 	Reason   string // why there is none
 }
 
@@ -138,7 +139,7 @@ func ratioParts(e compare.Effect) ratioView {
 	if e.Missing != "" {
 		return ratioView{Reason: e.Missing}
 	}
-	v := ratioView{Ratio: compare.FormatNumber(e.Ratio) + "×"}
+	v := ratioView{Ratio: compare.FormatNumber(e.Ratio) + "×", Basis: e.Basis}
 	if e.Interval != nil && !e.Interval.Exact() {
 		v.Ratio, v.Interval = e.Interval.Point(e.Ratio)+"×", e.Interval.String()
 	}

@@ -38,6 +38,11 @@ func rateOf(table compare.Table, name string) Rate {
 	return r
 }
 
+// hasBasis says whether a ratio of CPU says what it rests on.
+func (r Rate) hasBasis() bool {
+	return slices.ContainsFunc(slices.Concat(r.Rows, r.Details), func(row Row) bool { return row.Effect.Basis != "" })
+}
+
 // rowsOf is one table of a rate: its rows are judged together.
 func rowsOf(comparison compare.Comparison, keys []string) []Row {
 	var rows []Row

@@ -86,6 +86,7 @@ func (s *synthetic) trial(kind record.TrialKind, v scenarios.Variant, block int,
 	m.Planned = int64(rate * seconds)
 	m.Sent, m.Succeeded, m.BytesIn = m.Planned, m.Planned, m.Planned*1024
 	m.AchievedRPS = float64(m.Succeeded) / seconds
+	m.Driver.CPUSeconds = float64(m.Sent) * 1e-4
 	feed := record.EndpointMeasurement{Name: "GET /api/feed"}
 	post := record.EndpointMeasurement{Name: "POST /api/posts"}
 	base := 14.0

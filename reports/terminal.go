@@ -162,6 +162,11 @@ func (t *terminalWriter) rate(rate Rate) {
 	t.columns()
 	t.rows(rate.Rows)
 	t.row("bottleneck machine", orNone(rate.Bottleneck.Before), orNone(rate.Bottleneck.After), "", "")
+	for _, row := range rate.Rows {
+		if row.Effect.Basis != "" {
+			t.line("  %s: its ratio is %s", row.Label, row.Effect.Basis)
+		}
+	}
 }
 
 // demands is a table of machines and processes for each variant.

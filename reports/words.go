@@ -194,6 +194,10 @@ func methodOf(r Report) []string {
 			"Each interval is for its own metric. A change is marked when it is shown for all rows of its table together: with at most 5% risk of any false mark in a table, by Holm's adjustment of Student's p, or by max-T over shared sign flips from 7 to 16 blocks.",
 			"\"Detectable\" is the smallest change that as many blocks would find with probability 0.8, if they scatter as these did. A scatter that is known from few blocks is itself uncertain.")
 	}
+	if slices.ContainsFunc(r.Rates, Rate.hasBasis) {
+		method = append(method, "A ratio of CPU per request is less that of the driver's own CPU per request in the same slices: the computer's speed moves both alike, and falls out. It is raw where the driver had not the same to do for both variants "+
+			"(bytes per response apart by more than 1%, requests in flight by more than 10%), or where slices of one variant scatter more without the driver's; the table says which. The levels are always raw.")
+	}
 	if len(r.Oracles) > 0 {
 		method = append(method, "Checks ran with the load, over all valid slices at both rates. The interval of their share goes by what each block counted, as violations come in bursts. Without a violation two bounds are given: one for independent checks, and one that bursts of 20 would allow, which the verdicts go by. A replica's lag in bytes is that of the worst slice.")
 	}

@@ -95,6 +95,21 @@ type Pair struct {
 	Block  int     `json:"block"`
 	Before float64 `json:"before"`
 	After  float64 `json:"after"`
+	// The driver's CPU in ms per request of the same slices, where the ratio is
+	// less the driver's; else 0.
+	DriverBefore float64 `json:"driver_before,omitempty"`
+	DriverAfter  float64 `json:"driver_after,omitempty"`
+}
+
+// logRatio is ln(after/before), less that of the driver's CPU where the pair has
+// it. It is a difference of logarithms, not the logarithm of a ratio, so that
+// swapping the variants negates it to the last bit.
+func (p Pair) logRatio() float64 {
+	d := math.Log(p.After) - math.Log(p.Before)
+	if p.DriverBefore > 0 && p.DriverAfter > 0 {
+		d -= math.Log(p.DriverAfter) - math.Log(p.DriverBefore)
+	}
+	return d
 }
 
 // Effect is a metric of after as a ratio of before's.
@@ -113,6 +128,9 @@ type Effect struct {
 	// together. Only such a change has a direction.
 	Survives bool   `json:"survives,omitempty"`
 	Missing  string `json:"missing,omitempty"` // why there is no ratio
+	// Basis says, of a ratio of CPU per success, whether it is less the driver's,
+	// or raw and why.
+	Basis string `json:"basis,omitempty"`
 
 	resolution float64 // of the logarithm of the ratio
 }
@@ -121,7 +139,7 @@ type Effect struct {
 func (e Effect) Spans1() bool { return e.Interval != nil && e.Interval.holds(1) }
 
 // ratioOf estimates after/before from one pair a block, on the scale of
-// logarithms: D = ln after - ln before. A block without a positive value on
+// logarithms: D = Pair.logRatio. A block without a positive value on
 // both sides has no ratio; then the effect has none.
 func ratioOf(pairs []Pair, resolution float64) Effect {
 	effect := Effect{Pairs: pairs, resolution: resolution}
@@ -143,8 +161,7 @@ func ratioOf(pairs []Pair, resolution float64) Effect {
 	return effect
 }
 
-// logRatios is a difference of logarithms, not the logarithm of a ratio, so
-// that swapping the variants negates it to the last bit.
+// logRatios is the logarithm of each pair's ratio, or why there is none.
 func logRatios(pairs []Pair) (d []float64, missing string) {
 	if len(pairs) == 0 {
 		return nil, "no block has a valid value of both variants"
@@ -153,7 +170,7 @@ func logRatios(pairs []Pair) (d []float64, missing string) {
 		if !(p.Before > 0) || !(p.After > 0) {
 			return nil, fmt.Sprintf("block %d has no ratio: before %.4g, after %.4g", p.Block, p.Before, p.After)
 		}
-		d = append(d, math.Log(p.After)-math.Log(p.Before))
+		d = append(d, p.logRatio())
 	}
 	return d, ""
 }

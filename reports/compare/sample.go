@@ -88,7 +88,10 @@ type Sample struct {
 	machines  []record.MachineUse
 	oracles   []record.Oracle
 	headers   map[string]int64 // answers by header, as counted
-	Timeline  []record.Second
+	driverCPU float64          // seconds of the driver's own
+	// driverUnread says that the driver's CPU is not known of every slice.
+	driverUnread bool
+	Timeline     []record.Second
 }
 
 type endpointSample struct {
@@ -124,7 +127,8 @@ func Pool(trials []record.Trial) Sample {
 	return s
 }
 
-// addUse adds what a slice counted of all requests, and what the machines used.
+// addUse adds what a slice counted of all requests, and what the machines and the
+// driver used.
 func (s *Sample) addUse(t record.Trial) {
 	m := t.Measurement
 	s.Slices++
@@ -136,6 +140,8 @@ func (s *Sample) addUse(t record.Trial) {
 	s.Failed += m.Failed
 	s.Unsent += m.Unsent
 	s.bytesIn += m.BytesIn
+	s.driverCPU += m.Driver.CPUSeconds
+	s.driverUnread = s.driverUnread || !(m.Driver.CPUSeconds > 0)
 	for _, use := range t.Machines {
 		s.addMachine(use)
 	}

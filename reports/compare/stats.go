@@ -65,15 +65,24 @@ func signedRankCumulative(n int) []float64 {
 // meanAndSD returns the mean and the sample standard deviation of d, which
 // must hold at least two values.
 func meanAndSD(d []float64) (mean, sd float64) {
-	for _, x := range d {
-		mean += x
-	}
-	mean /= float64(len(d))
+	mean = meanOf(d)
+	return mean, math.Sqrt(squaresAbout(mean, d) / float64(len(d)-1))
+}
+
+func squaresAbout(mean float64, d []float64) float64 {
 	squares := 0.0
 	for _, x := range d {
 		squares += (x - mean) * (x - mean)
 	}
-	return mean, math.Sqrt(squares / float64(len(d)-1))
+	return squares
+}
+
+func meanOf(d []float64) float64 {
+	sum := 0.0
+	for _, x := range d {
+		sum += x
+	}
+	return sum / float64(len(d))
 }
 
 // studentQuantile is the value that Student's t with the given degrees of

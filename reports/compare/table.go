@@ -95,15 +95,20 @@ func (t Table) AllInvalid(rate string, variant scenarios.Variant) string {
 
 // blocks returns the blocks of a variant with valid slices, each added up.
 func (t Table) blocks(rate string, variant scenarios.Variant) map[int]Sample {
+	samples := map[int]Sample{}
+	for block, trials := range t.byBlock(rate, variant) {
+		samples[block] = Pool(trials)
+	}
+	return samples
+}
+
+// byBlock returns the valid slices of a variant at a rate.
+func (t Table) byBlock(rate string, variant scenarios.Variant) map[int][]record.Trial {
 	grouped := map[int][]record.Trial{}
 	for _, trial := range t.valid[cell{rate, variant}] {
 		grouped[trial.Block] = append(grouped[trial.Block], trial)
 	}
-	samples := map[int]Sample{}
-	for block, trials := range grouped {
-		samples[block] = Pool(trials)
-	}
-	return samples
+	return grouped
 }
 
 // Comparison holds one rate's blocks, added up once for all metrics.
@@ -162,7 +167,15 @@ func (c Comparison) Ratio(key string) Effect {
 	if len(pairs) == 0 && why != "" {
 		return Effect{Missing: why}
 	}
-	return ratioOf(pairs, resolution)
+	if !cpuPerSuccess(key) {
+		return ratioOf(pairs, resolution)
+	}
+	basis := c.takeDriver(key, pairs)
+	e := ratioOf(pairs, resolution)
+	if e.Missing == "" {
+		e.Basis = basis
+	}
+	return e
 }
 
 // pairs returns the blocks with a number on both sides, the resolution of their

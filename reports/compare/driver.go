@@ -1,0 +1,122 @@
+package compare
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// How near the variants' responses and their numbers of requests in flight must
+// be for the driver to have done the same work for both.
+const (
+	nearBytes    = 0.01
+	nearInFlight = 0.10
+)
+
+// lessDriver is the Basis of a ratio from which the driver's own was taken.
+const lessDriver = "less the driver's CPU per request"
+
+// cpuPerSuccess says whether a metric is CPU time per success, the database's or
+// one machine's.
+func cpuPerSuccess(key string) bool {
+	base, arg := splitKey(key)
+	return key == "db_cpu_ms_per_request" || base == "cpu_ms_per_request" && arg != ""
+}
+
+// takeDriver puts the driver's CPU per request of the same slices into the pairs
+// of a CPU metric, and says so; or says why the pairs stay as they are.
+//
+// The driver does the same for each request of both variants, so that only the
+// computer's speed moves its CPU time, and that moves the variants' CPU time
+// alike: less the driver's, the logarithm of their ratio scattered by 3.7% in
+// place of 5.3%, and by 2.9% in place of 3.6% (A against A, docs/measurement.md,
+// "Comparing before and after"). What the driver does is not the same where the
+// responses, the requests in flight or the rates differ.
+func (c Comparison) takeDriver(key string, pairs []Pair) (basis string) {
+	if why := c.driverDiffers(); why != "" {
+		return "raw: " + why
+	}
+	if c.driverScatters(key) {
+		return "raw: slices of one variant scatter more without the driver's CPU per request"
+	}
+	for i, p := range pairs {
+		pairs[i].DriverBefore = c.before[p.Block].driverMillis().V
+		pairs[i].DriverAfter = c.after[p.Block].driverMillis().V
+	}
+	return lessDriver
+}
+
+// driverDiffers says what makes the driver's work for a request of the one
+// variant differ from that of the other, by all slices at the rate; "" nothing.
+func (c Comparison) driverDiffers() string {
+	for _, s := range []Sample{c.allBefore, c.allAfter} {
+		if driver := s.driverMillis(); !driver.OK() {
+			return driver.Missing
+		}
+	}
+	for _, same := range []struct {
+		what   string
+		of     func(Sample) float64
+		within float64
+	}{
+		{"requests/s", Sample.OfferedRPS, nearBytes},
+		{"bytes per response", func(s Sample) float64 { return s.Value("bytes_per_request").V }, nearBytes},
+		{"mean requests in flight", Sample.inFlight, nearInFlight},
+	} {
+		before, after := same.of(c.allBefore), same.of(c.allAfter)
+		if math.Abs(before-after) > same.within*min(before, after) {
+			return fmt.Sprintf("%s differ, %s before and %s after", same.what, FormatNumber(before), FormatNumber(after))
+		}
+	}
+	return ""
+}
+
+// driverScatters says whether slices of one variant in one block scatter more
+// less the driver's CPU than with it: then the driver's CPU tells something else
+// than the computer's speed. Between those slices nothing was changed, and how
+// they scatter about their mean says nothing of the mean: to decide by them
+// leaves the intervals as they are.
+func (c Comparison) driverScatters(key string) bool {
+	raw, less := 0.0, 0.0
+	for _, v := range scenarios.Variants() {
+		byBlock := c.table.byBlock(c.Rate, v)
+		for _, block := range slices.Sorted(maps.Keys(byBlock)) {
+			own, rest := []float64{}, []float64{}
+			for _, t := range byBlock[block] {
+				s := useOf(t)
+				value, driver := s.Value(key), s.driverMillis()
+				if value.OK() && value.V > 0 && driver.OK() {
+					own = append(own, math.Log(value.V))
+					rest = append(rest, math.Log(value.V)-math.Log(driver.V))
+				}
+			}
+			raw, less = raw+squaresAbout(meanOf(own), own), less+squaresAbout(meanOf(rest), rest)
+		}
+	}
+	return less > raw+finest*finest // below the figures' resolution there is no scatter
+}
+
+// useOf is what was counted and used in one slice, without its response times.
+func useOf(t record.Trial) Sample {
+	var s Sample
+	s.addUse(t)
+	return s
+}
+
+// driverMillis is the driver's own CPU time for a request, in ms.
+func (s Sample) driverMillis() Value {
+	if s.driverUnread {
+		return missing("the driver's CPU was not measured")
+	}
+	return per(s.driverCPU*1000, float64(s.Sent), "no request was sent")
+}
+
+// inFlight is how many requests were under way in the mean, from the moment that
+// they were due: by Little's law the sum of their response times, by the time.
+func (s Sample) inFlight() float64 {
+	return s.all.response.Mean().Seconds() * float64(s.all.response.Count()) / s.DurationS
+}

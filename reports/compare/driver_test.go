@@ -1,0 +1,206 @@
+package compare
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// atSpeed is a slice on a computer that takes so many times as long for
+// everything: for the machines' work and for the driver's.
+func atSpeed(v scenarios.Variant, block int, times float64) record.Trial {
+	t := slice(v, block, 400, 10, 2*times)
+	for i, m := range t.Machines {
+		if m.Machine != "server" { // whose CPU follows from the database's
+			t.Machines[i].CPUSeconds *= times
+		}
+	}
+	t.Measurement.Driver.CPUSeconds = 400 * 1e-4 * times
+	return t
+}
+
+// unsteady is five blocks of six slices of two variants that are the same. In the
+// third block the computer is slower by a tenth while after is measured.
+func unsteady() []record.Trial {
+	var trials []record.Trial
+	for block := 1; block <= 5; block++ {
+		for range 3 {
+			slower := 1.0
+			if block == 3 {
+				slower = 1.1
+			}
+			trials = append(trials, atSpeed(scenarios.Before, block, 1), atSpeed(scenarios.After, block, slower))
+		}
+	}
+	return trials
+}
+
+// cpuKeys are all metrics of CPU per success of slice's trials.
+var cpuKeys = []string{"db_cpu_ms_per_request", "cpu_ms_per_request[server]", "cpu_ms_per_request[edge]", "cpu_ms_per_request[cache]"}
+
+// The computer's speed falls out of every ratio of CPU per success, once.
+func TestTheComputersSpeedFallsOut(t *testing.T) {
+	comparison := NewTable(unsteady()).At("common")
+	rows, details := comparison.Tables()
+	told := 0
+	for _, keys := range [][]string{rows, details} {
+		for i, e := range comparison.Effects(keys) {
+			if e.Basis == "" {
+				continue
+			}
+			told++
+			if e.Basis != lessDriver {
+				t.Errorf("%s is %s", keys[i], e.Basis)
+			}
+			near(t, keys[i], e.Ratio, 1, 1e-12)
+			near(t, keys[i]+" low", e.Interval.Low, math.Exp(-finest), 1e-12)
+			near(t, keys[i]+" high", e.Interval.High, math.Exp(finest), 1e-12)
+			near(t, keys[i]+" detectable", e.DetectableRatio, math.Exp(2*finest), 1e-12)
+			if p := e.Pairs[2]; math.Abs(p.After/p.Before-1.1) > 1e-9 || math.Abs(p.DriverAfter/p.DriverBefore-1.1) > 1e-9 {
+				t.Errorf("%s: the third block is %+v", keys[i], p)
+			}
+		}
+	}
+	if told != len(cpuKeys) {
+		t.Errorf("%d rows say what they rest on, want those of %v", told, cpuKeys)
+	}
+	if e := comparison.Ratio("utilisation[server]"); e.Basis != "" || e.Interval.High < 1.01 {
+		t.Errorf("how busy a machine was is no CPU per success: %+v", e)
+	}
+}
+
+// A true change stays, and both directions mirror each other.
+func TestAChangeStaysLessTheDriver(t *testing.T) {
+	trials := unsteady()
+	for i := range trials {
+		if trials[i].Variant == scenarios.After {
+			for m := range trials[i].Machines {
+				trials[i].Machines[m].CPUSeconds *= 0.7
+			}
+		}
+	}
+	forth, back := NewTable(trials).At("common"), NewTable(swapped(trials)).At("common")
+	for _, key := range cpuKeys[1:] {
+		a, b := forth.Ratio(key), back.Ratio(key)
+		near(t, key, a.Ratio, 0.7, 1e-12)
+		near(t, key+" both ways", a.Ratio*b.Ratio, 1, 1e-14)
+	}
+}
+
+// Where the driver had not the same to do, or is not known, the ratio is raw and
+// says why.
+func TestRawCPU(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*record.Trial)
+		want   string
+	}{
+		{"bytes", func(t *record.Trial) { t.Measurement.BytesIn += t.Measurement.BytesIn / 20 },
+			"raw: bytes per response differ, 1,024 before and 1,075 after"},
+		{"few bytes", func(t *record.Trial) { t.Measurement.BytesIn += t.Measurement.BytesIn / 128 }, lessDriver},
+		{"in flight", func(t *record.Trial) { // 15 ms in the mean, and 18
+			t.Measurement.Response = slice(scenarios.After, 1, 400, 12, 2).Measurement.Response
+		}, "raw: mean requests in flight differ, 0.60 before and 0.72 after"},
+		{"about as many in flight", func(t *record.Trial) {
+			t.Measurement.Response = slice(scenarios.After, 1, 400, 10.9, 2).Measurement.Response
+		}, lessDriver},
+		{"rate", func(t *record.Trial) { t.Measurement.OfferedRPS *= 1.02 }, "raw: requests/s differ, 40.0 before and 40.8 after"},
+		{"unknown", func(t *record.Trial) { t.Measurement.Driver.CPUSeconds = 0 }, "raw: the driver's CPU was not measured"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			trials := unsteady()
+			for i := range trials {
+				if trials[i].Variant == scenarios.After {
+					tt.change(&trials[i])
+				}
+			}
+			e := NewTable(trials).At("common").Ratio("db_cpu_ms_per_request")
+			if e.Basis != tt.want {
+				t.Errorf("%q, want %q", e.Basis, tt.want)
+			}
+			raw := strings.HasPrefix(tt.want, "raw")
+			if raw != (e.Interval.High > 1.01) || raw != (e.Pairs[2].DriverAfter == 0) {
+				t.Errorf("%q: %+v, interval %+v", e.Basis, e.Pairs[2], e.Interval)
+			}
+		})
+	}
+}
+
+// scattering is A against A in so many blocks of three slices each. The
+// computer's speed and the driver's own CPU scatter by so much from slice to
+// slice, on the scale of logarithms.
+func scattering(blocks int, speed, driver float64, random *rand.Rand) []record.Trial {
+	var trials []record.Trial
+	for block := 1; block <= blocks; block++ {
+		for range 3 {
+			for _, v := range scenarios.Variants() {
+				trial := atSpeed(v, block, math.Exp(speed*random.NormFloat64()))
+				trial.Measurement.Driver.CPUSeconds *= math.Exp(driver * random.NormFloat64())
+				trials = append(trials, trial)
+			}
+		}
+	}
+	return trials
+}
+
+// A driver whose CPU tells something else than the computer's speed would add its
+// own scatter.
+func TestADriverThatScattersIsNotTaken(t *testing.T) {
+	random := rand.New(rand.NewPCG(21, 22))
+	for name, test := range map[string]struct {
+		speed, driver float64
+		want          string
+	}{
+		"follows the computer": {0.05, 0.01, lessDriver},
+		"scatters by itself":   {0.01, 0.05, "raw: slices of one variant scatter more"},
+	} {
+		table := NewTable(scattering(5, test.speed, test.driver, random))
+		if e := table.At("common").Ratio("db_cpu_ms_per_request"); !strings.HasPrefix(e.Basis, test.want) {
+			t.Errorf("a driver that %s: %q, want %q", name, e.Basis, test.want)
+		}
+	}
+}
+
+// The intervals hold 1 in 95% of runs whichever basis the slices chose, also where
+// either would do.
+func TestCoverageOfTheChosenBasis(t *testing.T) {
+	const runs = 3000
+	random := rand.New(rand.NewPCG(23, 24))
+	template := atSpeed(scenarios.Before, 1, 1)
+	template.Measurement.Response, template.Measurement.Endpoints = record.Histogram{}, nil // to be quick
+	for _, test := range []struct{ speed, driver float64 }{{0.05, 0.02}, {0.03, 0.03}, {0.03, 0.042}} {
+		held, less := 0, 0
+		for range runs {
+			var trials []record.Trial
+			for block := 1; block <= 5; block++ {
+				for i := range 6 {
+					trial := template
+					trial.Block, trial.Variant = block, scenarios.Variants()[i%2]
+					speed := math.Exp(test.speed * random.NormFloat64())
+					edge := trial.Machines[1]
+					edge.CPUSeconds *= speed * math.Exp(0.01*random.NormFloat64())
+					trial.Machines = []record.MachineUse{edge}
+					trial.Measurement.Driver.CPUSeconds *= speed * math.Exp(test.driver*random.NormFloat64())
+					trials = append(trials, trial)
+				}
+			}
+			e := NewTable(trials).At("common").Ratio("cpu_ms_per_request[edge]")
+			if e.Interval.holds(1) {
+				held++
+			}
+			if e.Basis == lessDriver {
+				less++
+			}
+		}
+		share := float64(held) / runs
+		t.Logf("speed %v, driver %v: less the driver's in %d of %d, holds 1 in %.1f%%", test.speed, test.driver, less, runs, share*100)
+		if share < 0.938 {
+			t.Errorf("speed %v, driver %v: the interval holds 1 in %.1f%%", test.speed, test.driver, share*100)
+		}
+	}
+}
