@@ -18,8 +18,9 @@ var ErrNoTrials = errors.New("the run has no trials: nothing was measured, so th
 
 // Build computes the report of a run. end is nil when the run was cut off. It
 // fails with ErrNoTrials when there are none, and when the price book does not
-// have a machine's size.
-func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.Book) (Report, error) {
+// have a machine's size. Earlier runs of the same systems lend their scatter to
+// what is detectable, and nothing else.
+func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.Book, earlier ...*record.Log) (Report, error) {
 	if len(trials) == 0 {
 		return Report{}, fmt.Errorf("run %s: %w", run.ID, ErrNoTrials)
 	}
@@ -52,6 +53,9 @@ func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.B
 	r.BreakEven, r.CostCurve = breakEven(r.Variants, given, downloaded), costCurve(r.Variants)
 	for _, name := range table.Rates() {
 		r.Rates = append(r.Rates, rateOf(table, name))
+	}
+	if err := r.poolScatter(run, prices, earlier); err != nil {
+		return Report{}, err
 	}
 	r.Chance = chanceOf(r.Rates)
 	r.Oracles = oraclesOf(run.Scenario.Oracles, table)

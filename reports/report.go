@@ -40,8 +40,9 @@ type Report struct {
 	NotCharged  string             `json:"not_charged,omitempty"` // prices of the book that no variant pays
 	CostCurve   []CostPoint        `json:"cost_curve"`            // by number of users; empty without a capacity
 	Rates       []Rate             `json:"rates"`
-	Chance      string             `json:"by_chance,omitempty"` // how many of the rates' intervals can be expected to miss
-	Oracles     []OracleRow        `json:"oracles"`             // what the change breaks; empty without checks
+	Earlier     []string           `json:"earlier_runs,omitempty"` // whose scatter is in what is detectable
+	Chance      string             `json:"by_chance,omitempty"`    // how many of the rates' intervals can be expected to miss
+	Oracles     []OracleRow        `json:"oracles"`                // what the change breaks; empty without checks
 	Claims      []compare.Result   `json:"claims"`
 	Validity    Validity           `json:"validity"`
 	Silences    []compare.Silence  `json:"silences,omitempty"` // stretches without a correct answer

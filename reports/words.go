@@ -168,6 +168,14 @@ func environmentDifference(a, b record.Environment) string {
 	return ""
 }
 
+// lenders names the earlier runs whose scatter counts too.
+func lenders(runs []string) string {
+	if len(runs) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", together with those of the earlier runs %s", strings.Join(runs, ", "))
+}
+
 // methodOf tells how the figures came about, with this run's own numbers.
 func methodOf(r Report) []string {
 	blocks := 0
@@ -192,7 +200,7 @@ func methodOf(r Report) []string {
 		method = append(method,
 			"No interval is narrower than the figures' resolution: 0.1% of a ratio, and one more or less of what was counted. An interval that spans 1 shows no change; it does not show that there is none.",
 			"Each interval is for its own metric. A change is marked when it is shown for all rows of its table together: with at most 5% risk of any false mark in a table, by Holm's adjustment of Student's p, or by max-T over shared sign flips from 7 to 16 blocks.",
-			"\"Detectable\" is the smallest change that as many blocks would find with probability 0.8, if they scatter as these did. A scatter that is known from few blocks is itself uncertain.")
+			fmt.Sprintf("\"Detectable\" is the smallest change that as many blocks would find with probability 0.8, if they scatter as these did%s. A scatter that is known from few blocks is itself uncertain.", lenders(r.Earlier)))
 	}
 	if slices.ContainsFunc(r.Rates, Rate.hasBasis) {
 		method = append(method, "A ratio of CPU per request is less that of the driver's own CPU per request in the same slices: the computer's speed moves both alike, and falls out. It is raw where the driver had not the same to do for both variants "+

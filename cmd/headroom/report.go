@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,7 @@ import (
 type reportFlags struct {
 	json           bool
 	out, priceFile string
+	earlier        []string
 }
 
 func newReport() *cobra.Command {
@@ -33,6 +35,7 @@ and journey.json, what each phase bought and cost, beside the articles' own figu
 They go to --out, or to journey-<newest run> beside the newest run's folder. Of two
 runs of one scenario the newer counts; the order of the folders does not matter.`,
 		Example: `  headroom report out/phase3-20260102-150405
+  headroom report out/phase3-20260102-150405 --earlier out/phase3-20260101-120000
   headroom report out/phase1-* out/phase2-* out/phase3-* out/final-* --out out/journey`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -45,25 +48,29 @@ runs of one scenario the newer counts; the order of the folders does not matter.
 			if err != nil {
 				return err
 			}
+			if len(args) > 1 && len(f.earlier) > 0 {
+				return usageError(cmd, errors.New("--earlier lends scatter to the report of one run: give one folder, for example: headroom report out/phase3-20260102-150405 --earlier out/phase3-20260101-120000"))
+			}
 			if len(args) > 1 {
 				return writeJourney(cmd, args, prices, f)
 			}
 			if f.out != "" {
 				return usageError(cmd, errors.New("--out says where the page of several runs goes; one run's stands in its own folder"))
 			}
-			return writeReports(args[0], prices, f.json, cmd.OutOrStdout())
+			return writeReports(args[0], prices, f.json, cmd.OutOrStdout(), f.earlier...)
 		},
 	}
 	cmd.Flags().BoolVar(&f.json, "json", false, "print the JSON instead of the table")
 	cmd.Flags().StringVar(&f.out, "out", "", "folder for journey.html and journey.json (default: journey-<newest run> beside the newest run's folder)")
+	cmd.Flags().StringArrayVar(&f.earlier, "earlier", nil, "folder of an earlier run of the same systems on this machine, whose scatter counts in \"detectable\" too; may be given several times")
 	addPrices(cmd, &f.priceFile)
 	return cmd
 }
 
 // writeReports reads DIR/trials.jsonl and writes DIR/report.html and
 // DIR/report.json, then the table to out.
-func writeReports(dir string, prices cost.Book, asJSON bool, out io.Writer) error {
-	report, err := rebuild(dir, prices)
+func writeReports(dir string, prices cost.Book, asJSON bool, out io.Writer, earlier ...string) error {
+	report, err := rebuild(dir, prices, earlier...)
 	if err != nil {
 		return err
 	}
@@ -82,13 +89,18 @@ const (
 )
 
 // rebuild reads DIR/trials.jsonl and writes DIR/report.html and
-// DIR/report.json.
-func rebuild(dir string, prices cost.Book) (reports.Report, error) {
-	log, err := record.ReadFile(dir)
-	if err != nil {
-		return reports.Report{}, err
+// DIR/report.json. The folders of earlier runs are only read.
+func rebuild(dir string, prices cost.Book, earlier ...string) (reports.Report, error) {
+	var logs []*record.Log
+	for _, d := range slices.Concat([]string{dir}, earlier) {
+		log, err := record.ReadFile(d)
+		if err != nil {
+			return reports.Report{}, err
+		}
+		logs = append(logs, log)
 	}
-	report, err := reports.Build(log.Run, log.Trials, log.End, prices)
+	log := logs[0]
+	report, err := reports.Build(log.Run, log.Trials, log.End, prices, logs[1:]...)
 	if err != nil {
 		return reports.Report{}, err
 	}

@@ -93,6 +93,38 @@ func TestReportOfSeveralRuns(t *testing.T) {
 	}
 }
 
+// The scatter of an earlier run changes what is detectable; its folder is only
+// read.
+func TestReportWithAnEarlierRun(t *testing.T) {
+	out := t.TempDir()
+	one, two := filepath.Join(out, "one"), filepath.Join(out, "two")
+	runFolder(t, one, true)
+	runFolder(t, two, true)
+	file := filepath.Join(two, record.FileName)
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := record.ReadFile(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data = bytes.Replace(data, []byte(log.Run.ID), []byte("phase1-20260101-000000"), 1)
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := invoke("report", one, "--earlier", two, "--json")
+	var report struct {
+		Earlier []string `json:"earlier_runs"`
+	}
+	if err := json.Unmarshal([]byte(stdout), &report); code != exitGood || err != nil || len(report.Earlier) != 1 || report.Earlier[0] != "phase1-20260101-000000" {
+		t.Fatalf("exit code %d, %v: earlier runs %v, %s", code, err, report.Earlier, stderr)
+	}
+	if _, err := os.Stat(filepath.Join(two, pageName)); err == nil {
+		t.Error("the earlier run's folder got a page")
+	}
+}
+
 func TestReportRefusals(t *testing.T) {
 	out := t.TempDir()
 	one, none := filepath.Join(out, "one"), filepath.Join(out, "none")
@@ -105,6 +137,9 @@ func TestReportRefusals(t *testing.T) {
 		{[]string{"report"}, "needed: a run's folder"},
 		{[]string{"report", none, none}, "none of the 2 folders"},
 		{[]string{"report", one, filepath.Join(out, "nowhere")}, "does not exist"},
+		{[]string{"report", one, "--earlier", one}, "it is this run, or given twice; leave it out"},
+		{[]string{"report", one, "--earlier", filepath.Join(out, "nowhere")}, "does not exist"},
+		{[]string{"report", one, one, "--earlier", one}, "--earlier lends scatter to the report of one run"},
 		{[]string{"report", one, "--out", out}, "--out says where the page of several runs goes"},
 		{[]string{"report", one, one, "--out", filepath.Join(one, record.FileName, "x")}, "choose another with --out"},
 	}

@@ -1,6 +1,9 @@
 package compare
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // power is the chance of detection that the minimum detectable effect is for.
 const power = 0.8
@@ -28,4 +31,30 @@ func detectableShift(blocks int) float64 {
 		return shifts[blocks]
 	}
 	return rankLoss * (studentQuantile((1+Confidence)/2, blocks-1) + studentQuantile(power, blocks-1)) / math.Sqrt(float64(blocks))
+}
+
+// detectable is the smallest true shift that so many blocks find, which scatter by
+// sd. It has to leave an interval of the resolution to both sides of the estimate,
+// which is itself off by as much.
+func detectable(blocks int, sd, resolution float64) float64 {
+	return max(detectableShift(blocks)*sd, 2*resolution)
+}
+
+// WithScatterOf is the effect with what is detectable by the scatter of its own
+// blocks and of those of the same metric in earlier runs, each about its own mean.
+// A ratio less the driver's scatters in another way than a raw one, so the one
+// lends nothing to the other.
+func (e Effect) WithScatterOf(earlier []Effect) Effect {
+	if e.DetectableRatio == 0 {
+		return e
+	}
+	squares, freedom := 0.0, 0
+	for _, run := range slices.Concat([]Effect{e}, earlier) {
+		d, why := logRatios(run.Pairs)
+		if run.Missing == "" && why == "" && (run.Basis == lessDriver) == (e.Basis == lessDriver) {
+			squares, freedom = squares+squaresAbout(meanOf(d), d), freedom+len(d)-1
+		}
+	}
+	e.DetectableRatio = math.Exp(detectable(len(e.Pairs), math.Sqrt(squares/float64(freedom)), e.resolution))
+	return e
 }

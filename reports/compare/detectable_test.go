@@ -54,3 +54,32 @@ func TestStudentShiftsAreExact(t *testing.T) {
 		near(t, fmt.Sprintf("power with %d blocks", blocks), found, power, 0.0005)
 	}
 }
+
+// Each run's differences scatter about their own mean; two runs of three and four
+// blocks have five degrees of freedom.
+func TestScatterOfEarlierRuns(t *testing.T) {
+	effect := func(d ...float64) Effect {
+		var pairs []Pair
+		for i, x := range d {
+			pairs = append(pairs, Pair{Block: i + 1, Before: 1, After: math.Exp(x)})
+		}
+		return ratioOf(pairs, finest)
+	}
+	own, other := effect(-0.1, 0, 0.1), effect(0.3, 0.5, 0.4, 0.4)
+	near(t, "alone", own.DetectableRatio, math.Exp(3.264*0.1), 1e-9)
+	pooled := own.WithScatterOf([]Effect{other})
+	near(t, "with an earlier run", pooled.DetectableRatio, math.Exp(3.264*math.Sqrt(0.04/5)), 1e-9)
+	if pooled.Ratio != own.Ratio || *pooled.Interval != *own.Interval {
+		t.Errorf("an earlier run changed the ratio: %+v", pooled)
+	}
+	less := other
+	less.Basis = lessDriver
+	for name, lends := range map[string]Effect{"less the driver's": less, "missing": {Missing: "no PostgreSQL"}, "without blocks": {Ratio: 2}} {
+		near(t, name+" lends nothing", own.WithScatterOf([]Effect{lends}).DetectableRatio, own.DetectableRatio, 1e-12)
+	}
+	if e := effect(0.1, 0.2).WithScatterOf([]Effect{other}); e.DetectableRatio != 0 {
+		t.Errorf("two blocks give no interval, and find nothing: %+v", e)
+	}
+	same := effect(0, 0, 0)
+	near(t, "no finer than the resolution", same.WithScatterOf([]Effect{same}).DetectableRatio, math.Exp(2*finest), 1e-12)
+}

@@ -84,9 +84,7 @@ func estimateCentre(d []float64, resolution float64) estimate {
 		i.Method += ", at least the figures' resolution"
 	}
 	e.interval = &i
-	// A true shift has to leave an interval of the resolution to both sides of
-	// the estimate, which is itself off by as much.
-	e.detectable = max(detectableShift(n)*sd, 2*resolution)
+	e.detectable = detectable(n, sd, resolution)
 	return e
 }
 

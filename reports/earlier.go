@@ -1,0 +1,84 @@
+package reports
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"headroom/harness/record"
+	"headroom/reports/compare"
+	"headroom/reports/cost"
+	"headroom/scenarios"
+)
+
+// poolScatter makes what is detectable from the scatter of this run and of
+// earlier ones of the same systems on the same machine. It fails when one of them
+// is not.
+func (r *Report) poolScatter(run record.Run, prices cost.Book, earlier []*record.Log) error {
+	var lent []Report
+	known := []string{run.ID}
+	for _, log := range earlier {
+		why := notTheSame(run, log.Run)
+		if slices.Contains(known, log.Run.ID) {
+			why = "it is this run, or given twice"
+		}
+		if why != "" {
+			return fmt.Errorf("run %s says nothing of the scatter of run %s: %s; leave it out", log.Run.ID, run.ID, why)
+		}
+		known = append(known, log.Run.ID)
+		other, err := Build(log.Run, log.Trials, log.End, prices)
+		if err != nil {
+			return err
+		}
+		lent = append(lent, other)
+	}
+	r.Earlier = known[1:]
+	poolRows(r.Overall, lent, func(other Report) []Row { return other.Overall })
+	for _, rate := range r.Rates {
+		of := func(rows func(Rate) []Row) func(Report) []Row {
+			return func(other Report) []Row {
+				i := slices.IndexFunc(other.Rates, func(o Rate) bool { return o.Name == rate.Name })
+				if i < 0 {
+					return nil
+				}
+				return rows(other.Rates[i])
+			}
+		}
+		poolRows(rate.Rows, lent, of(func(o Rate) []Row { return o.Rows }))
+		poolRows(rate.Details, lent, of(func(o Rate) []Row { return o.Details }))
+	}
+	return nil
+}
+
+// poolRows takes each row's scatter from the rows of the same metric.
+func poolRows(rows []Row, lent []Report, of func(Report) []Row) {
+	for i := range rows {
+		var effects []compare.Effect
+		for _, other := range lent {
+			for _, row := range of(other) {
+				if row.Key == rows[i].Key {
+					effects = append(effects, row.Effect)
+				}
+			}
+		}
+		rows[i].Effect = rows[i].Effect.WithScatterOf(effects)
+	}
+}
+
+// notTheSame says why another run may scatter in another way, "" when it was of
+// the same systems, on the same machine, by the same headroom.
+func notTheSame(run, other record.Run) string {
+	measured := func(s scenarios.Scenario) scenarios.Scenario {
+		s.Title, s.Question, s.Sources, s.Claims = "", "", nil, nil
+		return s
+	}
+	switch {
+	case other.Quick:
+		return "it is a quick run, which is not evidence"
+	case !reflect.DeepEqual(measured(run.Scenario), measured(other.Scenario)):
+		return "its scenario differs"
+	case !reflect.DeepEqual(run.Shares, other.Shares):
+		return "it shared out the machine in another way"
+	}
+	return environmentDifference(run.Environment, other.Environment)
+}
