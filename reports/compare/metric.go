@@ -166,11 +166,7 @@ func (s Sample) Value(key string) Value {
 		}
 		return s.perRequest(cpu * 1000)
 	case "statements_per_request":
-		statements, ok := s.count(scenarios.KindPostgres, "statements")
-		if !ok {
-			return missing("PostgreSQL's statements were not counted")
-		}
-		return ratioOfCount(statements, float64(s.Succeeded), noneSucceeded)
+		return s.countPer(scenarios.KindPostgres, "statements", s.Succeeded, "PostgreSQL's statements were not counted", noneSucceeded)
 	case "feed_statements_per_request":
 		return s.countBy(scenarios.KindShop, "feed_statements", "feed_requests", "the feed's statements were not counted", "no feed was asked for")
 	case "rows_read_per_row_returned":
@@ -197,11 +193,7 @@ func (s Sample) patternValue(key string) Value {
 	case "edge_hit_ratio":
 		return s.hitRatio(scenarios.KindVarnish, "no edge", "the edges were not asked for what they keep")
 	case "origin_requests_per_request":
-		requests, ok := s.count(scenarios.KindShop, "requests")
-		if !ok {
-			return missing("the shop's requests were not counted")
-		}
-		return ratioOfCount(requests, float64(s.Sent), "no request was sent")
+		return s.countPer(scenarios.KindShop, "requests", s.Sent, "the shop's requests were not counted", "no request was sent")
 	}
 	return missing("unknown metric %q", key)
 }
@@ -258,6 +250,15 @@ func (s Sample) postgresDemandShare() Value {
 		}
 	}
 	return per(postgres, other, "no process but PostgreSQL used CPU on a machine with a quota")
+}
+
+// countPer is one counter of all processes of a kind by a number of requests.
+func (s Sample) countPer(kind scenarios.Kind, counted string, requests int64, uncounted, none string) Value {
+	count, ok := s.count(kind, counted)
+	if !ok {
+		return missing("%s", uncounted)
+	}
+	return ratioOfCount(count, float64(requests), none)
 }
 
 // countBy is one counter of all processes of a kind by another.
