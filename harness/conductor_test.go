@@ -214,7 +214,7 @@ func TestRunMeasuresBothVariantsAlike(t *testing.T) {
 	if len(stage.started) != 2*5 {
 		t.Errorf("%d starts, want both variants for each of 5 blocks", len(stage.started))
 	}
-	if kinds[record.RateStairs] != 4*2+5*4*2 || kinds[record.RateSoak] < 2 || kinds[record.RateRecover] != 2 {
+	if kinds[record.RateStairs] != 2*2+5*4*2 || kinds[record.RateSoak] < 2 || kinds[record.RateRecover] != 2 {
 		t.Errorf("steps by kind: %v", kinds)
 	}
 	for v, want := range map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 500} {

@@ -10,7 +10,7 @@ import (
 
 // drainPause lets a system come to rest after a step: the driver returns with
 // the last answer, what the system does behind it may go on a little.
-const drainPause = 200 * time.Millisecond
+const drainPause = 100 * time.Millisecond
 
 // Plan is how long a run measures.
 type Plan struct {
@@ -100,8 +100,8 @@ func (p Plan) slice(rps float64) time.Duration {
 // FullPlan is what verdicts need; QuickPlan shows that everything works.
 func FullPlan() Plan {
 	return Plan{
-		Blocks: 5, Turns: 4, Lead: 4, Slices: 3, Slice: 2 * time.Second, LongestSlice: 6 * time.Second, Warmup: 500 * time.Millisecond,
-		Fresh: 6 * time.Second, Fill: 12 * time.Second, Repeats: 3, Bracketing: 12 * time.Second,
+		Blocks: 5, Turns: 4, Lead: 2, Slices: 3, Slice: 2 * time.Second, LongestSlice: 6 * time.Second, Warmup: 500 * time.Millisecond,
+		Fresh: 3 * time.Second, Fill: 12 * time.Second, Repeats: 3, Bracketing: 12 * time.Second,
 		Search: search.Config{
 			StartRPS: 20, MinRPS: 1, Samples: 350, MaxStep: 6 * time.Second,
 			Bracket: 1500 * time.Millisecond, Stair: 3 * time.Second, Soak: time.Minute, Recover: 5 * time.Second, Pause: drainPause,

@@ -202,10 +202,13 @@ func givenRow(key string, given compare.Given) Row {
 func validityOf(table compare.Table, trials []record.Trial) Validity {
 	v := Validity{Slices: table.Slices, Probes: len(trials) - table.Slices, Invalid: slices.Concat([]compare.Invalid{}, table.Invalid)}
 	for _, i := range table.Invalid {
-		if i.Kind == record.KindSlice {
+		switch {
+		case i.Kind == record.KindSlice:
 			v.InvalidSlices++
-		} else {
+		case i.Judged == "":
 			v.InvalidProbes++
+		default:
+			v.JudgedProbes++
 		}
 	}
 	return v

@@ -185,5 +185,11 @@ type Validity struct {
 	InvalidSlices int               `json:"invalid_slices"`
 	Probes        int               `json:"probes"`
 	InvalidProbes int               `json:"invalid_probes"`
+	JudgedProbes  int               `json:"judged_probes"` // invalid too, but their verdict is clear
 	Invalid       []compare.Invalid `json:"invalid"`
+}
+
+// SetAside are the slices and steps that take no part at all.
+func (v Validity) SetAside() []compare.Invalid {
+	return slices.DeleteFunc(slices.Clone(v.Invalid), func(i compare.Invalid) bool { return i.Judged != "" })
 }

@@ -272,14 +272,18 @@ func claimDetail(c compare.Result) string {
 func (t *terminalWriter) validity(v Validity) {
 	t.heading("Validity")
 	t.line("  %s", validityText(v))
-	for _, i := range v.Invalid {
+	for _, i := range v.SetAside() {
 		t.line("  %s: %s", invalidName(i), strings.Join(i.Reasons, "; "))
 	}
 }
 
 func validityText(v Validity) string {
-	return fmt.Sprintf("%d of %d slices and %d of %d probes of the search were invalid and take no part",
+	text := fmt.Sprintf("%d of %d slices and %d of %d steps of the search were invalid and take no part",
 		v.InvalidSlices, v.Slices, v.InvalidProbes, v.Probes)
+	if v.JudgedProbes > 0 {
+		text += fmt.Sprintf("; %d more steps count although the driver was late: their answers alone say whether the SLO held", v.JudgedProbes)
+	}
+	return text
 }
 
 func invalidName(i compare.Invalid) string {

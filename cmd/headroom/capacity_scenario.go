@@ -113,7 +113,7 @@ func (f *capacityFlags) scenarioPlan(cmd *cobra.Command, name string) (*scenario
 	}
 	plan = harness.FullPlan()
 	plan.Search = f.config(s.SLO, maxRPS)
-	plan.Fresh = 3 * plan.Fresh // one system, not six
+	plan.Fresh = 6 * plan.Fresh // one system, not ten
 	return s, plan, nil
 }
 

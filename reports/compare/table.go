@@ -19,6 +19,10 @@ type Invalid struct {
 	RateName string            `json:"rate_name"`
 	RateRPS  float64           `json:"rate_rps"`
 	Reasons  []string          `json:"reasons"`
+	// Judged is the verdict of a step that is clear all the same: where answers took
+	// too long from the actual send on, the driver's own delay is no matter. Only
+	// latencies of such a step take no part.
+	Judged record.Outcome `json:"judged,omitempty"`
 }
 
 // cell is the slices of one variant at one rate.
@@ -44,7 +48,7 @@ func NewTable(trials []record.Trial) Table {
 		reasons := invalidReasons(&trial)
 		if len(reasons) > 0 {
 			t.Invalid = append(t.Invalid, Invalid{Order: trial.Order, Kind: trial.Kind, Variant: trial.Variant,
-				Block: trial.Block, RateName: trial.RateName, RateRPS: trial.Measurement.OfferedRPS, Reasons: reasons})
+				Block: trial.Block, RateName: trial.RateName, RateRPS: trial.Measurement.OfferedRPS, Reasons: reasons, Judged: judged(&trial)})
 		}
 		c := cell{trial.RateName, trial.Variant}
 		switch {
@@ -65,6 +69,14 @@ func NewTable(trials []record.Trial) Table {
 		t.valid[c] = append(t.valid[c], trial)
 	}
 	return t
+}
+
+// judged is the verdict of a step that says something of the capacity.
+func judged(t *record.Trial) record.Outcome {
+	if v := t.Verdict; t.Kind == record.KindProbe && v != nil && (v.Outcome == record.Held || v.Outcome == record.Failed) {
+		return v.Outcome
+	}
+	return ""
 }
 
 // atHigh is what claims call the rate just below a variant's capacity: that of
