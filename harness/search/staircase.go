@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/stat/distuv"
+
 	"headroom/harness/record"
 	"headroom/harness/slo"
 )
@@ -16,6 +18,7 @@ const (
 	// manyAlike outcomes in a row say that the way is still long: a first step
 	// may have come out by chance.
 	manyAlike = 4
+	mostAlike = 8 // so many say so whatever is to be expected
 )
 
 // Staircase is an up-and-down search (Dixon and Mood, 1948): a little more
@@ -27,8 +30,9 @@ type Staircase struct {
 	rps    float64
 	max    float64 // 0: no limit
 	last   record.Outcome
-	alike  int  // outcomes in a row that were the same
-	passed bool // both outcomes were seen
+	alike  int     // outcomes in a row that were the same
+	passed bool    // both outcomes were seen
+	down   float64 // how much larger a step down is than one up, by the last that failed
 	// DriverLimited says that the driver had no more to give at a rate that the
 	// staircase asked for. It goes no higher then.
 	DriverLimited bool
@@ -63,15 +67,41 @@ func (s *Staircase) Feed(step slo.Step) {
 		s.alike = 1
 	}
 	s.last = step.Outcome
-	size := stairFar
-	if s.passed && s.alike < manyAlike {
-		size = stairNear
-	}
+	size, many := 1.0, float64(manyAlike)
 	if step.Outcome == record.Failed {
-		size = -size
+		s.down = weight(step)
+		size = -s.down
+	} else {
+		many *= max(s.down, 1) // so many more steps up than down are to be expected
+	}
+	if s.passed && float64(s.alike) < min(many, mostAlike) {
+		size *= stairNear
+	} else {
+		size = math.Copysign(max(stairFar, stairNear*-size), size)
 	}
 	s.rps *= math.Exp(size)
 	s.bound()
+}
+
+const (
+	// fewAllowed bad requests in a step: from so many on a step that just keeps to
+	// its share holds about as often as not.
+	fewAllowed = 3
+	mostWeight = 4
+)
+
+// weight is how much larger a step down is than a step up (weighted up-down: Kaernbach,
+// 1991). A staircase hovers where the steps up and down cancel. Where a step may
+// have a quarter of a bad request, a step at just that share holds in 78 of 100,
+// and equal steps up and down would hover at nearly three times the allowed share.
+func weight(failed slo.Step) float64 {
+	c := slo.Nearest(failed.Counts)
+	allowed := float64(c.Of) * c.Allowed
+	if c.Of <= 1 || allowed <= 0 || allowed >= fewAllowed {
+		return 1
+	}
+	held := distuv.Poisson{Lambda: allowed}.CDF(math.Floor(allowed + 1e-6)) // 1 - 0.9 is a little less than 0.1
+	return min(max(held/(1-held), 1), mostWeight)
 }
 
 // shift moves the staircase by a share of its step, -0.5 to 0.5. Else all the

@@ -44,7 +44,12 @@ func (s *Soaks) Feed(outcome record.Outcome) {
 	case record.Held:
 		s.held = true
 	case record.Failed:
-		s.failed++
-		s.rps *= SoakAt
+		s.Lower()
 	}
+}
+
+// Lower goes on to the next rate, as after a failure.
+func (s *Soaks) Lower() {
+	s.failed++
+	s.rps *= SoakAt
 }
