@@ -15,7 +15,7 @@ import (
 // in its first block. What is known stands in the search that it returns, with
 // an error too; nil when the variant did not start.
 func (c *Conductor) CapacityOf(ctx context.Context, v scenarios.Variant, onStep func(CapacityStep)) (found *search.Search, err error) {
-	c.Progress.Begin(fmt.Sprintf("start %s (%s)", v, c.Scenario.Topology(v).Label), 15*time.Second)
+	c.Progress.Begin(fmt.Sprintf("start %s (%s)", v, c.Scenario.Topology(v).Label), 8*time.Second)
 	s, err := c.Stage.Start(ctx, v, 1)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", v, err)

@@ -113,7 +113,11 @@ func (c *Conductor) climbOne(ctx context.Context, block int, v scenarios.Variant
 	for range 1 + mostSpoiledSteps {
 		rps := stairs.RPS()
 		length := c.Plan.Search.Length(search.KindStairs, rps)
-		c.Progress.Begin(fmt.Sprintf("block %d of %d: staircase of %s at %.0f requests/s", block, c.Plan.Blocks, v, rps), length)
+		where := fmt.Sprintf("block %d of %d", block, c.Plan.Blocks)
+		if block == 0 {
+			where = "lead"
+		}
+		c.Progress.Begin(fmt.Sprintf("%s: staircase of %s at %.0f requests/s", where, v, rps), length)
 		trial, err := c.step(ctx, sliceOf{kind: record.KindProbe, variant: v, block: block, rateName: record.RateStairs, rps: rps, duration: length}, s)
 		if err != nil {
 			return err
@@ -180,7 +184,7 @@ func (c *Conductor) soak(ctx context.Context, block int, v scenarios.Variant, s 
 		return nil
 	}
 	soaks := search.NewSoaks(c.pointOf(v))
-	for spoiled := 0; spoiled <= mostSpoiledSteps; {
+	for spoiled := 0; ; {
 		rps, more := soaks.RPS()
 		if !more {
 			return nil
@@ -194,12 +198,15 @@ func (c *Conductor) soak(ctx context.Context, block int, v scenarios.Variant, s 
 		switch trial.Verdict.Outcome {
 		case record.Held:
 		case record.Failed:
+			spoiled = 0
 			c.Progress.Note("soak: %s did not hold %.0f requests/s for %v: %s", v, rps, length, trial.Verdict.Reason)
 		default:
-			spoiled++
+			if spoiled++; spoiled > mostSpoiledSteps {
+				spoiled = 0
+				soaks.Lower()
+			}
 		}
 	}
-	return nil
 }
 
 // recovery overloads a variant for a moment and looks whether the SLO comes

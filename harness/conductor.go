@@ -163,7 +163,7 @@ func (c *Conductor) systems(ctx context.Context, block int, use func(map[scenari
 			err = errors.Join(err, s.Close(ctx))
 		}
 	}()
-	c.Progress.Begin(fmt.Sprintf("block %d of %d: start before (%s) and after (%s)", block, c.Plan.Blocks, c.Scenario.Before.Label, c.Scenario.After.Label), 15*time.Second)
+	c.Progress.Begin(fmt.Sprintf("block %d of %d: start before (%s) and after (%s)", block, c.Plan.Blocks, c.Scenario.Before.Label, c.Scenario.After.Label), 8*time.Second)
 	group, groupCtx := errgroup.WithContext(ctx)
 	for _, v := range scenarios.Variants() {
 		group.Go(func() error {

@@ -43,7 +43,7 @@ func (c *Conductor) fillCaches(ctx context.Context, v scenarios.Variant, s Syste
 		if err != nil {
 			return err
 		}
-		c.Progress.Begin(fmt.Sprintf("fill %s's cache as long traffic at %.0f requests/s would: %d pages", v, c.fillRPS, len(pages)), c.Plan.Fill)
+		c.Progress.Begin(fmt.Sprintf("fill %s's cache as long traffic at %.0f requests/s would: %d pages", v, c.fillRPS, len(pages)), min(c.Plan.Fill, 3*time.Second))
 		if err := c.fillCache(ctx, s, cache, pages); err != nil {
 			return cmp.Or(ctx.Err(), err) // an interruption first: a client's words for it vary
 		}

@@ -43,7 +43,7 @@ func (c *Conductor) Prove(ctx context.Context, of Proof) (err error) {
 	about := time.Duration(rounds*turns*len(proofSteps)) * (step + c.Plan.Search.Pause)
 	c.Progress.Note("proof of %s's bottleneck: capacity again with %s %.2fx as large, with %s %.2fx as large, and with neither; %d rounds, about %v",
 		of.Variant, of.Named, of.Factor, of.Other, of.Factor, rounds, about.Round(time.Second))
-	c.Progress.Begin(fmt.Sprintf("proof: start %s afresh", of.Variant), 15*time.Second)
+	c.Progress.Begin(fmt.Sprintf("proof: start %s afresh", of.Variant), 8*time.Second)
 	s, err := c.Stage.Start(ctx, of.Variant, c.Plan.Blocks+1)
 	if err != nil {
 		return fmt.Errorf("proof: start %s: %w", of.Variant, err)

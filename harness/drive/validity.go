@@ -60,7 +60,7 @@ func invalidReasons(m *record.Measurement, d driverFacts) []string {
 		fail("the driver sent late: the p99 of its own lag is %v, beyond %v", p99.Round(time.Microsecond), d.lagLimit)
 	}
 	if tooMany(d.late, m.Sent) {
-		fail("the driver sent %d of %d requests (%.2f%%) more than %v late; %.1f%% is the limit",
+		fail("the driver sent %d of %d requests (%.3f%%) more than %v late; at most %.1f%% may be",
 			d.late, m.Sent, 100*float64(d.late)/float64(m.Sent), d.lagLimit, 100*maxLateShare)
 	}
 	if tooMany(m.Waited, m.Planned) {
