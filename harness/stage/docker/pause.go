@@ -60,8 +60,7 @@ func unpause(ctx context.Context, cli *client.Client, id string) error {
 	}
 }
 
-// runningMachine is the container of a machine of a run, by its name: containers
-// of the block that follows are made beforehand, but do not run.
+// runningMachine is the running container of a machine of a run, by its name.
 func runningMachine(ctx context.Context, cli *client.Client, runID string, v scenarios.Variant, machine string) (id string, err error) {
 	list, err := cli.ContainerList(ctx, client.ContainerListOptions{Filters: labelled(labelRun, runID)})
 	if err != nil {

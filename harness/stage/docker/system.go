@@ -130,7 +130,9 @@ func (s *Stage) claim(sys *System) error {
 // needs are ready and it is made.
 func (sys *System) up(ctx context.Context) error {
 	made := make([]chan testcontainers.Container, len(sys.topology.Machines))
-	making, makeCtx := errgroup.WithContext(ctx)
+	makeCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	making, makeCtx := errgroup.WithContext(makeCtx)
 	for i, m := range sys.topology.Machines {
 		made[i] = make(chan testcontainers.Container, 1)
 		making.Go(func() error {
@@ -150,8 +152,14 @@ func (sys *System) up(ctx context.Context) error {
 			return ctx.Err()
 		}
 	})
-	// The maker's error comes first: it is what ended the others.
-	if err := cmp.Or(making.Wait(), err); err != nil || sys.options.LimitLater {
+	if err != nil {
+		stop() // what is not made yet is not wanted
+	}
+	// Whichever failed first ended the other with a cancelled context.
+	if makeErr := making.Wait(); err == nil || errors.Is(err, context.Canceled) && makeErr != nil {
+		err = makeErr
+	}
+	if err != nil || sys.options.LimitLater {
 		return err
 	}
 	return sys.Limit(ctx)
