@@ -62,6 +62,8 @@ type numbered struct {
 	number int
 }
 
+func (n numbered) seed() uint64 { return n.seeds + uint64(n.number) + 1 }
+
 // schedule is what is run, in order: the kinds of a group by turns. runs is how
 // many of each, 0 for each kind's own.
 func schedule(of []kind, runs int) []numbered {
@@ -123,8 +125,22 @@ func (k kind) scenario() (string, error) {
 		}
 		second = strings.ReplaceAll(second, r.from, r.to)
 	}
-	head = strings.Replace(head, "name: phase3", "name: "+k.name, 1)
-	return head + "\nbefore:\n" + first + "\nafter:\n" + unanchored(second) + "\n", nil
+	return k.head(head) + "\nbefore:\n" + first + "\nafter:\n" + unanchored(second) + "\n", nil
+}
+
+// head is a scenario's first lines, with this kind's name, title and question.
+func (k kind) head(text string) string {
+	says := map[string]string{"name": k.name, "title": "Phase 3's " + k.side + " against itself", "question": "Two equal systems: is any difference claimed?"}
+	if k.plant != nil {
+		says["question"] = "Two systems that differ by what was planted in the second one: is that seen, and nothing else?"
+	}
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		if key, _, found := strings.Cut(line, ":"); found && says[key] != "" {
+			lines[i] = fmt.Sprintf("%s: %q", key, says[key])
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // anchored is what an anchor of a block stands for, in one line.

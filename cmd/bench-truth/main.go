@@ -60,7 +60,7 @@ type bench struct {
 	runs                 int
 }
 
-// mostFailed runs in a row end the bench. Fewer are told and left out: a sitting of
+// mostFailed runs in a row end the bench. Fewer are told and kept as failed: a sitting of
 // hours does not end with one.
 const mostFailed = 3
 
@@ -83,19 +83,27 @@ func (b bench) run(ctx context.Context, out io.Writer) error {
 			continue
 		}
 		r, err := b.one(ctx, n)
-		if err == nil {
-			inARow = 0
-			results = append(results, r)
-			if err := b.append(r); err != nil {
-				return err
-			}
-			continue
-		}
-		left = append(left, fmt.Errorf("%s, run %d: %w", n.name, n.number+1, err))
-		if inARow++; ctx.Err() != nil || inARow == mostFailed {
+		if ctx.Err() != nil {
+			left = append(left, fmt.Errorf("%s, run %d: %w", n.name, n.number+1, errors.Join(err, ctx.Err())))
 			break
 		}
-		fmt.Fprintf(os.Stderr, "bench-truth: left out: %v\n", left[len(left)-1])
+		inARow++
+		if err == nil {
+			inARow = 0
+		} else {
+			// A run that fails is on file too: what it would have shown is not known.
+			err = fmt.Errorf("%s, run %d: %w", n.name, n.number+1, err)
+			fmt.Fprintf(os.Stderr, "bench-truth: failed: %v\nbench-truth: to run it again, take its line out of %s\n", err, b.file)
+			left = append(left, err)
+			r = result{Kind: n.name, Number: n.number, Seed: n.seed(), At: time.Now().UTC(), Headroom: r.Headroom, NoVerdict: "failed: " + err.Error()}
+		}
+		results = append(results, r)
+		if err := b.append(r); err != nil {
+			return err
+		}
+		if inARow == mostFailed {
+			break
+		}
 	}
 	return errors.Join(append(left, writeTables(out, results))...)
 }
@@ -123,7 +131,7 @@ func (b bench) one(ctx context.Context, n numbered) (result, error) {
 	ctx, cancel := context.WithTimeout(ctx, longestRun)
 	defer cancel()
 	began := time.Now()
-	seed := n.seeds + uint64(n.number) + 1
+	seed := n.seed()
 	fmt.Fprintf(os.Stderr, "%s, run %d, seed %d\n", n.name, n.number+1, seed)
 	dir := filepath.Join(filepath.Dir(b.file), fmt.Sprintf("truth-%s-%d-%s", n.name, n.number+1, began.Format("20060102-150405")))
 	if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -223,7 +223,7 @@ func pausedAim(paused, undisturbed []result, asked int) aim {
 	}
 	what := fmt.Sprintf("paused: the interval does not hold %.3g, the geometric mean of %d undisturbed runs", reference, len(logs))
 	if unmet := len(paused) - len(met); unmet > 0 {
-		what += fmt.Sprintf(" (%d more runs, whose pause met no step of before, show nothing)", unmet)
+		what += fmt.Sprintf(" (%d more runs failed, or their pause met no step of before: they show nothing)", unmet)
 	}
 	return atMost(what, missed, len(met), 0, asked)
 }

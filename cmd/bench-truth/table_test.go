@@ -79,7 +79,7 @@ func TestPausedAim(t *testing.T) {
 	results[0] = paused(1.65, 1.8, true)
 	wants(t, tableOf(t, results), "| 1 of 5: below 66% | 0 of 5 at most | missed |")
 	results[0] = paused(1.65, 1.8, false)
-	wants(t, tableOf(t, results), "(1 more runs, whose pause met no step of before, show nothing) | 0 of 4: below 53% | 0 of 5 at most | so far: 4 of 5 runs |",
+	wants(t, tableOf(t, results), "(1 more runs failed, or their pause met no step of before: they show nothing) | 0 of 4: below 53% | 0 of 5 at most | so far: 4 of 5 runs |",
 		"(3.0 s from 00:00:00: no trial was under way)")
 }
 
