@@ -6,8 +6,8 @@ import (
 
 // The short form of `headroom selftest compare`: 24 searches and pairs of some
 // systems. Seeds are fixed, so a failure says that the code has changed. The bounds
-// leave room for what 24 can't tell: of 24 searches with a true 95% 20 are too few
-// in one case of a hundred.
+// leave room for what 24 can't tell: 20 of 24 searches are too few for a true 95%
+// in three cases of a hundred, 17 of 24 pairs for a true 90% in one.
 func TestSimulationHolds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("some hundred simulated searches: skipped by -short")
@@ -21,7 +21,7 @@ func TestSimulationHolds(t *testing.T) {
 				}
 			}
 			for _, p := range r.Pairs {
-				if p.EqualApart > 5./24 || p.PlantedHolds < 19./24 {
+				if p.EqualApart > 5./24 || p.PlantedHolds < 17.5/24 {
 					t.Errorf("system %s: %+v", name, p)
 				}
 			}

@@ -37,6 +37,9 @@ type Share struct {
 	Key         string
 	Bad, Of     int64
 	Least, Most float64 // of the seeds' shares
+	// Of the recorded runs themselves, as they were: what a whole run has in common
+	// shows here alone. OwnOf is 0 where their variants differ.
+	OwnBad, OwnOf int64
 }
 
 // drawn is one block of a resample.
@@ -48,17 +51,22 @@ type drawn struct {
 	secondary int               // the second one that of this block
 }
 
-func (d drawn) pair(pairs []compare.Pair, block int) (compare.Pair, bool) {
-	value := func(v scenarios.Variant, of int) (float64, bool) {
-		i := slices.IndexFunc(pairs, func(p compare.Pair) bool { return p.Block == of })
-		switch {
-		case i < 0:
-			return 0, false
-		case v == scenarios.After:
-			return pairs[i].After, true
-		}
-		return pairs[i].Before, true
+// side is what one variant has in a pair.
+type side struct{ value, driver float64 }
+
+// sideOf is a variant's side of a block.
+func sideOf(pairs []compare.Pair, block int, v scenarios.Variant) (side, bool) {
+	i := slices.IndexFunc(pairs, func(p compare.Pair) bool { return p.Block == block })
+	switch {
+	case i < 0:
+		return side{}, false
+	case v == scenarios.After:
+		return side{pairs[i].After, pairs[i].DriverAfter}, true
 	}
+	return side{pairs[i].Before, pairs[i].DriverBefore}, true
+}
+
+func (d drawn) pair(pairs []compare.Pair, block int) (compare.Pair, bool) {
 	first, second, other := scenarios.Before, scenarios.After, d.block
 	if d.flip {
 		first, second = second, first
@@ -66,9 +74,9 @@ func (d drawn) pair(pairs []compare.Pair, block int) (compare.Pair, bool) {
 	if d.variant != "" {
 		first, second, other = d.variant, d.variant, d.secondary
 	}
-	before, ok1 := value(first, d.block)
-	after, ok2 := value(second, other)
-	return compare.Pair{Block: block, Before: before, After: after}, ok1 && ok2
+	before, ok1 := sideOf(pairs, d.block, first)
+	after, ok2 := sideOf(pairs, other, second)
+	return compare.Pair{Block: block, Before: before.value, After: after.value, DriverBefore: before.driver, DriverAfter: after.driver}, ok1 && ok2
 }
 
 // Resample makes equal systems from the blocks of finished runs and counts how
@@ -77,8 +85,10 @@ func (d drawn) pair(pairs []compare.Pair, block int) (compare.Pair, bool) {
 //
 //   - From a run whose variants are the same, by exchanging before and after in
 //     each block by coin. Which of two equal systems is called before is arbitrary
-//     within a block, so each of these data sets was as likely as the one recorded:
-//     given what the blocks differ by, the count is exact. An exchange holds for
+//     within a block, so this tells whether the rule stands the shape of the
+//     blocks' differences. What a whole run has in common it can't tell, as it
+//     takes the sign away; how often the recorded runs themselves excluded 1
+//     stands beside it. An exchange holds for
 //     all rows of the block, so their correlation stays.
 //   - From runs whose variants differ, where an exchange would leave the
 //     difference in: by two different blocks of one variant of one run for each
@@ -125,6 +135,7 @@ func Resample(ctx context.Context, dirs []string, seeds int) (Resampled, error) 
 		if err != nil {
 			return out, err
 		}
+		way.addOwn(equal)
 		out.Ways = append(out.Ways, way)
 	}
 	for _, kind := range order {
@@ -212,6 +223,32 @@ func count(ctx context.Context, words string, seeds int, draw func(*rand.Rand) [
 	return way, nil
 }
 
+// addOwn counts over the runs as they were recorded.
+func (w *Way) addOwn(runs []*recorded) {
+	var own tallies
+	for _, r := range runs {
+		var blocks []drawn
+		for _, block := range r.blockNumbers() {
+			blocks = append(blocks, drawn{of: r, block: block})
+		}
+		own.judge(blocks)
+	}
+	for _, s := range own.rows {
+		if i := slices.IndexFunc(w.Rows, func(have Share) bool { return have.Key == s.Key }); i >= 0 {
+			w.Rows[i].OwnBad, w.Rows[i].OwnOf = s.Bad, s.Of
+		}
+	}
+	w.Claimed.OwnBad, w.Claimed.OwnOf = own.claimed, int64(len(runs))
+}
+
+// own is the count over the recorded runs.
+func (s Share) own() string {
+	if s.OwnOf == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%d of %d", s.OwnBad, s.OwnOf)
+}
+
 func (s *Share) add(seed Share) {
 	s.Bad, s.Of = s.Bad+seed.Bad, s.Of+seed.Of
 	share := float64(seed.Bad) / float64(seed.Of)
@@ -283,10 +320,10 @@ func (t *tallies) add(key string, e compare.Effect) {
 func WriteResampled(w io.Writer, r Resampled) error {
 	out := fmt.Sprintf("%d runs whose variants are the same, %d whose variants differ.\n", r.Equal, r.Unequal)
 	for _, way := range r.Ways {
-		out += fmt.Sprintf("\nEqual by %s:\n\n| of equal systems | excludes 1 | %% | below, %% (95%%) | seeds, %% |\n|---|---:|---:|---:|---:|\n", way.Words)
+		out += fmt.Sprintf("\nEqual by %s:\n\n| of equal systems | excludes 1 | %% | below, %% (95%%) | seeds, %% | the recorded runs themselves |\n|---|---:|---:|---:|---:|---:|\n", way.Words)
 		for _, s := range append(slices.Clone(way.Rows), way.Claimed) {
-			out += fmt.Sprintf("| %s | %d of %d | %.1f | %.1f | %.1f-%.1f |\n", s.Key, s.Bad, s.Of, 100*float64(s.Bad)/float64(s.Of),
-				100*slo.Below(record.Count{Bad: s.Bad, Of: s.Of}), 100*s.Least, 100*s.Most)
+			out += fmt.Sprintf("| %s | %d of %d | %.1f | %.1f | %.1f-%.1f | %s |\n", s.Key, s.Bad, s.Of, 100*float64(s.Bad)/float64(s.Of),
+				100*slo.Below(record.Count{Bad: s.Bad, Of: s.Of}), 100*s.Least, 100*s.Most, s.own())
 		}
 	}
 	_, err := io.WriteString(w, out)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/reports/compare"
 	"headroom/scenarios"
 )
 
@@ -161,5 +162,28 @@ func TestResampleNeedsEnough(t *testing.T) {
 		if _, err := Resample(t.Context(), test.dirs, 1); err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%v: %v, want %q", test.dirs, err, test.says)
 		}
+	}
+}
+
+// The driver's CPU goes with the variant's value: it is of the same slices.
+func TestDriverGoesWithTheValue(t *testing.T) {
+	pairs := []compare.Pair{
+		{Block: 1, Before: 1, After: 2, DriverBefore: 10, DriverAfter: 20},
+		{Block: 2, Before: 3, After: 4, DriverBefore: 30, DriverAfter: 40},
+	}
+	for _, test := range []struct {
+		of   drawn
+		want compare.Pair
+	}{
+		{drawn{block: 1}, compare.Pair{Block: 9, Before: 1, After: 2, DriverBefore: 10, DriverAfter: 20}},
+		{drawn{block: 1, flip: true}, compare.Pair{Block: 9, Before: 2, After: 1, DriverBefore: 20, DriverAfter: 10}},
+		{drawn{block: 1, secondary: 2, variant: scenarios.After}, compare.Pair{Block: 9, Before: 2, After: 4, DriverBefore: 20, DriverAfter: 40}},
+	} {
+		if got, ok := test.of.pair(pairs, 9); !ok || got != test.want {
+			t.Errorf("%+v: %+v, %v; want %+v", test.of, got, ok, test.want)
+		}
+	}
+	if _, ok := (drawn{block: 3}).pair(pairs, 9); ok {
+		t.Error("a block that is not there gave a pair")
 	}
 }
