@@ -100,14 +100,26 @@ func addCosts(given compare.Given, variants []Variant, d downloads) {
 		down[compare.BothSides] = compare.Range{Point: against.Point / usd, Low: against.Low / usd, High: against.High / usd}
 	}
 	if b, a := infra[before.Variant], infra[after.Variant]; b.Missing == "" && a.Missing == "" {
-		usd := before.EgressPerUserUSD
-		sum[compare.BothSides] = compare.Range{
-			Point: (a.Point + against.Point) / (b.Point + usd),
-			Low:   (a.Low + against.Low) / (b.High + usd),
-			High:  (a.High + against.High) / (b.Low + usd),
-		}
+		sum[compare.BothSides] = bothSides(b.Point, compare.Given{compare.InfraPerUserUSD: infra}.Ratio(compare.InfraPerUserUSD), before.EgressPerUserUSD, against)
 	}
 	given[compare.InfraPerUserUSD], given[compare.DownloadsPerUserUSD], given[compare.CostPerUserUSD] = infra, down, sum
+}
+
+// bothSides is after's cost per user by before's, from the ratio of the
+// infrastructure's parts. That ratio goes by blocks as the capacities' does: from the
+// ends of two ranges, what both variants of a block have in common would stay in.
+func bothSides(infraUSD float64, infra compare.Effect, downloadsUSD float64, against compare.Range) compare.Range {
+	if infra.Missing != "" {
+		return compare.Range{Missing: infra.Missing}
+	}
+	of := func(ratio, downloads float64) float64 {
+		return (infraUSD*ratio + downloads) / (infraUSD + downloadsUSD)
+	}
+	r := compare.Range{Point: of(infra.Ratio, against.Point), Low: math.NaN(), High: math.NaN()}
+	if i := infra.Interval; i != nil {
+		r.Low, r.High = of(i.Low, against.Low), of(i.High, against.High)
+	}
+	return r
 }
 
 // infraPerUser is a user's part of the variant's price: the more it holds, the
@@ -144,6 +156,10 @@ func breakEven(variants []Variant, given compare.Given, d downloads) string {
 	crossing, ok := cost.BreakEven(cheap.offer(), dear.offer())
 	if !ok {
 		return "unknown: it takes the capacities of both variants"
+	}
+	perUser := given.Ratio(compare.CostPerUserUSD)
+	if usd := cheap.Bill.MonthlyUSD; usd == dear.Bill.MonthlyUSD && perUser.Missing == "" && (perUser.Interval == nil || perUser.Spans1()) {
+		return fmt.Sprintf("both cost %s a month, and it is not shown which is the cheaper per user", dollars(usd))
 	}
 	return crossingText(crossing, cheap, dear) + endsText(crossing, cheap, dear, given, d)
 }

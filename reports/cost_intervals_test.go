@@ -70,6 +70,20 @@ func TestBreakEvenText(t *testing.T) {
 	}
 }
 
+// Two that cost the same and carry about the same: neither is the cheaper one. A run
+// of a system against itself said "from 1 user on, before is the cheaper".
+func TestBreakEvenOfEqualsHasNoDirection(t *testing.T) {
+	same := twoOffers(0)
+	same[0].Bill.MonthlyUSD, same[0].Users = 250, 2990
+	given := limits(compare.Range{Point: 29.9, Low: 28, High: 32}, compare.Range{Point: 30, Low: 28, High: 32})
+	d := sure(spread{math.NaN(), math.NaN()})
+	addCosts(given, same, d)
+	want := "both cost $250 a month, and it is not shown which is the cheaper per user"
+	if got := breakEven(same, given, d); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // A user's cost carries the interval of what is downloaded. Where downloads are
 // 96% of it and 0.99x (0.97-1.00) is known of them, it is no "0.97x (0.97-0.97)".
 func TestCostPerUserCarriesAllIntervals(t *testing.T) {

@@ -57,7 +57,7 @@ func demandNote(v Variant) string {
 	if v.Demand.BoundRPS == 0 {
 		return ""
 	}
-	return fmt.Sprintf("at %s requests/s; by CPU alone at most %s requests/s, of which the capacity is %.0f%%",
+	return fmt.Sprintf("measured at %s requests/s; with this use of CPU the first machine is full at about %s requests/s, of which the capacity is %.0f%%; short steps may hold more",
 		compare.FormatRate(v.Demand.OfferedRPS), compare.FormatRate(v.Demand.BoundRPS), v.Capacity.PointRPS/v.Demand.BoundRPS*100)
 }
 

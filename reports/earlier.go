@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -75,6 +76,10 @@ func notTheSame(run, other record.Run) string {
 	switch {
 	case other.Quick:
 		return "it is a quick run, which is not evidence"
+	case other.Environment.Beside != "":
+		return "it was measured beside another measurement"
+	case !maps.Equal(run.Environment.Packages, other.Environment.Packages):
+		return "its servers are of other versions"
 	case !reflect.DeepEqual(measured(run.Scenario), measured(other.Scenario)):
 		return "its scenario differs"
 	case !reflect.DeepEqual(run.Shares, other.Shares):

@@ -15,7 +15,7 @@ var percentiles = []float64{50, 60, 70, 75, 80, 85, 90, 92.5, 95, 96, 97, 98, 98
 
 // meanings says what a rate's name stands for.
 var meanings = map[string]string{
-	record.RateCommon: "80% of the smaller capacity, the same for both",
+	record.RateCommon: "80% of the smaller capacity that the first block found, the same for both",
 }
 
 func rateOf(table compare.Table, name string) Rate {
@@ -32,7 +32,7 @@ func rateOf(table compare.Table, name string) Rate {
 	}
 	rows, details := comparison.Tables()
 	r.Rows, r.Details = rowsOf(comparison, rows), rowsOf(comparison, details)
-	r.Bottleneck = Bottleneck{Before: bottleneckOf(before), After: bottleneckOf(after)}
+	r.Bottleneck = Bottleneck{Before: busiestOf(before), After: busiestOf(after)}
 	r.Curves, r.Timeline = curvesOf(before, after), timelineOf(before, after)
 	r.Machines = utilisationOf(comparison)
 	return r
@@ -74,12 +74,14 @@ func chanceOf(rates []Rate) string {
 		byChance = compare.FormatCount(int(expected))
 	}
 	return fmt.Sprintf("Of the %d intervals of the tables by rate, details included, %s can be expected to miss the true ratio by chance. "+
-		"%s marks the changes that are shown for all rows of their table together; of any other row no direction is claimed.", intervals, byChance, survivesMark)
+		"%s marks a change that remains when all rows of its table are judged together. Of a row without a mark no direction is claimed; the capacity is judged alone.", intervals, byChance, survivesMark)
 }
 
-func bottleneckOf(s compare.Sample) string {
-	if name, ok := s.Bottleneck(); ok {
-		return name
+// busiestOf is the machine that uses the largest part of its CPUs, or the group of
+// like machines.
+func busiestOf(s compare.Sample) string {
+	if demands := compare.Collapse(s.Demands()); len(demands) > 0 {
+		return demands[0].Machine
 	}
 	return ""
 }

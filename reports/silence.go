@@ -64,11 +64,12 @@ func silentSeconds(silences []compare.Silence) float64 {
 	return sum
 }
 
-// inStairs are the stretches of the steps that a variant's capacity is read off.
+// inStairs are the stretches of the steps that a variant's capacity is read off. The
+// lead to it, block 0, is none of them.
 func inStairs(silences []compare.Silence, v scenarios.Variant) []compare.Silence {
 	var in []compare.Silence
 	for _, s := range silences {
-		if s.Variant == v && s.RateName == record.RateStairs && !s.SetAside {
+		if s.Variant == v && s.RateName == record.RateStairs && s.Block > 0 && !s.SetAside {
 			in = append(in, s)
 		}
 	}

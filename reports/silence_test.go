@@ -72,7 +72,7 @@ func TestSilenceStandsOnEveryOutput(t *testing.T) {
 			}
 		}
 	}
-	if strings.Contains(r.Variants[1].CapacityText, "without") || !strings.Contains(r.Answer[1], "Before gave no correct answer") {
+	if strings.Contains(r.Variants[1].CapacityText, "without") || !strings.Contains(r.Answer[2], "Before gave no correct answer") {
 		t.Errorf("after: %s; answer %q", r.Variants[1].CapacityText, r.Answer)
 	}
 }

@@ -132,11 +132,14 @@ func (t *terminalWriter) head(r Report) {
 		t.line("%-6s  %s", v.Variant, v.Label)
 	}
 	t.line("run     %s", r.RunID)
+	if text := scaleText(r.Shares.UnitCPUs); text != "" {
+		t.line("scale   %s", text)
+	}
 }
 
 func (t *terminalWriter) columns() {
 	header := pad("", labelColumns) + padLeft("before", valueColumns) + padLeft("after", valueColumns) +
-		"  " + pad("after/before", ratioColumns) + padLeft("detectable", detectableColumns)
+		"  " + pad("after/before (95%)", ratioColumns) + padLeft("detectable", detectableColumns)
 	t.WriteString(t.styled("2", "  "+header) + "\n")
 }
 
@@ -161,7 +164,7 @@ func (t *terminalWriter) rate(rate Rate) {
 	}
 	t.columns()
 	t.rows(rate.Rows)
-	t.row("bottleneck machine", orNone(rate.Bottleneck.Before), orNone(rate.Bottleneck.After), "", "")
+	t.row("busiest machine at this rate", orNone(rate.Bottleneck.Before), orNone(rate.Bottleneck.After), "", "")
 	for _, row := range rate.Rows {
 		if row.Effect.Basis != "" {
 			t.line("  %s: its ratio is %s", row.Label, row.Effect.Basis)
@@ -175,9 +178,9 @@ func (t *terminalWriter) demands(variants []Variant) {
 		if len(v.Demand.Machines) == 0 {
 			continue
 		}
-		t.heading("CPU of " + string(v.Variant) + " at its capacity")
+		t.heading("CPU of " + string(v.Variant) + " near its capacity")
 		t.line("  %s", demandNote(v))
-		t.demandRow("2", "machine", "process", "a request", "of its CPUs", "CPUs", "throttled")
+		t.demandRow("2", "machine", "process", "CPU/request", "busy", "CPUs here", "throttled")
 		for _, row := range v.Demand.rows() {
 			t.demandRow("", row.Machine, row.Process, row.Millis, row.Share, row.CPUs, row.Throttled)
 		}
@@ -269,11 +272,18 @@ func claimDetail(c compare.Result) string {
 	return detail
 }
 
+// mostAside slices and steps are named one by one on a terminal.
+const mostAside = 5
+
 func (t *terminalWriter) validity(v Validity) {
 	t.heading("Validity")
 	t.line("  %s", validityText(v))
-	for _, i := range v.SetAside() {
+	aside := v.SetAside()
+	for _, i := range aside[:min(len(aside), mostAside)] {
 		t.line("  %s: %s", invalidName(i), strings.Join(i.Reasons, "; "))
+	}
+	if more := len(aside) - mostAside; more > 0 {
+		t.line("  and %d more: the page lists them", more)
 	}
 }
 
@@ -281,7 +291,7 @@ func validityText(v Validity) string {
 	text := fmt.Sprintf("%d of %d slices and %d of %d steps of the search were invalid and take no part",
 		v.InvalidSlices, v.Slices, v.InvalidProbes, v.Probes)
 	if v.JudgedProbes > 0 {
-		text += fmt.Sprintf("; %d more steps count although the driver was late: their answers alone say whether the SLO held", v.JudgedProbes)
+		text += fmt.Sprintf("; in %d more steps the driver was late; they count all the same, because their answers alone say whether the SLO held", v.JudgedProbes)
 	}
 	return text
 }

@@ -18,9 +18,7 @@ import (
 // together have a direction.
 func answerOf(r Report, consistency string) []string {
 	answer := []string{}
-	if s := capacitySentence(r); s != "" {
-		answer = append(answer, s)
-	}
+	answer = append(answer, capacitySentence(r), soakSentence(r))
 	for _, v := range r.Variants {
 		if s := silenceSentence(v.Variant, r.Silences); s != "" {
 			answer = append(answer, s)
@@ -51,16 +49,34 @@ func capacitySentence(r Report) string {
 	if before.Capacity.HighRPS == 0 || after.Capacity.HighRPS == 0 {
 		return fmt.Sprintf("The capacities under the SLO, in requests/s: before %s; after %s: a ratio of what nothing bounded would say nothing.", before.CapacityText, after.CapacityText)
 	}
-	sentence := fmt.Sprintf("After carries %s requests/s under the SLO, before %s: %sx",
-		compare.FormatRate(after.Capacity.PointRPS), compare.FormatRate(before.Capacity.PointRPS), compare.FormatNumber(effect.Ratio))
+	sentence := fmt.Sprintf("Under %s after carries about %s requests/s, before about %s: %sx",
+		r.Scenario.SLO, compare.FormatRate(after.Capacity.PointRPS), compare.FormatRate(before.Capacity.PointRPS), compare.FormatNumber(effect.Ratio))
 	switch i := effect.Interval; {
 	case i == nil:
 		return sentence + ", from too few blocks for an interval."
 	case i.Low <= 1 && i.High >= 1:
-		return fmt.Sprintf("%s (%s): a difference is not shown.", sentence, i)
+		return fmt.Sprintf("%s (%s), which does not show a difference.", sentence, i)
 	default:
 		return fmt.Sprintf("%s (%s).", sentence, i)
 	}
+}
+
+// soakSentence says which rates are confirmed.
+func soakSentence(r Report) string {
+	var held []string
+	seconds := 0.0
+	for _, v := range slices.Backward(r.Variants) {
+		soak, ok := v.Capacity.Confirmed()
+		if !ok {
+			held = append(held, fmt.Sprintf("no rate of %s", v.Variant))
+			continue
+		}
+		held, seconds = append(held, fmt.Sprintf("%s requests/s of %s", compare.FormatRate(soak.RPS), v.Variant)), soak.Seconds
+	}
+	if seconds == 0 {
+		return "No rate is confirmed: no soak held, or there was none."
+	}
+	return fmt.Sprintf("Confirmed by a soak of %.0f s: %s.", seconds, strings.Join(held, ", "))
 }
 
 func rateSentence(rate Rate) string {
@@ -95,18 +111,33 @@ func changeClause(row Row, rows int) string {
 
 func costSentence(r Report) string {
 	before, after := r.Variants[0].Bill.MonthlyUSD, r.Variants[1].Bill.MonthlyUSD
-	sentence := fmt.Sprintf("It costs the same, %s a month", dollars(after))
+	sentence := fmt.Sprintf("Both cost %s a month", dollars(after))
 	switch {
 	case after > before:
-		sentence = fmt.Sprintf("It costs %s a month more (%s against %s)", dollars(after-before), dollars(after), dollars(before))
+		sentence = fmt.Sprintf("After costs %s a month more than before (%s against %s)", dollars(after-before), dollars(after), dollars(before))
 	case after < before:
-		sentence = fmt.Sprintf("It costs %s a month less (%s against %s)", dollars(before-after), dollars(after), dollars(before))
+		sentence = fmt.Sprintf("After costs %s a month less than before (%s against %s)", dollars(before-after), dollars(after), dollars(before))
 	}
 	perUser := r.Overall[2]
 	if perUser.Before.Value != nil && perUser.After.Value != nil {
 		sentence += fmt.Sprintf("; a user costs %s a month, before %s", dollars(*perUser.After.Value), dollars(*perUser.Before.Value))
+		switch e := perUser.Effect; {
+		case e.Spans1():
+			sentence += fmt.Sprintf(" (a difference is not shown: %s)", ratioText(e))
+		case e.Interval == nil:
+			sentence += ", from too few blocks to be sure"
+		}
 	}
 	return sentence + "."
+}
+
+// scaleText says what rates of machines that are smaller than the real ones stand
+// for; "" of full size.
+func scaleText(unit float64) string {
+	if !(unit > 0) || unit == 1 {
+		return ""
+	}
+	return fmt.Sprintf("one vCPU of the real system is %.3g CPUs here: rates of machines of full size are %.3g times these, if they grow in proportion", unit, 1/unit)
 }
 
 // warningsOf lists what a reader must know that no figure shows.
@@ -203,15 +234,14 @@ func methodOf(r Report) []string {
 			fmt.Sprintf("\"Detectable\" is the smallest change that as many blocks would find with probability 0.8, if they scatter as these did%s. A scatter that is known from few blocks is itself uncertain.", lenders(r.Earlier)))
 	}
 	if slices.ContainsFunc(r.Rates, Rate.hasBasis) {
-		method = append(method, "A ratio of CPU per request is less that of the driver's own CPU per request in the same slices: the computer's speed moves both alike, and falls out. It is raw where the driver had not the same to do for both variants "+
-			"(bytes per response apart by more than 1%, requests in flight by more than 10%), or where slices of one variant scatter more without the driver's; the table says which. The levels are always raw.")
+		method = append(method, "A ratio of CPU per request is divided by the same ratio of the driver's own CPU: the computer's speed moves both alike, and falls out. It is not where the driver had not the same to do for both variants "+
+			"("+compare.SameWork()+"), or where slices of one variant scatter more when divided by the driver's; the table says which. The levels are as measured.")
 	}
 	if len(r.Oracles) > 0 {
-		method = append(method, "Checks ran with the load, over all valid slices at both rates. The interval of their share goes by what each block counted, as violations come in bursts. Without a violation two bounds are given: one for independent checks, and one that bursts of 20 would allow, which the verdicts go by. A replica's lag in bytes is that of the worst slice.")
+		method = append(method, "Checks ran with the load, over all valid slices at the common rate and the soaks. The interval of their share goes by what each block counted, as violations come in bursts. Without a violation two bounds are given: one for independent checks, and one that bursts of 20 would allow, which the verdicts go by. A replica's lag in bytes is that of the worst slice.")
 	}
 	if unit := r.Shares.UnitCPUs; unit > 0 && unit != 1 {
-		method = append(method, fmt.Sprintf("One vCPU of the real system is %.3g CPUs here, for both variants. Rates are those of this scale; users and cost per user take them times %.3g, in proportion.",
-			unit, 1/unit))
+		method = append(method, capital(scaleText(unit))+". The scale is the same for both variants; users and cost per user take it into account, in proportion.")
 	}
 	return append(method, fmt.Sprintf("A month has %d hours. A user's cost is the variant's monthly cost over the users that its capacity carries, and what the user downloads where the price book has egress. The chart buys whole copies of a variant, as if each carried what the one that was measured did.", cost.HoursPerMonth))
 }

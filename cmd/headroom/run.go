@@ -53,9 +53,9 @@ and says so when it does not.
 
 --prove measures after's capacity again behind the run, on one fresh system in
 turns: with the bottleneck's CPU quota 25% larger, with another machine's, and
-with neither. The capacity must move with the first and not with the second, else
-the report says "unproved". It takes about 4 minutes more. --prove=before does so
-for before.
+with neither. The capacity must rise by more than 5% with the first and stay
+within 7% with the second, else the report says "unproved". It takes about 4
+minutes more. --prove=before does so for before.
 
 Two measurements on one machine spoil each other unseen, so they take turns: a
 second run builds its image, says whom it waits for, and goes on when the other
@@ -82,7 +82,7 @@ has ended.`,
 		},
 	}
 	cmd.Flags().BoolVar(&flags.quick, "quick", false, "one short block: shows that everything works, proves nothing")
-	cmd.Flags().DurationVar(&flags.soak, "soak", harness.FullPlan().Search.Soak, "how long a rate must hold to be called confirmed; 0 ends the run behind its blocks, without soaks, recovery and curve")
+	cmd.Flags().DurationVar(&flags.soak, "soak", harness.FullPlan().Search.Soak, "how long a rate must hold to be called confirmed; 0 stops behind the blocks: no soak, no recovery, no curve")
 	cmd.Flags().BoolVar(&flags.timings, "timings", false, "print where the time went")
 	addBeside(cmd, &flags.beside)
 	cmd.Flags().StringVar(&flags.out, "out", "", "folder for the results (default out/<scenario>-<time>)")

@@ -23,7 +23,7 @@ func newSelftest() *cobra.Command {
 		Long: `Simulate searches and pairs of known systems, and count how often what is
 printed is true. The systems are queues that scatter, drift, stall and break;
 searches and comparisons run the code that a real run uses. It sends no load and
-takes some minutes. docs/truth.md has its table.
+takes some ten minutes on two cores. docs/truth.md has its table.
 
 With --runs nothing is simulated: equal systems are made from the blocks of
 finished runs, 1,000 with each seed, and it counts how often the interval of a

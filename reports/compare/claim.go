@@ -3,6 +3,8 @@ package compare
 import (
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 
 	"headroom/harness/slo"
 	"headroom/scenarios"
@@ -204,6 +206,16 @@ func ratioOfRanges(before, after Range) Range {
 	return ratio
 }
 
+// claimed is a claim's number, with all of its digits: of 0.225 "0.23" would be
+// another.
+func claimed(v float64) string {
+	text := FormatNumber(v)
+	if read, err := strconv.ParseFloat(strings.ReplaceAll(text, ",", ""), 64); err == nil && read == v {
+		return text
+	}
+	return strconv.FormatFloat(v, 'g', -1, 64)
+}
+
 // decide compares the value with the claim.
 func (r *Result) decide(metric Metric) {
 	suffix := ""
@@ -222,7 +234,7 @@ func (r *Result) decide(metric Metric) {
 			r.Reason = "fewer than three blocks: no interval"
 		}
 	}
-	r.Summary = fmt.Sprintf("%s %s%s: %s, %s", r.Op, FormatNumber(r.Value), suffix, size, WithInterval(*r.Point, suffix, r.Interval))
+	r.Summary = fmt.Sprintf("%s %s%s: %s, %s", r.Op, claimed(r.Value), suffix, size, WithInterval(*r.Point, suffix, r.Interval))
 	if r.Compare != "ratio" {
 		if metric.Unit != Share && metric.Unit != Count {
 			r.Summary += " " + string(metric.Unit)

@@ -92,8 +92,8 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("%s is not described", key)
 		}
 	}
-	if machine, ok := s.Bottleneck(); !ok || machine != "server" {
-		t.Errorf("bottleneck %q: an external machine is none", machine)
+	if d := s.Demands(); len(d) == 0 || d[0].Machine != "server" {
+		t.Errorf("busiest %+v: an external machine has no share of its CPUs", d)
 	}
 }
 

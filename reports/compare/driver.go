@@ -17,8 +17,21 @@ const (
 	nearInFlight = 0.10
 )
 
+// The driver's CPU is taken where the slices of one variant within a block scatter
+// clearly less with it, in the sum of squares, and there are enough of them to tell.
+const (
+	clearlyLess = 0.8
+	fewestFree  = 4
+)
+
+// SameWork says what has to agree for the driver to have done the same work for both
+// variants.
+func SameWork() string {
+	return fmt.Sprintf("rates or bytes per response apart by more than %.0f%%, requests in flight by more than %.0f%%", 100*nearBytes, 100*nearInFlight)
+}
+
 // lessDriver is the Basis of a ratio from which the driver's own was taken.
-const lessDriver = "less the driver's CPU per request"
+const lessDriver = "divided by that of the driver's own CPU per request, so that the computer's speed falls out"
 
 // cpuPerSuccess says whether a metric is CPU time per success, the database's or
 // one machine's.
@@ -26,6 +39,9 @@ func cpuPerSuccess(key string) bool {
 	base, arg := splitKey(key)
 	return key == "db_cpu_ms_per_request" || base == "cpu_ms_per_request" && arg != ""
 }
+
+// raw begins the Basis of a ratio that stays as it was measured.
+const raw = "not corrected for the computer's speed: "
 
 // takeDriver puts the driver's CPU per request of the same slices into the pairs
 // of a CPU metric, and says so; or says why the pairs stay as they are.
@@ -38,10 +54,10 @@ func cpuPerSuccess(key string) bool {
 // responses, the requests in flight or the rates differ.
 func (c Comparison) takeDriver(key string, pairs []Pair) (basis string) {
 	if why := c.driverDiffers(); why != "" {
-		return "raw: " + why
+		return raw + why
 	}
 	if c.driverScatters(key) {
-		return "raw: slices of one variant scatter more without the driver's CPU per request"
+		return raw + "slices of one variant scatter more without the driver's CPU per request"
 	}
 	for i, p := range pairs {
 		pairs[i].DriverBefore = c.before[p.Block].driverMillis().V
@@ -81,7 +97,7 @@ func (c Comparison) driverDiffers() string {
 // they scatter about their mean says nothing of the mean: to decide by them
 // leaves the intervals as they are.
 func (c Comparison) driverScatters(key string) bool {
-	raw, less := 0.0, 0.0
+	plain, less, freedom := 0.0, 0.0, 0
 	for _, v := range scenarios.Variants() {
 		byBlock := c.table.byBlock(c.Rate, v)
 		for _, block := range slices.Sorted(maps.Keys(byBlock)) {
@@ -94,10 +110,14 @@ func (c Comparison) driverScatters(key string) bool {
 					rest = append(rest, math.Log(value.V)-math.Log(driver.V))
 				}
 			}
-			raw, less = raw+squaresAbout(meanOf(own), own), less+squaresAbout(meanOf(rest), rest)
+			plain, less = plain+squaresAbout(meanOf(own), own), less+squaresAbout(meanOf(rest), rest)
+			freedom += max(len(own)-1, 0)
 		}
 	}
-	return less > raw+finest*finest // below the figures' resolution there is no scatter
+	if plain <= finest*finest*float64(max(freedom, 1)) {
+		return less > plain+finest*finest // below the figures' resolution there is no scatter
+	}
+	return freedom < fewestFree || less > clearlyLess*plain
 }
 
 // useOf is what was counted and used in one slice, without its response times.

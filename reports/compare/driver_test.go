@@ -100,16 +100,16 @@ func TestRawCPU(t *testing.T) {
 		want   string
 	}{
 		{"bytes", func(t *record.Trial) { t.Measurement.BytesIn += t.Measurement.BytesIn / 20 },
-			"raw: bytes per response differ, 1,024 before and 1,075 after"},
+			raw + "bytes per response differ, 1,024 before and 1,075 after"},
 		{"few bytes", func(t *record.Trial) { t.Measurement.BytesIn += t.Measurement.BytesIn / 128 }, lessDriver},
 		{"in flight", func(t *record.Trial) { // 15 ms in the mean, and 18
 			t.Measurement.Response = slice(scenarios.After, 1, 400, 12, 2).Measurement.Response
-		}, "raw: mean requests in flight differ, 0.60 before and 0.72 after"},
+		}, raw + "mean requests in flight differ, 0.60 before and 0.72 after"},
 		{"about as many in flight", func(t *record.Trial) {
 			t.Measurement.Response = slice(scenarios.After, 1, 400, 10.9, 2).Measurement.Response
 		}, lessDriver},
-		{"rate", func(t *record.Trial) { t.Measurement.OfferedRPS *= 1.02 }, "raw: requests/s differ, 40.0 before and 40.8 after"},
-		{"unknown", func(t *record.Trial) { t.Measurement.Driver.CPUSeconds = 0 }, "raw: the driver's CPU was not measured"},
+		{"rate", func(t *record.Trial) { t.Measurement.OfferedRPS *= 1.02 }, raw + "requests/s differ, 40.0 before and 40.8 after"},
+		{"unknown", func(t *record.Trial) { t.Measurement.Driver.CPUSeconds = 0 }, raw + "the driver's CPU was not measured"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestRawCPU(t *testing.T) {
 			if e.Basis != tt.want {
 				t.Errorf("%q, want %q", e.Basis, tt.want)
 			}
-			raw := strings.HasPrefix(tt.want, "raw")
+			raw := strings.HasPrefix(tt.want, raw)
 			if raw != (e.Interval.High > 1.01) || raw != (e.Pairs[2].DriverAfter == 0) {
 				t.Errorf("%q: %+v, interval %+v", e.Basis, e.Pairs[2], e.Interval)
 			}
@@ -157,7 +157,7 @@ func TestADriverThatScattersIsNotTaken(t *testing.T) {
 		want          string
 	}{
 		"follows the computer": {0.05, 0.01, lessDriver},
-		"scatters by itself":   {0.01, 0.05, "raw: slices of one variant scatter more"},
+		"scatters by itself":   {0.01, 0.05, raw + "slices of one variant scatter more"},
 	} {
 		table := NewTable(scattering(5, test.speed, test.driver, random))
 		if e := table.At("common").Ratio("db_cpu_ms_per_request"); !strings.HasPrefix(e.Basis, test.want) {

@@ -86,7 +86,7 @@ func FormatRate(v float64) string {
 func FormatCount(n int) string { return groupDigits(strconv.Itoa(n)) }
 
 // FormatDollars writes an amount: whole dollars from 10 on, cents from 1 on, else
-// two significant digits.
+// three significant digits.
 func FormatDollars(v float64) string {
 	switch a := math.Abs(v); {
 	case v == 0:
@@ -94,7 +94,7 @@ func FormatDollars(v float64) string {
 	case a >= 1 && a < 9.995:
 		return fmt.Sprintf("$%.2f", v)
 	case a < 1:
-		return fmt.Sprintf("$%.2g", v)
+		return "$" + strconv.FormatFloat(v, 'f', 2-int(math.Floor(math.Log10(a))), 64)
 	}
 	return "$" + FormatCount(int(math.Round(v)))
 }

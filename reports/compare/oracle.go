@@ -228,16 +228,21 @@ func (r *Result) measureLag(table Table, q float64) {
 // fewer than three.
 func lagInterval(all record.Histogram, blocks []Sample, q, quantileMS float64) *Interval {
 	limit := time.Duration(math.Round(quantileMS * float64(time.Millisecond)))
-	var above []tally
+	var above, from []tally // more than the quantile, and at least as much
 	for _, b := range blocks {
 		if age := b.Oracle(scenarios.OracleLag).Age; age != nil && age.Count() > 0 {
-			above = append(above, tally{count: float64(age.CountAbove(limit)), of: float64(age.Count())})
+			of := float64(age.Count())
+			above = append(above, tally{count: float64(age.CountAbove(limit)), of: of})
+			from = append(from, tally{count: float64(age.CountAbove(limit - limit/500)), of: of}) // a histogram's step below
 		}
 	}
-	share := intervalAbout(above, 1-q)
-	if share == nil {
+	// Where many samples are alike, the blocks may agree on the one share and not on
+	// the other.
+	share, other := intervalAbout(above, 1-q), intervalAbout(from, 1-q)
+	if share == nil || other == nil {
 		return nil
 	}
+	share.Low, share.High = min(share.Low, other.Low), max(share.High, other.High)
 	n := all.Count()
 	at := func(above int64) float64 { return all.AtRank(max(1, n-above)).Seconds() * 1e3 }
 	i := &Interval{Low: at(int64(share.High * float64(n))), High: math.Inf(1), Confidence: Confidence,

@@ -245,18 +245,6 @@ func (e endpointSample) quantile(q float64) Value { return QuantileMillis(e.resp
 // MeanMS is the mean response time in ms.
 func (s Sample) MeanMS() float64 { return s.all.response.Mean().Seconds() * 1e3 }
 
-// Bottleneck names the machine with the largest service demand per CPU it may
-// use, external ones excepted: the one that runs out first as load grows.
-func (s Sample) Bottleneck() (machine string, ok bool) {
-	largest := 0.0
-	for _, m := range s.machines {
-		if demand := m.CPUSeconds / m.QuotaCPUs; !m.External && m.QuotaCPUs > 0 && demand > largest {
-			machine, largest = m.Machine, demand
-		}
-	}
-	return machine, largest > 0
-}
-
 // processCPU is the CPU time of a process. Alone on its machine it is the
 // machine's: the kernel's own account misses no short-lived child.
 func processCPU(m record.MachineUse, p record.ProcessUse) float64 {

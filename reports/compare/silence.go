@@ -73,11 +73,20 @@ func silencesOf(t *record.Trial, shortest time.Duration) []Silence {
 		seconds := toMillis(min(float64(from+length)*m.Answers.StepS, window) - float64(from)*m.Answers.StepS)
 		if due := m.OfferedRPS * seconds; seconds >= shortest.Seconds() && due >= fewestDue {
 			found = append(found, Silence{Variant: t.Variant, At: answersBegan(t, from), Seconds: seconds, Due: due,
-				Block: t.Block, RateName: t.RateName, RateRPS: m.OfferedRPS, Order: t.Order, SetAside: len(invalidReasons(t)) > 0})
+				Block: t.Block, RateName: t.RateName, RateRPS: m.OfferedRPS, Order: t.Order, SetAside: setAside(t)})
 		}
 		from += length
 	}
 	return found
+}
+
+// setAside says that a trial takes no part: a step by its verdict, a slice by its
+// validity.
+func setAside(t *record.Trial) bool {
+	if t.Kind == record.KindProbe && t.Verdict != nil {
+		return judged(t) == ""
+	}
+	return len(invalidReasons(t)) > 0
 }
 
 func answered(n int64) bool { return n > 0 }
