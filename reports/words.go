@@ -235,7 +235,7 @@ func methodOf(r Report) []string {
 	}
 	if slices.ContainsFunc(r.Rates, Rate.hasBasis) {
 		method = append(method, "A ratio of CPU per request is divided by the same ratio of the driver's own CPU: the computer's speed moves both alike, and falls out. It is not where the driver had not the same to do for both variants "+
-			"("+compare.SameWork()+"), or where slices of one variant scatter more when divided by the driver's; the table says which. The levels are as measured.")
+			"("+compare.SameWork()+"), or where slices of one variant scatter no less when divided by the driver's; the table says which. The levels are as measured.")
 	}
 	if len(r.Oracles) > 0 {
 		method = append(method, "Checks ran with the load, over all valid slices at the common rate and the soaks. The interval of their share goes by what each block counted, as violations come in bursts. Without a violation two bounds are given: one for independent checks, and one that bursts of 20 would allow, which the verdicts go by. A replica's lag in bytes is that of the worst slice.")

@@ -57,7 +57,7 @@ func (c Comparison) takeDriver(key string, pairs []Pair) (basis string) {
 		return raw + why
 	}
 	if c.driverScatters(key) {
-		return raw + "slices of one variant scatter more without the driver's CPU per request"
+		return raw + "slices of one variant scatter no less when divided by the driver's CPU per request"
 	}
 	for i, p := range pairs {
 		pairs[i].DriverBefore = c.before[p.Block].driverMillis().V

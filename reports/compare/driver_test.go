@@ -157,7 +157,7 @@ func TestADriverThatScattersIsNotTaken(t *testing.T) {
 		want          string
 	}{
 		"follows the computer": {0.05, 0.01, lessDriver},
-		"scatters by itself":   {0.01, 0.05, raw + "slices of one variant scatter more"},
+		"scatters by itself":   {0.01, 0.05, raw + "slices of one variant scatter no less"},
 	} {
 		table := NewTable(scattering(5, test.speed, test.driver, random))
 		if e := table.At("common").Ratio("db_cpu_ms_per_request"); !strings.HasPrefix(e.Basis, test.want) {
