@@ -50,6 +50,7 @@ func (a *agent) handler() http.Handler {
 	mux.HandleFunc("GET /observe", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, a.observe(r.Context()))
 	})
+	mux.HandleFunc("GET "+spec.WorkPath, a.serveWork)
 	mux.HandleFunc("GET /lag", a.serveLag)
 	mux.HandleFunc("POST /rows", a.serveRows)
 	mux.HandleFunc("POST "+spec.AskPath, a.ask)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -90,6 +91,39 @@ func (v *valkey) counts(ctx context.Context) (map[string]float64, error) {
 		return nil, err
 	}
 	return parseInfo(info)
+}
+
+// work tells how often each command was given. What only asks after the server
+// is left out.
+func (v *valkey) work(ctx context.Context) ([]spec.Work, error) {
+	info, err := v.ask(ctx, "INFO", "commandstats")
+	if err != nil {
+		return nil, err
+	}
+	return parseCommands(info)
+}
+
+// ownCommands are those of health checks, agents and new connections.
+var ownCommands = []string{"info", "ping", "hello", "client", "select", "command", "config"}
+
+// parseCommands reads lines as cmdstat_get:calls=21,usec=175,...
+func parseCommands(info string) ([]spec.Work, error) {
+	var all []spec.Work
+	for line := range strings.Lines(info) {
+		key, value, found := strings.Cut(strings.TrimSpace(line), ":")
+		name, isCommand := strings.CutPrefix(key, "cmdstat_")
+		family, _, _ := strings.Cut(name, "|")
+		if !found || !isCommand || slices.Contains(ownCommands, family) {
+			continue
+		}
+		text, _, _ := strings.Cut(strings.TrimPrefix(value, "calls="), ",")
+		calls, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return nil, fmt.Errorf("INFO: %s is %q, without a number of calls", key, value)
+		}
+		all = append(all, spec.Work{Of: spec.WorkCommand, Name: name, Counts: map[string]float64{"calls": calls}})
+	}
+	return all, nil
 }
 
 func (v *valkey) close() { _ = v.client.Close() }

@@ -31,6 +31,7 @@ type Config struct {
 	OwnWritesFor time.Duration `json:"own_writes_for_ns"` // after its write
 	Purge        string        `json:"purge"`             // what a write does to the edges: "write" purges the feed, or "none"
 	Burn         time.Duration `json:"burn_ns"`           // CPU time that every request uses for nothing
+	Plant        string        `json:"plant"`             // a planted difference; "" or "none" is none
 	Node         int           `json:"node"`              // of this machine: part of the ids made with shards
 }
 
@@ -69,6 +70,9 @@ func ConfigFromProcess(p spec.Process) (Config, error) {
 	}
 	if _, planted := p.Settings["burn"]; planted {
 		c.Burn = r.Duration("burn", 0, time.Second)
+	}
+	if _, planted := p.Settings["plant"]; planted {
+		c.Plant = r.OneOf("plant", plantNone, plantStatement, plantRoundTrip, plantBody)
 	}
 	checkTogether(r, c, r.OneOf("shard_by", "hash", "range", "region", "time"))
 	return c, r.Err()

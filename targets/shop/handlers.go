@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // bodyLimit bounds what a client may send, in bytes.
@@ -17,6 +19,8 @@ type api struct {
 	searcher  searcher
 	confirmer confirmer
 	filler    *filler // nil without a cache
+	pools     []*pgxpool.Pool
+	plant     string // a planted difference
 }
 
 func (a *api) getUser(w http.ResponseWriter, r *http.Request) error {

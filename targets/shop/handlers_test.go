@@ -2,6 +2,7 @@ package shop
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -103,6 +104,10 @@ func TestMetricsCountTheRealStatus(t *testing.T) {
 	}
 	if !strings.Contains(s.do(t, "GET", "/internal/counters", "").Body.String(), `"requests_total":3`) {
 		t.Error("counters do not say 3 requests")
+	}
+	var own map[string]float64
+	if err := json.Unmarshal(s.do(t, "GET", "/internal/counters", "").Body.Bytes(), &own); err != nil || own["allocations_total"] < 1 {
+		t.Errorf("allocations: %v, %v", own["allocations_total"], err)
 	}
 	if strings.Count(s.log.String(), "\n") != 1 || !strings.Contains(s.log.String(), errBroken.Error()) {
 		t.Errorf("log is %q, want one line, for the 500", s.log)

@@ -2,6 +2,7 @@ package shop
 
 import (
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -19,6 +20,7 @@ type metrics struct {
 	total    atomic.Int64
 
 	feeds, feedStatements atomic.Int64
+	roundTrips            atomic.Int64 // of all requests, to databases
 }
 
 func newMetrics() *metrics {
@@ -44,6 +46,7 @@ func (m *metrics) observe(method, route string, status int, took time.Duration) 
 
 // observeStatements keeps the feed's statements apart: they tell an N+1.
 func (m *metrics) observeStatements(route string, statements int64) {
+	m.roundTrips.Add(statements)
 	if route == feedRoute {
 		m.feeds.Add(1)
 		m.feedStatements.Add(statements)
@@ -61,7 +64,9 @@ func counters(m *metrics) counterSource {
 		"requests_total":      count(&m.total),
 		"pool_acquires_total": none, "pool_wait_s_total": none, "pool_max": none,
 		"feed_requests_total": count(&m.feeds), "feed_statements_total": count(&m.feedStatements),
-		"cache_hits_total": none, "cache_misses_total": none, "cache_passes_total": none, "cache_errors_total": none,
+		"round_trips_total": count(&m.roundTrips),
+		"allocations_total": allocations,
+		"cache_hits_total":  none, "cache_misses_total": none, "cache_passes_total": none, "cache_errors_total": none,
 		"replica_reads_total": none, "primary_reads_total": none, "replica_failures_total": none, "replicas_healthy": none,
 		"purges_total": none, "purge_errors_total": none,
 	}
@@ -89,6 +94,14 @@ func (c counterSource) addCache(cache *cacheAside) {
 
 func (c counterSource) addPurges(p *purges) {
 	c["purges_total"], c["purge_errors_total"] = count(&p.done), count(&p.failures)
+}
+
+// allocations of the heap so far, to the last object: package runtime/metrics
+// leaves out what a processor has not handed in yet.
+func allocations() float64 {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return float64(stats.Mallocs)
 }
 
 func count(n *atomic.Int64) func() float64 {

@@ -30,11 +30,15 @@ func routes(a *api, m *metrics, c counterSource, dependencies []dependency, log 
 		"GET /assets/{name}":  serveAsset,
 	} {
 		_, route, _ := strings.Cut(pattern, " ")
+		if strings.HasPrefix(route, "/api/") && len(a.pools) > 0 {
+			h = planted(a.plant, a.pools[0], h)
+		}
 		mux.Handle(pattern, instrument(route, m, log, h))
 	}
 	mux.Handle("GET /health", health(dependencies))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.Handle("GET /internal/counters", c)
+	mux.Handle("GET "+settlePath, settle(a.pools))
 	if a.filler != nil {
 		mux.Handle("POST "+fill.Path, a.filler)
 	}

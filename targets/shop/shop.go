@@ -27,7 +27,7 @@ func Run(ctx context.Context, c Config, logOut io.Writer) error {
 	}
 	defer d.close()
 	defer inBackground(ctx, d.watch)()
-	a, dependencies, cache := &api{}, d.health, (*cacheAside)(nil)
+	a, dependencies, cache := &api{pools: d.pools, plant: c.Plant}, d.health, (*cacheAside)(nil)
 	compose(a, c, d)
 	if c.Cache != "" {
 		v := openValkey(c.Cache)

@@ -12,8 +12,8 @@ import (
 )
 
 // AgentPort is where every machine's agent listens: GET /ready (200 when every
-// process answers, else 503 with the reason), GET /observe (Counters), GET /lag
-// (LagSample), POST /rows (RowsRequest) and POST /ask (Question). All carry the
+// process answers, else 503 with the reason), GET /observe (Counters), GET /work
+// (Work), GET /lag (LagSample), POST /rows (RowsRequest) and POST /ask (Question). All carry the
 // run's nonce in the header NonceHeader.
 const AgentPort = 9900
 
@@ -137,6 +137,8 @@ type ProcessCounters struct {
 	//     cache_hits_total, cache_misses_total,
 	//     cache_passes_total (reads of sessions that wrote lately),
 	//     cache_errors_total, feed_requests_total, feed_statements_total,
+	//     round_trips_total (to databases, of requests), allocations_total (on its
+	//     heap),
 	//     replica_reads_total, primary_reads_total, replica_failures_total,
 	//     replicas_healthy, purges_total, purge_errors_total; with a queue also
 	//     jobs_published_total, jobs_publish_errors_total

@@ -1,0 +1,84 @@
+package machine
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"headroom/targets/machine/spec"
+)
+
+const pgStatementsSQL = `
+SELECT query, sum(calls)::float8, sum(rows)::float8, sum(shared_blks_hit + shared_blks_read)::float8
+  FROM pg_stat_statements(true)
+ WHERE userid = (SELECT oid FROM pg_roles WHERE rolname = 'shop') AND query IS NOT NULL
+ GROUP BY query`
+
+const pgTablesSQL = `
+SELECT relname::text, (seq_tup_read + coalesce(idx_tup_fetch, 0))::float8, (n_tup_ins + n_tup_upd + n_tup_del)::float8
+  FROM pg_stat_user_tables`
+
+// work tells the statements of the shop and the tables that they read. A table's
+// counters come from connections that hand theirs in at most once a second, or
+// when they are told to: the shop's /internal/settle tells them.
+func (p *postgres) work(ctx context.Context) (all []spec.Work, err error) {
+	err = p.query(ctx, func(conn *pgx.Conn) error {
+		// This connection has read tables too, to see whether the server is ready.
+		if _, err := conn.Exec(ctx, "SELECT pg_stat_force_next_flush()"); err != nil {
+			return err
+		}
+		statements, err := pgWork(ctx, conn, pgStatementsSQL, spec.WorkStatement, "calls", "rows", "blocks")
+		if err != nil {
+			return err
+		}
+		tables, err := pgWork(ctx, conn, pgTablesSQL, spec.WorkTable, "rows_read", "rows_written")
+		all = append(byText(statements), tables...)
+		return err
+	})
+	return all, err
+}
+
+// pgWork reads names with their counts.
+func pgWork(ctx context.Context, conn *pgx.Conn, sql, of string, counts ...string) ([]spec.Work, error) {
+	rows, err := conn.Query(ctx, sql)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (spec.Work, error) {
+		one := spec.Work{Of: of, Counts: map[string]float64{}}
+		values := make([]float64, len(counts))
+		into := []any{&one.Name}
+		for i := range values {
+			into = append(into, &values[i])
+		}
+		err := row.Scan(into...)
+		for i, name := range counts {
+			one.Counts[name] = values[i]
+		}
+		return one, err
+	})
+}
+
+// byText adds up statements that differ in blanks alone, and leaves out those
+// that ask after the server itself: health checks, and /internal/settle.
+func byText(statements []spec.Work) []spec.Work {
+	var out []spec.Work
+	at := map[string]int{}
+	for _, s := range statements {
+		s.Name = strings.Join(strings.Fields(s.Name), " ")
+		if strings.Contains(s.Name, "pg_") {
+			continue
+		}
+		i, seen := at[s.Name]
+		if !seen {
+			at[s.Name] = len(out)
+			out = append(out, s)
+			continue
+		}
+		for key, n := range s.Counts {
+			out[i].Counts[key] += n
+		}
+	}
+	return out
+}

@@ -1,0 +1,52 @@
+package shop
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+type fakeExecuter struct {
+	statements []string
+	err        error
+}
+
+func (f *fakeExecuter) Exec(_ context.Context, sql string, _ ...any) (pgconn.CommandTag, error) {
+	f.statements = append(f.statements, sql)
+	return pgconn.CommandTag{}, f.err
+}
+
+func TestPlanted(t *testing.T) {
+	hello := func(w http.ResponseWriter, _ *http.Request) error {
+		write(w, http.StatusOK, []byte(`{"a":1}`))
+		return nil
+	}
+	for what, want := range map[string]struct {
+		statements []string
+		body       string
+		length     string
+	}{
+		"":             {nil, `{"a":1}`, "7"},
+		plantNone:      {nil, `{"a":1}`, "7"},
+		plantStatement: {[]string{"SELECT count(*) FROM users WHERE id = 1"}, `{"a":1}`, "7"},
+		plantRoundTrip: {[]string{"SHOW server_version"}, `{"a":1}`, "7"},
+		plantBody:      {nil, `{"a":1}       `, "14"},
+	} {
+		db, w := &fakeExecuter{}, httptest.NewRecorder()
+		if err := planted(what, db, hello)(w, httptest.NewRequest("GET", "/", nil)); err != nil {
+			t.Fatal(err)
+		}
+		if w.Body.String() != want.body || w.Header().Get("Content-Length") != want.length || !slices.Equal(db.statements, want.statements) {
+			t.Errorf("%s: %q of %s bytes after %q", what, w.Body, w.Header().Get("Content-Length"), db.statements)
+		}
+	}
+	broken := errors.New("away")
+	if err := planted(plantStatement, &fakeExecuter{err: broken}, hello)(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)); !errors.Is(err, broken) {
+		t.Errorf("error %v", err)
+	}
+}
