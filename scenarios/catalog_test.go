@@ -21,14 +21,25 @@ func TestCatalogParses(t *testing.T) {
 		if s.Name != name {
 			t.Errorf("the file %s.yaml holds a scenario named %q", name, s.Name)
 		}
-		if len(s.Claims) == 0 {
+		if len(s.Claims) == 0 && len(s.Gate) == 0 {
 			t.Errorf("%s tests no claim", name)
 		}
 	}
 }
 
+// What is held against itself must be the same.
+func TestGateShopHasTwoEqualVariants(t *testing.T) {
+	s := loaded(t, "gate-shop")
+	if got := s.Differences(); len(got) > 0 {
+		t.Errorf("its variants differ: %q", got)
+	}
+	if want := []string{"app", "database"}; !slices.Equal(s.Gate, want) {
+		t.Errorf("it gates %v, want %v", s.Gate, want)
+	}
+}
+
 func TestCatalogStandsInTheOrderOfTheJourney(t *testing.T) {
-	want := []string{"phase1", "phase2", "phase3", "phase4", "phase4-blind", "phase5", "phase6", "final"}
+	want := []string{"phase1", "phase2", "phase3", "phase4", "phase4-blind", "phase5", "phase6", "final", "gate-shop"}
 	if got := Names(); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

@@ -36,7 +36,7 @@ func (p Process) uses(setting string) bool {
 	switch {
 	case p.Kind == KindShop && setting == "shard_by":
 		return len(p.targets("database")) > 1
-	case p.Kind == KindShop && setting == "burn":
+	case p.Kind == KindShop && (setting == "burn" || setting == "plant"):
 		return false // a planted difference, where there is one
 	case p.Kind == KindPostgres && setting == "data":
 		return false // "all" is what every database has unless it says otherwise

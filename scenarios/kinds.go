@@ -97,6 +97,9 @@ var kinds = map[Kind]kindRule{
 			// CPU time that every request uses for nothing: a planted difference, to
 			// see what a comparison finds.
 			"burn": {fallback: "0s", typ: "duration"},
+			// Other planted differences: a statement more a request, a round trip to
+			// the database more, answers twice as large.
+			"plant": {fallback: "none", values: []string{"none", "statement", "round_trip", "body"}, typ: "enum"},
 		},
 		links: map[string]linkRule{
 			"database": {kinds: []Kind{KindPostgres}, required: true, many: true}, // several are shards

@@ -26,7 +26,7 @@ func Parse(file string, data []byte) (*Scenario, error) {
 }
 
 func readScenario(root node) *Scenario {
-	m := root.mapping("name", "title", "question", "sources", "dataset", "slo", "load", "before", "after", "claims", "oracles")
+	m := root.mapping("name", "title", "question", "sources", "dataset", "slo", "load", "before", "after", "claims", "oracles", "gate")
 	s := &Scenario{}
 	if n, ok := root.need(m, "name"); ok {
 		s.Name = n.text()
@@ -69,6 +69,9 @@ func readScenario(root node) *Scenario {
 	}
 	if n, ok := m["oracles"]; ok {
 		s.Oracles = readOracles(n)
+	}
+	if n, ok := m["gate"]; ok {
+		s.Gate = readGate(n, s)
 	}
 	if n, ok := m["load"]; ok {
 		checkEntries(n, s)

@@ -42,6 +42,10 @@ func TestParseRefusesBadScenarios(t *testing.T) {
 		want           string
 	}{
 		{"unknown key", "question:", "qestion:", "qestion:", `did you mean "question"?`},
+		{"gate of no machines", "\nclaims:", "\ngate: [ap]\nclaims:", "gate:", `before has no machines "ap"; did you mean "app"?`},
+		{"gate of one variant's machines", "\nclaims:", "\ngate: [cache]\nclaims:", "gate:", `before has no machines "cache"`},
+		{"gate twice", "\nclaims:", "\ngate: [app, app]\nclaims:", "gate:", "stands twice"},
+		{"gate of nothing", "\nclaims:", "\ngate: []\nclaims:", "gate:", "names no machines"},
 		{"unknown process", "{valkey: {", "{valky: {", "valky", `did you mean "valkey"?`},
 		{"unknown setting", "maxmemory: 256MB", "max_memory: 256MB", "max_memory", `did you mean "maxmemory"?`},
 		{"unknown size", "cache: {size: small", "cache: {size: smal", "cache: {size", `did you mean "small"?`},

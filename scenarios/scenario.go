@@ -38,6 +38,9 @@ type Scenario struct {
 	// Oracles are the checks that run with the load, by their names: see
 	// Oracles().
 	Oracles []string `json:"oracles,omitempty"`
+	// Gate names the machine groups whose CPU time `headroom gate` holds against
+	// each other; none: every priced group of both variants.
+	Gate []string `json:"gate,omitempty"`
 }
 
 // Topology returns the topology of variant v.
