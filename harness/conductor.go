@@ -96,6 +96,8 @@ type Conductor struct {
 	stairs    search.Climb[scenarios.Variant]
 	trials    []record.Trial // of brackets, staircases and soaks, without their histograms
 	commonRPS float64        // 0: not known yet
+	idle      time.Duration  // of a counted run; 0: countIdle
+	counting  bool           // caches are filled whole, for as long as their TTL
 }
 
 // commonShare of the smaller capacity is the rate at which both are compared.
@@ -147,12 +149,23 @@ func (c *Conductor) block(ctx context.Context, block int, running map[scenarios.
 		return err
 	}
 	c.said(block)
-	return c.slices(ctx, block, running, order)
+	return c.slices(ctx, block, running, order, record.RateCommon)
 }
 
-// systems starts both variants, hands them to use, and stops them whatever
+// systems starts both variants, makes them ready, hands them to use, and stops
+// them whatever happens.
+func (c *Conductor) systems(ctx context.Context, block int, use func(map[scenarios.Variant]System) error) error {
+	return c.started(ctx, block, func(running map[scenarios.Variant]System) error {
+		if err := c.makeReady(ctx, block, running); err != nil {
+			return err
+		}
+		return use(running)
+	})
+}
+
+// started starts both variants, hands them to use, and stops them whatever
 // happens.
-func (c *Conductor) systems(ctx context.Context, block int, use func(map[scenarios.Variant]System) error) (err error) {
+func (c *Conductor) started(ctx context.Context, block int, use func(map[scenarios.Variant]System) error) (err error) {
 	var mu sync.Mutex
 	running := map[scenarios.Variant]System{}
 	defer func() {
@@ -178,9 +191,6 @@ func (c *Conductor) systems(ctx context.Context, block int, use func(map[scenari
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return err
-	}
-	if err := c.makeReady(ctx, block, running); err != nil {
 		return err
 	}
 	return use(running)

@@ -43,6 +43,11 @@ func (c *Conductor) fillCaches(ctx context.Context, v scenarios.Variant, s Syste
 		if err != nil {
 			return err
 		}
+		for i := range pages {
+			if c.counting { // none may leave while it is counted
+				pages[i].leftMS = cache.ttl.Milliseconds()
+			}
+		}
 		c.Progress.Begin(fmt.Sprintf("fill %s's cache as long traffic at %.0f requests/s would: %d pages", v, c.fillRPS, len(pages)), min(c.Plan.Fill, 3*time.Second))
 		if err := c.fillCache(ctx, s, cache, pages); err != nil {
 			return cmp.Or(ctx.Err(), err) // an interruption first: a client's words for it vary
@@ -148,12 +153,17 @@ func (c *cache) playForward(load scenarios.Load, rps float64, seed uint64) ([]ca
 	return pages, nil
 }
 
+// auditor is who asks the machines.
+func (c *Conductor) auditor() Auditor {
+	if c.Auditor == nil {
+		return agents{}
+	}
+	return c.Auditor
+}
+
 // fillCache lets all shops of a cache fill it, each with its part.
 func (c *Conductor) fillCache(ctx context.Context, s System, into *cache, pages []cachedPage) error {
-	auditor := c.Auditor
-	if auditor == nil {
-		auditor = agents{}
-	}
+	auditor := c.auditor()
 	agentsOf := map[string]Machine{}
 	for _, m := range s.Machines() {
 		agentsOf[m.Name] = m
@@ -172,18 +182,36 @@ func (c *Conductor) fillCache(ctx context.Context, s System, into *cache, pages 
 				for _, page := range pages[first:min(first+fillChunk, len(pages))] {
 					wanted[page.name] = page.leftMS
 				}
-				var answer fill.Answer
-				if err := auditor.Ask(ctx, machine.Agent, shop.process, fill.Path, wanted, &answer); err != nil {
+				n, err := fillPages(ctx, auditor, machine, shop.process, wanted)
+				if err != nil {
 					return err
 				}
-				filled.Add(int64(answer.Filled))
+				filled.Add(n)
 			}
 			return nil
 		})
 	}
 	err := group.Wait()
+	if err == nil && c.counting && time.Now().After(enough) {
+		return fmt.Errorf("its cache was not full after %v: fill it as less traffic would", c.Plan.Fill)
+	}
 	if n := int(filled.Load()); err == nil && n < len(pages) {
 		c.Progress.Note("%d of the cache's %d pages were filled in %v", n, len(pages), c.Plan.Fill)
 	}
 	return err
+}
+
+// fillAttempts bounds how often a shop is asked for the same pages. On a busy
+// computer its first connection to the cache may time out; to ask again does no
+// harm.
+const fillAttempts = 3
+
+func fillPages(ctx context.Context, auditor Auditor, machine Machine, process string, wanted fill.Pages) (filled int64, err error) {
+	for range fillAttempts {
+		var answer fill.Answer
+		if err = auditor.Ask(ctx, machine.Agent, process, fill.Path, wanted, &answer); err == nil || ctx.Err() != nil {
+			return int64(answer.Filled), err
+		}
+	}
+	return 0, err
 }

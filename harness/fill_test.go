@@ -239,3 +239,32 @@ func TestCachesAreFilledForOneRate(t *testing.T) {
 		}
 	}
 }
+
+// stumbling fails so often before it answers.
+type stumbling struct {
+	Auditor
+	failures, asked int
+}
+
+func (s *stumbling) Ask(_ context.Context, _ observe.Target, _, _ string, body, into any) error {
+	if s.asked++; s.asked <= s.failures {
+		return errors.New("lookup after-cache: i/o timeout")
+	}
+	*into.(*fill.Answer) = fill.Answer{Filled: len(body.(fill.Pages))}
+	return nil
+}
+
+// A shop whose connection to the cache times out once is asked again, not for ever.
+func TestFillAsksAgain(t *testing.T) {
+	for _, test := range []struct {
+		failures, asked int
+		filled          int64
+		fails           bool
+	}{{0, 1, 2, false}, {2, 3, 2, false}, {9, fillAttempts, 0, true}} {
+		auditor := &stumbling{failures: test.failures}
+		filled, err := fillPages(t.Context(), auditor, Machine{}, "shop", fill.Pages{"a": 1, "b": 2})
+		if filled != test.filled || auditor.asked != test.asked || (err != nil) != test.fails {
+			t.Errorf("%d failures: %d pages, asked %d times, %v; want %+v", test.failures, filled, auditor.asked, err, test)
+		}
+	}
+}

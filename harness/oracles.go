@@ -120,12 +120,9 @@ func (c *Conductor) audit(ctx context.Context, of sliceOf, s System, trial *reco
 	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
 	defer cancel()
 	a := &audit{
-		Auditor: c.Auditor, topology: c.Scenario.Topology(of.variant), machines: map[string]watched{},
+		Auditor: c.auditor(), topology: c.Scenario.Topology(of.variant), machines: map[string]watched{},
 		created: trial.Measurement.Created, trial: trial,
 		found: map[string][]record.Oracle{},
-	}
-	if a.Auditor == nil {
-		a.Auditor = agents{}
 	}
 	for i, m := range s.Machines() {
 		w := watched{Machine: m}

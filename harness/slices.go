@@ -8,10 +8,10 @@ import (
 	"headroom/scenarios"
 )
 
-// slices measures both variants at the common rate: ABBAAB for the order AB.
+// slices measures both variants at one rate: ABBAAB for the order AB.
 // With so many short slices in turns whatever drifts meets both variants alike,
 // and the slices of one variant tell how much it scatters by itself.
-func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios.Variant]System, order []scenarios.Variant) error {
+func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios.Variant]System, order []scenarios.Variant, rateName string) error {
 	length := c.Plan.slice(c.commonRPS)
 	for take := range c.Plan.Slices {
 		for i := range order {
@@ -23,7 +23,7 @@ func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios
 			if err := c.warmUp(ctx, v, running[v], c.commonRPS, block, take); err != nil {
 				return err
 			}
-			of := sliceOf{kind: record.KindSlice, variant: v, block: block, rateName: record.RateCommon, rps: c.commonRPS, duration: length, take: take}
+			of := sliceOf{kind: record.KindSlice, variant: v, block: block, rateName: rateName, rps: c.commonRPS, duration: length, take: take}
 			if err := c.measureSlice(ctx, of, running[v]); err != nil {
 				return err
 			}

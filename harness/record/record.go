@@ -91,6 +91,7 @@ type TrialKind string
 const (
 	KindProbe TrialKind = "probe" // a step of the search for a variant's capacity
 	KindSlice TrialKind = "slice" // a slice of a block, to be compared
+	KindCount TrialKind = "count" // one endpoint alone, one request in flight: what each makes the system do
 )
 
 // What a trial was measured for, as RateName says it.
@@ -103,6 +104,8 @@ const (
 	RateRecover  = "recover"  // less, right behind that
 	RateCurve    = "curve"    // one of several rates, for the load-latency curve
 	RateProof    = "proof"    // a step of a bottleneck's proof
+	RateGate     = "gate"     // a gate's slices, at one rate for both variants
+	RateIdle     = "idle"     // of a counted run: what the machines do when nobody asks
 )
 
 // Trial is the stored record of one slice.
@@ -390,4 +393,12 @@ type ProcessUse struct {
 	CPUSeconds float64            `json:"cpu_s"`
 	RSSBytes   int64              `json:"rss_bytes"`
 	Counts     map[string]float64 `json:"counts,omitempty"`
+	Work       []Work             `json:"work,omitempty"` // in trials of kind count
+}
+
+// Work is what a process did of one sort during a trial, by name.
+type Work struct {
+	Of     string             `json:"of"`   // "statement", "table" or "command": see spec.Work
+	Name   string             `json:"name"` // the statement's text, the table's or the command's name
+	Counts map[string]float64 `json:"counts"`
 }

@@ -1,0 +1,244 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"headroom/harness/drive"
+	"headroom/harness/observe"
+	"headroom/harness/record"
+	"headroom/scenarios"
+	"headroom/targets/machine/spec"
+	"headroom/targets/shop/fill"
+)
+
+// countStage runs systems whose database answers each request with one statement
+// of the endpoint's name, and counts who was asked to settle.
+type countStage struct {
+	t        *testing.T
+	scenario *scenarios.Scenario
+	onDrive  func(job drive.Job) error
+
+	mu      sync.Mutex
+	calls   map[string]float64 // by statement
+	settled int
+	filled  []int64 // for how many ms each page is kept
+	drives  []drive.Job
+	closed  int
+}
+
+type countSystem struct {
+	stage    *countStage
+	machines []Machine
+	servers  []*httptest.Server
+}
+
+func (s *countStage) Start(_ context.Context, v scenarios.Variant, _ int) (System, error) {
+	system := &countSystem{stage: s}
+	for _, m := range s.scenario.Topology(v).Machines {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set(spec.NonceHeader, "n")
+			s.answer(w, r, m)
+		}))
+		system.servers = append(system.servers, server)
+		system.machines = append(system.machines, Machine{Name: m.Name, Group: m.Group, Agent: observe.Target{Machine: m.Name, AgentURL: server.URL, Nonce: "n"}})
+	}
+	return system, nil
+}
+
+func (s *countStage) answer(w http.ResponseWriter, r *http.Request, m scenarios.Machine) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch r.URL.Path {
+	case "/observe":
+		c := spec.Counters{Machine: m.Name, MonotonicNano: time.Now().UnixNano()}
+		for _, p := range m.Processes {
+			c.Processes = append(c.Processes, spec.ProcessCounters{Name: p.Name, Kind: p.Kind})
+		}
+		_ = json.NewEncoder(w).Encode(c)
+	case spec.WorkPath:
+		work := []spec.Work{}
+		if m.Name == "database" {
+			for text, n := range s.calls {
+				work = append(work, spec.Work{Process: "postgres", Of: spec.WorkStatement, Name: text, Counts: map[string]float64{"calls": n}})
+			}
+		}
+		_ = json.NewEncoder(w).Encode(work)
+	case spec.AskPath:
+		var q spec.Question
+		if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
+			s.t.Error(err)
+		}
+		s.asked(w, q)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (s *countStage) asked(w http.ResponseWriter, q spec.Question) {
+	if q.Path == settlePath {
+		s.settled++
+		_ = json.NewEncoder(w).Encode(map[string]int{"settled": 2})
+		return
+	}
+	var pages fill.Pages
+	if err := json.Unmarshal(q.Body, &pages); err != nil || q.Path != fill.Path {
+		s.t.Errorf("asked for %s: %v", q.Path, err)
+	}
+	for _, ms := range pages {
+		s.filled = append(s.filled, ms)
+	}
+	_ = json.NewEncoder(w).Encode(fill.Answer{Filled: len(pages)})
+}
+
+func (s *countStage) Drive(_ context.Context, job drive.Job) (record.Measurement, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drives = append(s.drives, job)
+	if s.onDrive != nil {
+		if err := s.onDrive(job); err != nil {
+			return record.Measurement{}, err
+		}
+	}
+	if err := job.Check(); err != nil {
+		s.t.Errorf("%v", err)
+	}
+	n := int64(job.Requests)
+	s.calls[job.Mix[0].Name] += float64(n)
+	m := record.Measurement{Planned: n, Sent: n, Succeeded: n, DurationS: 1}
+	for range n {
+		m.Response.Record(time.Millisecond)
+		m.ResponseSuccess.Record(time.Millisecond)
+	}
+	return m, nil
+}
+
+func (s *countSystem) Limit(context.Context) error {
+	s.stage.t.Error("a counted system was limited")
+	return nil
+}
+
+func (s *countSystem) EntryURL(string) string { return "http://entry" }
+func (s *countSystem) Machines() []Machine    { return s.machines }
+func (s *countSystem) Close(context.Context) error {
+	for _, server := range s.servers {
+		server.Close()
+	}
+	s.stage.mu.Lock()
+	defer s.stage.mu.Unlock()
+	s.stage.closed++
+	return nil
+}
+
+// kept keeps trials in memory.
+type kept struct{ trials []record.Trial }
+
+func (k *kept) WriteTrial(t record.Trial) error {
+	k.trials = append(k.trials, t)
+	return t.Check()
+}
+
+func countOn(t *testing.T, onDrive func(drive.Job) error) (*countStage, []record.Trial, error) {
+	t.Helper()
+	s := phase3(t)
+	stage := &countStage{t: t, scenario: s, onDrive: onDrive, calls: map[string]float64{}}
+	writer := &kept{}
+	c := &Conductor{Scenario: s, Seed: 1, Stage: stage, Writer: writer, Progress: silent{}, idle: time.Millisecond}
+	err := c.Count(t.Context(), CountPlan{FillRPS: 10, Requests: 7, Run: 1})
+	return stage, writer.trials, err
+}
+
+// Each endpoint is asked alone, one request at a time, and gets what was counted
+// meanwhile; caches are filled for their whole TTL.
+func TestCount(t *testing.T) {
+	stage, trials, err := countOn(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mix := stage.scenario.Load.Mix
+	if len(trials) != 2*(len(mix)+1) || stage.closed != 2 {
+		t.Fatalf("%d trials of %d endpoints, %d systems closed", len(trials), len(mix), stage.closed)
+	}
+	seen := map[string]bool{}
+	for _, trial := range trials {
+		if trial.RateName == record.RateIdle {
+			if len(workOf(trial)) > 0 || trial.Measurement.Sent > 0 {
+				t.Errorf("idle: %+v", trial)
+			}
+			seen[string(trial.Variant)+trial.RateName] = true
+			continue
+		}
+		seen[string(trial.Variant)+trial.RateName] = true
+		work := workOf(trial)
+		if trial.Kind != record.KindCount || !trial.Valid() || len(work) != 1 || work[0].Name != trial.RateName || work[0].Counts["calls"] != 7 {
+			t.Errorf("%s %s: %+v, %v", trial.Variant, trial.RateName, work, trial.Invalid)
+		}
+	}
+	if len(seen) != len(trials) {
+		t.Errorf("%d different endpoints in %d trials", len(seen), len(trials))
+	}
+	for _, job := range stage.drives {
+		if len(job.Mix) == 1 && (job.RateRPS != 0 || job.Connections != 1 || job.Requests != 7 || len(job.Oracles) != 0) {
+			t.Errorf("a job counts with %+v", job)
+		}
+	}
+	if at := slices.IndexFunc(trials, func(t record.Trial) bool { return strings.HasPrefix(t.RateName, "P") }); at < 6 {
+		t.Errorf("writes begin with trial %d: reads come first", at)
+	}
+	if len(stage.filled) == 0 || slices.Min(stage.filled) != 5*time.Minute.Milliseconds() {
+		t.Errorf("%d pages are filled", len(stage.filled))
+	}
+	if want := 2 * 5 * len(trials); stage.settled != want { // before and behind each, five shops
+		t.Errorf("shops settled %d times, want %d", stage.settled, want)
+	}
+}
+
+func workOf(t record.Trial) []record.Work {
+	var work []record.Work
+	for _, m := range t.Machines {
+		for _, p := range m.Processes {
+			work = append(work, p.Work...)
+		}
+	}
+	return work
+}
+
+// The same seed asks for the same keys in both variants and in every run.
+func TestCountAsksTheSame(t *testing.T) {
+	stage, _, err := countOn(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seeds := map[string]uint64{}
+	for _, job := range stage.drives {
+		name := job.Mix[0].Name
+		if len(job.Mix) > 1 {
+			name = "warm"
+		}
+		if seed, known := seeds[name]; known && seed != job.Seed {
+			t.Errorf("%s has the seeds %d and %d", name, seed, job.Seed)
+		}
+		seeds[name] = job.Seed
+	}
+}
+
+func TestCountStopsWhatItStarted(t *testing.T) {
+	broken := errors.New("the driver died")
+	stage, trials, err := countOn(t, func(job drive.Job) error {
+		if len(job.Mix) == 1 {
+			return broken
+		}
+		return nil
+	})
+	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "count before: GET /api/feed") || stage.closed != 2 || len(trials) != 1 {
+		t.Errorf("%v, %d closed, %d trials", err, stage.closed, len(trials))
+	}
+}

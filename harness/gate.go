@@ -1,0 +1,68 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// gateShare of the throughput that the CPUs allow is the rate of a gate's
+// slices: enough to measure, and no queue to speak of.
+const gateShare = 0.6
+
+// GatePlan is how a timed gate measures: docs/measurement.md, "The gate".
+func GatePlan(mostBlocks int) Plan {
+	return Plan{
+		Blocks: mostBlocks, Slices: 3, Slice: 2 * time.Second, LongestSlice: 2 * time.Second, Warmup: 500 * time.Millisecond,
+		Fresh: 4 * time.Second, Fill: 12 * time.Second, Repeats: 3,
+	}
+}
+
+// Gate measures blocks of slices of both variants at one rate, each with fresh
+// starts, until finished says that no more are needed, or the plan's are used up.
+// It searches nothing.
+func (c *Conductor) Gate(ctx context.Context, finished func(blocks int) bool) error {
+	c.coin = rand.New(rand.NewPCG(c.Seed, 0x67617465)) // "gate"
+	order := scenarios.Variants()
+	if c.coin.IntN(2) == 1 {
+		slices.Reverse(order)
+	}
+	for block := 1; block <= c.Plan.Blocks; block++ {
+		err := c.systems(ctx, block, func(running map[scenarios.Variant]System) error {
+			if c.commonRPS == 0 {
+				c.commonRPS = c.gateRPS()
+			}
+			if c.commonRPS == 0 {
+				return errors.New("the machines' use of CPU while they warmed up bounds no rate: there is nothing to measure at")
+			}
+			return c.slices(ctx, block, running, order, record.RateGate)
+		})
+		if err != nil {
+			return fmt.Errorf("block %d: %w", block, err)
+		}
+		if finished(block) {
+			return nil
+		}
+		slices.Reverse(order) // its mirror image
+	}
+	return nil
+}
+
+// gateRPS is that share of the smaller bound.
+func (c *Conductor) gateRPS() float64 {
+	lowest := math.Inf(1)
+	for _, v := range scenarios.Variants() {
+		lowest = min(lowest, c.bounds[v])
+	}
+	if math.IsInf(lowest, 1) {
+		return 0
+	}
+	return gateShare * lowest
+}
