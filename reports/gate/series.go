@@ -1,0 +1,222 @@
+package gate
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"headroom/harness/record"
+	"headroom/reports/compare"
+	"headroom/scenarios"
+)
+
+// slicesOfBlock are needed of each side in a block. A block that the driver or the
+// host spoiled is left out, but not too many: a machine that spoils more is none
+// to measure on.
+const (
+	slicesOfBlock = 3
+	mostSpoilt    = 3
+)
+
+// The driver's own CPU time by request tells how fast the host was in a slice.
+// It falls out of the ratio where both sides gave the driver the same work:
+// docs/measurement.md, "Comparing before and after".
+const (
+	sameBytes    = 0.01
+	sameInFlight = 0.10
+)
+
+// Gated are the machine groups whose CPU time gates: those that the scenario
+// names, else every priced group that both variants have.
+func Gated(s *scenarios.Scenario) []string {
+	if len(s.Gate) > 0 {
+		return s.Gate
+	}
+	var groups []string
+	for _, m := range s.Before.Machines {
+		inBoth := slices.ContainsFunc(s.After.Machines, func(o scenarios.Machine) bool { return o.Group == m.Group && !o.External })
+		if inBoth && !m.External && !slices.Contains(groups, m.Group) {
+			groups = append(groups, m.Group)
+		}
+	}
+	return groups
+}
+
+// side is what one variant did in one block, or in one slice of it.
+type side struct {
+	succeeded, sent    float64
+	bytes, driverCPU   float64
+	inFlight, duration float64            // in flight: summed over time
+	cpu                map[string]float64 // by group
+	slices             []record.Trial
+}
+
+func sideOf(trials []record.Trial) side {
+	s := side{cpu: map[string]float64{}, slices: trials}
+	for _, t := range trials {
+		m := t.Measurement
+		s.succeeded += float64(m.Succeeded)
+		s.sent += float64(m.Sent)
+		s.bytes += float64(m.BytesIn)
+		s.driverCPU += m.Driver.CPUSeconds
+		s.inFlight += float64(m.Sent) * m.Response.Mean().Seconds() // Little's law
+		s.duration += m.DurationS
+		for _, use := range t.Machines {
+			s.cpu[cmp.Or(use.Group, use.Machine)] += use.CPUSeconds
+		}
+	}
+	return s
+}
+
+// lnRatio is ln(after/before) of a group's CPU seconds by success, less the
+// driver's by request where that is alike.
+func lnRatio(before, after side, group string) (d float64, adjusted bool) {
+	d = math.Log(after.cpu[group]/after.succeeded) - math.Log(before.cpu[group]/before.succeeded)
+	if !alike(before.bytes/before.succeeded, after.bytes/after.succeeded, sameBytes) ||
+		!alike(before.inFlight/before.duration, after.inFlight/after.duration, sameInFlight) {
+		return d, false
+	}
+	driver := math.Log(after.driverCPU/after.sent) - math.Log(before.driverCPU/before.sent)
+	if math.IsNaN(driver) || math.IsInf(driver, 0) {
+		return d, false
+	}
+	return d - driver, true
+}
+
+func alike(a, b, within float64) bool { return math.Abs(a-b) <= within*max(a, b) }
+
+// TimedSeries turns a gate's slices into its metrics: the CPU time of each gated
+// group, and p50.
+func TimedSeries(trials []record.Trial, s *scenarios.Scenario) []Series {
+	blocks := blocksOf(trials)
+	var out []Series
+	for _, group := range Gated(s) {
+		one := Series{Key: "cpu " + group, Label: "CPU per request of " + group, Adjusted: true}
+		one.fill(blocks, func(before, after side) (float64, bool) { return lnRatio(before, after, group) })
+		out = append(out, one)
+	}
+	p50 := Series{Key: "p50", Label: "p50"}
+	p50.fill(blocks, func(before, after side) (float64, bool) {
+		b, a := compare.Pool(before.slices).Quantile(0.5), compare.Pool(after.slices).Quantile(0.5)
+		if !b.OK() || !a.OK() {
+			return math.NaN(), false
+		}
+		return math.Log(a.V) - math.Log(b.V), false
+	})
+	return append(out, p50)
+}
+
+// block has the valid slices of one block, by variant, in order.
+type block struct {
+	number int
+	slices map[scenarios.Variant][]record.Trial
+}
+
+func blocksOf(trials []record.Trial) []block {
+	byNumber := map[int]*block{}
+	for _, t := range trials {
+		if t.Kind != record.KindSlice || t.RateName != record.RateGate {
+			continue
+		}
+		b := byNumber[t.Block]
+		if b == nil {
+			b = &block{t.Block, map[scenarios.Variant][]record.Trial{}}
+			byNumber[t.Block] = b
+		}
+		if t.Valid() {
+			b.slices[t.Variant] = append(b.slices[t.Variant], t)
+		}
+	}
+	var out []block
+	for _, b := range byNumber {
+		for _, s := range b.slices {
+			slices.SortFunc(s, func(x, y record.Trial) int { return cmp.Compare(x.Order, y.Order) })
+		}
+		out = append(out, *b)
+	}
+	slices.SortFunc(out, func(x, y block) int { return cmp.Compare(x.number, y.number) })
+	return out
+}
+
+// lnOf is ln(after/before) of a metric, and whether the driver's CPU time fell
+// out of it.
+type lnOf func(before, after side) (d float64, adjusted bool)
+
+// fill computes the metric's D of every block, and its null control.
+func (s *Series) fill(blocks []block, ln lnOf) {
+	if len(blocks) == 0 {
+		s.Missing = "no block was measured"
+	}
+	spoilt := spoiltOf(blocks)
+	if len(spoilt) > mostSpoilt {
+		s.Missing = fmt.Sprintf("%d of %d blocks have an invalid slice, at most %d may: %s", len(spoilt), len(blocks), mostSpoilt, spoilt[0])
+		return
+	}
+	for _, b := range blocks {
+		if b.spoilt() != "" {
+			continue
+		}
+		for i, v := range scenarios.Variants() {
+			s.Null[i] = append(s.Null[i], nullOf(b.slices[v], ln)...)
+		}
+		d, adjusted := ln(sideOf(b.slices[scenarios.Before]), sideOf(b.slices[scenarios.After]))
+		s.D, s.Adjusted = append(s.D, d), s.Adjusted && adjusted
+	}
+}
+
+// spoilt says why the block can't be used; "" it can.
+func (b block) spoilt() string {
+	for _, v := range scenarios.Variants() {
+		if n := len(b.slices[v]); n < slicesOfBlock {
+			return fmt.Sprintf("block %d has %d valid slices of %s, of %d", b.number, n, v, slicesOfBlock)
+		}
+	}
+	return ""
+}
+
+// spoiltOf says of each block that can't be used why.
+func spoiltOf(blocks []block) []string {
+	var out []string
+	for _, b := range blocks {
+		if why := b.spoilt(); why != "" {
+			out = append(out, why)
+		}
+	}
+	return out
+}
+
+// SpoiltBlocks says of each of a gate's blocks that was left out why.
+func SpoiltBlocks(trials []record.Trial) []string { return spoiltOf(blocksOf(trials)) }
+
+// nullOf compares two neighbouring slices of one side, the later with the
+// earlier. In ABBAAB each side has one such pair, if none was repeated.
+func nullOf(of []record.Trial, ln lnOf) []float64 {
+	for i := 1; i < len(of); i++ {
+		if of[i].Order == of[i-1].Order+1 {
+			d, _ := ln(sideOf(of[i-1:i]), sideOf(of[i:i+1]))
+			return []float64{d}
+		}
+	}
+	return nil
+}
+
+// ShownOf are the metrics that do not gate, over all blocks.
+func ShownOf(trials []record.Trial) []ShownMetric {
+	all := map[scenarios.Variant][]record.Trial{}
+	for _, b := range blocksOf(trials) {
+		for v, s := range b.slices {
+			all[v] = append(all[v], s...)
+		}
+	}
+	before, after := compare.Pool(all[scenarios.Before]), compare.Pool(all[scenarios.After])
+	var out []ShownMetric
+	for label, q := range map[string]float64{"p95": 0.95, "p99": 0.99} {
+		b, a := before.Quantile(q), after.Quantile(q)
+		if b.OK() && a.OK() {
+			out = append(out, ShownMetric{Label: label, Before: b.V, After: a.V, Unit: "ms"})
+		}
+	}
+	slices.SortFunc(out, func(x, y ShownMetric) int { return cmp.Compare(x.Label, y.Label) })
+	return out
+}

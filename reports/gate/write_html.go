@@ -1,0 +1,52 @@
+package gate
+
+import (
+	_ "embed"
+	"html/template"
+	"io"
+)
+
+//go:embed page.html
+var page string
+
+var pageTemplate = template.Must(template.New("page.html").Parse(page))
+
+// countRow and timedRow are rows of the page, in words.
+type (
+	countRow struct{ Name, Baseline, Figure, Saying string }
+	timedRow struct {
+		Timed
+		Words, Saying string
+	}
+)
+
+// WriteHTML writes the result as one page that loads nothing, in a style.
+func WriteHTML(w io.Writer, r Result, style string) error {
+	view := struct {
+		Result
+		Style         template.CSS
+		Heading, Next string
+		Telling, Same []countRow
+		Timed         []timedRow
+	}{Result: r, Style: template.CSS(style), Next: r.next(), Telling: rowsOfPage(r.telling())}
+	view.Heading = map[Verdict]string{Pass: "No regression", Regression: "A regression", NoVerdict: "No verdict"}[r.Verdict]
+	var same []CountResult
+	for _, c := range r.Counted {
+		if c.Status == StatusSame {
+			same = append(same, c)
+		}
+	}
+	view.Same = rowsOfPage(same)
+	for _, t := range r.Timed {
+		view.Timed = append(view.Timed, timedRow{t, t.words(), t.verdict()})
+	}
+	return pageTemplate.Execute(w, view)
+}
+
+func rowsOfPage(counted []CountResult) []countRow {
+	var rows []countRow
+	for _, c := range counted {
+		rows = append(rows, countRow{c.name(), baselineFigure(c), figure(c.Measured), c.verdict()})
+	}
+	return rows
+}
