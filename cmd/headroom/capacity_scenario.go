@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,59 +24,31 @@ func (f *variantFlags) add(cmd *cobra.Command) {
 }
 
 // scenarioCapacity starts one variant of a scenario and searches its capacity.
-func scenarioCapacity(cmd *cobra.Command, name string, f capacityFlags) (err error) {
+func scenarioCapacity(cmd *cobra.Command, name string, f capacityFlags) error {
 	s, plan, err := f.scenarioPlan(cmd, name)
 	if err != nil {
 		return err
 	}
-	ctx, progress := cmd.Context(), newProgress(cmd.ErrOrStderr())
-	defer progress.End()
-	turn := newTurn("capacity "+s.Name, f.beside, progress.Note)
-	defer turn.release()
-	chosen, err := chooseStage(ctx, f.stage, progress)
-	if err != nil {
-		return err
-	}
-	shares, err := shareOut(chosen, s, float64(runtime.NumCPU()))
-	if err != nil {
-		return err
-	}
-	runID := fmt.Sprintf("%s-capacity-%s", s.Name, time.Now().Format("20060102-150405"))
-	stage, err := openStage(ctx, chosen, s, runID, shares, progress, turn)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		progress.Begin("stop and remove everything that was started", time.Second)
-		err = errors.Join(err, stage.Close(ctx))
-		progress.End()
-	}()
-	environment, err := describe(ctx, stage, turn)
-	if err != nil {
-		return err
-	}
-	conductor := &harness.Conductor{
-		Scenario: s, Plan: plan, Seed: f.seed, Environment: environment,
-		Stage: stage, Writer: unkept{}, Progress: progress,
-	}
-	report := newCapacityReport(s.SLO, turn)
-	began := time.Now()
-	found, err := conductor.CapacityOf(ctx, scenarios.Variant(f.variant), func(step harness.CapacityStep) {
-		if len(report.Probes) == 0 {
-			began = step.Trial.StartedAt // starting the system is no part of the search
+	return onStage(cmd, "capacity", s, f.stage, f.beside, func(ctx context.Context, on *session) error {
+		report := newCapacityReport(s.SLO, on.turn)
+		began := time.Now()
+		found, err := on.conductor(s, plan, f.seed, unkept{}).CapacityOf(ctx, scenarios.Variant(f.variant), func(step harness.CapacityStep) {
+			if len(report.Probes) == 0 {
+				began = step.Trial.StartedAt // starting the system is no part of the search
+			}
+			report.add(step)
+			on.progress.Note("%s", report.lastLine())
+		})
+		on.progress.End()
+		interrupted := errors.Is(err, context.Canceled)
+		if found == nil && interrupted {
+			return errNothingYet
 		}
-		report.add(step)
-		progress.Note("%s", report.lastLine())
+		if found == nil || err != nil && !interrupted {
+			return err
+		}
+		return report.conclude(cmd, found.Outcome(), time.Since(began), interrupted, f.json)
 	})
-	progress.End()
-	interrupted := errors.Is(err, context.Canceled)
-	if found == nil && interrupted {
-		return errNothingYet
-	}
-	if found == nil || err != nil && !interrupted {
-		return err
-	}
-	return report.conclude(cmd, found.Outcome(), time.Since(began), interrupted, f.json)
 }
 
 // scenarioPlan reads what is to be searched, and refuses what does not fit

@@ -28,6 +28,7 @@ import (
 // Exit codes are a contract with scripts and CI.
 const (
 	exitGood         = 0
+	exitRegression   = 1
 	exitFailure      = 2 // usage, or something went wrong
 	exitInconclusive = 3 // measured, but invalid, interrupted, or too little for a number
 )

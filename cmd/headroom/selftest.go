@@ -59,7 +59,7 @@ report excludes 1 all the same.`,
 	compare.Flags().StringVar(&o.Only, "only", "", "one system alone, by its name")
 	compare.Flags().StringSliceVar(&runs, "runs", nil, "folders of finished runs, with commas between, whose blocks are resampled instead")
 	compare.Flags().IntVar(&seeds, "seeds", 10, "of the resamples, seeds 1 to that")
-	cmd.AddCommand(compare)
+	cmd.AddCommand(compare, newSelftestGate())
 	return cmd
 }
 
