@@ -16,7 +16,7 @@ RUN_FLAGS := $(if $(QUICK),--quick) $(ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help build image test test-short test-race lint clean bench-phase1 bench-phase2 bench-phase3 bench-phase4 \
-	bench-phase4-blind bench-phase5 bench-phase6 bench-final bench-all bench-driver bench-capacity bench-truth
+	bench-phase4-blind bench-phase5 bench-phase6 bench-final bench-all bench-driver bench-capacity bench-truth gate baselines
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9.-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -65,6 +65,15 @@ bench-all: $(BIN) ## All phases in order, then the page of the whole journey (QU
 
 docker-compose.yml: $(BIN) ## Make it anew from the final topology
 	$(BIN) topology final --format compose > $@.new && mv $@.new $@
+
+# A change that is meant to alter counts renews them in its own commit: make
+# baselines, and read the diff.
+GATED := phase1 phase3 phase4
+gate: $(BIN) ## Hold the counted work of phases 1, 3 and 4 against baselines/
+	@worst=0; for scenario in $(GATED); do \
+		$(BIN) gate $$scenario --baseline baselines/$$scenario.json $(ARGS) || worst=$$?; done; exit $$worst
+baselines: $(BIN) ## Count phases 1, 3 and 4 anew into baselines/
+	@for scenario in $(GATED); do $(BIN) baseline --update $$scenario $(ARGS) || exit; done
 
 bench-driver: $(BIN) ## The driver beside vegeta, wrk, ab, h2load and hey: HTTP/1.1, TLS, HTTP/2, pacing; ARGS='--only tls' for one
 	@go build -o bin/vegeta github.com/tsenart/vegeta/v12
