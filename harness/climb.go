@@ -19,7 +19,6 @@ func (c *Conductor) bracket(ctx context.Context, v scenarios.Variant, s System) 
 	bounds := boundFinder{hostCPUs: float64(c.Environment.CPUs)}
 	config := c.Plan.Search
 	bracket := search.NewBracket(max(config.StartRPS, c.bounds[v]*startShare), config.MinRPS, config.MaxRPS)
-	bracket.Patient = false // the staircase's lead mends what one step got wrong
 	began := time.Now()
 	for {
 		rps, more := bracket.RPS()

@@ -49,7 +49,7 @@ func capacitySentence(r Report) string {
 	if before.Capacity.HighRPS == 0 || after.Capacity.HighRPS == 0 {
 		return fmt.Sprintf("The capacities under the SLO, in requests/s: before %s; after %s: a ratio of what nothing bounded would say nothing.", before.CapacityText, after.CapacityText)
 	}
-	sentence := fmt.Sprintf("Under %s after carries about %s requests/s, before about %s: %sx",
+	sentence := fmt.Sprintf("Under %s, after carries about %s requests/s, before about %s: %sx",
 		r.Scenario.SLO, compare.FormatRate(after.Capacity.PointRPS), compare.FormatRate(before.Capacity.PointRPS), compare.FormatNumber(effect.Ratio))
 	switch i := effect.Interval; {
 	case i == nil:

@@ -62,7 +62,6 @@ func (s System) simulateRun(scatter, factor float64, random *rand.Rand) found {
 		if block == 1 {
 			for _, v := range scenarios.Variants() {
 				b := search.NewBracket(startShare*s.TruthRPS, config.MinRPS, 0)
-				b.Patient = false
 				for rps, more := b.RPS(); more; rps, more = b.RPS() {
 					b.Feed(load(v, 0, record.RateBracket, rps, config.Length(search.KindBracket, rps)))
 				}
