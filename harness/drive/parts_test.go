@@ -52,7 +52,7 @@ func TestValidity(t *testing.T) {
 			}
 		}, []string{"p99 of its own lag is 3", "beyond 1ms"}},
 		{func(_ *record.Measurement, d *driverFacts) { d.late = 1 }, nil},
-		{func(_ *record.Measurement, d *driverFacts) { d.late = 2 }, []string{"2 of 1000 requests (0.20%)"}},
+		{func(_ *record.Measurement, d *driverFacts) { d.late = 2 }, []string{"2 of 1000 requests (0.200%)"}},
 		// What the in-flight cap holds back is the target's overload.
 		{func(m *record.Measurement, _ *driverFacts) { m.Unsent, m.Planned, m.MaxInFlight = 10, 1010, 64 }, nil},
 		{func(m *record.Measurement, _ *driverFacts) { m.Waited, m.Connections.Cap = 10, 64 }, []string{"10 of 1000", "the driver's 64 connections"}},

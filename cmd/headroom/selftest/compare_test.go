@@ -7,7 +7,8 @@ import (
 // The short form of `headroom selftest compare`: 24 searches and pairs of some
 // systems. Seeds are fixed, so a failure says that the code has changed. The bounds
 // leave room for what 24 can't tell: 20 of 24 searches are too few for a true 95%
-// in three cases of a hundred, 17 of 24 pairs for a true 90% in one.
+// in three cases of a hundred, 17 of 24 pairs for a true 90% in one, and 8
+// of 24 soaked rates that fail are too many for a true 11% (a, with 4.6% of scatter).
 func TestSimulationHolds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("some hundred simulated searches: skipped by -short")
@@ -16,7 +17,7 @@ func TestSimulationHolds(t *testing.T) {
 		o := Options{Searches: 24, Pairs: 24, Only: name}
 		err := Simulate(t.Context(), o, func(r Result) error {
 			for _, s := range append(r.Run, r.URL) {
-				if s.Holds < 21./24 || s.Confirmed < 20./24 || s.Soaked < 0.85 || s.Soaked > 1.02 || s.FailsAfter > 5./24 {
+				if s.Holds < 21./24 || s.Confirmed < 20./24 || s.Soaked < 0.85 || s.Soaked > 1.02 || s.FailsAfter > 7.5/24 {
 					t.Errorf("system %s: %+v", name, s)
 				}
 			}
