@@ -16,7 +16,8 @@ import (
 	"headroom/scenarios"
 )
 
-// The pause comes once, within the first step or slice of before behind its moment.
+// The pause comes once, within the first step or slice of before behind its moment. The
+// clock is the bubble's: its sleeps are the steps' lengths and take no time.
 func TestPauserKeepsItsMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()

@@ -6,23 +6,34 @@ import (
 
 // The short form of `headroom selftest compare`: 24 searches and pairs of some
 // systems. Seeds are fixed, so a failure says that the code has changed. The bounds
-// leave room for what 24 can't tell: 20 of 24 searches are too few for a true 95%
-// in three cases of a hundred, 17 of 24 pairs for a true 90% in one, and 8
-// of 24 soaked rates that fail are too many for a true 11% (a, with 4.6% of scatter).
+// leave room for what 24 can't tell: 20 of 24 searches are too few for a true 95% in
+// three cases of a hundred. Starts that scatter by 4.6% do worse (docs/truth.md: 11% of
+// a's soaked rates fail, h's planted ratio is covered in 90%), so there 8 that fail are
+// too many, and 17 that are covered too few.
 func TestSimulationHolds(t *testing.T) {
 	if testing.Short() {
 		t.Skip("some hundred simulated searches: skipped by -short")
 	}
+	const rounding = 1e-9 // shares are sums of twenty-fourths
+	most := scatters[len(scatters)-1]
 	for _, name := range []string{"0", "a", "h"} {
 		o := Options{Searches: 24, Pairs: 24, Only: name}
 		err := Simulate(t.Context(), o, func(r Result) error {
 			for _, s := range append(r.Run, r.URL) {
-				if s.Holds < 21./24 || s.Confirmed < 20./24 || s.Soaked < 0.85 || s.Soaked > 1.02 || s.FailsAfter > 7.5/24 {
+				fails := 5. / 24
+				if s.Scatter == most {
+					fails = 7. / 24
+				}
+				if s.Holds < 21./24 || s.Confirmed < 20./24 || s.Soaked < 0.85 || s.Soaked > 1.02 || s.FailsAfter > fails+rounding {
 					t.Errorf("system %s: %+v", name, s)
 				}
 			}
 			for _, p := range r.Pairs {
-				if p.EqualApart > 5./24 || p.PlantedHolds < 17.5/24 {
+				holds := 19. / 24
+				if p.Scatter == most {
+					holds = 18. / 24
+				}
+				if p.EqualApart > 5./24+rounding || p.PlantedHolds < holds-rounding {
 					t.Errorf("system %s: %+v", name, p)
 				}
 			}
