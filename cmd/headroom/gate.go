@@ -44,7 +44,7 @@ func newGate() *cobra.Command {
 verdict), or 2 (something went wrong).
 
 With --baseline it counts what one request of each endpoint makes the system do,
-and holds that against the file. It takes a minute, and any machine will do. The
+and holds that against the file. It takes a minute, and the machine may be busy. The
 endpoint, the statement and the table that do more are named.
 
 Without --baseline, or with --timed, it holds the CPU time per request and the

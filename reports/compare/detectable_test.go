@@ -48,7 +48,7 @@ func TestShifts(t *testing.T) {
 
 // Up to six blocks the table is exact: P[t(n-1, shift sqrt n) > t] = 0.8.
 func TestStudentShiftsAreExact(t *testing.T) {
-	for blocks := fewestBlocks; blocks < fewestRankBlocks; blocks++ {
+	for blocks := FewestBlocks; blocks < fewestRankBlocks; blocks++ {
 		threshold := studentQuantile((1+Confidence)/2, blocks-1)
 		found := 1 - distuv.NoncentralT{Nu: float64(blocks - 1), Mu: shifts[blocks] * math.Sqrt(float64(blocks))}.CDF(threshold)
 		near(t, fmt.Sprintf("power with %d blocks", blocks), found, power, 0.0005)

@@ -14,7 +14,7 @@ const Confidence = 0.95
 // reach 95% with six blocks, but the interval is then the whole range, and
 // finds no more than Student's does with five.
 const (
-	fewestBlocks     = 3
+	FewestBlocks     = 3
 	fewestRankBlocks = 7
 )
 
@@ -67,7 +67,7 @@ type estimate struct {
 func estimateCentre(d []float64, resolution float64) estimate {
 	e := estimate{point: HodgesLehmann(d), detectable: math.NaN()}
 	n := len(d)
-	if n < fewestBlocks {
+	if n < FewestBlocks {
 		return e
 	}
 	low, high, attained := SignedRankInterval(d, Confidence)

@@ -166,7 +166,7 @@ func (r *Result) judgeNone(table Table, name string) {
 	switch {
 	case o.Violations > 0:
 		r.Verdict, r.Summary = Refuted, "none: no, "+seen
-	case checks.blocksWith(o) < fewestBlocks:
+	case checks.blocksWith(o) < FewestBlocks:
 		r.Verdict, r.Summary, r.Reason = Inconclusive, "none: unclear, "+seen, "fewer than three blocks with checks"
 	case r.Interval.High < mostUnseen:
 		r.Verdict, r.Summary = Confirmed, seen
@@ -297,7 +297,7 @@ func (t Table) checksOf(trials map[cell][]record.Trial, variant scenarios.Varian
 // fewer than three. Without one it is what bursts may hide.
 func (c Checks) Interval(o record.Oracle) *Interval {
 	counts := c.tallies(o)
-	if o.Violations == 0 && o.Checked > 0 && len(counts) < fewestBlocks {
+	if o.Violations == 0 && o.Checked > 0 && len(counts) < FewestBlocks {
 		return &Interval{Low: 0, High: noneBelow(float64(o.Checked) / burst), Confidence: Confidence, Method: unseenMethod}
 	}
 	return shareInterval(counts)

@@ -198,7 +198,7 @@ func (p *Proof) doubt(quick bool, rounds int) string {
 	named, other := p.NamedEffect.Interval, p.OtherEffect.Interval
 	switch {
 	case named == nil || other == nil:
-		return fmt.Sprintf("%d rounds with all three systems, at the least %d are needed", rounds, fewestBlocks)
+		return fmt.Sprintf("%d rounds with all three systems, at the least %d are needed", rounds, FewestBlocks)
 	case quick:
 		return "a quick run is not evidence"
 	case named.High < leastMoved:

@@ -54,7 +54,7 @@ func intervalAbout(blocks []tally, share float64) *Interval {
 			known++
 		}
 	}
-	if known < fewestBlocks {
+	if known < FewestBlocks {
 		return nil
 	}
 	i := &Interval{Confidence: Confidence, Method: fmt.Sprintf("Clopper-Pearson, with as many counts as %.0f blocks show them to be worth", known)}

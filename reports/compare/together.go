@@ -32,7 +32,7 @@ func adjustTogether(effects []*Effect) {
 	var taking []*Effect
 	blocks := 0
 	for _, e := range effects {
-		if d, why := logRatios(e.Pairs); e.Missing == "" && why == "" && len(d) >= fewestBlocks {
+		if d, why := logRatios(e.Pairs); e.Missing == "" && why == "" && len(d) >= FewestBlocks {
 			rows, taking = append(rows, newRow(d, e.resolution)), append(taking, e)
 			blocks = max(blocks, len(d))
 		}

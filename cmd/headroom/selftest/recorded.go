@@ -36,9 +36,6 @@ func (t table) effect(key string) (compare.Effect, bool) {
 
 func (r recorded) equal() bool { return r.kinds[scenarios.Before] == r.kinds[scenarios.After] }
 
-// fewestBlocks give an interval.
-const fewestBlocks = 3
-
 // readRecorded reads a finished run, or its trials file.
 func readRecorded(dir string) (recorded, error) {
 	log, err := record.ReadFile(dir)
@@ -46,8 +43,8 @@ func readRecorded(dir string) (recorded, error) {
 		return recorded{}, err
 	}
 	r, err := recordedOf(dir, log)
-	if err == nil && r.blocks < fewestBlocks {
-		err = fmt.Errorf("%s: %d blocks have a capacity of both variants, and an interval takes %d: leave the run out of --runs", dir, r.blocks, fewestBlocks)
+	if err == nil && r.blocks < compare.FewestBlocks {
+		err = fmt.Errorf("%s: %d blocks have a capacity of both variants, and an interval takes %d: leave the run out of --runs", dir, r.blocks, compare.FewestBlocks)
 	}
 	return r, err
 }
