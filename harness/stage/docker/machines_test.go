@@ -66,9 +66,7 @@ func openReal(t *testing.T, d scenarios.Dataset) *Stage {
 		if err := s.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
-		if left := leftOf(t, cli, runID); len(left) > 0 {
-			t.Errorf("left after Close: %q", left)
-		}
+		checkNothingLeft(t, cli, runID)
 	})
 	if d.Users > 0 {
 		if err := s.EnsureDataset(t.Context(), d); err != nil {

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -173,9 +174,7 @@ func openStage(t *testing.T) *Stage {
 		if err := stage.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
-		if left := leftOf(t, cli, runID); len(left) > 0 {
-			t.Errorf("left after Close: %q", left)
-		}
+		checkNothingLeft(t, cli, runID)
 	})
 	return stage
 }
@@ -210,6 +209,23 @@ func leftOf(t *testing.T, cli *client.Client, runID string) []string {
 		t.Fatal(err)
 	}
 	return left
+}
+
+// checkNothingLeft fails when something of the run is left. A network that the
+// engine does not give up although nothing is in it does not count: that is the
+// engine's own miscount, and Close has warned of it.
+func checkNothingLeft(t *testing.T, cli *client.Client, runID string) {
+	t.Helper()
+	left := leftOf(t, cli, runID)
+	if len(left) == 0 {
+		return
+	}
+	removed, err := removeRun(context.Background(), cli, runID)
+	if len(removed) == 0 && errors.Is(err, ErrGhost) {
+		t.Log(err)
+		return
+	}
+	t.Errorf("left after Close: %q", left)
 }
 
 // eventually polls until the condition holds.
