@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"headroom/targets/machine/spec"
+	"headroom/targets/shop/unasked"
 )
 
 type fakeWorker struct {
@@ -42,10 +43,13 @@ func TestByText(t *testing.T) {
 		return spec.Work{Of: spec.WorkStatement, Name: name, Counts: map[string]float64{"calls": calls}}
 	}
 	got := byText([]spec.Work{
-		one("SELECT id\n\tFROM users", 2), one("SELECT id FROM users", 3), one("SELECT pg_stat_force_next_flush()", 9),
-		one("SELECT EXISTS (SELECT FROM pg_stat_wal_receiver)", 1), one("SELECT $1", 1),
+		one("SELECT id\n\tFROM users", 2), one("SELECT id FROM users", 3), one("SELECT "+unasked.Mark+" pg_stat_force_next_flush()", 9),
+		one("SELECT "+unasked.Mark+"\n EXISTS (SELECT FROM pg_stat_wal_receiver)", 1), one("SELECT $1", 1),
+		// What requests ask for is counted, whatever it calls.
+		one("SELECT pg_advisory_xact_lock($1)", 4), one("SELECT /* a comment */ pg_sleep($1)", 2),
 	})
-	if want := []spec.Work{one("SELECT id FROM users", 5), one("SELECT $1", 1)}; !reflect.DeepEqual(got, want) {
+	want := []spec.Work{one("SELECT id FROM users", 5), one("SELECT $1", 1), one("SELECT pg_advisory_xact_lock($1)", 4), one("SELECT /* a comment */ pg_sleep($1)", 2)}
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"headroom/targets/machine/spec"
+	"headroom/targets/shop/unasked"
 )
 
 const pgStatementsSQL = `
@@ -61,13 +62,13 @@ func pgWork(ctx context.Context, conn *pgx.Conn, sql, of string, counts ...strin
 }
 
 // byText adds up statements that differ in blanks alone, and leaves out those
-// that ask after the server itself: health checks, and /internal/settle.
+// that no request asked for.
 func byText(statements []spec.Work) []spec.Work {
 	var out []spec.Work
 	at := map[string]int{}
 	for _, s := range statements {
 		s.Name = strings.Join(strings.Fields(s.Name), " ")
-		if strings.Contains(s.Name, "pg_") {
+		if strings.Contains(s.Name, unasked.Mark) {
 			continue
 		}
 		i, seen := at[s.Name]

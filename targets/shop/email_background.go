@@ -86,6 +86,10 @@ func (m *backgroundEmail) work(ctx context.Context) {
 	}
 }
 
+// left is how many confirmations are not sent yet, those included whose orders are
+// just being placed.
+func (m *backgroundEmail) left() int { return len(m.places) }
+
 // deliver tries a few times, then gives the place back.
 func (m *backgroundEmail) deliver(ctx context.Context, e email) {
 	defer m.withdraw()

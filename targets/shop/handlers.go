@@ -20,7 +20,8 @@ type api struct {
 	confirmer confirmer
 	filler    *filler // nil without a cache
 	pools     []*pgxpool.Pool
-	plant     string // a planted difference
+	behind    []unfinished // what goes on after answers
+	plant     string       // a planted difference
 }
 
 func (a *api) getUser(w http.ResponseWriter, r *http.Request) error {

@@ -34,6 +34,7 @@ type purges struct {
 	edges  []edge
 
 	done, failures atomic.Int64
+	waiting        atomic.Int64 // due, or being sent
 }
 
 type edge struct {
@@ -52,12 +53,17 @@ func newPurges(log *slog.Logger, addresses ...string) *purges {
 // feed asks for a purge of the feed at every edge, and does not wait for it.
 func (p *purges) feed() {
 	for _, e := range p.edges {
+		p.waiting.Add(1)
 		select {
 		case e.due <- struct{}{}:
 		default:
+			p.waiting.Add(-1)
 		}
 	}
 }
+
+// left is how many purges are not through yet.
+func (p *purges) left() int { return int(p.waiting.Load()) }
 
 // run sends purges until ctx ends; what is still due then is left to the TTL.
 func (p *purges) run(ctx context.Context) {
@@ -68,6 +74,7 @@ func (p *purges) run(ctx context.Context) {
 				select {
 				case <-e.due:
 					p.send(ctx, e.address)
+					p.waiting.Add(-1)
 				case <-ctx.Done():
 					return
 				}

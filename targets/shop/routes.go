@@ -38,7 +38,7 @@ func routes(a *api, m *metrics, c counterSource, dependencies []dependency, log 
 	mux.Handle("GET /health", health(dependencies))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.Handle("GET /internal/counters", c)
-	mux.Handle("GET "+settlePath, settle(a.pools))
+	mux.Handle("GET "+settlePath, settle(a.pools, a.behind))
 	if a.filler != nil {
 		mux.Handle("POST "+fill.Path, a.filler)
 	}

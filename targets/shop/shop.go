@@ -40,6 +40,7 @@ func Run(ctx context.Context, c Config, logOut io.Writer) error {
 	if c.Purge == "write" {
 		defer inBackground(ctx, p.run)()
 		a.writer = purging{a.writer, p.feed}
+		a.behind = append(a.behind, unfinished{"purges", p.left})
 	}
 	send, closeIdle := mailClient(c.Mail)
 	defer closeIdle()
@@ -49,6 +50,9 @@ func Run(ctx context.Context, c Config, logOut io.Writer) error {
 		return err
 	}
 	defer stopEmail()
+	if mails, later := a.confirmer.(*backgroundEmail); later {
+		a.behind = append(a.behind, unfinished{"confirmations", mails.left})
+	}
 
 	m := newMetrics()
 	own := counters(m)
