@@ -1,7 +1,6 @@
 package harness
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,16 +24,22 @@ type CountPlan struct {
 	Run      int     // which of several equal runs it is, from 1
 }
 
+// How a system is brought to where a count begins: warmForCount.
 const (
-	// countWarm requests of each endpoint go uncounted first, several at once:
-	// connections open, and their statements are prepared.
-	countWarm = 40
-	// countWarmers is how many are under way then, for every connection of the
-	// shops' pools to get its share.
-	countWarmers = 16
-	countLimit   = 2 * time.Minute // of one endpoint
-	countFill    = 2 * time.Minute // of the caches
-	countIdle    = 2 * time.Second // in which health checks and watchers are counted alone
+	countWrites  = 20 // of each endpoint that changes data, one in flight
+	countReads   = 40 // of each that reads, several in flight
+	countWarmers = 16 // so many: every connection of the shops' pools gets its share
+	// countTurns is how often the pools' order turns, countTurn how many requests
+	// of each endpoint every shop then gets.
+	countTurns = 2
+	countTurn  = 4
+
+	countLimit = 2 * time.Minute // of one endpoint
+	countFill  = 2 * time.Minute // of the caches
+	// countIdle is how long health checks and watchers are counted alone; mostIdle
+	// bounds what a scenario's marks may make of it.
+	countIdle = 2 * time.Second
+	mostIdle  = 30 * time.Second
 )
 
 // settlePath is where a shop brings its databases' counters up to date.
@@ -57,15 +62,12 @@ func (c *Conductor) Count(ctx context.Context, plan CountPlan) error {
 }
 
 func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s System, plan CountPlan) error {
-	if err := c.fillCaches(ctx, v, s); err != nil {
-		return err
-	}
 	mix := readsFirst(c.Scenario.Load.Mix)
-	c.Progress.Begin(fmt.Sprintf("count %s: %d requests of each of %d endpoints", v, plan.Requests, len(mix)), time.Duration(len(mix))*time.Second)
-	if _, err := c.Stage.Drive(ctx, c.countWarmJob(v, s, mix)); err != nil {
+	if err := c.warmForCount(ctx, v, s, mix); err != nil {
 		return err
 	}
-	idle := func() (m record.Measurement, err error) { return m, sleep(ctx, c.idleFor()) }
+	c.Progress.Begin(fmt.Sprintf("count %s: %d requests of each of %d endpoints", v, plan.Requests, len(mix)), time.Duration(len(mix))*time.Second)
+	idle := func() (m record.Measurement, err error) { return m, sleep(ctx, c.idleFor(v)) }
 	if err := c.countTrial(ctx, v, s, plan, record.RateIdle, idle); err != nil {
 		return err
 	}
@@ -81,20 +83,98 @@ func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s Sys
 	return nil
 }
 
-// idleFor is countIdle, or what a test sets.
-func (c *Conductor) idleFor() time.Duration { return cmp.Or(c.idle, countIdle) }
+// warmForCount brings a fresh variant to where its counts begin, the same place in
+// every run: connections are open and have their statements prepared, caches are
+// full, and nothing is under way.
+//
+//  1. Writes, one in flight. Beside reads, or behind the fill, it would be the
+//     scheduler's choice which pages a cache has in the end: 29 or 30 misses of a
+//     hundred were counted so.
+//  2. Reads, many in flight, for all connections of the pools to open and work.
+//     They put pages into the cache, the same ones in whatever order.
+//  3. The caches are filled. What is there already stays.
+//  4. All endpoints again, one in flight as in the count, while the pools' order
+//     turns. A pool gives what was returned to it last, so at one in flight each
+//     uses one connection alone; when the shops settle it is the other end's. The
+//     readings of a count settle twice a trial, so that its connection stays the
+//     same: that one or the other, each has its statements prepared by then.
+func (c *Conductor) warmForCount(ctx context.Context, v scenarios.Variant, s System, mix []scenarios.Endpoint) error {
+	c.Progress.Begin(fmt.Sprintf("warm up %s for the count", v), 3*time.Second)
+	firstWrite := slices.IndexFunc(mix, writes)
+	if firstWrite < 0 {
+		firstWrite = len(mix)
+	}
+	if err := c.driveEvenly(ctx, v, s, mix[firstWrite:], countWrites, 1, "warm writes"); err != nil {
+		return err
+	}
+	if err := c.driveEvenly(ctx, v, s, mix[:firstWrite], countReads, countWarmers, "warm reads"); err != nil {
+		return err
+	}
+	if err := c.fillCaches(ctx, v, s); err != nil {
+		return err
+	}
+	machines, shops := s.Machines(), len(processes(c.Scenario.Topology(v), scenarios.KindShop))
+	for turn := range countTurns {
+		if err := c.settle(ctx, v, machines); err != nil {
+			return err
+		}
+		if err := c.driveEvenly(ctx, v, s, mix, countTurn*shops, 1, fmt.Sprintf("warm turn %d", turn+1)); err != nil {
+			return err
+		}
+	}
+	c.drainQueues(ctx, v, machines)
+	return nil
+}
+
+// driveEvenly sends requests of each endpoint, about equally many, unrecorded.
+func (c *Conductor) driveEvenly(ctx context.Context, v scenarios.Variant, s System, mix []scenarios.Endpoint, each, connections int, what string) error {
+	if len(mix) == 0 || each == 0 {
+		return nil
+	}
+	even := slices.Clone(mix)
+	for i := range even {
+		even[i].Weight = 1 / float64(len(even))
+	}
+	_, err := c.Stage.Drive(ctx, c.closedJob(v, s, even, each*len(even), connections, what))
+	if err == nil {
+		err = ctx.Err()
+	}
+	return err
+}
+
+// idleFor is how long nothing is sent before the first endpoint is counted:
+// countIdle, or until no shop remembers who wrote in the warm-up. Such a session's
+// reads go past the cache.
+func (c *Conductor) idleFor(v scenarios.Variant) time.Duration {
+	if c.idle > 0 { // a test's
+		return c.idle
+	}
+	longest := countIdle
+	for _, at := range processes(c.Scenario.Topology(v), scenarios.KindShop) {
+		marks, err := time.ParseDuration(at.process.Settings["own_writes_for"])
+		if err == nil && linked(at.process, "replicas") && linked(at.process, roleCache) {
+			longest = max(longest, marks+countIdle/4)
+		}
+	}
+	return min(longest, mostIdle)
+}
 
 // readsFirst puts what changes data behind what reads them.
 func readsFirst(mix []scenarios.Endpoint) []scenarios.Endpoint {
-	out := slices.Clone(mix)
-	writes := func(e scenarios.Endpoint) int {
-		if e.Method == http.MethodGet || e.Method == http.MethodHead {
-			return 0
+	var reads, last []scenarios.Endpoint
+	for _, e := range mix {
+		if writes(e) {
+			last = append(last, e)
+		} else {
+			reads = append(reads, e)
 		}
-		return 1
 	}
-	slices.SortStableFunc(out, func(a, b scenarios.Endpoint) int { return writes(a) - writes(b) })
-	return out
+	return append(reads, last...)
+}
+
+// writes says that the endpoint changes data.
+func writes(e scenarios.Endpoint) bool {
+	return e.Method != http.MethodGet && e.Method != http.MethodHead
 }
 
 // closedJob sends a fixed number of requests, as many at once as it has
@@ -105,15 +185,6 @@ func (c *Conductor) closedJob(v scenarios.Variant, s System, mix []scenarios.End
 	job.Seed = mixSeed(c.Seed, uint64(crc32.ChecksumIEEE([]byte("count "+what))))
 	job.Oracles, job.CountHeaders, job.RateLimit = nil, nil, drive.RateLimit{}
 	return job
-}
-
-// countWarmJob asks all endpoints equally often.
-func (c *Conductor) countWarmJob(v scenarios.Variant, s System, mix []scenarios.Endpoint) drive.Job {
-	even := slices.Clone(mix)
-	for i := range even {
-		even[i].Weight = 1 / float64(len(even))
-	}
-	return c.closedJob(v, s, even, countWarm*len(even), countWarmers, "warm")
 }
 
 // countTrial does something, and writes what the machines did meanwhile as a
@@ -156,19 +227,33 @@ type worked struct {
 	work     [][]spec.Work
 }
 
-// readWork reads everything when nothing is under way, after the shops have had
-// their databases brought up to date.
-func (c *Conductor) readWork(ctx context.Context, v scenarios.Variant, machines []Machine) (worked, error) {
-	var out worked
+// settle has the shops finish what goes on behind their answers, and bring their
+// databases' counters up to date.
+func (c *Conductor) settle(ctx context.Context, v scenarios.Variant, machines []Machine) error {
 	for _, at := range processes(c.Scenario.Topology(v), scenarios.KindShop) {
 		i := slices.IndexFunc(machines, func(m Machine) bool { return m.Name == at.machine.Name })
 		if i < 0 {
-			return out, errors.New("machine " + at.machine.Name + " is not there")
+			return errors.New("machine " + at.machine.Name + " is not there")
 		}
 		var settled struct{ Settled int }
-		if err := c.auditor().Ask(ctx, machines[i].Agent, at.process.Name, settlePath, nil, &settled); err != nil {
-			return out, err
+		var err error
+		for range readAttempts { // a shop with many mails under way needs longer than one question may take
+			if err = c.auditor().Ask(ctx, machines[i].Agent, at.process.Name, settlePath, nil, &settled); err == nil || ctx.Err() != nil {
+				break
+			}
 		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readWork reads everything when nothing is under way.
+func (c *Conductor) readWork(ctx context.Context, v scenarios.Variant, machines []Machine) (worked, error) {
+	var out worked
+	if err := c.settle(ctx, v, machines); err != nil {
+		return out, err
 	}
 	var err error
 	if out.counters, err = readAll(ctx, machines); err != nil {

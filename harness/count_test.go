@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -30,7 +31,9 @@ type countStage struct {
 	mu      sync.Mutex
 	calls   map[string]float64 // by statement
 	settled int
-	filled  []int64 // for how many ms each page is kept
+	busy    int      // how many settles are refused first, for mails under way
+	steps   []string // what was done, in its order, each once in a row
+	filled  []int64  // for how many ms each page is kept
 	drives  []drive.Job
 	closed  int
 }
@@ -85,6 +88,12 @@ func (s *countStage) answer(w http.ResponseWriter, r *http.Request, m scenarios.
 
 func (s *countStage) asked(w http.ResponseWriter, q spec.Question) {
 	if q.Path == settlePath {
+		if s.busy > 0 {
+			s.busy--
+			http.Error(w, "3 confirmations are still under way: ask again", http.StatusServiceUnavailable)
+			return
+		}
+		s.step("settle")
 		s.settled++
 		_ = json.NewEncoder(w).Encode(map[string]int{"settled": 2})
 		return
@@ -93,16 +102,24 @@ func (s *countStage) asked(w http.ResponseWriter, q spec.Question) {
 	if err := json.Unmarshal(q.Body, &pages); err != nil || q.Path != fill.Path {
 		s.t.Errorf("asked for %s: %v", q.Path, err)
 	}
+	s.step("fill")
 	for _, ms := range pages {
 		s.filled = append(s.filled, ms)
 	}
 	_ = json.NewEncoder(w).Encode(fill.Answer{Filled: len(pages)})
 }
 
+func (s *countStage) step(what string) {
+	if n := len(s.steps); n == 0 || s.steps[n-1] != what {
+		s.steps = append(s.steps, what)
+	}
+}
+
 func (s *countStage) Drive(_ context.Context, job drive.Job) (record.Measurement, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drives = append(s.drives, job)
+	s.step(fmt.Sprintf("%d of %d by %d", job.Requests, len(job.Mix), job.Connections))
 	if s.onDrive != nil {
 		if err := s.onDrive(job); err != nil {
 			return record.Measurement{}, err
@@ -149,7 +166,7 @@ func (k *kept) WriteTrial(t record.Trial) error {
 func countOn(t *testing.T, onDrive func(drive.Job) error) (*countStage, []record.Trial, error) {
 	t.Helper()
 	s := phase3(t)
-	stage := &countStage{t: t, scenario: s, onDrive: onDrive, calls: map[string]float64{}}
+	stage := &countStage{t: t, scenario: s, onDrive: onDrive, calls: map[string]float64{}, busy: readAttempts - 1}
 	writer := &kept{}
 	c := &Conductor{Scenario: s, Seed: 1, Stage: stage, Writer: writer, Progress: silent{}, idle: time.Millisecond}
 	err := c.Count(t.Context(), CountPlan{FillRPS: 10, Requests: 7, Run: 1})
@@ -196,8 +213,79 @@ func TestCount(t *testing.T) {
 	if len(stage.filled) == 0 || slices.Min(stage.filled) != 5*time.Minute.Milliseconds() {
 		t.Errorf("%d pages are filled", len(stage.filled))
 	}
-	if want := 2 * 5 * len(trials); stage.settled != want { // before and behind each, five shops
+	if want := 5 * (2*len(trials) + 2*countTurns); stage.settled != want { // five shops, before and behind each, and in each variant's warm-up
 		t.Errorf("shops settled %d times, want %d", stage.settled, want)
+	}
+}
+
+// A variant is warmed by writes, one in flight, before anything is in a cache, and
+// by reads, many in flight; its cache is filled; and all is asked again as in the
+// count, while the pools' order turns.
+func TestCountWarmsInOrder(t *testing.T) {
+	stage, _, err := countOn(t, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	turns := []string{"settle", "180 of 9 by 1", "settle", "180 of 9 by 1", "settle"}
+	warm := []string{"60 of 3 by 1", "240 of 6 by 16"}
+	var count []string
+	for range 9 {
+		count = append(count, "7 of 1 by 1", "settle")
+	}
+	want := slices.Concat(warm, turns, count, warm, []string{"fill"}, turns, count) // before has no cache
+	if !slices.Equal(stage.steps, want) {
+		t.Errorf("the steps were %q, want %q", stage.steps, want)
+	}
+	for i, job := range stage.drives {
+		writing := 0
+		for _, e := range job.Mix {
+			if writes(e) {
+				writing++
+			}
+		}
+		if first := i % (len(stage.drives) / 2); first == 0 && writing != 3 || first == 1 && writing != 0 {
+			t.Errorf("job %d has %d endpoints that write", i, writing)
+		}
+	}
+}
+
+// Marks of what the warm-up wrote have ended before the first endpoint is counted.
+func TestCountWaitsForMarks(t *testing.T) {
+	for scenario, want := range map[string]time.Duration{"phase3": countIdle, "phase4": countIdle} {
+		s, err := scenarios.LoadNamed(scenario)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := (&Conductor{Scenario: s}).idleFor(scenarios.After); got != want {
+			t.Errorf("%s: %v, want %v", scenario, got, want)
+		}
+	}
+	for text, want := range map[string]time.Duration{"5s": 5*time.Second + countIdle/4, "1h0m0s": mostIdle} {
+		s, err := scenarios.LoadNamed("phase4")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range processes(s.After, scenarios.KindShop) {
+			at.process.Settings["own_writes_for"] = text
+		}
+		if got := (&Conductor{Scenario: s}).idleFor(scenarios.After); got != want {
+			t.Errorf("marks of %s: %v, want %v", text, got, want)
+		}
+		if got := (&Conductor{Scenario: s}).idleFor(scenarios.Before); got != countIdle {
+			t.Errorf("without marks: %v", got)
+		}
+	}
+}
+
+// Mails that are under way for longer than a question may take are waited for; a
+// shop that never settles ends the count.
+func TestCountWaitsForMails(t *testing.T) {
+	s := phase3(t)
+	stage := &countStage{t: t, scenario: s, calls: map[string]float64{}, busy: 1 << 30}
+	c := &Conductor{Scenario: s, Seed: 1, Stage: stage, Writer: &kept{}, Progress: silent{}, idle: time.Millisecond}
+	err := c.Count(t.Context(), CountPlan{FillRPS: 10, Requests: 7, Run: 1})
+	if err == nil || !strings.Contains(err.Error(), "confirmations are still under way") || 1<<30-stage.busy != readAttempts {
+		t.Errorf("%v after %d questions", err, 1<<30-stage.busy)
 	}
 }
 
@@ -217,16 +305,18 @@ func TestCountAsksTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seeds := map[string]uint64{}
-	for _, job := range stage.drives {
-		name := job.Mix[0].Name
-		if len(job.Mix) > 1 {
-			name = "warm"
+	half := len(stage.drives) / 2
+	seen := map[uint64]bool{}
+	for i, before := range stage.drives[:half] {
+		after := stage.drives[half+i]
+		if before.Seed != after.Seed || before.Requests != after.Requests || before.Mix[0].Name != after.Mix[0].Name {
+			t.Errorf("job %d asks before for %d of %s with seed %d, and after for %d of %s with seed %d", i,
+				before.Requests, before.Mix[0].Name, before.Seed, after.Requests, after.Mix[0].Name, after.Seed)
 		}
-		if seed, known := seeds[name]; known && seed != job.Seed {
-			t.Errorf("%s has the seeds %d and %d", name, seed, job.Seed)
+		if seen[before.Seed] {
+			t.Errorf("job %d asks with the seed of another", i)
 		}
-		seeds[name] = job.Seed
+		seen[before.Seed] = true
 	}
 }
 
