@@ -3,8 +3,6 @@ package gate
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,19 +47,6 @@ type Count struct {
 func sameMetric(a, b Count) int {
 	return cmp.Or(cmp.Compare(a.Variant, b.Variant), cmp.Compare(a.Endpoint, b.Endpoint),
 		cmp.Compare(a.Metric, b.Metric), cmp.Compare(a.Of, b.Of))
-}
-
-// Hash says by what a scenario's counts are made: topologies, mix, data and
-// settings. Its labels, texts and claims may change.
-func Hash(s *scenarios.Scenario) string {
-	before, after := s.Before, s.After
-	before.Label, after.Label = "", ""
-	text, err := json.Marshal([]any{s.Name, s.Dataset, s.Load, before, after})
-	if err != nil {
-		panic(err) // numbers of a parsed scenario are finite
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:8])
 }
 
 // Write writes the baseline, a line a metric.

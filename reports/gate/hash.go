@@ -1,0 +1,72 @@
+package gate
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"headroom/scenarios"
+)
+
+// Hash says by what a scenario's counts are made: topologies, mix, data and
+// settings. What alters no count may change: labels, texts and claims; rates,
+// arrivals and timeouts, as a count has no clock; sizes of machines, as it limits
+// none.
+//
+// A setting at its kind's fallback is left out, so that a new setting leaves every
+// hash as it is. A fallback that changes does too: what that does to counts the
+// counts themselves show.
+func Hash(s *scenarios.Scenario) string {
+	sum := sha256.Sum256([]byte(strings.Join(hashed(s), "\n")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// hashed are the lines that Hash is made of. Each field is named here: one that a
+// scenario gets is in no hash until somebody has thought about it.
+func hashed(s *scenarios.Scenario) []string {
+	d := s.Dataset
+	lines := []string{
+		fmt.Sprintf("scenario %q", s.Name),
+		fmt.Sprintf("data %d users, %d posts, %d orders, %d terms", d.Users, d.Posts, d.Orders, d.TermCount()),
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Load.Keys)) {
+		k := s.Load.Keys[name]
+		lines = append(lines, fmt.Sprintf("keys %q %s %v of %d", name, k.Distribution, k.Exponent, k.Count))
+	}
+	for _, e := range s.Load.Mix { // the weights say what caches are filled with
+		lines = append(lines, fmt.Sprintf("request %q %s %q body %q expect %q from %q session %q weight %v",
+			e.Name, e.Method, e.Path, e.Body, e.Expect, e.From, e.Session, e.Weight))
+	}
+	for _, v := range scenarios.Variants() {
+		lines = append(lines, hashedTopology(v, s.Topology(v))...)
+	}
+	return lines
+}
+
+func hashedTopology(v scenarios.Variant, t scenarios.Topology) []string {
+	lines := []string{fmt.Sprintf("%s entry %q", v, t.Entry)}
+	for _, from := range slices.Sorted(maps.Keys(t.Entries)) {
+		lines = append(lines, fmt.Sprintf("%s entry from %q %q", v, from, t.Entries[from]))
+	}
+	for _, m := range t.Machines {
+		lines = append(lines, fmt.Sprintf("%s machine %q of %q", v, m.Name, m.Group))
+		for _, p := range m.Processes {
+			lines = append(lines, fmt.Sprintf("process %q %s", p.Name, p.Kind))
+			for _, key := range slices.Sorted(maps.Keys(p.Settings)) {
+				if fallback, known := p.Kind.Fallback(key); !known || p.Settings[key] != fallback {
+					lines = append(lines, fmt.Sprintf("setting %q %q", key, p.Settings[key]))
+				}
+			}
+			links := make([]string, 0, len(p.Links))
+			for _, l := range p.Links {
+				links = append(links, fmt.Sprintf("link %q %q", l.Role, l.To))
+			}
+			slices.Sort(links) // their roles have no order
+			lines = append(lines, links...)
+		}
+	}
+	return lines
+}

@@ -1,0 +1,149 @@
+package gate
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"headroom/scenarios"
+)
+
+// small is a scenario of which every setting stands at its fallback, but a pool's
+// size.
+func small() *scenarios.Scenario {
+	settings := map[string]string{"pool_size": "2", "feed": "join", "cache_ttl": "5m0s"}
+	topology := scenarios.Topology{
+		Label: "a label", Entry: "app-1/shop", Entries: map[string]string{"far": "app-2/shop"},
+		Machines: []scenarios.Machine{
+			{Name: "database", Group: "database", Size: "large", VCPU: 4, MemoryGiB: 16, Processes: []scenarios.Process{{Name: "postgres", Kind: scenarios.KindPostgres, Port: 5432}}},
+			{Name: "app-1", Group: "app", Size: "medium", VCPU: 2, MemoryGiB: 8, Processes: []scenarios.Process{{
+				Name: "shop", Kind: scenarios.KindShop, Port: 8000, Settings: settings,
+				Links: []scenarios.Link{{Role: "database", To: []string{"database/postgres"}}, {Role: "mail", To: []string{"mail/mail"}}},
+			}}},
+		},
+	}
+	after := topology
+	after.Machines = slices.Clone(topology.Machines)
+	return &scenarios.Scenario{
+		Name: "small", Dataset: scenarios.Dataset{Users: 10, Posts: 20, Orders: 30}, Before: topology, After: after,
+		Load: scenarios.Load{
+			Arrivals: "poisson", Timeout: 10 * time.Second, MaxInFlight: 512, WarmupSeconds: 2,
+			Keys: map[string]scenarios.Keys{"user": {Distribution: "zipf", Exponent: 0.99, Count: 10}},
+			Mix:  []scenarios.Endpoint{{Name: "GET /api/users/{user}", Method: "GET", Path: "/api/users/{user}", Weight: 1, Session: "{user}"}},
+		},
+	}
+}
+
+// shopOf is after's shop, which alone is changed by what is done to it.
+func shopOf(s *scenarios.Scenario) *scenarios.Process {
+	processes := slices.Clone(s.After.Machines[1].Processes)
+	processes[0].Settings = maps.Clone(processes[0].Settings)
+	processes[0].Links = slices.Clone(processes[0].Links)
+	s.After.Machines[1].Processes = processes
+	return &processes[0]
+}
+
+// A hash that changes refuses every baseline that there is: when this one does, its
+// baselines are to be counted anew.
+func TestHashIsStable(t *testing.T) {
+	const golden = "f718239f7cb60c18"
+	if got := Hash(small()); got != golden {
+		t.Fatalf("the hash of the same scenario is now %s: %q", got, hashed(small()))
+	}
+	for name, change := range map[string]func(s *scenarios.Scenario){
+		"a new setting at its fallback": func(s *scenarios.Scenario) { shopOf(s).Settings["burn"] = "0s" },
+		"a setting that is named":       func(s *scenarios.Scenario) { delete(shopOf(s).Settings, "feed") },
+		"the order of links":            func(s *scenarios.Scenario) { slices.Reverse(shopOf(s).Links) },
+		"a port":                        func(s *scenarios.Scenario) { shopOf(s).Port = 8001 },
+		"a size": func(s *scenarios.Scenario) {
+			m := &s.After.Machines[1]
+			m.Size, m.VCPU, m.MemoryGiB, m.QuotaShare = "small", 1, 2, 0.5
+		},
+		"arrivals": func(s *scenarios.Scenario) { s.Load.Arrivals = "constant" },
+		"limits": func(s *scenarios.Scenario) {
+			s.Load.Timeout, s.Load.MaxInFlight, s.Load.Connections, s.Load.WarmupSeconds, s.Load.RequestsPerUserPerS = time.Second, 16, 3, 9, 1
+		},
+		"words": func(s *scenarios.Scenario) {
+			s.Title, s.Question, s.Sources, s.After.Label = "another title", "what?", []string{"a source"}, "another label"
+			s.Claims, s.SLO, s.Oracles, s.Gate = []scenarios.Claim{{ID: "c"}}, scenarios.SLO{Text: "p99<1s"}, []string{"stale"}, []string{"app"}
+			s.Load.Mix[0].Object, s.Load.Mix[0].Creates = "user {user}", "post"
+		},
+		"terms that are named": func(s *scenarios.Scenario) { s.Dataset.Terms = 1000 },
+	} {
+		s := small()
+		change(s)
+		if Hash(s) != golden {
+			t.Errorf("%s changes the hash", name)
+		}
+	}
+}
+
+func TestHashChanges(t *testing.T) {
+	seen := map[string]string{Hash(small()): "nothing"}
+	for name, change := range map[string]func(s *scenarios.Scenario){
+		"its name": func(s *scenarios.Scenario) { s.Name = "other" },
+		"users":    func(s *scenarios.Scenario) { s.Dataset.Users++ },
+		"posts":    func(s *scenarios.Scenario) { s.Dataset.Posts++ },
+		"orders":   func(s *scenarios.Scenario) { s.Dataset.Orders++ },
+		"terms":    func(s *scenarios.Scenario) { s.Dataset.Terms = 7 },
+		"keys":     func(s *scenarios.Scenario) { s.Load.Keys["user"] = scenarios.Keys{Distribution: "uniform", Count: 10} },
+		"a key's count": func(s *scenarios.Scenario) {
+			s.Load.Keys["user"] = scenarios.Keys{Distribution: "zipf", Exponent: 0.99, Count: 11}
+		},
+		"a path":                 func(s *scenarios.Scenario) { s.Load.Mix[0].Path += "?view=public" },
+		"a body":                 func(s *scenarios.Scenario) { s.Load.Mix[0].Body = "{}" },
+		"what is expected":       func(s *scenarios.Scenario) { s.Load.Mix[0].Expect = "id" },
+		"a session":              func(s *scenarios.Scenario) { s.Load.Mix[0].Session = "" },
+		"where it comes from":    func(s *scenarios.Scenario) { s.Load.Mix[0].From = "far" },
+		"a weight":               func(s *scenarios.Scenario) { s.Load.Mix[0].Weight = 0.5 },
+		"one setting":            func(s *scenarios.Scenario) { shopOf(s).Settings["feed"] = "n_plus_1" },
+		"a pool's size":          func(s *scenarios.Scenario) { shopOf(s).Settings["pool_size"] = "3" },
+		"a setting nobody knows": func(s *scenarios.Scenario) { shopOf(s).Settings["new"] = "" },
+		"a link":                 func(s *scenarios.Scenario) { shopOf(s).Links[1].To = []string{"mail-2/mail"} },
+		"a link more": func(s *scenarios.Scenario) {
+			shop := shopOf(s)
+			shop.Links = append(shop.Links, scenarios.Link{Role: "cache"})
+		},
+		"a kind":            func(s *scenarios.Scenario) { shopOf(s).Kind = scenarios.KindGateway },
+		"a machine less":    func(s *scenarios.Scenario) { s.After.Machines = s.After.Machines[:1] },
+		"the other variant": func(s *scenarios.Scenario) { s.Before.Machines = s.Before.Machines[:1] },
+		"the entry":         func(s *scenarios.Scenario) { s.After.Entry = "database/postgres" },
+		"an entry": func(s *scenarios.Scenario) {
+			s.After.Entries = map[string]string{"far": "app-1/shop"}
+		},
+	} {
+		s := small()
+		change(s)
+		if other, taken := seen[Hash(s)]; taken {
+			t.Errorf("%s and %s have one hash", name, other)
+		}
+		seen[Hash(s)] = name
+	}
+}
+
+// A field that a scenario gets is to be thought about: does it alter counts? Then
+// it goes into hashed, with care for the baselines that there are, and in any case
+// into this table.
+func TestHashKnowsEveryField(t *testing.T) {
+	for kind, known := range map[reflect.Type][]string{
+		reflect.TypeFor[scenarios.Scenario](): {"Name", "Title", "Question", "Sources", "Dataset", "Load", "SLO", "Before", "After", "Claims", "Oracles", "Gate"},
+		reflect.TypeFor[scenarios.Dataset]():  {"Users", "Posts", "Orders", "Terms", "Shards"},
+		reflect.TypeFor[scenarios.Topology](): {"Label", "Entry", "Entries", "Machines"},
+		reflect.TypeFor[scenarios.Machine]():  {"Name", "Group", "Size", "VCPU", "MemoryGiB", "QuotaShare", "External", "Processes"},
+		reflect.TypeFor[scenarios.Process]():  {"Name", "Kind", "Port", "Settings", "Links"},
+		reflect.TypeFor[scenarios.Link]():     {"Role", "To"},
+		reflect.TypeFor[scenarios.Load]():     {"Arrivals", "Timeout", "RequestsPerUserPerS", "Keys", "Mix", "MaxInFlight", "Connections", "WarmupSeconds"},
+		reflect.TypeFor[scenarios.Keys]():     {"Distribution", "Exponent", "Count"},
+		reflect.TypeFor[scenarios.Endpoint](): {"Name", "Method", "Path", "Body", "Weight", "Expect", "From", "Session", "Object", "Creates"},
+	} {
+		var fields []string
+		for i := range kind.NumField() {
+			fields = append(fields, kind.Field(i).Name)
+		}
+		if !slices.Equal(fields, known) {
+			t.Errorf("%s has the fields %q, and the hash knows %q", kind, fields, known)
+		}
+	}
+}
