@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"math"
+	"regexp"
+	"runtime"
 	"slices"
+	"strings"
 
+	"headroom/harness/record"
 	"headroom/scenarios"
 )
 
@@ -27,7 +29,10 @@ type Baseline struct {
 	FillRPS  float64 `json:"fill_rps"` // the traffic that caches were filled as by
 	Requests int     `json:"requests"` // of each endpoint
 	Runs     int     `json:"runs"`     // that the tolerances come from
-	Metrics  []Count `json:"metrics"`  // sorted
+	// MadeWith are the versions that it was counted with, by the names of MadeWith;
+	// none in files of before they were written.
+	MadeWith map[string]string `json:"made_with,omitempty"`
+	Metrics  []Count           `json:"metrics"` // sorted
 }
 
 // Count is one counted metric.
@@ -86,84 +91,6 @@ func encode(value any, indent string) ([]byte, error) {
 	return bytes.TrimSpace(out.Bytes()), err
 }
 
-const renew = "write it anew with headroom baseline"
-
-// ParseBaseline reads a baseline. What is no whole baseline of this format is
-// refused with its line.
-func ParseBaseline(file string, data []byte) (Baseline, error) {
-	var b Baseline
-	var version struct {
-		Format *int `json:"format"`
-	}
-	if err := json.Unmarshal(data, &version); err != nil {
-		return b, faultAt(file, data, 0, err)
-	}
-	switch {
-	case version.Format == nil:
-		return b, fmt.Errorf("%s:1: has no format, so it is no baseline: %s", file, renew)
-	case *version.Format > BaselineFormat:
-		return b, fmt.Errorf("%s:1: has format %d, and this headroom reads %d: use the headroom that wrote it, or %s", file, *version.Format, BaselineFormat, renew)
-	case *version.Format < BaselineFormat:
-		return b, fmt.Errorf("%s:1: has format %d, and this headroom reads %d: %s", file, *version.Format, BaselineFormat, renew)
-	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&b); err != nil {
-		return b, faultAt(file, data, decoder.InputOffset(), err)
-	}
-	if err := b.check(); err != nil {
-		return b, fmt.Errorf("%s:1: %w: %s", file, err, renew)
-	}
-	return b, nil
-}
-
-// faultAt names the line of an error in JSON.
-func faultAt(file string, data []byte, offset int64, err error) error {
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	what := err.Error()
-	switch {
-	case errors.As(err, &syntax):
-		offset = syntax.Offset
-		if offset >= int64(len(data)) {
-			what = "is cut off"
-		}
-	case errors.As(err, &kind):
-		offset = kind.Offset
-	}
-	line := 1 + bytes.Count(data[:min(max(offset, 0), int64(len(data)))], []byte("\n"))
-	return fmt.Errorf("%s:%d: %s: it is no baseline: %s", file, line, what, renew)
-}
-
-func (b Baseline) check() error {
-	switch {
-	case b.Scenario == "" || b.Hash == "":
-		return errors.New("names no scenario")
-	case b.Requests < 1:
-		return fmt.Errorf("counts %d requests of each endpoint", b.Requests)
-	case len(b.Metrics) == 0:
-		return errors.New("holds no metric")
-	case b.FillRPS < 0 || math.IsInf(b.FillRPS, 0) || math.IsNaN(b.FillRPS):
-		return fmt.Errorf("fill_rps is %v", b.FillRPS)
-	}
-	seen := map[Count]bool{}
-	for _, m := range b.Metrics {
-		if _, known := sourceOf(m.Metric); !known {
-			return fmt.Errorf("holds a metric %q, which this headroom does not count", m.Metric)
-		}
-		if m.Value < 0 || m.Within < 0 || m.Endpoint == "" {
-			return fmt.Errorf("%s: is below 0, or of no endpoint", m.name())
-		}
-		id := m
-		id.Value, id.Within = 0, 0
-		if seen[id] {
-			return fmt.Errorf("%s: stands twice", m.name())
-		}
-		seen[id] = true
-	}
-	return nil
-}
-
 // Fits says why the baseline can't be held against a scenario counted with a
 // seed; nil when it can.
 func (b Baseline) Fits(s *scenarios.Scenario, seed uint64) error {
@@ -171,9 +98,72 @@ func (b Baseline) Fits(s *scenarios.Scenario, seed uint64) error {
 	case b.Scenario != s.Name:
 		return fmt.Errorf("the baseline is of scenario %s, not of %s: name the right file", b.Scenario, s.Name)
 	case b.Hash != Hash(s):
-		return fmt.Errorf("the baseline is of another version of %s (%s, now %s): topology, mix, data or settings have changed; headroom baseline --update %s counts anew, and its diff is to be read", s.Name, b.Hash, Hash(s), s.Name)
+		return fmt.Errorf("the baseline is of another version of %s (%s, now %s): topology, mix, data or settings have changed. "+
+			"If the scenario was meant to change, run headroom baseline --update %s (with --file where the file is not baselines/%s.json), then read git diff. "+
+			"A new version of headroom may also change it", s.Name, b.Hash, Hash(s), s.Name, s.Name)
 	case b.Seed != seed:
-		return fmt.Errorf("the baseline was counted with seed %d, not with %d: other keys make other counts", b.Seed, seed)
+		return fmt.Errorf("the baseline was counted with seed %d, not with %d, and other keys make other counts: leave --seed out, or count again with it", b.Seed, seed)
 	}
 	return nil
+}
+
+// ingredient is what counts depend on besides the code under test.
+type ingredient struct {
+	key      string
+	name     string
+	packages []string // that tell its version, by their beginnings
+	what     string   // may differ with it
+}
+
+const stageKey = "stage"
+
+// ingredients is the one table of them: a further server is a further line.
+var ingredients = []ingredient{
+	{"go", "Go", nil, "allocations"},
+	{"postgres", "PostgreSQL", []string{"postgresql-", "postgres"}, "blocks and statement texts"},
+	{"valkey", "Valkey", []string{"valkey"}, "cache commands"},
+	{"nats", "NATS", []string{"nats"}, "messages"},
+	{"haproxy", "HAProxy", []string{"haproxy"}, "allocations"},
+	{"varnish", "Varnish", []string{"varnish"}, "origin requests"},
+	{stageKey, "stage", nil, "blocks and allocations"},
+}
+
+// MadeWith are the versions of an environment that counts depend on.
+func MadeWith(e record.Environment) map[string]string {
+	made := map[string]string{"go": strings.TrimPrefix(runtime.Version(), "go")}
+	if e.Stage != "" {
+		made[stageKey] = e.Stage
+	}
+	for _, i := range ingredients {
+		for name, version := range e.Packages {
+			if slices.ContainsFunc(i.packages, func(begin string) bool { return strings.HasPrefix(name, begin) }) {
+				made[i.key] = plainVersion(version)
+			}
+		}
+	}
+	return made
+}
+
+var dotted = regexp.MustCompile(`\d+(\.\d+)+`)
+
+// plainVersion is the upstream version in what a package manager or a program
+// says: 17.6 of "17.6-0+deb13u1" and of "postgres (PostgreSQL) 17.6 (Debian ...)".
+func plainVersion(text string) string { return cmp.Or(dotted.FindString(text), text) }
+
+// Differences says in which versions those of now differ from the baseline's, and
+// what may come of it. What either does not tell is no difference.
+func (b Baseline) Differences(now map[string]string) []string {
+	var out []string
+	for _, i := range ingredients {
+		was, is := b.MadeWith[i.key], now[i.key]
+		if was == "" || is == "" || was == is {
+			continue
+		}
+		if i.key == stageKey {
+			out = append(out, fmt.Sprintf("the baseline was counted on the stage %s, this is %s: %s may differ for that alone", was, is, i.what))
+			continue
+		}
+		out = append(out, fmt.Sprintf("the baseline was counted with %s %s, this is %s: %s may differ for that alone", i.name, was, is, i.what))
+	}
+	return out
 }

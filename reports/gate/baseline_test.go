@@ -2,10 +2,14 @@ package gate
 
 import (
 	"bytes"
+	"maps"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+
+	"headroom/harness/record"
 )
 
 func written(t *testing.T) (Baseline, []byte) {
@@ -59,11 +63,88 @@ func TestBaselineRefuses(t *testing.T) {
 		"unknown metric": {strings.Replace(text, `"metric":"errors"`, `"metric":"mistakes"`, 1), `"mistakes", which this headroom does not count`},
 		"wrong type":     {strings.Replace(text, `"value":0`, `"value":"0"`, 1), "b.json:11:"},
 		"no metrics":     {text[:strings.Index(text, "[")] + "[]}", "holds no metric"},
-		"twice":          {strings.Replace(text, `"endpoint":"GET /api/feed","metric":"response"`, `"endpoint":"GET /api/feed","metric":"errors"`, 1), "stands twice"},
+		"twice":          {strings.Replace(text, `"endpoint":"GET /api/feed","metric":"response"`, `"endpoint":"GET /api/feed","metric":"errors"`, 1), "b.json:12: after, GET /api/feed: errors: stands twice, first on line 11"},
+		"no seed":        {strings.Replace(text, `  "seed": 1,`+"\n", "", 1), "has no seed"},
+		"no fill rate":   {strings.Replace(text, `  "fill_rps": 0,`+"\n", "", 1), "has no fill_rps"},
+		"one run":        {strings.Replace(text, `"runs": 3`, `"runs": 1`, 1), "rests on 1 runs"},
+		"doubled key":    {strings.Replace(text, `  "seed": 1,`, `  "seed": 1,`+"\n"+`  "Seed": 2,`, 1), `b.json:6: "Seed" stands twice`},
+		"doubled field":  {strings.Replace(text, `"value":0`, `"value":0,"value":1`, 1), `b.json:11: "value" stands twice`},
+		"unknown field":  {strings.Replace(text, `"value":0`, `"value":0,"wihtin":1`, 1), `b.json:11: json: unknown field "wihtin"`},
+		"no value":       {strings.Replace(text, `,"value":0`, ``, 1), "b.json:11: after, GET /api/feed: errors: has no value"},
+		"below 0":        {strings.Replace(text, `"value":0`, `"value":-1`, 1), "b.json:11: after, GET /api/feed: errors: is below 0"},
+		"no variant":     {strings.Replace(text, `"variant":"before"`, `"variant":"befor"`, 1), "b.json:18: befor, GET /api/feed: allocations: is of no endpoint, or of no variant"},
 	} {
-		if _, err := ParseBaseline("b.json", []byte(test.text)); err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "b.json:") {
+		_, err := ParseBaseline("b.json", []byte(test.text))
+		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "b.json:") {
+			t.Errorf("%s: %v, want %s", name, err, test.want)
+			continue
+		}
+		scenario := "phase1"
+		if name == "empty" || name == "not JSON" {
+			scenario = "SCENARIO"
+		}
+		if !strings.HasSuffix(err.Error(), "remove the file, then run headroom baseline --update "+scenario+" --file b.json") {
+			t.Errorf("%s: %v: there is no command that mends it", name, err)
+		}
+	}
+}
+
+// What a merge left undecided is nobody's baseline, wherever its marks stand.
+func TestBaselineRefusesAConflict(t *testing.T) {
+	_, data := written(t)
+	lines := strings.SplitAfter(string(data), "\n")
+	ours := lines[10]
+	conflict := "<<<<<<< HEAD\n" + ours + "=======\n" + strings.Replace(ours, `"value":0`, `"value":1`, 1) + ">>>>>>> branch\n"
+	const what = ": has an unresolved merge conflict: take either side (git checkout --theirs b.json), then run headroom baseline --update phase1 --file b.json"
+	for name, test := range map[string]struct{ text, want string }{
+		"in the metrics": {strings.Join(lines[:10], "") + conflict + strings.Join(lines[11:], ""), "b.json:11" + what},
+		"its end alone":  {strings.Join(lines[:10], "") + ">>>>>>> branch\n" + strings.Join(lines[10:], ""), "b.json:11" + what},
+	} {
+		if _, err := ParseBaseline("b.json", []byte(test.text)); err == nil || err.Error() != test.want {
 			t.Errorf("%s: %v, want %s", name, err, test.want)
 		}
+	}
+	// Marks within a statement's text are none.
+	harmless := strings.Replace(string(data), feedSQL, feedSQL+" <<<<<<< ======= >>>>>>>", 1)
+	if _, err := ParseBaseline("b.json", []byte(harmless)); err != nil {
+		t.Error(err)
+	}
+}
+
+// A difference in what counts are made with is said, and one that nobody knows of
+// is not.
+func TestDifferences(t *testing.T) {
+	docker := record.Environment{Stage: record.StageDocker, Packages: map[string]string{
+		"postgresql-17": "17.6-0+deb13u1", "valkey-server": "8.1.1+dfsg1-3", "nats-server": "2.10.27-1", "haproxy": "3.0.11-1", "varnish": "7.7.0-3"}}
+	process := record.Environment{Stage: record.StageProcess, Packages: map[string]string{
+		"postgres": "postgres (PostgreSQL) 17.7 (Debian 17.7-0+deb13u1)", "valkey-server": "Valkey server v=8.1.1 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64"}}
+	made := MadeWith(docker)
+	if want := map[string]string{"go": strings.TrimPrefix(runtime.Version(), "go"), "stage": "docker", "postgres": "17.6", "valkey": "8.1.1", "nats": "2.10.27", "haproxy": "3.0.11", "varnish": "7.7.0"}; !maps.Equal(made, want) {
+		t.Errorf("%v, want %v", made, want)
+	}
+	b := Baseline{MadeWith: made}
+	if got := b.Differences(MadeWith(docker)); len(got) > 0 {
+		t.Errorf("the same differs: %q", got)
+	}
+	want := []string{
+		"the baseline was counted with PostgreSQL 17.6, this is 17.7: blocks and statement texts may differ for that alone",
+		"the baseline was counted on the stage docker, this is process: blocks and allocations may differ for that alone",
+	}
+	if got := b.Differences(MadeWith(process)); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := (Baseline{}).Differences(made); len(got) > 0 {
+		t.Errorf("a baseline that tells nothing differs: %q", got)
+	}
+	// It stands in the file, and comes back.
+	whole := baseline(t)
+	whole.MadeWith = made
+	var out bytes.Buffer
+	if err := whole.Write(&out); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := ParseBaseline("b.json", out.Bytes()); err != nil || !reflect.DeepEqual(got, whole) {
+		t.Errorf("%v\n%+v\nwant %+v", err, got, whole)
 	}
 }
 
@@ -72,7 +153,7 @@ func TestBaselineFits(t *testing.T) {
 	if err := b.Fits(s, 1); err != nil {
 		t.Error(err)
 	}
-	if err := b.Fits(s, 2); err == nil || !strings.Contains(err.Error(), "seed 1, not with 2") {
+	if err := b.Fits(s, 2); err == nil || !strings.HasSuffix(err.Error(), "seed 1, not with 2, and other keys make other counts: leave --seed out, or count again with it") {
 		t.Errorf("another seed: %v", err)
 	}
 	words := *s
@@ -87,7 +168,7 @@ func TestBaselineFits(t *testing.T) {
 	} {
 		words = *s
 		change()
-		if err := b.Fits(&words, 1); err == nil || !strings.Contains(err.Error(), "another version") {
+		if err := b.Fits(&words, 1); err == nil || !strings.Contains(err.Error(), "another version") || !strings.Contains(err.Error(), "run headroom baseline --update phase1 (with --file") {
 			t.Errorf("%s changed: %v", name, err)
 		}
 	}
