@@ -2,8 +2,11 @@ package gate
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,33 +18,50 @@ import (
 type source struct {
 	key, unit string
 	kind      scenarios.Kind // of the processes whose counts are added up; "" the driver's own
-	work      string         // each thing of this sort is a metric, or "" for one of all
 	counter   string
-	exact     bool // two runs must agree to the digit
+	work      string // the counter is that of work of this sort, or "": of the process
+	one       bool   // all such work is one metric; else each name has its own
+	// proof is a counter that a process which was read has always, work or none:
+	// with it no work means that none was done. "": the counter itself.
+	proof string
+	exact bool // two runs must agree to the digit
 	// background: health checks and watchers count too. What they count when idle
 	// falls out, by time.
 	background bool
+	// bothWays says of a name whether less of it is as suspicious as more: an
+	// answer, a row written or a message that is missing is no gain. nil: of none.
+	bothWays func(of string) bool
+	// noun is what a name is called. Where names may change (a statement is written
+	// anew), sum is the metric in which that shows by itself: see comparison.
+	noun, sum string
+	// least is the share of a value that is always tolerated, however well a few
+	// runs agreed; floor is up to which tolerance (by request) none is too large to
+	// be of use: see tooWide.
+	least, floor float64
 }
+
+// errorsKey is the source of what must not fail.
+const errorsKey = "errors"
 
 // sources is the one table of what is counted. A further store or queue is a
 // further line.
 var sources = []source{
-	{key: "errors", unit: "failed requests", counter: "failed", exact: true},
-	{key: "response", unit: "bytes", counter: "bytes_in"},
-	{key: "statements", unit: "statements", kind: scenarios.KindPostgres, counter: statementTotal, exact: true},
-	{key: "statement calls", unit: "calls", kind: scenarios.KindPostgres, work: "statement", counter: "calls", exact: true},
-	{key: "statement blocks", unit: "blocks", kind: scenarios.KindPostgres, work: "statement", counter: "blocks"},
-	{key: "table rows", unit: "rows read", kind: scenarios.KindPostgres, work: "table", counter: "rows_read", exact: true},
+	{key: errorsKey, unit: "failed requests", counter: "failed", exact: true},
+	{key: "response", unit: "bytes", counter: "bytes_in", bothWays: always, least: 0.0005, floor: 1},
+	{key: "statements", unit: "statements", kind: scenarios.KindPostgres, work: "statement", counter: "calls", one: true, proof: "statements", exact: true},
+	{key: "statement calls", unit: "calls", kind: scenarios.KindPostgres, work: "statement", counter: "calls", proof: "statements", exact: true,
+		bothWays: writesRows, noun: "text", sum: "statements"},
+	{key: "statement blocks", unit: "blocks", kind: scenarios.KindPostgres, work: "statement", counter: "blocks", proof: "statements",
+		noun: "text", sum: "statement blocks", least: 0.01, floor: 0.2},
+	{key: "table rows", unit: "rows read", kind: scenarios.KindPostgres, work: "table", counter: "rows_read", proof: "tuples_read", exact: true,
+		noun: "table", sum: "table rows"},
 	{key: "round trips", unit: "round trips to databases", kind: scenarios.KindShop, counter: "round_trips", exact: true},
-	{key: "cache commands", unit: "commands", kind: scenarios.KindValkey, work: "command", counter: "calls", exact: true},
-	{key: "messages", unit: "messages", kind: scenarios.KindNATS, counter: "published", exact: true},
-	{key: "origin requests", unit: "requests to the origin", kind: scenarios.KindVarnish, counter: "backend_requests"},
-	{key: "allocations", unit: "allocations of the shop", kind: scenarios.KindShop, counter: "allocations", background: true},
+	{key: "cache commands", unit: "commands", kind: scenarios.KindValkey, work: "command", counter: "calls", proof: "hits", exact: true,
+		bothWays: changesCache, noun: "command", sum: "cache commands"},
+	{key: "messages", unit: "messages", kind: scenarios.KindNATS, counter: "published", exact: true, bothWays: always},
+	{key: "origin requests", unit: "requests to the origin", kind: scenarios.KindVarnish, counter: "backend_requests", least: 0.01, floor: 0.2},
+	{key: "allocations", unit: "allocations of the shop", kind: scenarios.KindShop, counter: "allocations", background: true, floor: 15},
 }
-
-// statementTotal is the sum over the statements: the counter of all would hold
-// those of health checks.
-const statementTotal = "calls of all statements"
 
 func sourceOf(key string) (source, bool) {
 	i := slices.IndexFunc(sources, func(s source) bool { return s.key == key })
@@ -51,40 +71,84 @@ func sourceOf(key string) (source, bool) {
 	return sources[i], true
 }
 
+func always(string) bool { return true }
+
+// rowWords begin what a statement does to rows. They may stand within it: in a
+// common table expression, and in SELECT ... FOR UPDATE, a lock that somebody
+// relies on.
+var rowWords = regexp.MustCompile(`(?i)\b(INSERT|UPDATE|DELETE|MERGE)\b`)
+
+func writesRows(statement string) bool { return rowWords.MatchString(statement) }
+
+// onlyLooking are the commands that leave a cache as it is. A script may do
+// anything.
+var onlyLooking = []string{"get", "mget", "exists", "ttl", "pttl", "type", "strlen", "hget", "hmget", "hgetall", "hexists", "scard", "sismember", "smembers", "zscore", "zcard", "zrange", "zcount"}
+
+func changesCache(command string) bool { return !slices.Contains(onlyLooking, command) }
+
+// suspicious says whether less of this name is no gain by itself.
+func (s source) suspicious(of string) bool { return s.bothWays != nil && s.bothWays(of) }
+
 // place is an endpoint of a variant.
 type place struct {
 	variant  scenarios.Variant
 	endpoint string
 }
 
+func (p place) String() string { return fmt.Sprintf("%s, %s", p.variant, p.endpoint) }
+
 // Counts are one counted run.
 type Counts struct {
-	metrics  []Count          // sorted; what is 0 is left out, but for errors
-	measured map[place]bool   // endpoints that were counted
-	problems map[place]string // why one has no counts
+	requests int                         // of each endpoint
+	metrics  []Count                     // sorted; what is 0 is left out, but for errors
+	measured map[place]bool              // endpoints that were counted
+	problems map[place]string            // why one has no counts, but perhaps errors
+	failures map[place]string            // how many of its requests failed, in words
+	read     map[place]map[string]bool   // by the source's key: its counters were there
+	unread   map[place]map[string]string // why not, of processes that were there
 }
 
 // Counted turns the trials of a counted run into counts by request. Each
 // endpoint must have been asked requests times.
 func Counted(trials []record.Trial, requests int) Counts {
-	c := Counts{measured: map[place]bool{}, problems: map[place]string{}}
-	rates := idleRates(trials)
+	c := Counts{
+		requests: requests, measured: map[place]bool{}, problems: map[place]string{}, failures: map[place]string{},
+		read: map[place]map[string]bool{}, unread: map[place]map[string]string{},
+	}
+	idle := idleOf(trials)
 	for _, t := range trials {
-		if t.Kind != record.KindCount || t.RateName == record.RateIdle {
-			continue
-		}
-		at := place{t.Variant, t.RateName}
-		if why := problemOf(&t, requests); why != "" {
-			c.problems[at] = why
-			continue
-		}
-		c.measured[at] = true
-		for _, s := range sources {
-			c.metrics = append(c.metrics, s.counts(&t, rates)...)
+		if t.Kind == record.KindCount && t.RateName != record.RateIdle {
+			c.add(&t, idle)
 		}
 	}
 	slices.SortFunc(c.metrics, sameMetric)
 	return c
+}
+
+func (c *Counts) add(t *record.Trial, idle idleCounts) {
+	at, m := place{t.Variant, t.RateName}, t.Measurement
+	failed := m.Failed > 0 && m.Sent > 0 && len(t.Invalid) == 0
+	if failed {
+		c.failures[at] = fmt.Sprintf("%d of %d requests failed (%s)", m.Failed, m.Sent, classes(m.Errors))
+	}
+	if why := problemOf(t, c.requests); why != "" {
+		c.problems[at] = why
+		if failed { // that much the driver saw, whatever else is not known
+			c.metrics = append(c.metrics, Count{Variant: t.Variant, Endpoint: t.RateName, Metric: errorsKey, Value: round(float64(m.Failed) / float64(m.Sent))})
+		}
+		return
+	}
+	c.measured[at], c.read[at], c.unread[at] = true, map[string]bool{}, map[string]string{}
+	for _, s := range sources {
+		there, why := s.readable(t, idle)
+		switch {
+		case there && why == "":
+			c.read[at][s.key] = true
+			c.metrics = append(c.metrics, s.counts(t, idle)...)
+		case there:
+			c.unread[at][s.key] = why
+		}
+	}
 }
 
 func problemOf(t *record.Trial, requests int) string {
@@ -92,21 +156,32 @@ func problemOf(t *record.Trial, requests int) string {
 	switch {
 	case len(t.Invalid) > 0:
 		return t.Invalid[0]
+	case m.Sent > 0 && m.Succeeded == 0:
+		return fmt.Sprintf("all of its %d requests failed: %s", m.Sent, classes(m.Errors))
 	case m.Sent < int64(requests):
 		return fmt.Sprintf("%d requests were sent, %d are needed", m.Sent, requests)
-	case m.Succeeded == 0:
-		return fmt.Sprintf("all of its %d requests failed: %s", m.Sent, classes(m.Errors))
 	}
 	return ""
 }
 
-func classes(errors map[string]int64) string {
+func classes(failed map[string]int64) string {
 	var out []string
-	for class, n := range errors {
-		out = append(out, fmt.Sprintf("%s %d", class, n))
+	for _, class := range slices.Sorted(maps.Keys(failed)) {
+		out = append(out, fmt.Sprintf("%s %d", class, failed[class]))
 	}
-	slices.Sort(out)
 	return strings.Join(out, ", ")
+}
+
+// Failing is an error when requests of an endpoint failed.
+func (c Counts) Failing() error {
+	var said []string
+	for at, words := range c.failures {
+		said = append(said, fmt.Sprintf("%s: %s", at, words))
+	}
+	if len(said) == 0 {
+		return nil
+	}
+	return errors.New(slices.Min(said)) // the first by name
 }
 
 // counter is one of a process's.
@@ -115,31 +190,82 @@ type counter struct {
 	machine, process, name string
 }
 
-// idleRates are what counters grew by in a second when nobody asked.
-func idleRates(trials []record.Trial) map[counter]float64 {
-	rates := map[counter]float64{}
+// idleCounts are what counters grew by when nobody asked.
+type idleCounts struct {
+	perSecond map[counter]float64
+	spoilt    map[scenarios.Variant]string // why a variant has none
+}
+
+func idleOf(trials []record.Trial) idleCounts {
+	idle := idleCounts{perSecond: map[counter]float64{}, spoilt: map[scenarios.Variant]string{}}
 	for _, t := range trials {
-		if t.Kind != record.KindCount || t.RateName != record.RateIdle || len(t.Invalid) > 0 {
+		if t.Kind != record.KindCount || t.RateName != record.RateIdle {
+			continue
+		}
+		if len(t.Invalid) > 0 {
+			idle.spoilt[t.Variant] = t.Invalid[0]
 			continue
 		}
 		for _, m := range t.Machines {
 			for _, p := range m.Processes {
 				for name, n := range p.Counts {
 					if m.WindowS > 0 {
-						rates[counter{t.Variant, m.Machine, p.Name, name}] = n / m.WindowS
+						idle.perSecond[counter{t.Variant, m.Machine, p.Name, name}] = n / m.WindowS
 					}
 				}
 			}
 		}
 	}
-	return rates
+	return idle
+}
+
+// during is what a counter of a process grows by in the machine's window when
+// nobody asks; known is false where that was not counted.
+func (i idleCounts) during(v scenarios.Variant, m record.MachineUse, process, name string) (n float64, known bool) {
+	rate, known := i.perSecond[counter{v, m.Machine, process, name}]
+	return rate * m.WindowS, known || m.WindowS == 0
+}
+
+// readable says whether processes of the source's kind were there, and why their
+// counters can't be used, if so: a counter that was not read is not one of 0.
+func (s source) readable(t *record.Trial, idle idleCounts) (there bool, why string) {
+	if s.kind == "" {
+		return true, ""
+	}
+	for _, m := range t.Machines {
+		for _, p := range m.Processes {
+			if p.Kind != s.kind {
+				continue
+			}
+			there = true
+			if !s.readFrom(p) {
+				return true, s.notRead()
+			}
+			if !s.background {
+				continue
+			}
+			if _, known := idle.during(t.Variant, m, p.Name, s.counter); !known {
+				return true, fmt.Sprintf("how much of it the %s does unasked is not known: %s", s.kind, cmp.Or(idle.spoilt[t.Variant], "it was not counted"))
+			}
+		}
+	}
+	return there, ""
+}
+
+func (s source) notRead() string { return fmt.Sprintf("the counters of %s could not be read", s.kind) }
+
+func (s source) readFrom(p record.ProcessUse) bool {
+	if _, counted := p.Counts[cmp.Or(s.proof, s.counter)]; counted {
+		return true
+	}
+	return s.work != "" && slices.ContainsFunc(p.Work, func(w record.Work) bool { return w.Of == s.work })
 }
 
 // counts are the source's metrics of a trial.
-func (s source) counts(t *record.Trial, idle map[counter]float64) []Count {
+func (s source) counts(t *record.Trial, idle idleCounts) []Count {
 	sums := map[string]float64{}
 	switch {
-	case s.key == "errors":
+	case s.key == errorsKey:
 		sums[""] = float64(t.Measurement.Failed)
 	case s.kind == "":
 		sums[""] = float64(t.Measurement.BytesIn)
@@ -149,9 +275,10 @@ func (s source) counts(t *record.Trial, idle map[counter]float64) []Count {
 				if p.Kind != s.kind {
 					continue
 				}
-				s.add(sums, p)
+				s.addTo(sums, p)
 				if s.background {
-					sums[""] -= idle[counter{t.Variant, m.Machine, p.Name, s.counter}] * m.WindowS
+					n, _ := idle.during(t.Variant, m, p.Name, s.counter)
+					sums[""] -= n
 				}
 			}
 		}
@@ -159,30 +286,24 @@ func (s source) counts(t *record.Trial, idle map[counter]float64) []Count {
 	var out []Count
 	for of, sum := range sums {
 		c := Count{Variant: t.Variant, Endpoint: t.RateName, Metric: s.key, Of: of, Value: round(max(0, sum) / float64(t.Measurement.Sent))}
-		if c.Value != 0 || s.key == "errors" {
+		if c.Value != 0 || s.key == errorsKey {
 			out = append(out, c)
 		}
 	}
 	return out
 }
 
-func (s source) add(sums map[string]float64, p record.ProcessUse) {
-	if s.counter == statementTotal {
-		for _, w := range p.Work {
-			if w.Of == "statement" {
-				sums[""] += w.Counts["calls"]
-			}
-		}
-		return
-	}
+func (s source) addTo(sums map[string]float64, p record.ProcessUse) {
 	if s.work == "" {
-		if v, counted := p.Counts[s.counter]; counted {
-			sums[""] += v
-		}
+		sums[""] += p.Counts[s.counter]
 		return
 	}
 	for _, w := range p.Work {
-		if w.Of == s.work {
+		switch {
+		case w.Of != s.work:
+		case s.one:
+			sums[""] += w.Counts[s.counter]
+		default:
 			sums[w.Name] += w.Counts[s.counter]
 		}
 	}
@@ -207,85 +328,4 @@ func quoted(text string) string {
 		text = string(r[:most-1]) + "…"
 	}
 	return "`" + text + "`"
-}
-
-// CountResult is one counted metric held against its baseline.
-type CountResult struct {
-	Count
-	Unit     string   `json:"unit"`
-	Measured *float64 `json:"measured"` // null when absent
-	Status   Status   `json:"status"`
-	New      bool     `json:"new,omitempty"` // the baseline does not have it
-	Why      string   `json:"why,omitempty"`
-}
-
-// unbelievable is how much less work is improved beyond belief: more often the
-// work was not done.
-const unbelievable = 0.30
-
-// Compare holds a counted run against a baseline. Every metric that the baseline
-// declares must be there. expect says that less work was intended.
-func Compare(b Baseline, run Counts, expect bool) []CountResult {
-	found := map[Count]float64{}
-	for _, m := range run.metrics {
-		found[m.id()] = m.Value
-	}
-	var out []CountResult
-	declared, places := map[Count]bool{}, map[place]bool{}
-	for _, m := range b.Metrics {
-		declared[m.id()] = true
-		at := place{m.Variant, m.Endpoint}
-		places[at] = true
-		r := CountResult{Count: m, Unit: unitOf(m.Metric)}
-		if !run.measured[at] {
-			r.Status, r.Why = StatusAbsent, cmp.Or(run.problems[at], "the endpoint was not counted: is it renamed?")
-		} else {
-			r.judge(found[m.id()], expect)
-		}
-		out = append(out, r)
-	}
-	for _, m := range run.metrics {
-		if !declared[m.id()] && m.Value != 0 {
-			r := CountResult{Count: m, Unit: unitOf(m.Metric), New: true}
-			r.Value = 0
-			r.judge(m.Value, expect)
-			if !places[place{m.Variant, m.Endpoint}] {
-				r.Status, r.Why = StatusAbsent, "the baseline does not have this endpoint"
-			}
-			out = append(out, r)
-		}
-	}
-	slices.SortFunc(out, func(a, b CountResult) int { return sameMetric(a.Count, b.Count) })
-	return out
-}
-
-func (c Count) id() Count {
-	c.Value, c.Within = 0, 0
-	return c
-}
-
-func unitOf(key string) string {
-	s, _ := sourceOf(key)
-	return s.unit
-}
-
-// judge holds a measured value against the baseline's.
-func (r *CountResult) judge(measured float64, expect bool) {
-	const rounding = 1e-6
-	if math.IsNaN(measured) || math.IsInf(measured, 0) {
-		r.Status, r.Why = StatusAbsent, "the counted value is no number"
-		return
-	}
-	r.Measured = &measured
-	switch room := r.Within + rounding; {
-	case measured > r.Value+room:
-		r.Status = StatusRegression
-	case measured >= r.Value-room:
-		r.Status = StatusSame
-	case !expect && measured < r.Value*(1-unbelievable):
-		r.Status = StatusUnbelievable
-		r.Why = "improved, or not done any more? If it was intended, renew the baseline, or say --expect"
-	default:
-		r.Status = StatusBetter
-	}
 }

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ func trial(v scenarios.Variant, endpoint string, work ...record.Work) record.Tri
 		Measurement: record.Measurement{Planned: requests, Sent: requests, Succeeded: requests, BytesIn: 1000 * requests},
 		Machines: []record.MachineUse{
 			{Machine: "database", Processes: []record.ProcessUse{{Kind: scenarios.KindPostgres, Work: work}}},
-			{Machine: "app", Processes: []record.ProcessUse{{Kind: scenarios.KindShop, Counts: map[string]float64{"allocations": 50 * requests, "pool_max": 2}}}},
+			{Machine: "app", Processes: []record.ProcessUse{{Kind: scenarios.KindShop, Counts: map[string]float64{"allocations": 50 * requests, "round_trips": 0, "pool_max": 2}}}},
 		},
 	}
 }
@@ -60,7 +61,7 @@ func baseline(t *testing.T) Baseline {
 		}
 		runs = append(runs, Counted(trials, requests))
 	}
-	metrics, err := Merge(runs)
+	metrics, _, err := Renew(nil, runs, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,13 +90,18 @@ func TestCountedPasses(t *testing.T) {
 	}
 }
 
-// Exact metrics have no tolerance, and the others what equal runs differed by.
-func TestMerge(t *testing.T) {
+// Exact metrics have no tolerance, and the others what equal runs differed by, or
+// the least that their source has.
+func TestTolerances(t *testing.T) {
 	for _, m := range baseline(t).Metrics {
 		switch m.Metric {
 		case "statements", "statement calls", "errors":
 			if m.Within != 0 {
 				t.Errorf("%s has the tolerance %v", m.name(), m.Within)
+			}
+		case "response": // 1000 in every run
+			if m.Value != 1000 || m.Within != 0.5 {
+				t.Errorf("%s is %v ± %v", m.name(), m.Value, m.Within)
 			}
 		case "statement blocks": // 160, 161, 162
 			if m.Value != 161 || m.Within < 2 || m.Within > 30 {
@@ -107,7 +113,7 @@ func TestMerge(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Merge([]Counts{Counted(good(), requests)}); err == nil {
+	if _, _, err := Renew(nil, []Counts{Counted(good(), requests)}, false); err == nil {
 		t.Error("one run made a tolerance")
 	}
 }
@@ -134,7 +140,7 @@ func TestCountedNamesTheTable(t *testing.T) {
 	}
 }
 
-// Nothing that is not there passes.
+// Nothing that is not there passes, whether or not less work is expected.
 func TestCountedNeverPassesOnNothing(t *testing.T) {
 	broken := func(change func(*record.Trial)) []record.Trial {
 		trials := good()
@@ -142,20 +148,116 @@ func TestCountedNeverPassesOnNothing(t *testing.T) {
 		return trials
 	}
 	for name, trials := range map[string][]record.Trial{
-		"nothing counted":    nil,
-		"endpoint missing":   good()[:1],
-		"endpoint renamed":   broken(func(r *record.Trial) { r.RateName = "GET /api/news" }),
-		"all errors":         broken(func(r *record.Trial) { r.Measurement.Succeeded, r.Measurement.Failed = 0, requests }),
-		"short":              broken(func(r *record.Trial) { r.Measurement.Sent = requests - 1 }),
-		"invalid":            broken(func(r *record.Trial) { r.Invalid = []string{"machine app restarted"} }),
-		"NaN":                broken(func(r *record.Trial) { r.Machines[1].Processes[0].Counts["allocations"] = math.NaN() }),
-		"counters gone":      broken(func(r *record.Trial) { r.Machines = nil }),
-		"body does not run":  broken(func(r *record.Trial) { r.Machines[0].Processes[0].Work = nil }),
-		"answers half empty": broken(func(r *record.Trial) { r.Measurement.BytesIn /= 2 }),
+		"nothing counted":   nil,
+		"endpoint missing":  good()[:1],
+		"endpoint renamed":  broken(func(r *record.Trial) { r.RateName = "GET /api/news" }),
+		"nothing was sent":  broken(func(r *record.Trial) { r.Measurement.Succeeded, r.Measurement.Sent = 0, 0 }),
+		"short":             broken(func(r *record.Trial) { r.Measurement.Sent = requests - 1 }),
+		"invalid":           broken(func(r *record.Trial) { r.Invalid = []string{"machine app restarted"} }),
+		"NaN":               broken(func(r *record.Trial) { r.Machines[1].Processes[0].Counts["allocations"] = math.NaN() }),
+		"counters gone":     broken(func(r *record.Trial) { r.Machines = nil }),
+		"no database":       broken(func(r *record.Trial) { r.Machines = r.Machines[1:] }),
+		"database not read": broken(func(r *record.Trial) { r.Machines[0].Processes[0].Work = nil }),
+		"tables not read":   broken(func(r *record.Trial) { r.Machines[0].Processes[0].Work = r.Machines[0].Processes[0].Work[:1] }),
+		"one of two not read": broken(func(r *record.Trial) {
+			r.Machines = append(r.Machines, record.MachineUse{Processes: []record.ProcessUse{{Kind: scenarios.KindShop}}})
+		}),
+		"all counters are 0":   broken(silence),
+		"idle was not counted": broken(func(r *record.Trial) { r.Machines[1].WindowS = 1 }),
 	} {
-		if r := result(t, trials, false); r.Verdict != NoVerdict || !strings.HasPrefix(r.Sentence, "No verdict: ") {
+		for _, expect := range []bool{false, true} {
+			if r := result(t, trials, expect); r.Verdict != NoVerdict || !strings.HasPrefix(r.Sentence, "No verdict: ") {
+				t.Errorf("%s, expected %v: %s: %s", name, expect, r.Verdict, r.Sentence)
+			}
+		}
+	}
+}
+
+// silence has every counter of the trial's machines read, and 0.
+func silence(r *record.Trial) {
+	r.Machines[0].Processes[0] = record.ProcessUse{Kind: scenarios.KindPostgres, Counts: map[string]float64{"statements": 0, "tuples_read": 0}}
+	r.Machines[1].Processes[0].Counts["allocations"] = 0
+}
+
+// A counter that was not read is not one of 0: the reason names whose.
+func TestCountedNamesWhatWasNotRead(t *testing.T) {
+	trials := good()
+	trials[1].Machines[0].Processes[0].Work = nil
+	if r := result(t, trials, true); !strings.HasPrefix(r.Sentence, "No verdict: after, GET /api/feed: statement blocks of `"+feedSQL+"`: the counters of postgres could not be read (and 4 more)") {
+		t.Error(r.Sentence)
+	}
+	// A database that was read and did nothing is another matter.
+	trials[1].Machines[0].Processes[0].Counts = map[string]float64{"statements": 0, "tuples_read": 0}
+	if r := result(t, trials, false); r.Verdict != NoVerdict || !strings.Contains(r.Sentence, "improved, or not done any more?") {
+		t.Errorf("%s: %s", r.Verdict, r.Sentence)
+	}
+	if r := result(t, trials, true); r.Verdict != Pass {
+		t.Errorf("expected: %s: %s", r.Verdict, r.Sentence)
+	}
+}
+
+// What was not read makes no baseline either.
+func TestRenewRefusesWhatWasNotRead(t *testing.T) {
+	trials := good()
+	delete(trials[1].Machines[1].Processes[0].Counts, "allocations")
+	run := Counted(trials, requests)
+	if _, _, err := Renew(nil, []Counts{run, run}, false); err == nil || err.Error() != "after, GET /api/feed: allocations: the counters of shop could not be read" {
+		t.Error(err)
+	}
+}
+
+// An endpoint that only fails is a regression; what it does is not known.
+func TestCountedAllFailed(t *testing.T) {
+	for name, sent := range map[string]int64{"all were sent": requests, "the time ran out": 12} {
+		trials := good()
+		m := &trials[1].Measurement
+		m.Sent, m.Succeeded, m.Failed, m.Errors = sent, 0, sent, map[string]int64{"status_5xx": sent}
+		var absent int
+		results := Compare(baseline(t), Counted(trials, requests), true)
+		for _, r := range results {
+			switch {
+			case r.Variant == scenarios.Before:
+				if r.Status != StatusSame {
+					t.Errorf("%s: %s is %s", name, r.name(), r.Status)
+				}
+			case r.Metric == errorsKey:
+				if r.Status != StatusRegression || *r.Measured != 1 {
+					t.Errorf("%s: %s is %s: %v", name, r.name(), r.Status, r.Measured)
+				}
+			case r.Status == StatusAbsent && r.Why == fmt.Sprintf("all of its %d requests failed: status_5xx %d", sent, sent):
+				absent++
+			default:
+				t.Errorf("%s: %s is %s: %s", name, r.name(), r.Status, r.Why)
+			}
+		}
+		if absent != 7 {
+			t.Errorf("%s: %d metrics are absent", name, absent)
+		}
+		if r := result(t, trials, true); r.Verdict != Regression || !strings.Contains(r.Sentence, "1.0 failed requests, was 0.0") {
 			t.Errorf("%s: %s: %s", name, r.Verdict, r.Sentence)
 		}
+	}
+}
+
+// Where requests fail and the time runs out, the failures were seen all the same.
+func TestCountedSomeFailedAndShort(t *testing.T) {
+	trials := good()
+	m := &trials[0].Measurement
+	m.Sent, m.Succeeded, m.Failed = 40, 30, 10
+	if r := result(t, trials, false); r.Verdict != Regression || !strings.Contains(r.Sentence, "0.25 failed requests, was 0.0") {
+		t.Errorf("%s: %s", r.Verdict, r.Sentence)
+	}
+}
+
+func TestCountsFailing(t *testing.T) {
+	trials := good()
+	if err := Counted(trials, requests).Failing(); err != nil {
+		t.Error(err)
+	}
+	m := &trials[1].Measurement
+	m.Succeeded, m.Failed, m.Errors = 60, 40, map[string]int64{"status_5xx": 38, "timeout": 2}
+	if err := Counted(trials, requests).Failing(); err == nil || err.Error() != "after, GET /api/feed: 40 of 100 requests failed (status_5xx 38, timeout 2)" {
+		t.Error(err)
 	}
 }
 
@@ -185,6 +287,68 @@ func TestCountedBetter(t *testing.T) {
 	}
 }
 
+// What carries correctness may not become less unseen, by however little.
+func TestCountedLessIsSuspicious(t *testing.T) {
+	insertSQL := "WITH o AS (INSERT INTO orders (user_id) VALUES ($1) RETURNING id) SELECT id FROM o"
+	answers := func(orders, selects, bytes, dels, gets, messages float64) Counts {
+		one := readAll(trial(scenarios.After, "POST /api/checkout", statement(insertSQL, orders, 20*orders), statement(authorSQL, selects, 3*selects)))
+		one.Measurement.BytesIn = int64(bytes * requests)
+		one.Machines = append(one.Machines,
+			record.MachineUse{Processes: []record.ProcessUse{{Kind: scenarios.KindValkey, Work: []record.Work{
+				{Of: "command", Name: "del", Counts: map[string]float64{"calls": dels * requests}},
+				{Of: "command", Name: "get", Counts: map[string]float64{"calls": gets * requests}},
+			}}}},
+			record.MachineUse{Processes: []record.ProcessUse{{Kind: scenarios.KindNATS, Counts: map[string]float64{"published": messages * requests}}}})
+		return Counted([]record.Trial{one}, requests)
+	}
+	run := answers(1, 1, 1000, 1, 1, 3)
+	metrics, _, err := Renew(nil, []Counts{run, run}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		run  Counts
+		want string // the metric that is not believed; "" all are
+	}{
+		"a row in ten":         {answers(0.9, 1, 1000, 1, 1, 3), "statement calls"},
+		"a byte in a hundred":  {answers(1, 1, 990, 1, 1, 3), "response"},
+		"a delete in ten":      {answers(1, 1, 1000, 0.9, 1, 3), "cache commands"},
+		"a message in thirty":  {answers(1, 1, 1000, 1, 1, 2.9), "messages"},
+		"fewer looks and rows": {answers(1, 0.8, 1000, 1, 0.8, 3), ""},
+	} {
+		for _, expect := range []bool{false, true} {
+			var doubted []string
+			for _, r := range Compare(Baseline{Metrics: metrics}, test.run, expect) {
+				switch r.Status {
+				case StatusUnbelievable:
+					doubted = append(doubted, r.Metric)
+					if r.Why != "less of this than the baseline: work may not be done any more" {
+						t.Errorf("%s: %s", name, r.Why)
+					}
+				case StatusSame, StatusBetter:
+				default:
+					t.Errorf("%s: %s is %s: %s", name, r.name(), r.Status, r.Why)
+				}
+			}
+			if got := strings.Join(doubted, " "); got != test.want && !expect || expect && got != "" {
+				t.Errorf("%s, expected %v: not believed are %q, want %q", name, expect, got, test.want)
+			}
+		}
+	}
+}
+
+func TestWritesRows(t *testing.T) {
+	for text, want := range map[string]bool{
+		"INSERT INTO orders VALUES ($1)": true, "WITH p AS ( INSERT INTO posts SELECT $1) SELECT id FROM p": true,
+		"update users SET name = $1": true, "DELETE FROM users": true, "SELECT id FROM users FOR UPDATE": true,
+		"SELECT id FROM users": false, "SELECT updated_at, last_insert FROM deletes": false, "SELECT pg_advisory_xact_lock($1)": false,
+	} {
+		if writesRows(text) != want {
+			t.Errorf("%s writes rows: %v", text, !want)
+		}
+	}
+}
+
 // What the shop allocates by itself, for health checks, falls out.
 func TestCountedWithoutBackground(t *testing.T) {
 	counted := func(seconds float64) Counts {
@@ -201,6 +365,29 @@ func TestCountedWithoutBackground(t *testing.T) {
 			if r.Status != StatusSame {
 				t.Errorf("in %v s: %s: %s", seconds, r.name(), r.change())
 			}
+		}
+	}
+}
+
+// Without a sound idle count nobody knows how much of the allocations is the
+// requests': they are absent, and nothing else is.
+func TestCountedWithoutIdle(t *testing.T) {
+	trials := good()
+	idle := trial(scenarios.After, record.RateIdle)
+	idle.Machines[1].WindowS = 2
+	idle.Invalid = []string{"machine app: counter cpu_s went backwards"}
+	for i := range trials {
+		trials[i].Machines[1].WindowS = 1
+	}
+	sound := trial(scenarios.Before, record.RateIdle)
+	sound.Machines[1].WindowS, sound.Machines[1].Processes[0].Counts["allocations"] = 2, 0
+	for _, r := range Compare(baseline(t), Counted(append(trials, idle, sound), requests), true) {
+		want, why := StatusSame, ""
+		if r.Variant == scenarios.After && r.Metric == "allocations" {
+			want, why = StatusAbsent, "how much of it the shop does unasked is not known: machine app: counter cpu_s went backwards"
+		}
+		if r.Status != want || r.Why != why {
+			t.Errorf("%s is %s: %s", r.name(), r.Status, r.Why)
 		}
 	}
 }

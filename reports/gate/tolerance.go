@@ -13,10 +13,65 @@ import (
 // in one gate, all of its metrics together.
 const alarms = 0.01
 
-// Merge makes a baseline's lines of several counted runs that are equal, each
-// with what its values differed by. What is exact and agreed has no tolerance.
-// It needs two runs.
-func Merge(runs []Counts) ([]Count, error) {
+// Changes says what renewing did to a baseline's lines.
+type Changes struct{ Changed, New, Gone, Kept int }
+
+func (c Changes) String() string {
+	return fmt.Sprintf("%d metrics changed, %d new, %d gone, %d kept", c.Changed, c.New, c.Gone, c.Kept)
+}
+
+// Renew makes a baseline's lines of several counted runs that are equal, two at
+// the least, each with what its values differed by; what is exact and agreed has
+// no tolerance. A tolerance that is too large to be of use is an error.
+//
+// Of the old lines, if there are any, one stays as it is where every run's value
+// lies within its tolerance: written anew it would move a little each time, its
+// tolerance would shrink to that of some lucky runs, and a diff would show what
+// nobody changed. One whose tolerance is too large is written anew, and all are
+// where fresh says so.
+func Renew(old []Count, runs []Counts, fresh bool) ([]Count, Changes, error) {
+	var changes Changes
+	rows, err := mergeRows(runs)
+	if err != nil {
+		return nil, changes, err
+	}
+	before := map[Count]Count{}
+	for _, m := range old {
+		before[m.id()] = m
+	}
+	var out, anew []Count
+	for _, r := range rows {
+		was, known := before[r.id()]
+		delete(before, r.id())
+		switch {
+		case !known:
+			changes.New++
+			anew = append(anew, r.Count)
+		case was == r.Count:
+			changes.Kept++
+			anew = append(anew, r.Count)
+		case !fresh && r.within(was) && !was.tooWide():
+			changes.Kept++
+			out = append(out, was)
+		default:
+			changes.Changed++
+			anew = append(anew, r.Count)
+		}
+	}
+	changes.Gone = len(before)
+	out = append(out, anew...)
+	slices.SortFunc(out, sameMetric)
+	return out, changes, tooWideOf(anew)
+}
+
+// row is one metric's value in every run.
+type row struct {
+	Count
+	values []float64
+}
+
+// mergeRows are the metrics of the runs with their tolerances, sorted.
+func mergeRows(runs []Counts) ([]row, error) {
 	if len(runs) < 2 {
 		return nil, errors.New("one run tells no tolerance: at least two are needed")
 	}
@@ -30,31 +85,23 @@ func Merge(runs []Counts) ([]Count, error) {
 			scattered++
 		}
 	}
-	out := make([]Count, 0, len(rows))
-	for _, s := range sources {
-		var mine []row
-		for _, r := range rows {
-			if r.Metric == s.key {
-				mine = append(mine, r)
-			}
-		}
-		out = append(out, withTolerance(mine, len(runs), scattered)...)
+	of := map[string][]row{}
+	for _, r := range rows {
+		of[r.Metric] = append(of[r.Metric], r)
 	}
-	slices.SortFunc(out, sameMetric)
-	return out, nil
-}
-
-// row is one metric's value in every run.
-type row struct {
-	Count
-	values []float64
+	rows = rows[:0:0]
+	for _, mine := range of {
+		rows = append(rows, withTolerance(mine, runs[0].requests, len(runs), scattered)...)
+	}
+	slices.SortFunc(rows, func(a, b row) int { return sameMetric(a.Count, b.Count) })
+	return rows, nil
 }
 
 func rowsOf(runs []Counts) ([]row, error) {
 	values := map[Count][]float64{}
 	for i, run := range runs {
-		for at, why := range run.problems {
-			return nil, fmt.Errorf("%s, %s: %s", at.variant, at.endpoint, why)
+		if err := run.incomplete(); err != nil {
+			return nil, err
 		}
 		for _, m := range run.metrics {
 			if values[m.id()] == nil {
@@ -74,6 +121,24 @@ func rowsOf(runs []Counts) ([]row, error) {
 	return rows, nil
 }
 
+// incomplete is an error when an endpoint has no counts, or lacks those of a
+// process that was there.
+func (c Counts) incomplete() error {
+	var lacks []string
+	for at, why := range c.problems {
+		lacks = append(lacks, fmt.Sprintf("%s: %s", at, why))
+	}
+	for at, sources := range c.unread {
+		for key, why := range sources {
+			lacks = append(lacks, fmt.Sprintf("%s: %s: %s", at, key, why))
+		}
+	}
+	if len(lacks) == 0 {
+		return nil
+	}
+	return errors.New(slices.Min(lacks))
+}
+
 func (r row) spread() float64 { return slices.Max(r.values) - slices.Min(r.values) }
 
 // loose says that the row has a tolerance: its source is not exact, or its runs
@@ -83,35 +148,64 @@ func (r row) loose() bool {
 	return !s.exact || r.spread() > 0
 }
 
-// lent is how many degrees of freedom the source's scatter lends to each row's
-// own: three or four runs alone can be alike by chance.
-const lent = 4
+// within says that every run's value lies within the tolerance of a line.
+func (r row) within(line Count) bool {
+	room := line.Within + rounding
+	return slices.Max(r.values) <= line.Value+room && slices.Min(r.values) >= line.Value-room
+}
+
+const (
+	// lent is how many degrees of freedom the source's scatter lends to each row's
+	// own: three or four runs alone can be alike by chance.
+	lent = 4
+	// leastCounted is how much a row must count in a run for its scatter to be lent:
+	// of what happens a few times one more is a large share, and says nothing of the
+	// others.
+	leastCounted = 10
+)
 
 // withTolerance gives the rows of one source their tolerance: a prediction
 // interval for one more run. A row's relative variance is its own and the
-// source's mean one, weighted by their degrees of freedom (a moderated t: Smyth,
+// source's median one, weighted by their degrees of freedom (a moderated t: Smyth,
 // "Linear models and empirical Bayes methods", 2004, with its prior's weight
-// fixed).
-func withTolerance(rows []row, runs, scattered int) []Count {
-	own, n, source := float64(runs-1), 0.0, 0.0
+// fixed), and never less than its own. The median and not the mean: one row that
+// scatters is to widen no other. Where most rows of a source that is not exact
+// agree, the source's least share is what they are allowed.
+func withTolerance(rows []row, requests, runs, scattered int) []row {
+	s, own := source{}, float64(runs-1)
+	var lenders []float64
 	for _, r := range rows {
-		if r.loose() && r.Value > 0 {
-			source += r.variance()
-			n++
+		s, _ = sourceOf(r.Metric)
+		if r.loose() && r.Value*float64(requests) >= leastCounted {
+			lenders = append(lenders, r.variance())
 		}
 	}
-	source /= max(n, 1)
+	prior := middle(lenders)
 	student := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: own + lent}
 	reach := student.Quantile(1-alarms/float64(2*max(scattered, 1))) * math.Sqrt(1+1/float64(runs))
-	out := make([]Count, 0, len(rows))
-	for _, r := range rows {
-		if r.loose() {
-			variance := (own*r.variance() + lent*source) / (own + lent)
-			r.Within = coarse(max(reach*math.Sqrt(variance)*r.Value, r.spread()))
+	for i := range rows {
+		r := &rows[i]
+		if !r.loose() {
+			continue
 		}
-		out = append(out, r.Count)
+		variance := max(r.variance(), (own*r.variance()+lent*prior)/(own+lent))
+		r.Within = coarse(max(reach*math.Sqrt(variance)*r.Value, r.spread(), s.least*r.Value))
+		r.Value = roundLike(r.Value, r.Within)
 	}
-	return out
+	return rows
+}
+
+// middle is the median: of an even number the mean of the middle two, of none 0.
+func middle(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	half := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[half]
+	}
+	return (sorted[half-1] + sorted[half]) / 2
 }
 
 // variance of the row's values, as a share of their mean squared.
@@ -129,6 +223,60 @@ func coarse(v float64) float64 {
 	if !(v > 0) {
 		return 0
 	}
-	unit := math.Pow(10, math.Floor(math.Log10(v))-2)
-	return round(math.Ceil(v/unit) * unit)
+	unit := unitOfDigits(v)
+	return round(math.Ceil(v/unit-1e-9) * unit) // less what dividing adds
+}
+
+// roundLike rounds a value to the digits that its tolerance has.
+func roundLike(v, within float64) float64 {
+	if !(within > 0) {
+		return v
+	}
+	unit := unitOfDigits(within)
+	return round(math.Round(v/unit) * unit)
+}
+
+// unitOfDigits is that of the third digit of v.
+func unitOfDigits(v float64) float64 { return math.Pow(10, math.Floor(math.Log10(v))-2) }
+
+// A tolerance is of no use where an N+1 or a lost index would fit into it, and
+// equal runs that differ so much have a cause that can be found.
+const (
+	mostShare      = 0.10 // of the value, a tolerance may be
+	mostExactShare = 0.03 // where two runs should agree to the digit
+	// smallTolerance, by request, is never too large, where a source has no floor
+	// of its own: 5 more of 100 requests.
+	smallTolerance = 0.05
+)
+
+// tooWide says that the line's tolerance is too large to be of use.
+func (c Count) tooWide() bool {
+	s, _ := sourceOf(c.Metric)
+	share, floor := mostShare, smallTolerance
+	if s.exact {
+		share = mostExactShare
+	}
+	if s.floor > 0 {
+		floor = s.floor
+	}
+	return c.Within > share*c.Value && c.Within > floor
+}
+
+// tooWideOf is an error that names the lines whose tolerances are too large.
+func tooWideOf(lines []Count) error {
+	const most = 5 // named
+	var errs []error
+	n := 0
+	for _, c := range lines {
+		if !c.tooWide() {
+			continue
+		}
+		if n++; n <= most {
+			errs = append(errs, fmt.Errorf("%s: equal runs differ so much that its tolerance would be %.0f%%: find out why, or raise --runs", c.name(), 100*c.Within/c.Value))
+		}
+	}
+	if n > most {
+		errs = append(errs, fmt.Errorf("and %d more such metrics", n-most))
+	}
+	return errors.Join(errs...)
 }
