@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,10 +37,8 @@ const (
 
 	countLimit = 2 * time.Minute // of one endpoint
 	countFill  = 2 * time.Minute // of the caches
-	// countIdle is how long health checks and watchers are counted alone; mostIdle
-	// bounds what a scenario's marks may make of it.
-	countIdle = 2 * time.Second
-	mostIdle  = 30 * time.Second
+	countIdle  = 2 * time.Second // in which health checks and watchers are counted alone
+	mostMarks  = 30 * time.Second
 )
 
 // settlePath is where a shop brings its databases' counters up to date.
@@ -67,9 +66,13 @@ func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s Sys
 		return err
 	}
 	c.Progress.Begin(fmt.Sprintf("count %s: %d requests of each of %d endpoints", v, plan.Requests, len(mix)), time.Duration(len(mix))*time.Second)
-	idle := func() (m record.Measurement, err error) { return m, sleep(ctx, c.idleFor(v)) }
-	if err := c.countTrial(ctx, v, s, plan, record.RateIdle, idle); err != nil {
-		return err
+	// Once for a while and once for no time: what goes by time, and what the readings
+	// do by themselves.
+	for _, quiet := range []time.Duration{c.idleFor(), 0} {
+		idle := func() (m record.Measurement, err error) { return m, sleep(ctx, quiet) }
+		if err := c.countTrial(ctx, v, s, plan, record.RateIdle, idle); err != nil {
+			return err
+		}
 	}
 	for _, e := range mix {
 		alone := []scenarios.Endpoint{e}
@@ -93,38 +96,62 @@ func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s Sys
 //  2. Reads, many in flight, for all connections of the pools to open and work.
 //     They put pages into the cache, the same ones in whatever order.
 //  3. The caches are filled. What is there already stays.
-//  4. All endpoints again, one in flight as in the count, while the pools' order
-//     turns. A pool gives what was returned to it last, so at one in flight each
-//     uses one connection alone; when the shops settle it is the other end's. The
-//     readings of a count settle twice a trial, so that its connection stays the
+//  4. Writes and reads again, one in flight as in the count, while the pools'
+//     order turns. A pool gives what was returned to it last, so at one in flight
+//     each uses one connection alone; when the shops settle it is the other end's.
+//     The readings of a count settle twice a trial, so that its connection stays the
 //     same: that one or the other, each has its statements prepared by then.
+//  5. Where a shop remembers for a while who wrote what, that while. A page that is
+//     read meanwhile may not be kept, if its mark ends just then.
+//  6. All reads once more, one in flight: on a busy computer a shop gives up a cache
+//     that is slow, and keeps no page that took long. Now each page that was read is
+//     there.
 func (c *Conductor) warmForCount(ctx context.Context, v scenarios.Variant, s System, mix []scenarios.Endpoint) error {
 	c.Progress.Begin(fmt.Sprintf("warm up %s for the count", v), 3*time.Second)
 	firstWrite := slices.IndexFunc(mix, writes)
 	if firstWrite < 0 {
 		firstWrite = len(mix)
 	}
-	if err := c.driveEvenly(ctx, v, s, mix[firstWrite:], countWrites, 1, "warm writes"); err != nil {
+	even := func(mix []scenarios.Endpoint, each, connections int, what string) error {
+		return c.driveEvenly(ctx, v, s, mix, each, connections, what)
+	}
+	reads, writes := mix[:firstWrite], mix[firstWrite:]
+	const writing, reading = "warm writes", "warm reads"
+	if err := even(writes, countWrites, 1, writing); err != nil {
 		return err
 	}
-	if err := c.driveEvenly(ctx, v, s, mix[:firstWrite], countReads, countWarmers, "warm reads"); err != nil {
+	if err := even(reads, countReads, countWarmers, reading); err != nil {
 		return err
 	}
 	if err := c.fillCaches(ctx, v, s); err != nil {
 		return err
 	}
-	machines, shops := s.Machines(), len(processes(c.Scenario.Topology(v), scenarios.KindShop))
+	machines, each := s.Machines(), countTurn*len(processes(c.Scenario.Topology(v), scenarios.KindShop))
 	for turn := range countTurns {
 		if err := c.settle(ctx, v, machines); err != nil {
 			return err
 		}
-		if err := c.driveEvenly(ctx, v, s, mix, countTurn*shops, 1, fmt.Sprintf("warm turn %d", turn+1)); err != nil {
+		if err := even(writes, each, 1, writing+turnName(turn)); err != nil {
+			return err
+		}
+		if err := even(reads, each, 1, reading+turnName(turn)); err != nil {
 			return err
 		}
 	}
 	c.drainQueues(ctx, v, machines)
-	return nil
+	if err := sleep(ctx, c.marksOf(v)); err != nil {
+		return err
+	}
+	for turn := range countTurns {
+		if err := even(reads, each, 1, reading+turnName(turn)); err != nil {
+			return err
+		}
+	}
+	return even(reads, countReads, 1, reading)
 }
+
+// turnName makes each turn ask for keys of its own.
+func turnName(turn int) string { return fmt.Sprintf(", turn %d", turn+1) }
 
 // driveEvenly sends requests of each endpoint, about equally many, unrecorded.
 func (c *Conductor) driveEvenly(ctx context.Context, v scenarios.Variant, s System, mix []scenarios.Endpoint, each, connections int, what string) error {
@@ -142,21 +169,20 @@ func (c *Conductor) driveEvenly(ctx context.Context, v scenarios.Variant, s Syst
 	return err
 }
 
-// idleFor is how long nothing is sent before the first endpoint is counted:
-// countIdle, or until no shop remembers who wrote in the warm-up. Such a session's
-// reads go past the cache.
-func (c *Conductor) idleFor(v scenarios.Variant) time.Duration {
-	if c.idle > 0 { // a test's
-		return c.idle
-	}
-	longest := countIdle
+// idleFor is countIdle, or what a test sets.
+func (c *Conductor) idleFor() time.Duration { return cmp.Or(c.idle, countIdle) }
+
+// marksOf is for how long the variant's shops remember who wrote what, and a
+// little: 0 where none does. Meanwhile such a session's reads go past the cache.
+func (c *Conductor) marksOf(v scenarios.Variant) time.Duration {
+	var longest time.Duration
 	for _, at := range processes(c.Scenario.Topology(v), scenarios.KindShop) {
 		marks, err := time.ParseDuration(at.process.Settings["own_writes_for"])
 		if err == nil && linked(at.process, "replicas") && linked(at.process, roleCache) {
-			longest = max(longest, marks+countIdle/4)
+			longest = max(longest, marks+marks/4)
 		}
 	}
-	return min(longest, mostIdle)
+	return min(longest, mostMarks)
 }
 
 // readsFirst puts what changes data behind what reads them.
