@@ -25,8 +25,8 @@ type source struct {
 	// with it no work means that none was done. "": the counter itself.
 	proof string
 	exact bool // two runs must agree to the digit
-	// background: health checks and watchers count too. What they count when idle
-	// falls out, by time.
+	// background: health checks, watchers and the readings themselves count too. What
+	// they count when idle falls out.
 	background bool
 	// bothWays says of a name whether less of it is as suspicious as more: an
 	// answer, a row written or a message that is missing is no gain. nil: of none.
@@ -54,7 +54,7 @@ var sources = []source{
 	{key: "statement blocks", unit: "blocks", kind: scenarios.KindPostgres, work: "statement", counter: "blocks", proof: "statements",
 		noun: "text", sum: "statement blocks", least: 0.01, floor: 0.2},
 	{key: "table rows", unit: "rows read", kind: scenarios.KindPostgres, work: "table", counter: "rows_read", proof: "tuples_read", exact: true,
-		noun: "table", sum: "table rows"},
+		noun: "table", sum: "table rows", floor: 0.2},
 	{key: "round trips", unit: "round trips to databases", kind: scenarios.KindShop, counter: "round_trips", exact: true},
 	{key: "cache commands", unit: "commands", kind: scenarios.KindValkey, work: "command", counter: "calls", proof: "hits", exact: true,
 		bothWays: changesCache, noun: "command", sum: "cache commands"},
@@ -190,14 +190,17 @@ type counter struct {
 	machine, process, name string
 }
 
+// idleReading is what a counter grew by in a window in which nobody asked.
+type idleReading struct{ windowS, n float64 }
+
 // idleCounts are what counters grew by when nobody asked.
 type idleCounts struct {
-	perSecond map[counter]float64
-	spoilt    map[scenarios.Variant]string // why a variant has none
+	of     map[counter][]idleReading
+	spoilt map[scenarios.Variant]string // why a variant has none
 }
 
 func idleOf(trials []record.Trial) idleCounts {
-	idle := idleCounts{perSecond: map[counter]float64{}, spoilt: map[scenarios.Variant]string{}}
+	idle := idleCounts{of: map[counter][]idleReading{}, spoilt: map[scenarios.Variant]string{}}
 	for _, t := range trials {
 		if t.Kind != record.KindCount || t.RateName != record.RateIdle {
 			continue
@@ -209,8 +212,8 @@ func idleOf(trials []record.Trial) idleCounts {
 		for _, m := range t.Machines {
 			for _, p := range m.Processes {
 				for name, n := range p.Counts {
-					if m.WindowS > 0 {
-						idle.perSecond[counter{t.Variant, m.Machine, p.Name, name}] = n / m.WindowS
+					if at := (counter{t.Variant, m.Machine, p.Name, name}); m.WindowS > 0 {
+						idle.of[at] = append(idle.of[at], idleReading{m.WindowS, n})
 					}
 				}
 			}
@@ -220,10 +223,24 @@ func idleOf(trials []record.Trial) idleCounts {
 }
 
 // during is what a counter of a process grows by in the machine's window when
-// nobody asks; known is false where that was not counted.
+// nobody asks; known is false where that was not counted. A reading itself makes
+// the process work too, whatever the window: with two windows, a long one and
+// hardly any, the line through both tells that from what goes by time.
 func (i idleCounts) during(v scenarios.Variant, m record.MachineUse, process, name string) (n float64, known bool) {
-	rate, known := i.perSecond[counter{v, m.Machine, process, name}]
-	return rate * m.WindowS, known || m.WindowS == 0
+	if m.WindowS == 0 {
+		return 0, true
+	}
+	readings := i.of[counter{v, m.Machine, process, name}]
+	if len(readings) == 0 || i.spoilt[v] != "" {
+		return 0, false
+	}
+	byWindow := func(a, b idleReading) int { return cmp.Compare(a.windowS, b.windowS) }
+	short, long := slices.MinFunc(readings, byWindow), slices.MaxFunc(readings, byWindow)
+	if short.windowS == long.windowS {
+		return long.n / long.windowS * m.WindowS, true
+	}
+	rate := max(0, (long.n-short.n)/(long.windowS-short.windowS))
+	return max(0, short.n+rate*(m.WindowS-short.windowS)), true
 }
 
 // readable says whether processes of the source's kind were there, and why their

@@ -369,6 +369,34 @@ func TestCountedWithoutBackground(t *testing.T) {
 	}
 }
 
+// What a reading itself makes the shop allocate falls out whole, and what goes by
+// time falls out by time.
+func TestCountedWithoutReadings(t *testing.T) {
+	const reading, perSecond = 900, 200
+	allocates := func(one *record.Trial, seconds, requests float64) {
+		one.Machines[1].WindowS = seconds
+		one.Machines[1].Processes[0].Counts["allocations"] = reading + perSecond*seconds + requests
+	}
+	for _, seconds := range []float64{0.05, 0.3, 4} {
+		trials := good()
+		for _, v := range scenarios.Variants() {
+			for _, window := range []float64{2.1, 0.1} {
+				idle := trial(v, record.RateIdle)
+				allocates(&idle, window, 0)
+				trials = append(trials, idle)
+			}
+		}
+		for i := range 2 {
+			allocates(&trials[i], seconds, 50*requests)
+		}
+		for _, m := range Counted(trials, requests).metrics {
+			if m.Metric == "allocations" && m.Value != 50 {
+				t.Errorf("in %v s: %s is %v", seconds, m.name(), m.Value)
+			}
+		}
+	}
+}
+
 // Without a sound idle count nobody knows how much of the allocations is the
 // requests': they are absent, and nothing else is.
 func TestCountedWithoutIdle(t *testing.T) {
