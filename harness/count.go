@@ -38,7 +38,10 @@ const (
 	countLimit = 2 * time.Minute // of one endpoint
 	countFill  = 2 * time.Minute // of the caches
 	countIdle  = 2 * time.Second // in which health checks and watchers are counted alone
-	mostMarks  = 30 * time.Second
+	// countReadings is how often readings are counted alone. Of one and the same what
+	// a shop does for it differs by a third.
+	countReadings = 4
+	mostMarks     = 30 * time.Second
 )
 
 // settlePath is where a shop brings its databases' counters up to date.
@@ -66,9 +69,9 @@ func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s Sys
 		return err
 	}
 	c.Progress.Begin(fmt.Sprintf("count %s: %d requests of each of %d endpoints", v, plan.Requests, len(mix)), time.Duration(len(mix))*time.Second)
-	// Once for a while and once for no time: what goes by time, and what the readings
-	// do by themselves.
-	for _, quiet := range []time.Duration{c.idleFor(), 0} {
+	// Once for a while and some times for none: what goes by time, and what the
+	// readings do by themselves.
+	for _, quiet := range append([]time.Duration{c.idleFor()}, make([]time.Duration, countReadings)...) {
 		idle := func() (m record.Measurement, err error) { return m, sleep(ctx, quiet) }
 		if err := c.countTrial(ctx, v, s, plan, record.RateIdle, idle); err != nil {
 			return err
