@@ -35,9 +35,9 @@ type source struct {
 	// anew), sum is the metric in which that shows by itself: see comparison.
 	noun, sum string
 	// least is the share of a value that is always tolerated, however well a few
-	// runs agreed; floor is up to which tolerance (by request) none is too large to
-	// be of use: see tooWide.
-	least, floor float64
+	// runs agreed. most and floor are the share and the tolerance by request up to
+	// which none is too large to be of use: see tooWide; 0 is what all have.
+	least, most, floor float64
 }
 
 // errorsKey is the source of what must not fail.
@@ -60,7 +60,7 @@ var sources = []source{
 		bothWays: changesCache, noun: "command", sum: "cache commands"},
 	{key: "messages", unit: "messages", kind: scenarios.KindNATS, counter: "published", exact: true, bothWays: always},
 	{key: "origin requests", unit: "requests to the origin", kind: scenarios.KindVarnish, counter: "backend_requests", least: 0.01, floor: 0.2},
-	{key: "allocations", unit: "allocations of the shop", kind: scenarios.KindShop, counter: "allocations", background: true, floor: 15},
+	{key: "allocations", unit: "allocations of the shop", kind: scenarios.KindShop, counter: "allocations", background: true, most: 0.2, floor: 15},
 }
 
 func sourceOf(key string) (source, bool) {
@@ -224,8 +224,9 @@ func idleOf(trials []record.Trial) idleCounts {
 
 // during is what a counter of a process grows by in the machine's window when
 // nobody asks; known is false where that was not counted. A reading itself makes
-// the process work too, whatever the window: with two windows, a long one and
-// hardly any, the line through both tells that from what goes by time.
+// the process work too, whatever the window: with a long window and some of hardly
+// any length, the line through all (least squares) tells that from what goes by
+// time.
 func (i idleCounts) during(v scenarios.Variant, m record.MachineUse, process, name string) (n float64, known bool) {
 	if m.WindowS == 0 {
 		return 0, true
@@ -234,13 +235,20 @@ func (i idleCounts) during(v scenarios.Variant, m record.MachineUse, process, na
 	if len(readings) == 0 || i.spoilt[v] != "" {
 		return 0, false
 	}
-	byWindow := func(a, b idleReading) int { return cmp.Compare(a.windowS, b.windowS) }
-	short, long := slices.MinFunc(readings, byWindow), slices.MaxFunc(readings, byWindow)
-	if short.windowS == long.windowS {
-		return long.n / long.windowS * m.WindowS, true
+	var mean idleReading
+	for _, r := range readings {
+		mean.windowS += r.windowS / float64(len(readings))
+		mean.n += r.n / float64(len(readings))
 	}
-	rate := max(0, (long.n-short.n)/(long.windowS-short.windowS))
-	return max(0, short.n+rate*(m.WindowS-short.windowS)), true
+	var squares, products float64
+	for _, r := range readings {
+		squares += (r.windowS - mean.windowS) * (r.windowS - mean.windowS)
+		products += (r.windowS - mean.windowS) * (r.n - mean.n)
+	}
+	if squares == 0 { // one window: all of it goes by time
+		return mean.n / mean.windowS * m.WindowS, true
+	}
+	return max(0, mean.n+max(0, products/squares)*(m.WindowS-mean.windowS)), true
 }
 
 // readable says whether processes of the source's kind were there, and why their

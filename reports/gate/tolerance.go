@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -256,9 +257,7 @@ func (c Count) tooWide() bool {
 	if s.exact {
 		share = mostExactShare
 	}
-	if s.floor > 0 {
-		floor = s.floor
-	}
+	share, floor = cmp.Or(s.most, share), cmp.Or(s.floor, floor)
 	return c.Within > share*c.Value && c.Within > floor
 }
 
