@@ -1,6 +1,9 @@
 package drive
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // usage is what the driver used between the start and the end of the slice.
 type usage struct {
@@ -70,11 +73,24 @@ func (u *usage) finish(now time.Duration) {
 // hostTime is CPU time of all the host's cores, in the kernel's ticks.
 type hostTime struct {
 	stolen float64 // by the hypervisor
+	idle   float64 // also while a disk was waited for
 	total  float64
 }
 
 func (h hostTime) since(start hostTime) hostTime {
-	return hostTime{stolen: h.stolen - start.stolen, total: h.total - start.total}
+	return hostTime{stolen: h.stolen - start.stolen, idle: h.idle - start.idle, total: h.total - start.total}
 }
 
+func (h hostTime) busyShare() float64 { return 1 - h.idle/max(h.total, 1) }
+
 func (h hostTime) stolenShare() float64 { return h.stolen / max(h.total, 1) }
+
+// BusyShare waits for d and returns the share of all cores' time that was used
+// or stolen meanwhile, 0 to 1. The share is not known where the kernel does not
+// say, and when ctx ends first.
+func BusyShare(ctx context.Context, d time.Duration) (share float64, known bool) {
+	start := readHostTime()
+	sleep(ctx, d)
+	took := readHostTime().since(start)
+	return took.busyShare(), took.total > 0 && ctx.Err() == nil
+}

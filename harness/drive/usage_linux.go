@@ -64,7 +64,10 @@ func readHostTime() hostTime {
 			return hostTime{}
 		}
 		h.total += ticks
-		if i == 7 {
+		switch i {
+		case 3, 4:
+			h.idle += ticks
+		case 7:
 			h.stolen = ticks
 		}
 	}

@@ -1,6 +1,7 @@
 package drive
 
 import (
+	"context"
 	"math"
 	"testing"
 	"time"
@@ -31,5 +32,28 @@ func TestNoWorstSecondOfAMoment(t *testing.T) {
 	}
 	if !u.ended || u.total.worstStolen != 0 {
 		t.Errorf("ended %v, worst second %v", u.ended, u.total.worstStolen)
+	}
+}
+
+// The busy share is what is not idle, of all cores, stolen time included.
+func TestBusyShare(t *testing.T) {
+	started := hostTime{stolen: 5, idle: 100, total: 200}
+	for name, test := range map[string]struct {
+		now  hostTime
+		want float64
+	}{
+		"idle":                  {hostTime{stolen: 5, idle: 300, total: 400}, 0},
+		"one of two cores":      {hostTime{stolen: 5, idle: 200, total: 400}, 0.5},
+		"stolen is not for us":  {hostTime{stolen: 55, idle: 250, total: 400}, 0.25},
+		"both cores are in use": {hostTime{stolen: 5, idle: 100, total: 400}, 1},
+	} {
+		if got := test.now.since(started).busyShare(); math.Abs(got-test.want) > 1e-9 {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, known := BusyShare(ctx, time.Hour); known {
+		t.Error("a share is known though nothing was waited for")
 	}
 }
