@@ -52,7 +52,7 @@ func (m Machine) Keeps() string {
 type setting struct {
 	fallback string
 	values   []string // an enumeration, or nil
-	typ      string   // "int", "duration", "size" or "enum"
+	typ      string   // "int", "duration", "share", "size" or "enum"
 }
 
 // linkRule is what one role of a kind may be linked to.
@@ -94,9 +94,9 @@ var kinds = map[Kind]kindRule{
 			"own_writes_for": {fallback: "1s", typ: "duration"},
 			"shard_by":       {fallback: "hash", values: []string{"hash", "range", "region", "time"}, typ: "enum"},
 			"purge":          {fallback: "none", values: []string{"none", "write"}, typ: "enum"}, // of the edges
-			// CPU time that every request uses for nothing: a planted difference, to
-			// see what a comparison finds.
-			"burn": {fallback: "0s", typ: "duration"},
+			// CPU time that every request uses for nothing, as a share of what requests
+			// use on this machine: a planted difference, to see what a comparison finds.
+			"burn": {fallback: "0%", typ: "share"},
 			// Other planted differences: a statement more a request, a round trip to
 			// the database more, answers twice as large.
 			"plant": {fallback: "none", values: []string{"none", "statement", "round_trip", "body"}, typ: "enum"},

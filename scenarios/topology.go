@@ -222,6 +222,12 @@ func readSetting(s setting, n node) string {
 		return strconv.Itoa(n.integer(1, 100_000))
 	case "duration":
 		return n.duration(0, 24*time.Hour).String()
+	case "share":
+		text := n.text()
+		if text != "0%" {
+			n.percent()
+		}
+		return text
 	case "size":
 		text := n.text()
 		if !sizeText.MatchString(text) {

@@ -36,7 +36,7 @@ var kinds = []kind{
 		plant: []replacement{{"database: &database {size: large,", "database: {size: large, quota: 85%,"}},
 		shows: func(r result) (effect, bool) { return r.Capacity, false }},
 	{name: "app-cpu-10", group: 2, seeds: 400, runs: 6, side: "before", seen: 6,
-		plant: []replacement{{"pool_size: 2}", "pool_size: 2, burn: " + burn + "}"}},
+		plant: []replacement{{"pool_size: 2}", "pool_size: 2, burn: 10%}"}},
 		shows: func(r result) (effect, bool) { return r.AppCPU, true }},
 	{name: "undisturbed", group: 3, seeds: 500, runs: 3},
 	{name: "paused", group: 3, seeds: 600, runs: 5, pause: true},
@@ -82,11 +82,6 @@ func schedule(of []kind, runs int) []numbered {
 	})
 	return all
 }
-
-// burn is a tenth of the CPU time that a request takes in an app of phase 3's
-// before: 0.36 to 0.40 ms at the common rate. With 100 us an app's CPU a request came
-// out as 1.26x (1.24-1.28).
-const burn = "40us"
 
 func names() []string {
 	var out []string

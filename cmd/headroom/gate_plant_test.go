@@ -14,7 +14,7 @@ func TestPlantInto(t *testing.T) {
 		t.Fatal(err)
 	}
 	hash := gate.Hash(s)
-	planted, err := plantInto(s, []string{"app/shop:plant=statement", "app/shop:burn=90us", "database/postgres:indexes=primary_keys_only"})
+	planted, err := plantInto(s, []string{"app/shop:plant=statement", "app/shop:burn=9%", "database/postgres:indexes=primary_keys_only"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func TestHashIsStable(t *testing.T) {
 		t.Fatalf("the hash of the same scenario is now %s: %q", got, hashed(small()))
 	}
 	for name, change := range map[string]func(s *scenarios.Scenario){
-		"a new setting at its fallback": func(s *scenarios.Scenario) { shopOf(s).Settings["burn"] = "0s" },
+		"a new setting at its fallback": func(s *scenarios.Scenario) { shopOf(s).Settings["burn"] = "0%" },
 		"a setting that is named":       func(s *scenarios.Scenario) { delete(shopOf(s).Settings, "feed") },
 		"the order of links":            func(s *scenarios.Scenario) { slices.Reverse(shopOf(s).Links) },
 		"a port":                        func(s *scenarios.Scenario) { shopOf(s).Port = 8001 },

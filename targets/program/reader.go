@@ -115,6 +115,18 @@ func (r *Reader) Duration(name string, least, most time.Duration) time.Duration 
 	return value
 }
 
+// Share is a share of 0 to 1, written "10%".
+func (r *Reader) Share(name string) float64 {
+	text := r.setting(name)
+	number, found := strings.CutSuffix(text, "%")
+	value, err := strconv.ParseFloat(number, 64)
+	if !found || err != nil || !(value >= 0 && value <= 100) {
+		r.Fail("setting %s: %q is not a share such as 10%%", name, text)
+		return 0
+	}
+	return value / 100
+}
+
 // maxSize keeps a size of a scenario below what int64 holds.
 const maxSize = 1 << 20
 

@@ -30,7 +30,7 @@ type Config struct {
 	OwnWrites    string        `json:"own_writes"`        // where a session that wrote reads, with replicas: "primary" or "replica"
 	OwnWritesFor time.Duration `json:"own_writes_for_ns"` // after its write
 	Purge        string        `json:"purge"`             // what a write does to the edges: "write" purges the feed, or "none"
-	Burn         time.Duration `json:"burn_ns"`           // CPU time that every request uses for nothing
+	Burn         float64       `json:"burn"`              // CPU time that every request uses for nothing, as a share of what requests use
 	Plant        string        `json:"plant"`             // a planted difference; "" or "none" is none
 	Node         int           `json:"node"`              // of this machine: part of the ids made with shards
 }
@@ -69,7 +69,7 @@ func ConfigFromProcess(p spec.Process) (Config, error) {
 		c.Queue = r.Link("queue")
 	}
 	if _, planted := p.Settings["burn"]; planted {
-		c.Burn = r.Duration("burn", 0, time.Second)
+		c.Burn = r.Share("burn")
 	}
 	if _, planted := p.Settings["plant"]; planted {
 		c.Plant = r.OneOf("plant", plantNone, plantStatement, plantRoundTrip, plantBody)

@@ -15,7 +15,7 @@ func shopProcess() spec.Process {
 	return spec.Process{
 		Name: "shop", Kind: scenarios.KindShop, Port: 8000,
 		Settings: map[string]string{"feed": "n_plus_1", "orders": "unbounded", "email": "inline", "pool_size": "16", "cache_ttl": "5m", "cache_write": "delete",
-			"own_writes": "primary", "own_writes_for": "1s", "shard_by": "hash", "purge": "none", "burn": "90us", "plant": "body"},
+			"own_writes": "primary", "own_writes_for": "1s", "shard_by": "hash", "purge": "none", "burn": "9%", "plant": "body"},
 		Links: map[string][]string{"database": {"db:5432"}, "cache": {"cache:6379"}, "mail": {"mail:8025"}},
 	}
 }
@@ -24,7 +24,7 @@ func TestConfigFromProcess(t *testing.T) {
 	got, err := ConfigFromProcess(shopProcess())
 	want := Config{Listen: ":8000", Databases: []string{"db:5432"}, Cache: "cache:6379", Mail: "http://mail:8025", PoolSize: 16,
 		Feed: "n_plus_1", Orders: "unbounded", Email: "inline", CacheTTL: 5 * time.Minute, CacheWrite: "delete",
-		OwnWrites: "primary", OwnWritesFor: time.Second, Purge: "none", Burn: 90 * time.Microsecond, Plant: "body"}
+		OwnWrites: "primary", OwnWritesFor: time.Second, Purge: "none", Burn: 0.09, Plant: "body"}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}

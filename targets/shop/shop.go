@@ -64,7 +64,7 @@ func Run(ctx context.Context, c Config, logOut io.Writer) error {
 		q.count(own)
 	}
 	own.register(m.registry)
-	return program.Serve(ctx, c.Listen, burning(c.Burn, routes(a, m, own, dependencies, log)), log)
+	return program.Serve(ctx, c.Listen, burning(newBurner(c.Burn), routes(a, m, own, dependencies, log)), log)
 }
 
 // compose puts the stores together, from the database outwards: replicas of
