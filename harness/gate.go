@@ -27,7 +27,9 @@ func GatePlan(mostBlocks int) Plan {
 
 // Gate measures blocks of slices of both variants at one rate, each with fresh
 // starts, until finished says that no more are needed, or the plan's are used up.
-// It searches nothing.
+// It searches nothing. Which side the first block begins with is the seed's coin,
+// and each block is the last one's mirror image: after an even number of blocks
+// both sides have begun as often.
 func (c *Conductor) Gate(ctx context.Context, finished func(blocks int) bool) error {
 	c.coin = rand.New(rand.NewPCG(c.Seed, 0x67617465)) // "gate"
 	order := scenarios.Variants()

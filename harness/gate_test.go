@@ -11,11 +11,16 @@ import (
 
 func gateOn(t *testing.T, stage *fakeStage, until int) ([]record.Trial, error) {
 	t.Helper()
+	return gateSeeded(t, stage, 1, until)
+}
+
+func gateSeeded(t *testing.T, stage *fakeStage, seed uint64, until int) ([]record.Trial, error) {
+	t.Helper()
 	stage.t, stage.running = t, map[*fakeSystem]bool{}
 	writer := &kept{}
 	plan := GatePlan(12)
 	plan.Fill = 0 // there is no shop behind it
-	c := &Conductor{Scenario: phase3(t), Plan: plan, Seed: 1, Environment: record.Environment{CPUs: 4}, Stage: stage, Writer: writer, Progress: silent{}}
+	c := &Conductor{Scenario: phase3(t), Plan: plan, Seed: seed, Environment: record.Environment{CPUs: 4}, Stage: stage, Writer: writer, Progress: silent{}}
 	err := c.Gate(t.Context(), func(blocks int) bool { return blocks >= until })
 	if len(stage.running) > 0 {
 		t.Errorf("%d systems still run", len(stage.running))
@@ -42,6 +47,31 @@ func TestGate(t *testing.T) {
 		if orders[block] != want || orders[block] != "BAABBA" && orders[block] != "ABBAAB" {
 			t.Errorf("block %d is %s", block, orders[block])
 		}
+	}
+}
+
+// The seed is the coin that says which side begins, and what is asked for: no two
+// gates need be alike.
+func TestGateSeeds(t *testing.T) {
+	began, schedules := map[scenarios.Variant]int{}, map[uint64]bool{}
+	for seed := range uint64(12) {
+		trials, err := gateSeeded(t, &fakeStage{capacity: map[scenarios.Variant]float64{scenarios.Before: 20, scenarios.After: 20}}, seed, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began[trials[0].Variant]++
+		schedules[trials[0].Measurement.Seed] = true
+	}
+	if began[scenarios.Before] < 2 || began[scenarios.After] < 2 || len(schedules) != 12 {
+		t.Errorf("of 12 gates %v began; %d schedules", began, len(schedules))
+	}
+}
+
+// A gate that nothing finishes has all blocks of its plan.
+func TestGateOfAllBlocks(t *testing.T) {
+	trials, err := gateOn(t, &fakeStage{capacity: map[scenarios.Variant]float64{scenarios.Before: 20, scenarios.After: 20}}, 1000)
+	if err != nil || len(trials) != 12*6 || trials[len(trials)-1].Block != 12 {
+		t.Errorf("%d trials, %v", len(trials), err)
 	}
 }
 

@@ -138,7 +138,7 @@ func runBaseline(cmd *cobra.Command, s *scenarios.Scenario, f baselineFlags) err
 		return err
 	}
 	var runs []gate.Counts
-	err = onStage(cmd, "baseline", s, f.stage, f.beside, func(ctx context.Context, m *session) error {
+	err = onStage(cmd, onStageOf{what: "baseline", scenario: s, stage: f.stage, beside: f.beside}, func(ctx context.Context, m *session) error {
 		b.MadeWith = gate.MadeWith(m.environment)
 		for run := 1; run <= b.Runs; run++ {
 			m.progress.Note("counted run %d of %d", run, b.Runs)

@@ -29,7 +29,7 @@ func scenarioCapacity(cmd *cobra.Command, name string, f capacityFlags) error {
 	if err != nil {
 		return err
 	}
-	return onStage(cmd, "capacity", s, f.stage, f.beside, func(ctx context.Context, on *session) error {
+	return onStage(cmd, onStageOf{what: "capacity", scenario: s, stage: f.stage, beside: f.beside}, func(ctx context.Context, on *session) error {
 		report := newCapacityReport(s.SLO, on.turn)
 		began := time.Now()
 		found, err := on.conductor(s, plan, f.seed, unkept{}).CapacityOf(ctx, scenarios.Variant(f.variant), func(step harness.CapacityStep) {

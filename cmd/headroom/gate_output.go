@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"headroom/internal/flock"
 	"headroom/internal/outfile"
 	"headroom/reports"
 	"headroom/reports/gate"
@@ -42,14 +42,23 @@ func (f *gateFlags) conclude(cmd *cobra.Command, r gate.Result) error {
 			return err
 		}
 	}
-	if f.history != "" {
-		rate, err := remember(f.history, gate.OutcomeOf(r))
-		if err != nil {
-			return err
-		}
-		fmt.Fprintln(cmd.ErrOrStderr(), rate)
-	}
+	fmt.Fprintln(cmd.ErrOrStderr(), "page:", filepath.Join(f.out, "gate.html"))
+	f.keep(cmd, r)
 	return f.end(cmd, r)
+}
+
+// keep adds the outcome to the history. The verdict stands whatever becomes of
+// that. A gate with a planted difference says nothing about false alarms.
+func (f *gateFlags) keep(cmd *cobra.Command, r gate.Result) {
+	if f.history == "" || len(f.plants) > 0 {
+		return
+	}
+	rate, err := remember(f.history, gate.OutcomeOf(r, f.baselineHash, f.expect))
+	if err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: --history: %v\n", err)
+		return
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), rate)
 }
 
 func (f *gateFlags) write(name string, r gate.Result, write func(io.Writer, gate.Result) error) error {
@@ -60,47 +69,91 @@ func (f *gateFlags) write(name string, r gate.Result, write func(io.Writer, gate
 func (f *gateFlags) end(cmd *cobra.Command, r gate.Result) error {
 	code := r.Verdict.Exit()
 	if r.Verdict == gate.NoVerdict {
-		switch f.inconclusive {
-		case inconclusivePass:
-			fmt.Fprintln(cmd.ErrOrStderr(), "notice: no verdict, let pass by --inconclusive=pass")
-			return nil
-		case inconclusiveFail:
+		switch {
+		case f.inconclusive == inconclusiveFail:
 			code = exitRegression
+		case f.inconclusive == inconclusivePass && r.LacksData():
+			fmt.Fprintln(cmd.ErrOrStderr(), "notice: --inconclusive=pass lets noise pass, but what was to be gated gave no number, or not one to be believed")
+		case f.inconclusive == inconclusivePass:
+			fmt.Fprintln(cmd.ErrOrStderr(), "notice: no verdict, let pass by --inconclusive=pass")
+			if f.annotations {
+				return gate.WriteNotice(cmd.OutOrStdout(), "no verdict, let pass: "+r.Sentence)
+			}
+			return nil
 		}
 	}
 	if code == exitGood {
 		return nil
 	}
-	return &exitError{code, errors.New(r.Sentence)}
+	return &exitError{code, fmt.Errorf("%s of %s", r.Verdict, r.Scenario)}
 }
 
 // historyName is a history's file in its folder.
 const historyName = "gates.jsonl"
 
-// remember adds an outcome to a history, and returns how often its gates raised
-// a false alarm.
-func remember(dir string, o gate.Outcome) (gate.Rate, error) {
+// historyPatience is how long a gate waits for another that writes the history.
+const historyPatience = 5 * time.Second
+
+// remember appends an outcome to a history, and returns how often its gates
+// raised a false alarm. Gates of several jobs may share the folder.
+func remember(dir string, o gate.Outcome) (rate gate.Rate, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return gate.Rate{}, fmt.Errorf("--history: %w", err)
+		return rate, err
+	}
+	path := filepath.Join(dir, historyName)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
+	if err != nil {
+		return rate, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }() // and the lock's end
+	if err := lockWithin(file, historyPatience); err != nil {
+		return rate, err
+	}
+	data, err := io.ReadAll(file)
+	if err != nil {
+		return rate, err
+	}
+	line, err := o.Line(data)
+	if err != nil {
+		return rate, err
+	}
+	if _, err := file.Write(line); err != nil {
+		return rate, err
+	}
+	history, err := gate.ReadHistory(path, bytes.NewReader(append(data, line...)))
+	return gate.FalseAlarms(history), err
+}
+
+func lockWithin(file *os.File, patience time.Duration) error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		taken, err := flock.Try(file)
+		if taken || err != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s is locked by another gate for more than %v", file.Name(), patience)
+		}
+	}
+}
+
+// checkHistory reads the history before minutes are spent on a gate that could
+// not be kept.
+func checkHistory(dir string) error {
+	if dir == "" {
+		return nil
 	}
 	path := filepath.Join(dir, historyName)
 	data, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return gate.Rate{}, fmt.Errorf("--history: %w", err)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
 	}
-	history, err := gate.ReadHistory(path, bytes.NewReader(data))
+	if err == nil {
+		_, err = gate.ReadHistory(path, bytes.NewReader(data))
+	}
 	if err != nil {
-		return gate.Rate{}, err
+		return fmt.Errorf("--history: %w", err)
 	}
-	line, err := json.Marshal(o)
-	if err != nil {
-		return gate.Rate{}, err
-	}
-	err = outfile.Write(path, func(w io.Writer) error {
-		_, err := w.Write(append(append(data, line...), '\n'))
-		return err
-	})
-	return gate.FalseAlarms(append(history, o)), err
+	return nil
 }
 
 // commitOf is what is gated: what was said, what CI says, or git's head where

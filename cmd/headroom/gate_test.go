@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/spf13/cobra"
@@ -32,8 +33,8 @@ func concluded(t *testing.T, f gateFlags, timed ...gate.Timed) (stdout, stderr s
 // output is written whatever the verdict.
 func TestGateConcludes(t *testing.T) {
 	red := gate.Timed{Key: "cpu app", Label: "CPU per request of app", Status: gate.StatusRegression, Why: "+20%"}
-	green, open := red, red
-	green.Status, open.Status = gate.StatusSame, gate.StatusOpen
+	green, open, absent := red, red, red
+	green.Status, open.Status, absent.Status = gate.StatusSame, gate.StatusOpen, gate.StatusAbsent
 	for _, test := range []struct {
 		timed        gate.Timed
 		inconclusive string
@@ -41,11 +42,15 @@ func TestGateConcludes(t *testing.T) {
 		says         string
 	}{
 		{green, inconclusiveReport, exitGood, "No regression."},
-		{red, inconclusiveReport, exitRegression, "Regression: CPU per request of app +20%."},
+		{red, inconclusiveReport, exitRegression, "Regression: CPU per request of app: +20%."},
 		{red, inconclusivePass, exitRegression, "Regression:"},
 		{open, inconclusiveReport, exitInconclusive, "No verdict:"},
 		{open, inconclusivePass, exitGood, "No verdict:"},
 		{open, inconclusiveFail, exitRegression, "No verdict:"},
+		// Noise may pass, a number that is not there never does.
+		{absent, inconclusiveReport, exitInconclusive, "No verdict:"},
+		{absent, inconclusivePass, exitInconclusive, "No verdict:"},
+		{absent, inconclusiveFail, exitRegression, "No verdict:"},
 	} {
 		f := gateFlags{out: t.TempDir(), inconclusive: test.inconclusive}
 		out, _, err := concluded(t, f, test.timed)
@@ -67,23 +72,59 @@ func TestGateConcludes(t *testing.T) {
 	}
 }
 
-// A history remembers every gate and tells its false alarms.
+// A history remembers every gate but planted ones, and tells its false alarms. A
+// gate's verdict stands whatever becomes of its history.
 func TestGateRemembers(t *testing.T) {
 	f := gateFlags{out: t.TempDir(), history: filepath.Join(t.TempDir(), "new", "folder"), commit: "abc", inconclusive: inconclusiveReport}
+	path := filepath.Join(f.history, historyName)
 	red := gate.Timed{Label: "CPU", Status: gate.StatusRegression}
-	if _, said, _ := concluded(t, f, red); !strings.HasPrefix(said, "0 false alarms in 1 gates (0.0%)") {
+	if _, said, _ := concluded(t, f, red); !strings.Contains(said, "History: 1 gate, 1 red, 0 false alarms") {
 		t.Errorf("after the first: %q", said)
+	}
+	planted := f
+	planted.plants = []string{"app/shop:burn=20%"}
+	if _, said, _ := concluded(t, planted, red); strings.Contains(said, "History") {
+		t.Errorf("a planted difference is remembered: %q", said)
 	}
 	green := red
 	green.Status = gate.StatusSame
-	_, said, err := concluded(t, f, green)
-	if err != nil || !strings.HasPrefix(said, "1 false alarms in 2 gates (50.0%)") {
+	if _, said, err := concluded(t, f, green); err != nil || !strings.Contains(said, "History: 2 gates, 1 red, 1 false alarm ") {
 		t.Errorf("after the second: %q, %v", said, err)
 	}
-	if err := os.WriteFile(filepath.Join(f.history, historyName), []byte("{"), 0o644); err != nil {
+	kept, err := os.ReadFile(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := concluded(t, f, green); err == nil || !strings.Contains(err.Error(), historyName+":1:") {
-		t.Errorf("a broken history: %v", err)
+	// A gate that was killed while it wrote left half a line.
+	if err := os.WriteFile(path, append(kept, '{'), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, said, err := concluded(t, f, green); err != nil || !strings.Contains(said, "warning: --history: ") || !strings.Contains(said, historyName+":3:") {
+		t.Errorf("a broken history: %q, %v", said, err)
+	}
+	if now, err := os.ReadFile(path); err != nil || !bytes.HasPrefix(now, append(kept, "{\n{"...)) {
+		t.Errorf("the history lost something: %q, %v", now, err)
+	}
+	if err := checkHistory(f.history); err == nil || !strings.Contains(err.Error(), historyName+":3:") {
+		t.Errorf("a broken history is not refused before the gate: %v", err)
+	}
+}
+
+// Gates of several jobs share a history: none loses another's outcome.
+func TestGatesRememberAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	const gates = 20
+	var wait sync.WaitGroup
+	for range gates {
+		wait.Go(func() {
+			if _, err := remember(dir, gate.Outcome{Scenario: "phase1", Verdict: gate.Pass}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	data, err := os.ReadFile(filepath.Join(dir, historyName))
+	if err != nil || bytes.Count(data, []byte("\n")) != gates {
+		t.Errorf("%d of %d outcomes are kept, %v", bytes.Count(data, []byte("\n")), gates, err)
 	}
 }

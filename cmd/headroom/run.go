@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,9 +16,6 @@ import (
 	"headroom/reports/cost"
 	"headroom/scenarios"
 )
-
-// maxStalledShare is where a machine is plainly not fit to measure on.
-const maxStalledShare = 0.1
 
 type runFlags struct {
 	quick   bool
@@ -113,11 +109,8 @@ func (f runFlags) check(cmd *cobra.Command) error {
 	return nil
 }
 
-func runScenario(cmd *cobra.Command, s *scenarios.Scenario, flags runFlags) (err error) {
-	ctx := cmd.Context()
-	started := time.Now()
-	plan := flags.plan(s)
-	runID := fmt.Sprintf("%s-%s", s.Name, started.Format("20060102-150405"))
+func runScenario(cmd *cobra.Command, s *scenarios.Scenario, flags runFlags) error {
+	runID := fmt.Sprintf("%s-%s", s.Name, time.Now().Format(runTime))
 	dir := flags.out
 	if dir == "" {
 		dir = filepath.Join("out", runID)
@@ -125,61 +118,45 @@ func runScenario(cmd *cobra.Command, s *scenarios.Scenario, flags runFlags) (err
 	if err := checkOut(dir); err != nil {
 		return err
 	}
-	progress := newProgress(cmd.ErrOrStderr())
-	defer progress.End()
-	progress.Note("%s: %s", s.Name, s.Title)
-	turn := newTurn("run "+s.Name, flags.beside, progress.Note)
-	defer turn.release()
+	of := onStageOf{
+		what: "run", scenario: s, stage: flags.stage, beside: flags.beside, id: runID,
+		allowed: func(chosen string) error { return checkProve(cmd, flags.prove, chosen) },
+	}
+	return onStage(cmd, of, func(ctx context.Context, m *session) error {
+		warnOfStalls(m.progress)
+		runErr, err := flags.measure(ctx, m, s, dir)
+		if err != nil {
+			return err
+		}
+		m.progress.End()
+		if flags.timings {
+			m.progress.writeTimings()
+		}
+		return finish(cmd, dir, flags.prices, runErr)
+	})
+}
 
-	chosen, err := chooseStage(ctx, flags.stage, progress)
-	if err != nil {
-		return err
-	}
-	if err := checkProve(cmd, flags.prove, chosen); err != nil { // auto may have chosen otherwise
-		return err
-	}
-	shares, err := shareOut(chosen, s, float64(runtime.NumCPU()))
-	if err != nil {
-		return err
-	}
-	stage, err := openStage(ctx, chosen, s, runID, shares, progress, turn)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		progress.Begin("stop and remove everything that was started", time.Second)
-		err = errors.Join(err, stage.Close(ctx))
-		progress.End()
-	}()
-	warnOfStalls(progress)
-	environment, err := describe(ctx, stage, turn)
-	if err != nil {
-		return err
-	}
+// measure runs the scenario into the folder's trials file. runErr is why the run
+// was cut short, err that its trials cannot be reported.
+func (f runFlags) measure(ctx context.Context, m *session, s *scenarios.Scenario, dir string) (runErr, err error) {
+	plan := f.plan(s)
 	writer, err := record.Create(dir, record.Run{
-		ID: runID, StartedAt: started.UTC(), Quick: plan.Quick, Scenario: *s, Seed: flags.seed,
-		Blocks: plan.Blocks, Shares: shares, Environment: environment,
-		Prove: scenarios.Variant(flags.prove),
+		ID: m.runID, StartedAt: m.started.UTC(), Quick: plan.Quick, Scenario: *s, Seed: f.seed,
+		Blocks: plan.Blocks, Shares: m.shares, Environment: m.environment,
+		Prove: scenarios.Variant(f.prove),
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	conductor := &harness.Conductor{
-		Scenario: s, Plan: plan, Seed: flags.seed, Environment: environment,
-		Stage: stage, Writer: writer, Progress: progress,
-	}
-	runErr := conductor.Run(ctx)
-	if runErr == nil && flags.prove != "" {
-		runErr = prove(ctx, dir, conductor, scenarios.Variant(flags.prove))
+	conductor := m.conductor(s, plan, f.seed, writer)
+	runErr = conductor.Run(ctx)
+	if runErr == nil && f.prove != "" {
+		runErr = prove(ctx, dir, conductor, scenarios.Variant(f.prove))
 	}
 	if err := writer.Finish(ending(ctx, runErr)); err != nil {
-		return errors.Join(runErr, err)
+		return runErr, errors.Join(runErr, err)
 	}
-	progress.End()
-	if flags.timings {
-		progress.writeTimings()
-	}
-	return finish(cmd, dir, flags.prices, runErr)
+	return runErr, nil
 }
 
 // checkOut finds out before any load whether the results can be written.
@@ -200,14 +177,6 @@ func checkOut(dir string) error {
 		return fmt.Errorf("the output folder can't be written: %w; choose another with --out", err)
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
-}
-
-// warnOfStalls looks for a moment how fit the machine is, which is this run's
-// alone by now.
-func warnOfStalls(progress *progress) {
-	if stalled := harness.StalledShare(time.Second); stalled > maxStalledShare {
-		progress.Note("warning: this machine stood still for %.0f%% of the last second: other work, or a hypervisor that throttles it; slices will come out invalid", stalled*100)
-	}
 }
 
 // describe completes the host's environment with the stage's, and with what the

@@ -20,11 +20,13 @@ headroom gate uses, and count false alarms, regressions found and gates left
 open. It sends no load and takes some minutes. docs/truth.md has its table.
 
 With --recorded, once for each, it plays gates of the blocks in the folders of
-gates of equal sides (headroom gate gate-shop), of three sittings at the least.
+gates of equal sides (headroom gate gate-shop --all-blocks 24), of three sittings
+at the least, each of 20 whole blocks or more.
 
 With --live N it runs headroom gate N times with equal sides, counted and timed,
 and with each of the planted differences, and counts how often the answer is the
-right one. That takes some minutes for each N.`,
+right one. That takes some minutes for each N. It ends with exit code 1 when equal
+sides raised an alarm, or a planted difference was not named.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if gates < 1 {

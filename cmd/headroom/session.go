@@ -25,18 +25,36 @@ type session struct {
 	started     time.Time
 }
 
+// onStageOf says what a command measures, and where.
+type onStageOf struct {
+	what     string // "gate": names the run, and tells who waits for whom
+	scenario *scenarios.Scenario
+	stage    string // what --stage said
+	beside   bool
+	id       string                    // of the run; "" is made of the scenario, what and the time
+	allowed  func(chosen string) error // nil: every stage will do
+}
+
 // onStage opens a scenario's stage when it is this command's turn, lets use
 // measure, and removes everything that was started.
-func onStage(cmd *cobra.Command, what string, s *scenarios.Scenario, word string, beside bool, use func(context.Context, *session) error) (err error) {
-	ctx := cmd.Context()
-	m := &session{progress: newProgress(cmd.ErrOrStderr()), started: time.Now()}
-	m.runID = fmt.Sprintf("%s-%s-%s", s.Name, what, m.started.Format("20060102-150405"))
+func onStage(cmd *cobra.Command, of onStageOf, use func(context.Context, *session) error) (err error) {
+	ctx, s := cmd.Context(), of.scenario
+	m := &session{progress: newProgress(cmd.ErrOrStderr()), started: time.Now(), runID: of.id}
+	if m.runID == "" {
+		m.runID = fmt.Sprintf("%s-%s-%s", s.Name, of.what, m.started.Format(runTime))
+	}
 	defer m.progress.End()
-	m.turn = newTurn(what+" "+s.Name, beside, m.progress.Note)
+	m.progress.Note("%s: %s", s.Name, s.Title)
+	m.turn = newTurn(of.what+" "+s.Name, of.beside, m.progress.Note)
 	defer m.turn.release()
-	chosen, err := chooseStage(ctx, word, m.progress)
+	chosen, err := chooseStage(ctx, of.stage, m.progress)
 	if err != nil {
 		return err
+	}
+	if of.allowed != nil { // --stage auto may have chosen otherwise than was meant
+		if err := of.allowed(chosen); err != nil {
+			return err
+		}
 	}
 	if m.shares, err = shareOut(chosen, s, float64(runtime.NumCPU())); err != nil {
 		return err
@@ -54,6 +72,9 @@ func onStage(cmd *cobra.Command, what string, s *scenarios.Scenario, word string
 	}
 	return use(ctx, m)
 }
+
+// runTime is how a run's id and folder say when it began.
+const runTime = "20060102-150405"
 
 // conductor of a scenario on the open stage.
 func (m *session) conductor(s *scenarios.Scenario, plan harness.Plan, seed uint64, writer harness.TrialWriter) *harness.Conductor {

@@ -5,33 +5,45 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"headroom/scenarios"
 )
 
 // Acceptance lets a timed regression pass: it is known, and somebody says why.
+//
+// One file serves all scenarios of a project. An entry with a scenario's name
+// holds for that one alone, whose gate refuses it where it has no such metric. An
+// entry without holds wherever there is such a metric, so that it can be refused
+// only where it has not the form of one, cpu GROUP or p50; where a scenario has
+// none of that name a note says so.
 type Acceptance struct {
-	Metric string // a timed metric's key, "cpu app"
-	UpTo   float64
-	Reason string
-	Until  time.Time // the day after the last on which it holds
+	Scenario string // "" every one that has the metric
+	Metric   string // a timed metric's key, "cpu app"
+	UpTo     float64
+	Reason   string
+	Until    time.Time // the day after the last on which it holds
+	Place    string    // "headroom.accept.yaml:2"
 }
 
 // acceptLine is one entry of headroom.accept.yaml.
 type acceptLine struct {
-	Metric string `yaml:"metric"`
-	UpTo   string `yaml:"up_to"`
-	Reason string `yaml:"reason"`
-	Until  string `yaml:"until"`
+	Scenario string `yaml:"scenario"`
+	Metric   string `yaml:"metric"`
+	UpTo     string `yaml:"up_to"`
+	Reason   string `yaml:"reason"`
+	Until    string `yaml:"until"`
 }
 
 const dayFormat = "2006-01-02"
 
-// ParseAccept reads headroom.accept.yaml, a list of metric, up_to, reason and
-// until, strictly.
+// ParseAccept reads headroom.accept.yaml, a list of metric, up_to, reason, until
+// and, if need be, scenario, strictly. A metric is named by its key or its label.
 func ParseAccept(file string, data []byte) ([]Acceptance, error) {
 	var lines []acceptLine
 	err := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict()).Decode(&lines)
@@ -43,20 +55,30 @@ func ParseAccept(file string, data []byte) ([]Acceptance, error) {
 	}
 	var out []Acceptance
 	var errs []error
+	type of struct{ scenario, metric string }
+	first := map[of]string{}
 	for i, l := range lines {
 		a, err := l.read()
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s:%d: %w", file, lineOf(data, i), err))
+		a.Place = fmt.Sprintf("%s:%d", file, lineOf(data, i))
+		if earlier := first[of{a.Scenario, a.Metric}]; err == nil && earlier != "" {
+			err = fmt.Errorf("%s stands twice, first at %s: keep one of them", a.Metric, earlier)
 		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", a.Place, err))
+		}
+		first[of{a.Scenario, a.Metric}] = a.Place
 		out = append(out, a)
 	}
 	return out, errors.Join(errs...)
 }
 
 func (l acceptLine) read() (Acceptance, error) {
-	a := Acceptance{Metric: l.Metric, Reason: strings.TrimSpace(l.Reason)}
+	a := Acceptance{Scenario: l.Scenario, Metric: keyOf(l.Metric), Reason: strings.TrimSpace(l.Reason)}
 	if a.Metric == "" {
 		return a, errors.New("metric is missing: name it as the gate's table does, for example cpu app")
+	}
+	if a.Metric != keyP50 && !strings.HasPrefix(a.Metric, keyCPU) {
+		return a, fmt.Errorf("%q is no timed metric: name cpu and a machine group, for example cpu app, or p50. %s", l.Metric, acceptCounts)
 	}
 	if a.Reason == "" {
 		return a, fmt.Errorf("%s: reason is missing: say why the regression is accepted", a.Metric)
@@ -100,26 +122,69 @@ func yamlFault(file string, err error) error {
 	return fmt.Errorf("%s:%d: %s", file, line, first)
 }
 
-// Accept lets timed regressions pass that are accepted: by the point estimate
-// not beyond what was said, on a day when it still holds. What has expired is
-// said in notes.
-func Accept(timed []Timed, accepted []Acceptance, now time.Time) (out []Timed, notes []string) {
-	for _, t := range timed {
-		for _, a := range accepted {
-			if a.Metric != t.Key || t.Status != StatusRegression {
-				continue
-			}
-			switch {
-			case !now.Before(a.Until):
-				notes = append(notes, fmt.Sprintf("%s was accepted until %s: that has expired", t.Label, a.Until.AddDate(0, 0, -1).Format(dayFormat)))
-			case t.Ratio > a.UpTo:
-				notes = append(notes, fmt.Sprintf("%s is accepted up to %+.3g%%, and this is %+.1f%%", t.Label, percent(a.UpTo), percent(t.Ratio)))
-			default:
-				t.Status = StatusAccepted
-				t.Accepted = fmt.Sprintf("%s (up to %+.3g%%, until %s)", a.Reason, percent(a.UpTo), a.Until.AddDate(0, 0, -1).Format(dayFormat))
-			}
-		}
-		out = append(out, t)
+// acceptCounts says how what is counted is accepted.
+const acceptCounts = "Counts are accepted with headroom baseline --update"
+
+// keyOf is the key of a timed metric that is named by its key or its label.
+func keyOf(metric string) string {
+	metric = strings.TrimSpace(metric)
+	if group, isLabel := strings.CutPrefix(metric, labelCPU); isLabel {
+		return keyCPU + group
 	}
-	return out, notes
+	return metric
+}
+
+// CheckAccepted says which acceptances name the scenario and none of its timed
+// metrics: a mistake that would leave a regression unaccepted.
+func CheckAccepted(accepted []Acceptance, s *scenarios.Scenario) error {
+	keys := timedKeys(s)
+	var errs []error
+	for _, a := range accepted {
+		if a.Scenario == s.Name && !slices.Contains(keys, a.Metric) {
+			errs = append(errs, fmt.Errorf("%s: %s", a.Place, noMetric(a, s, keys)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func noMetric(a Acceptance, s *scenarios.Scenario, keys []string) string {
+	return fmt.Sprintf("%q is no timed metric of %s: %s. %s", a.Metric, s.Name, strings.Join(keys, ", "), acceptCounts)
+}
+
+// InForce are the acceptances that hold for a scenario on a day, its own before
+// those of all scenarios. What has expired, or has nothing to hold for, is said in
+// notes.
+func InForce(accepted []Acceptance, s *scenarios.Scenario, now time.Time) (holding []Acceptance, notes []string) {
+	keys := timedKeys(s)
+	var general []Acceptance
+	for _, a := range accepted {
+		switch {
+		case a.Scenario != "" && a.Scenario != s.Name:
+		case !slices.Contains(keys, a.Metric):
+			notes = append(notes, fmt.Sprintf("%s accepts nothing here: %s", a.Place, noMetric(a, s, keys)))
+		case !now.Before(a.Until):
+			notes = append(notes, fmt.Sprintf("%s: %s was accepted until %s: that has expired", a.Place, a.Metric, a.lastDay()))
+		case a.Scenario == "":
+			general = append(general, a)
+		default:
+			holding = append(holding, a)
+		}
+	}
+	return append(holding, general...), notes
+}
+
+// acceptanceOf is the first that is of a metric; nil: none is.
+func acceptanceOf(accepted []Acceptance, key string) *Acceptance {
+	for i := range accepted {
+		if accepted[i].Metric == key {
+			return &accepted[i]
+		}
+	}
+	return nil
+}
+
+func (a Acceptance) lastDay() string { return a.Until.AddDate(0, 0, -1).Format(dayFormat) }
+
+func (a Acceptance) words() string {
+	return fmt.Sprintf("%s (up to %+.3g%%, until %s)", a.Reason, percent(a.UpTo), a.lastDay())
 }

@@ -85,7 +85,7 @@ func result(t *testing.T, trials []record.Trial, expect bool) Result {
 }
 
 func TestCountedPasses(t *testing.T) {
-	if r := result(t, good(), false); r.Verdict != Pass || !strings.HasPrefix(r.Sentence, "No regression. Excluded: any change of") {
+	if r := result(t, good(), false); r.Verdict != Pass || !strings.HasPrefix(r.Sentence, "No regression. 16 counts are held against the baseline, 10 of them to the digit, the others to within 3.9% at most (") {
 		t.Errorf("%s: %s", r.Verdict, r.Sentence)
 	}
 }
@@ -126,7 +126,7 @@ func nPlus1() []record.Trial {
 
 func TestCountedNamesAnNPlus1(t *testing.T) {
 	r := result(t, nPlus1(), false)
-	want := "Regression: after, GET /api/feed: 51.0 statements, was 1.0; 50.0 calls of `" + authorSQL + "`, was 0.0;"
+	want := "Regression: a request of GET /api/feed (after) costs 51.0 statements, was 1.0; 50.0 calls of `" + authorSQL + "`, new;"
 	if r.Verdict != Regression || !strings.HasPrefix(r.Sentence, want) {
 		t.Errorf("%s: %s\nwant %s", r.Verdict, r.Sentence, want)
 	}
@@ -135,7 +135,7 @@ func TestCountedNamesAnNPlus1(t *testing.T) {
 func TestCountedNamesTheTable(t *testing.T) {
 	trials := good()
 	trials[0].Machines[0].Processes[0].Work[2].Counts["rows_read"] = 100_000 * requests
-	if r := result(t, trials, false); r.Verdict != Regression || !strings.Contains(r.Sentence, "before, GET /api/feed: 100000.0 rows read of `users`, was 50.0") {
+	if r := result(t, trials, false); r.Verdict != Regression || !strings.Contains(r.Sentence, "GET /api/feed (before) costs 100000.0 rows read of `users`, was 50.0") {
 		t.Errorf("%s: %s", r.Verdict, r.Sentence)
 	}
 }

@@ -15,8 +15,16 @@ const (
 	enough = 100
 
 	FirstLook  = 4  // blocks before the first look
-	MostBlocks = 12 // without a verdict by then there is none
+	MostBlocks = 20 // without a verdict by then there is none
+	// lookEvery so many blocks there is a look: a block's order of slices is the
+	// last one's mirror image, and what the order does falls out of two together.
+	lookEvery = 2
 )
+
+// IsLook says whether a series is looked at when it has so many blocks.
+func IsLook(blocks int) bool {
+	return blocks >= FirstLook && blocks <= MostBlocks && (blocks-FirstLook)%lookEvery == 0
+}
 
 // leastScatter of a block's D: histograms and counters have three significant
 // digits, and blocks that agree to the last one are no proof of certainty.
@@ -26,26 +34,24 @@ const leastScatter = 0.001
 // D, in equal mixture: nobody knows beforehand how large a regression is.
 var effects = [...]float64{1, 2, 4}
 
-// evidence is the right-Haar likelihood ratio of Student's t over the values d:
-// a mean above null by the effects, against a mean of null. It needs two values
-// and is an e-process in their number.
-func evidence(d []float64, null float64) float64 {
-	n := float64(len(d))
+// tOf is Student's t of the values d against a mean of null.
+func tOf(d []float64, null float64) float64 {
 	mean, sd := meanAndSD(d)
-	t := (mean - null) / (max(sd, leastScatter) / math.Sqrt(n))
-	return evidenceOfT(t, len(d))
+	return (mean - null) / (max(sd, leastScatter) / math.Sqrt(float64(len(d))))
 }
 
-// evidenceOfT is the density of the noncentral t by that of the central one,
-// averaged over the effects.
+// evidenceOfT is the right-Haar likelihood ratio of Student's t over n values: a
+// mean above the null by the effects, against the null. It is the density of the
+// noncentral t by that of the central one, averaged over the effects. It needs two
+// values and is an e-process in their number.
 func evidenceOfT(t float64, n int) float64 {
 	freedom := n - 1
 	shrunk := float64(freedom) / (float64(freedom) + t*t)
-	sum := 0.0
+	sum, central := 0.0, moment(freedom, 0)
 	for _, effect := range effects {
 		shift := effect * math.Sqrt(float64(n))
 		x := shift * t / math.Sqrt(float64(freedom)+t*t)
-		sum += math.Exp(-shift*shift/2*shrunk) * max(0, moment(freedom, x)/moment(freedom, 0))
+		sum += math.Exp(-shift*shift/2*shrunk) * max(0, moment(freedom, x)/central)
 	}
 	return sum / float64(len(effects))
 }
@@ -66,15 +72,15 @@ func moment(power int, x float64) float64 {
 }
 
 // forRegression is the evidence that after costs more than is tolerated,
-// forPass that it costs less than what is excluded.
-func forRegression(d []float64) float64 { return evidence(d, math.Log1p(tolerated)) }
+// forPass that it costs less than what is excluded, and forDrift that the mean is
+// not 0, to whichever side.
+func forRegression(d []float64) float64 { return evidenceOfT(tOf(d, math.Log1p(tolerated)), len(d)) }
 
-func forPass(d []float64) float64 {
-	mirrored := make([]float64, len(d))
-	for i, x := range d {
-		mirrored[i] = -x
-	}
-	return evidence(mirrored, -math.Log1p(excluded))
+func forPass(d []float64) float64 { return evidenceOfT(-tOf(d, math.Log1p(excluded)), len(d)) }
+
+func forDrift(d []float64) float64 {
+	t := tOf(d, 0)
+	return (evidenceOfT(t, len(d)) + evidenceOfT(-t, len(d))) / 2
 }
 
 func meanAndSD(d []float64) (mean, sd float64) {

@@ -14,6 +14,7 @@
 package gate
 
 import (
+	"slices"
 	"time"
 
 	"headroom/scenarios"
@@ -48,9 +49,9 @@ const (
 	StatusSame         Status = "same"
 	StatusRegression   Status = "regression"
 	StatusBetter       Status = "better"
-	StatusUnbelievable Status = "improved beyond belief" // more than 30% less, and not expected
-	StatusAbsent       Status = "absent"                 // declared, and there is no number
-	StatusOpen         Status = "open"                   // neither shown nor excluded
+	StatusUnbelievable Status = "not believed" // less work, or work of another name, and not expected
+	StatusAbsent       Status = "absent"       // declared, and there is no number
+	StatusOpen         Status = "open"         // neither shown nor excluded
 	StatusUnmeasurable Status = "unmeasurable here"
 	StatusAccepted     Status = "accepted" // a regression that the accept file lets pass
 )
@@ -111,6 +112,9 @@ func NewResult(about About, counted []CountResult, timed []Timed, shown []ShownM
 	}
 	r.Verdict = r.verdict()
 	r.Sentence = r.sentence()
+	if r.Unfit != "" && r.Verdict == Regression {
+		r.Notes = append(r.Notes, "nothing was timed: "+r.Unfit)
+	}
 	return r
 }
 
@@ -133,6 +137,21 @@ func (r Result) verdict() Verdict {
 	}
 	return verdict
 }
+
+// Red says that one of the counts is a regression.
+func Red(counted []CountResult) bool {
+	return slices.ContainsFunc(counted, func(c CountResult) bool { return c.Status == StatusRegression })
+}
+
+// LacksData says that something that was to be gated gave no number, or not one
+// to be believed. A noisy machine is no reason for that, so no setting lets such
+// a gate pass: an endpoint that fails every request would be green.
+func (r Result) LacksData() bool {
+	return len(r.Counted)+len(r.Timed) == 0 && r.Unfit == "" || r.count(StatusAbsent)+r.count(StatusUnbelievable) > 0
+}
+
+// ofNoise says that a quieter machine could give the metric a verdict.
+func (s Status) ofNoise() bool { return s == StatusOpen || s == StatusUnmeasurable }
 
 func (r Result) statuses() []Status {
 	var all []Status

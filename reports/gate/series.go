@@ -69,42 +69,128 @@ func sideOf(trials []record.Trial) side {
 	return s
 }
 
-// lnRatio is ln(after/before) of a group's CPU seconds by success, less the
-// driver's by request where that is alike.
-func lnRatio(before, after side, group string) (d float64, adjusted bool) {
-	d = math.Log(after.cpu[group]/after.succeeded) - math.Log(before.cpu[group]/before.succeeded)
-	if !alike(before.bytes/before.succeeded, after.bytes/after.succeeded, sameBytes) ||
-		!alike(before.inFlight/before.duration, after.inFlight/after.duration, sameInFlight) {
-		return d, false
+// lnRatio is ln(after/before) of a group's CPU seconds by success, less, where it
+// is adjusted, the driver's by request.
+func lnRatio(before, after side, group string, adjusted bool) float64 {
+	d := math.Log(after.cpu[group]/after.succeeded) - math.Log(before.cpu[group]/before.succeeded)
+	if adjusted {
+		d -= math.Log(after.driverCPU/after.sent) - math.Log(before.driverCPU/before.sent)
 	}
-	driver := math.Log(after.driverCPU/after.sent) - math.Log(before.driverCPU/before.sent)
-	if math.IsNaN(driver) || math.IsInf(driver, 0) {
-		return d, false
+	return d
+}
+
+// sameWork says that both sides gave the driver the same work, so that its CPU
+// time tells the host's speed. It is said once, by the first blocks together, for
+// all blocks of a gate: by each block for itself a ratio near the bound would go
+// now by the one measure and now by the other.
+func sameWork(blocks []block) bool {
+	var trials [2][]record.Trial
+	used := 0
+	for _, b := range blocks {
+		if b.spoilt() != "" {
+			continue
+		}
+		for i, v := range scenarios.Variants() {
+			for _, t := range b.slices[v] {
+				if m := t.Measurement; m.Sent == 0 || !(m.Driver.CPUSeconds > 0) {
+					return false
+				}
+			}
+			if used < FirstLook {
+				trials[i] = append(trials[i], b.slices[v]...)
+			}
+		}
+		used++
 	}
-	return d - driver, true
+	before, after := sideOf(trials[0]), sideOf(trials[1])
+	return alike(before.bytes/before.succeeded, after.bytes/after.succeeded, sameBytes) &&
+		alike(before.inFlight/before.duration, after.inFlight/after.duration, sameInFlight)
 }
 
 func alike(a, b, within float64) bool { return math.Abs(a-b) <= within*max(a, b) }
+
+// keyCPU and labelCPU stand before a group's name, in the key and in the label of
+// its CPU time.
+const (
+	keyCPU   = "cpu "
+	labelCPU = "CPU per request of "
+	keyP50   = "p50"
+)
+
+// timedKeys are the keys of a scenario's timed metrics, in order.
+func timedKeys(s *scenarios.Scenario) []string {
+	var keys []string
+	for _, group := range Gated(s) {
+		keys = append(keys, keyCPU+group)
+	}
+	return append(keys, keyP50)
+}
+
+// metric is a timed metric before it is filled.
+type metric struct {
+	Series
+	ln lnOf
+}
+
+// lnOf is ln(after/before) of a metric, or of whatever else two sides are.
+type lnOf func(before, after side) float64
+
+func metricsOf(blocks []block, s *scenarios.Scenario) []metric {
+	adjusted := sameWork(blocks)
+	var out []metric
+	for _, group := range Gated(s) {
+		out = append(out, metric{Series{Key: keyCPU + group, Label: labelCPU + group, Adjusted: adjusted}, func(before, after side) float64 {
+			return lnRatio(before, after, group, adjusted)
+		}})
+	}
+	return append(out, metric{Series{Key: keyP50, Label: keyP50}, func(before, after side) float64 {
+		b, a := compare.Pool(before.slices).Quantile(0.5), compare.Pool(after.slices).Quantile(0.5)
+		if !b.OK() || !a.OK() {
+			return math.NaN()
+		}
+		return math.Log(a.V) - math.Log(b.V)
+	}})
+}
 
 // TimedSeries turns a gate's slices into its metrics: the CPU time of each gated
 // group, and p50.
 func TimedSeries(trials []record.Trial, s *scenarios.Scenario) []Series {
 	blocks := blocksOf(trials)
 	var out []Series
-	for _, group := range Gated(s) {
-		one := Series{Key: "cpu " + group, Label: "CPU per request of " + group, Adjusted: true}
-		one.fill(blocks, func(before, after side) (float64, bool) { return lnRatio(before, after, group) })
-		out = append(out, one)
+	for _, m := range metricsOf(blocks, s) {
+		m.fill(blocks, m.ln)
+		out = append(out, m.Series)
 	}
-	p50 := Series{Key: "p50", Label: "p50"}
-	p50.fill(blocks, func(before, after side) (float64, bool) {
-		b, a := compare.Pool(before.slices).Quantile(0.5), compare.Pool(after.slices).Quantile(0.5)
-		if !b.OK() || !a.OK() {
-			return math.NaN(), false
+	return out
+}
+
+// Warming holds each side's first slice of every block against its other slices of
+// that block: D is ln(first/others). Where its mean is not 0, a block began before
+// its sides were warm.
+func Warming(trials []record.Trial, s *scenarios.Scenario) []Series {
+	blocks := blocksOf(trials)
+	var out []Series
+	for _, m := range metricsOf(blocks, s) {
+		for _, b := range blocks {
+			if b.spoilt() != "" {
+				continue
+			}
+			for _, v := range scenarios.Variants() {
+				if d := m.ln(sideOf(b.slices[v][1:]), sideOf(b.slices[v][:1])); finite(d) {
+					m.D = append(m.D, d)
+				}
+			}
 		}
-		return math.Log(a.V) - math.Log(b.V), false
-	})
-	return append(out, p50)
+		out = append(out, m.Series)
+	}
+	return out
+}
+
+// Interval is the mean of D as a ratio, and Student's 95% interval about it. It
+// takes two values.
+func (s Series) Interval() (ratio, low, high float64) {
+	ratio, low, high = studentInterval(s.D, 0.95)
+	return math.Exp(ratio), math.Exp(low), math.Exp(high)
 }
 
 // block has the valid slices of one block, by variant, in order.
@@ -113,10 +199,14 @@ type block struct {
 	slices map[scenarios.Variant][]record.Trial
 }
 
+func isGateSlice(t record.Trial) bool {
+	return t.Kind == record.KindSlice && t.RateName == record.RateGate
+}
+
 func blocksOf(trials []record.Trial) []block {
 	byNumber := map[int]*block{}
 	for _, t := range trials {
-		if t.Kind != record.KindSlice || t.RateName != record.RateGate {
+		if !isGateSlice(t) {
 			continue
 		}
 		b := byNumber[t.Block]
@@ -139,10 +229,6 @@ func blocksOf(trials []record.Trial) []block {
 	return out
 }
 
-// lnOf is ln(after/before) of a metric, and whether the driver's CPU time fell
-// out of it.
-type lnOf func(before, after side) (d float64, adjusted bool)
-
 // fill computes the metric's D of every block, and its null control.
 func (s *Series) fill(blocks []block, ln lnOf) {
 	if len(blocks) == 0 {
@@ -158,10 +244,11 @@ func (s *Series) fill(blocks []block, ln lnOf) {
 			continue
 		}
 		for i, v := range scenarios.Variants() {
-			s.Null[i] = append(s.Null[i], nullOf(b.slices[v], ln)...)
+			if d := nullOf(b.slices[v], ln); finite(d) {
+				s.Null[i] = append(s.Null[i], d)
+			}
 		}
-		d, adjusted := ln(sideOf(b.slices[scenarios.Before]), sideOf(b.slices[scenarios.After]))
-		s.D, s.Adjusted = append(s.D, d), s.Adjusted && adjusted
+		s.D = append(s.D, ln(sideOf(b.slices[scenarios.Before]), sideOf(b.slices[scenarios.After])))
 	}
 }
 
@@ -190,15 +277,15 @@ func spoiltOf(blocks []block) []string {
 func SpoiltBlocks(trials []record.Trial) []string { return spoiltOf(blocksOf(trials)) }
 
 // nullOf compares two neighbouring slices of one side, the later with the
-// earlier. In ABBAAB each side has one such pair, if none was repeated.
-func nullOf(of []record.Trial, ln lnOf) []float64 {
+// earlier. In ABBAAB each side has one such pair; where a slice of it was
+// repeated there is no number.
+func nullOf(of []record.Trial, ln lnOf) float64 {
 	for i := 1; i < len(of); i++ {
 		if of[i].Order == of[i-1].Order+1 {
-			d, _ := ln(sideOf(of[i-1:i]), sideOf(of[i:i+1]))
-			return []float64{d}
+			return ln(sideOf(of[i-1:i]), sideOf(of[i:i+1]))
 		}
 	}
-	return nil
+	return math.NaN()
 }
 
 // ShownOf are the metrics that do not gate, over all blocks.

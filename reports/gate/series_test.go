@@ -61,13 +61,13 @@ func gateScenario(t *testing.T) *scenarios.Scenario {
 // The host's speed falls out of CPU ratios, copies are added up, and each block
 // gives every side one pair of neighbours.
 func TestTimedSeries(t *testing.T) {
-	series := TimedSeries(gateRun(5, 1.1, nil), gateScenario(t))
+	series := TimedSeries(gateRun(6, 1.1, nil), gateScenario(t))
 	want := map[string]float64{"cpu app": math.Log(1.1), "cpu database": 0, "p50": math.Log(1.05)}
 	if len(series) != len(want) {
 		t.Fatalf("%d series", len(series))
 	}
 	for _, s := range series {
-		if s.Missing != "" || len(s.D) != 5 || len(s.Null[0]) != 5 || len(s.Null[1]) != 5 {
+		if s.Missing != "" || len(s.D) != 6 || len(s.Null[0]) != 6 || len(s.Null[1]) != 6 {
 			t.Errorf("%s: %q, %d blocks, null %d and %d", s.Key, s.Missing, len(s.D), len(s.Null[0]), len(s.Null[1]))
 		}
 		for _, d := range s.D {
@@ -81,7 +81,7 @@ func TestTimedSeries(t *testing.T) {
 			}
 		}
 	}
-	if timed := Decide(series); timed[0].Status != StatusRegression || timed[1].Status != StatusSame {
+	if timed := Decide(series, nil); timed[0].Status != StatusRegression || timed[1].Status != StatusSame {
 		t.Errorf("%+v", timed)
 	}
 }
@@ -102,6 +102,88 @@ func TestDriverStaysInWhereBytesDiffer(t *testing.T) {
 	// Raw, so the host's speed is in it: not off by the driver's 50%.
 	if d := series[0].D[0]; math.Abs(d) > 0.2 {
 		t.Errorf("D is %v", d)
+	}
+}
+
+// One block whose answers differ a little more than the others' does not make it
+// go by another measure than they do, neither among the blocks that decide nor
+// behind them: the driver's CPU time falls out of all of them or of none.
+func TestAdjustedIsDecidedOnce(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		more, less int64 // answers of after, in percent of before's: of odd blocks, of even ones
+		from       int   // the block from which on they differ
+		want       bool
+	}{
+		{"now beyond, now within", 1015, 1000, 1, true},
+		{"beyond in all", 1015, 1015, 1, false},
+		{"beyond behind the first look", 1015, 1015, FirstLook + 1, true},
+	} {
+		series := TimedSeries(gateRun(8, 1.1, func(trial *record.Trial) {
+			if trial.Variant == scenarios.After && trial.Block >= test.from {
+				size := test.less
+				if trial.Block%2 == 1 {
+					size = test.more
+				}
+				trial.Measurement.BytesIn = size * trial.Measurement.Sent
+			}
+		}), gateScenario(t))
+		cpu := series[0]
+		if cpu.Adjusted != test.want {
+			t.Errorf("%s: adjusted is %v", test.name, cpu.Adjusted)
+		}
+		exact := 0
+		for _, d := range cpu.D {
+			if math.Abs(d-math.Log(1.1)) < 1e-9 {
+				exact++
+			}
+		}
+		if test.want && exact != 8 || !test.want && exact > 0 {
+			t.Errorf("%s: the host's speed fell out of %d of 8 blocks", test.name, exact)
+		}
+	}
+}
+
+// A side's first slice of a block is held against its others, block by block.
+func TestWarming(t *testing.T) {
+	first := map[[2]string]bool{}
+	series := Warming(gateRun(5, 1.3, func(trial *record.Trial) {
+		id := [2]string{string(trial.Variant), string(rune('0' + trial.Block))}
+		if !first[id] {
+			first[id] = true
+			for i := range trial.Machines[:2] { // those of app
+				trial.Machines[i].CPUSeconds *= 1.04
+			}
+		}
+	}), gateScenario(t))
+	for i, want := range []float64{1.04, 1, 1} {
+		if ratio, low, high := series[i].Interval(); len(series[i].D) != 10 || math.Abs(ratio-want) > 1e-3 || low > ratio || high < ratio {
+			t.Errorf("%s: %v (%v to %v) in %d", series[i].Key, ratio, low, high, len(series[i].D))
+		}
+	}
+}
+
+// Where a repeated slice stands between them, two slices are no neighbours; with
+// too few neighbours there is no verdict.
+func TestRepeatedSlicesAreNoNeighbours(t *testing.T) {
+	order := 0
+	series := TimedSeries(gateRun(4, 1, func(trial *record.Trial) {
+		order++
+		if order == 5 { // block 1's fourth and fifth slices are one side's
+			order++
+		}
+		trial.Order = order
+		trial.Measurement.Response = record.Histogram{}
+		for range trial.Measurement.Sent {
+			trial.Measurement.Response.Record(10 * time.Millisecond)
+		}
+	}), gateScenario(t))
+	if short, whole := min(len(series[0].Null[0]), len(series[0].Null[1])), max(len(series[0].Null[0]), len(series[0].Null[1])); short != 3 || whole != 4 {
+		t.Errorf("%d and %d pairs", short, whole)
+	}
+	timed := Decide(series, nil)
+	if timed[0].Status != StatusOpen || !strings.HasPrefix(timed[0].Why, "too few neighbouring slices of ") || Finished(timed, 4) {
+		t.Errorf("%+v", timed[0])
 	}
 }
 
@@ -127,26 +209,26 @@ func TestTimedSeriesWithoutData(t *testing.T) {
 			}
 			test.change(t)
 		}
-		timed := Decide(TimedSeries(gateRun(5, 1, alike), gateScenario(t)))
+		timed := Decide(TimedSeries(gateRun(5, 1, alike), gateScenario(t)), nil)
 		r := NewResult(About{Scenario: gateScenario(t)}, nil, timed, nil, nil)
 		if r.Verdict != NoVerdict || timed[0].Status != StatusAbsent || !strings.Contains(r.Sentence, test.says) {
 			t.Errorf("%s: %s: %s", name, timed[0].Status, r.Sentence)
 		}
 	}
-	if timed := Decide(TimedSeries(nil, gateScenario(t))); timed[0].Status != StatusAbsent {
+	if timed := Decide(TimedSeries(nil, gateScenario(t)), nil); timed[0].Status != StatusAbsent {
 		t.Errorf("nothing measured: %+v", timed[0])
 	}
 }
 
 // A block that was spoiled is left out, and the others decide.
 func TestSpoiltBlocksAreLeftOut(t *testing.T) {
-	trials := gateRun(6, 1.2, func(t *record.Trial) {
+	trials := gateRun(7, 1.2, func(t *record.Trial) {
 		if t.Order == 8 {
 			t.Invalid = []string{"stolen"}
 		}
 	})
 	series := TimedSeries(trials, gateScenario(t))
-	if timed := Decide(series); len(series[0].D) != 5 || timed[0].Status != StatusRegression {
+	if timed := Decide(series, nil); len(series[0].D) != 6 || timed[0].Status != StatusRegression {
 		t.Errorf("%d blocks, %+v", len(series[0].D), timed[0])
 	}
 	if why := SpoiltBlocks(trials); len(why) != 1 || !strings.HasPrefix(why[0], "block 2 has 2 valid slices of ") {
@@ -179,7 +261,7 @@ func TestChance(t *testing.T) {
 		slowdown, sd float64
 		metrics      int
 		want         float64
-	}{{0.05, 0.025, 1, 0.20}, {0.10, 0.025, 1, 1}, {0.10, 0.044, 1, 0.91}, {0.20, 0.044, 3, 1}} {
+	}{{0.05, 0.025, 1, 0.25}, {0.05, 0.025, 3, 0.12}, {0.10, 0.025, 1, 1}, {0.10, 0.044, 1, 0.997}, {0.10, 0.044, 3, 0.99}, {0.20, 0.044, 3, 1}} {
 		if got := Chance(test.slowdown, test.sd, test.metrics); math.Abs(got-test.want) > 0.04 {
 			t.Errorf("%+v: %v", test, got)
 		}

@@ -3,7 +3,6 @@ package gate
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -14,7 +13,8 @@ type Series struct {
 	Label string    // "CPU per request of app"
 	D     []float64 // ln(after/before) of each block
 	// Null are ln(later/earlier) of two neighbouring slices of one side, a list a
-	// side: equal work, so any difference is the machine's.
+	// side: equal work, so any difference is the machine's. A side with fewer of
+	// them than the first look has blocks leaves the metric open.
 	Null [2][]float64
 	// Missing says why a block has no value; nothing is decided then.
 	Missing string
@@ -22,19 +22,22 @@ type Series struct {
 	Adjusted bool
 }
 
-// Timed is what became of a timed metric.
+// Timed is what became of a timed metric, or of one row of Correctness, which
+// has no ratio.
 type Timed struct {
-	Key    string    `json:"key"`
-	Label  string    `json:"label"`
-	Status Status    `json:"status"`
-	Why    string    `json:"why,omitempty"`
-	Ratio  float64   `json:"ratio,omitempty"` // after/before
-	Low    float64   `json:"low,omitempty"`   // of its 95% interval
-	High   float64   `json:"high,omitempty"`
-	SD     float64   `json:"sd,omitempty"` // of ln(ratio) from block to block
-	Blocks []float64 `json:"ln_ratio_by_block,omitempty"`
+	Key    string  `json:"key"`
+	Label  string  `json:"label"`
+	Status Status  `json:"status"`
+	Why    string  `json:"why,omitempty"`
+	Ratio  float64 `json:"ratio,omitempty"` // after/before
+	Low    float64 `json:"low,omitempty"`   // of its 95% interval
+	High   float64 `json:"high,omitempty"`
+	SD     float64 `json:"sd,omitempty"` // of ln(ratio) from block to block
+	// SDAtMost is the upper limit of SD at 80%.
+	SDAtMost float64   `json:"sd_at_most,omitempty"`
+	Blocks   []float64 `json:"ln_ratio_by_block,omitempty"`
 	// For and Against are the e-processes at the last look: of a regression
-	// beyond 2%, and of less than 10%.
+	// beyond 2%, and of less than 10%, both beyond what is accepted.
 	For      float64 `json:"evidence_of_regression,omitempty"`
 	Against  float64 `json:"evidence_of_less_than_10_percent,omitempty"`
 	Adjusted bool    `json:"less_driver_cpu,omitempty"`
@@ -42,38 +45,41 @@ type Timed struct {
 }
 
 // Decide holds every series against the rule. The metrics alarm together: with
-// more of them each needs more evidence.
-func Decide(series []Series) []Timed {
+// more of them each needs more evidence. What is accepted, as InForce says, is
+// no regression: the rule asks what lies beyond it.
+func Decide(series []Series, accepted []Acceptance) []Timed {
 	out := make([]Timed, len(series))
 	for i, s := range series {
-		out[i] = s.decide(len(series))
+		out[i] = s.decide(len(series), acceptanceOf(accepted, s.Key))
 	}
 	return out
 }
 
 // Finished says that more blocks would change nothing: there is a regression,
-// or nothing is open, or the blocks are used up.
+// or nothing is open, or requests fail on both sides, or the blocks are used up.
 func Finished(timed []Timed, blocks int) bool {
-	open := false
+	open, failing := false, false
 	for _, t := range timed {
-		switch t.Status {
-		case StatusRegression:
+		switch {
+		case t.Status == StatusRegression:
 			return true
-		case StatusOpen:
+		case t.Status == StatusOpen:
 			open = true
+		case t.Status == StatusAbsent && t.correctness():
+			failing = true
 		}
 	}
-	return blocks >= MostBlocks || blocks >= FirstLook && !open
+	return blocks >= MostBlocks || blocks >= FirstLook && (!open || failing)
 }
 
-func (s Series) decide(metrics int) Timed {
+func (s Series) decide(metrics int, accepted *Acceptance) Timed {
 	t := Timed{Key: s.Key, Label: s.Label, Blocks: s.D, Adjusted: s.Adjusted, Status: StatusOpen}
 	if s.Missing != "" {
 		t.Status, t.Why = StatusAbsent, s.Missing
 		return t
 	}
 	for _, d := range s.D {
-		if math.IsNaN(d) || math.IsInf(d, 0) {
+		if !finite(d) {
 			t.Status, t.Why, t.Blocks = StatusAbsent, "a block's ratio is no number", nil
 			return t
 		}
@@ -82,52 +88,92 @@ func (s Series) decide(metrics int) Timed {
 		t.Why = fmt.Sprintf("%d blocks: the first look is after %d", len(s.D), FirstLook)
 		return t
 	}
-	t.estimate(s.D)
-	if why := s.biased(metrics); why != "" {
+	t.Ratio, t.Low, t.High = s.Interval()
+	_, t.SD = meanAndSD(s.D)
+	t.SDAtMost = t.ScatterAtMost()
+	if why := s.drifts(metrics); why != "" {
 		t.Status, t.Why = StatusUnmeasurable, why
 		return t
 	}
-	t.look(s.D, metrics)
+	if t.Why = s.uncontrolled(); t.Why == "" {
+		t.look(s.D, metrics, accepted)
+	}
 	return t
 }
 
 // look goes through all looks: what was reached at one stays reached, and a
-// regression at any weighs more than a pass.
-func (t *Timed) look(d []float64, metrics int) {
-	passed := false
-	for n := FirstLook; n <= min(len(d), MostBlocks); n++ {
-		t.For, t.Against = forRegression(d[:n]), forPass(d[:n])
+// regression at any weighs more than a pass. An acceptance moves both of the
+// rule's bounds, 2% and 10%, by what it lets pass. Where the estimate is within
+// 2% all the same, nothing needs accepting, and 10% must be excluded as ever.
+func (t *Timed) look(d []float64, metrics int, accepted *Acceptance) {
+	beyond, bounds := d, "neither a regression is shown nor 10% excluded"
+	if accepted != nil {
+		beyond = make([]float64, len(d))
+		for i, x := range d {
+			beyond[i] = x - math.Log(accepted.UpTo)
+		}
+		bounds = fmt.Sprintf("neither more than the accepted %+.3g%% is shown nor %+.3g%% excluded", percent(accepted.UpTo), percent(accepted.UpTo*(1+excluded)))
+	}
+	passed, same := false, false
+	for n := FirstLook; n <= min(len(d), MostBlocks); n += lookEvery {
+		t.For, t.Against = forRegression(beyond[:n]), forPass(beyond[:n])
 		if t.For >= enough*float64(metrics) {
-			t.Status = StatusRegression
-			t.Why = fmt.Sprintf("%+.1f%% (%+.1f%% to %+.1f%%) in %d blocks", percent(t.Ratio), percent(t.Low), percent(t.High), n)
+			t.Status, t.Why = StatusRegression, fmt.Sprintf("%s in %d blocks", t.words(), n)
+			if accepted != nil {
+				t.Why += fmt.Sprintf(": more than the accepted %+.3g%%", percent(accepted.UpTo))
+			}
 			return
 		}
 		passed = passed || t.Against >= enough
+		same = same || passed && (accepted == nil || forPass(d[:n]) >= enough)
 	}
 	switch {
-	case passed:
+	case passed && accepted != nil && t.Ratio > 1+tolerated:
+		t.Status, t.Accepted = StatusAccepted, accepted.words()
+	case same:
 		t.Status = StatusSame
 	default:
-		t.Why = fmt.Sprintf("neither a regression is shown nor 10%% excluded after %d blocks", len(d))
+		t.Why = fmt.Sprintf("%s after %d blocks", bounds, len(d))
 	}
 }
 
-func (t *Timed) estimate(d []float64) {
-	mean, low, high := studentInterval(d, 0.95)
-	_, t.SD = meanAndSD(d)
-	t.Ratio, t.Low, t.High = math.Exp(mean), math.Exp(low), math.Exp(high)
+// scatterLimit is how surely blocks scatter by no more than ScatterAtMost.
+const scatterLimit = 0.80
+
+// ScatterAtMost is the upper limit of SD, by chi-square: of a gate that ended
+// early the blocks scattered little by chance, so that SD itself promises too
+// much.
+func (t Timed) ScatterAtMost() float64 {
+	freedom := float64(len(t.Blocks) - 1)
+	if freedom < 1 {
+		return 0
+	}
+	return t.SD * math.Sqrt(freedom/distuv.ChiSquared{K: freedom}.Quantile(1-scatterLimit))
 }
 
-// biased is the null control: equal slices of one side must not differ.
-func (s Series) biased(metrics int) string {
+// drifts is the null control: equal slices of one side must not differ. It goes
+// by the same evidence as the rule itself, so it holds at every look, and what it
+// has once shown stays shown. By chance it takes a pass from one gate in a
+// hundred at most, all sides and metrics together.
+func (s Series) drifts(metrics int) string {
 	for i, side := range []string{"before", "after"} {
 		null := s.Null[i]
-		if len(null) < FirstLook {
-			continue
+		for n := FirstLook; n <= min(len(null), MostBlocks); n += lookEvery {
+			if forDrift(null[:n]) >= enough*float64(2*metrics) {
+				mean, _ := meanAndSD(null[:n])
+				return fmt.Sprintf("two neighbouring slices of %s, which are equal, differ by %+.1f%% in the mean: this machine drifts", side, percent(math.Exp(mean)))
+			}
 		}
-		mean, low, high := studentInterval(null, 1-0.01/float64(2*metrics))
-		if low > 0 || high < 0 {
-			return fmt.Sprintf("two neighbouring slices of %s, which are equal, differ by %+.1f%% in the mean: this machine drifts", side, percent(math.Exp(mean)))
+	}
+	return ""
+}
+
+// uncontrolled says that there is too little for a null control; "" there is
+// enough.
+func (s Series) uncontrolled() string {
+	for i, side := range []string{"before", "after"} {
+		if n := len(s.Null[i]); n < FirstLook {
+			return fmt.Sprintf("too few neighbouring slices of %s tell whether this machine drifts: %d, and %d are needed", side, n, FirstLook)
 		}
 	}
 	return ""
@@ -141,32 +187,6 @@ func studentInterval(d []float64, confidence float64) (mean, low, high float64) 
 	return mean, mean - half, mean + half
 }
 
-// chances is how many gates are simulated for one figure of the sentence.
-const chances = 1000
-
-// Chance is how often a gate of so many timed metrics finds a regression of one
-// of them, when its blocks scatter normally by sd: 0..1, simulated, and always
-// the same for the same figures.
-func Chance(slowdown, sd float64, metrics int) float64 {
-	random := rand.New(rand.NewPCG(0x6368616e, 0x6365)) // "chance"
-	found := 0
-	for range chances {
-		d := make([]float64, 0, MostBlocks)
-		for len(d) < MostBlocks {
-			d = append(d, math.Log1p(slowdown)+sd*random.NormFloat64())
-			if len(d) < FirstLook {
-				continue
-			}
-			if forRegression(d) >= enough*float64(metrics) {
-				found++
-				break
-			}
-			if metrics == 1 && forPass(d) >= enough {
-				break // the gate ends with a pass
-			}
-		}
-	}
-	return float64(found) / chances
-}
-
 func percent(ratio float64) float64 { return 100 * (ratio - 1) }
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

@@ -3,6 +3,8 @@ package gate
 import (
 	"cmp"
 	"fmt"
+	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -21,45 +23,85 @@ func (r Result) sentence() string {
 // passed says what was excluded, what could have been missed, and what was let
 // pass.
 func (r Result) passed() string {
-	var excludes []string
-	if labels := r.timedLabels(StatusSame); len(labels) > 0 {
-		excludes = append(excludes, "10% or more in "+listed(labels))
+	said := []string{"No regression."}
+	if len(r.Counted) > 0 {
+		said = append(said, r.countsHeld())
 	}
-	if n := len(r.Counted); n > 0 {
-		excludes = append(excludes, fmt.Sprintf("any change of %d counted metrics beyond what equal runs differ by", n))
+	if timed := r.compared(); len(timed) > 0 {
+		if labels := labelsOf(timed, StatusSame); len(labels) > 0 {
+			said = append(said, "10% or more is excluded in "+listed(labels)+".")
+		}
+		said = append(said, couldHaveFound(timed), "p95 and p99 do not gate.")
+	} else {
+		said = append(said, "Nothing was timed: CPU time and latency are not gated.")
 	}
-	out := "No regression."
-	if len(excludes) > 0 {
-		out += " Excluded: " + strings.Join(excludes, ", and ") + "."
+	for _, t := range r.Timed {
+		if t.Status == StatusAccepted {
+			said = append(said, fmt.Sprintf("Accepted: %s %s, %s.", t.Label, t.words(), t.Accepted))
+		}
 	}
-	if len(r.Timed) > 0 {
-		out += r.couldHaveFound() + " p95, p99 and capacity do not gate."
+	switch better := r.count(StatusBetter); {
+	case better == 1:
+		said = append(said, "1 count is better than the baseline: renew the baseline, or the gain can be lost unseen.")
+	case better > 1:
+		said = append(said, fmt.Sprintf("%d counts are better than the baseline: renew the baseline, or the gain can be lost unseen.", better))
 	}
-	if better := r.count(StatusBetter); better > 0 {
-		out += fmt.Sprintf(" %d counted metrics are better than the baseline: renew it, or the gain can be lost unseen.", better)
+	return strings.Join(said, " ")
+}
+
+// countsHeld says how exactly the counts are held, so that nobody takes a loose
+// count for an exact one.
+func (r Result) countsHeld() string {
+	exact := 0
+	var loosest CountResult
+	for _, c := range r.Counted {
+		if c.Within == 0 {
+			exact++
+		}
+		if c.looseness() > loosest.looseness() {
+			loosest = c
+		}
 	}
-	if accepted := r.count(StatusAccepted); accepted > 0 {
-		out += fmt.Sprintf(" %d accepted.", accepted)
+	switch n := len(r.Counted); {
+	case exact == n:
+		return fmt.Sprintf("%d counts agree with the baseline to the digit.", n)
+	case loosest.looseness() == 0:
+		return fmt.Sprintf("%d counts are held against the baseline, %d of them to the digit.", n, exact)
+	default:
+		return fmt.Sprintf("%d counts are held against the baseline, %d of them to the digit, the others to within %.2g%% at most (%s).",
+			n, exact, 100*loosest.looseness(), loosest.name())
 	}
-	return out
+}
+
+// looseness is the count's tolerance as a share of its value.
+func (c CountResult) looseness() float64 {
+	if c.Value == 0 {
+		return 0
+	}
+	return c.Within / c.Value
+}
+
+// compared are the timed metrics without what tells whether answers were right.
+func (r Result) compared() []Timed {
+	return slices.DeleteFunc(slices.Clone(r.Timed), Timed.correctness)
 }
 
 // couldHaveFound says what a pass is worth, for the metric that scattered most.
-func (r Result) couldHaveFound() string {
-	worst := r.Timed[0]
-	for _, t := range r.Timed {
-		if t.SD > worst.SD {
+func couldHaveFound(timed []Timed) string {
+	worst := timed[0]
+	for _, t := range timed {
+		if t.SDAtMost > worst.SDAtMost {
 			worst = t
 		}
 	}
-	find := func(slowdown float64) float64 { return 100 * Chance(slowdown, worst.SD, len(r.Timed)) }
-	return fmt.Sprintf(" Blocks scattered by %.1f%% at most (%s): so a regression by 5%% is found in %.0f%% of gates, by 10%% in %.0f%%, by 20%% in %.0f%%.",
-		100*worst.SD, worst.Label, find(0.05), find(0.10), find(0.20))
+	find := func(slowdown float64) float64 { return 100 * Chance(slowdown, worst.SDAtMost, len(timed)) }
+	return fmt.Sprintf("Blocks scatter by up to %.1f%% (%s). Of 100 such gates %.0f find 5%% more, %.0f find 10%% and %.0f find 20%%.",
+		100*worst.SDAtMost, worst.Label, find(0.05), find(0.10), find(0.20))
 }
 
-func (r Result) timedLabels(of Status) []string {
+func labelsOf(timed []Timed, of Status) []string {
 	var labels []string
-	for _, t := range r.Timed {
+	for _, t := range timed {
 		if t.Status == of {
 			labels = append(labels, t.Label)
 		}
@@ -85,20 +127,19 @@ func listed(words []string) string {
 	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
 }
 
-// worst names the first failing endpoint with what its requests do more of, or
+// worst names the first failing endpoint with what its requests do more of, and
 // the timed metrics.
 func (r Result) worst() string {
 	var said []string
-	failing := r.failing()
-	if len(failing) > 0 {
+	if failing := r.failing(); len(failing) > 0 {
 		said = append(said, endpointWords(failing))
 	}
 	for _, t := range r.Timed {
 		if t.Status == StatusRegression {
-			said = append(said, t.Label+" "+t.Why)
+			said = append(said, t.Label+": "+t.Why)
 		}
 	}
-	return strings.Join(said, "; ")
+	return strings.Join(said, ". ")
 }
 
 // failing are the counted regressions, the worst of each endpoint first: its own
@@ -133,23 +174,26 @@ func (c CountResult) growth() float64 {
 // mostSaid is how many metrics of an endpoint the sentence names.
 const mostSaid = 3
 
+// endpointWords says what a request of the first failing endpoint costs more of.
+// A statement is named once.
 func endpointWords(failing []CountResult) string {
 	first := failing[0]
 	var parts []string
-	seen := map[string]bool{}
-	more := 0
+	seen, named := map[string]bool{}, map[string]bool{}
 	for _, c := range failing {
 		sameEndpoint := c.Variant == first.Variant && c.Endpoint == first.Endpoint
-		if !sameEndpoint || seen[c.Metric] || len(parts) == mostSaid {
-			more++
+		if !sameEndpoint || seen[c.Metric] || c.Of != "" && named[c.Of] || len(parts) == mostSaid {
 			continue
 		}
-		seen[c.Metric] = true
+		seen[c.Metric], named[c.Of] = true, true
 		parts = append(parts, c.change())
 	}
-	out := fmt.Sprintf("%s, %s: %s", first.Variant, first.Endpoint, strings.Join(parts, "; "))
-	if more > 0 {
-		out += fmt.Sprintf(" (and %d more counted metrics)", more)
+	out := fmt.Sprintf("a request of %s (%s) costs %s", first.Endpoint, first.Variant, strings.Join(parts, "; "))
+	switch more := len(failing) - len(parts); {
+	case more == 1:
+		out += "; 1 more count stands in the table"
+	case more > 1:
+		out += fmt.Sprintf("; %d more counts stand in the table", more)
 	}
 	return out
 }
@@ -159,6 +203,9 @@ func (c CountResult) change() string {
 	subject := c.Unit
 	if c.Of != "" {
 		subject += " of " + quoted(c.Of)
+	}
+	if c.New {
+		return fmt.Sprintf("%s %s, new", figure(c.Measured), subject)
 	}
 	return fmt.Sprintf("%s %s, was %s", figure(c.Measured), subject, figure(&c.Value))
 }
@@ -229,11 +276,65 @@ func (t Timed) words() string {
 func (t Timed) verdict() string {
 	switch t.Status {
 	case StatusSame:
+		if t.correctness() {
+			return "pass: " + t.Why
+		}
 		return "pass: 10% excluded"
 	case StatusAccepted:
 		return "accepted: " + t.Accepted
 	case StatusRegression:
+		if t.correctness() {
+			return "REGRESSION: " + t.Why
+		}
 		return "REGRESSION"
 	}
 	return string(t.Status) + ": " + t.Why
+}
+
+// name is the label, and the key by which headroom.accept.yaml calls the metric.
+func (t Timed) name() string {
+	if t.Key == t.Label || t.correctness() {
+		return t.Label
+	}
+	return t.Label + " (" + t.Key + ")"
+}
+
+// next says what a reader does now: a sentence or two for each cause.
+func (r Result) next() string {
+	var said []string
+	if len(r.failing()) > 0 {
+		said = append(said, fmt.Sprintf("If the counts were not meant to grow, undo the change. If they were, run `%s` and commit its diff in the same change.", r.renewal()))
+	}
+	for _, t := range r.Timed {
+		switch {
+		case t.Status != StatusRegression:
+		case t.correctness():
+			said = append(said, "Find out why after answers wrongly: trials.jsonl beside this page names the errors.")
+		default:
+			said = append(said, fmt.Sprintf("If %s was not meant to grow, undo the change. If it was, add to `headroom.accept.yaml`: `- {metric: %s, up_to: %.0f%%, reason: WHY, until: %s}`.",
+				t.Label, t.Key, math.Ceil(percent(t.Ratio)+1), r.At.AddDate(0, 3, 0).Format(dayFormat)))
+		}
+	}
+	if r.Verdict == Regression {
+		return strings.Join(said, " ")
+	}
+	if r.count(StatusUnbelievable) > 0 {
+		said = append(said, fmt.Sprintf("If the change is meant to do less work, or work of another name, run `%s` and commit its diff in the same change. If not, find out why the work was not done.", r.renewal()))
+	}
+	if r.count(StatusAbsent) > 0 {
+		said = append(said, "Repair what gave no number: nothing was gated for that.")
+	}
+	if r.Unfit != "" || slices.ContainsFunc(r.statuses(), Status.ofNoise) {
+		said = append(said, "Run the gate again when this machine is idle. If it stays undecided, this machine is too noisy to see 10%.")
+	}
+	return strings.Join(said, " ")
+}
+
+// renewal is the command that accepts changed counts.
+func (r Result) renewal() string {
+	command := "headroom baseline --update " + r.Scenario
+	if r.Baseline != "" && filepath.ToSlash(filepath.Clean(r.Baseline)) != "baselines/"+r.Scenario+".json" {
+		command += " --file " + r.Baseline
+	}
+	return command
 }

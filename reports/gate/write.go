@@ -29,18 +29,18 @@ func WriteTable(w io.Writer, r Result) error {
 	out.WriteString(r.Sentence + "\n")
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	if rows := r.telling(); len(rows) > 0 {
-		fmt.Fprint(table, "\ncounted, by request\tbaseline\tmeasured\t\n")
+		fmt.Fprint(table, "\ncounted, a request\tbaseline\tmeasured\t\n")
 		for _, c := range rows {
 			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.name(), baselineFigure(c), figure(c.Measured), c.verdict())
 		}
 	}
 	if n := r.sameCounts(); n > 0 {
-		fmt.Fprintf(table, "\n%d counted metrics are the same as in the baseline.\n", n)
+		fmt.Fprintf(table, "\n%d counts are the same as in the baseline.\n", n)
 	}
 	if len(r.Timed) > 0 {
 		fmt.Fprintf(table, "\ntimed, after/before, %d blocks\tchange (95%%)\t\n", r.Blocks)
 		for _, t := range r.Timed {
-			fmt.Fprintf(table, "%s\t%s\t%s\n", t.Label, t.words(), t.verdict())
+			fmt.Fprintf(table, "%s\t%s\t%s\n", t.name(), t.words(), t.verdict())
 		}
 	}
 	for _, s := range r.Shown {
@@ -80,7 +80,7 @@ func (r Result) telling() []CountResult {
 		rows = append(rows, c)
 	}
 	for i, n := range more {
-		rows[i].Why += fmt.Sprintf(" (and %d more of it)", n)
+		rows[i].Why += fmt.Sprintf(" (and %d more counts of this endpoint)", n)
 	}
 	return rows
 }
@@ -139,7 +139,7 @@ func WriteMarkdown(w io.Writer, r Result) error {
 	rows := r.telling()
 	first := rows[:min(len(rows), mostFirst)]
 	if len(first) > 0 {
-		out.WriteString("\n| counted, by request | baseline | measured | |\n|---|---:|---:|---|\n")
+		out.WriteString("\n| counted, a request | baseline | measured | |\n|---|---:|---:|---|\n")
 		for _, c := range first {
 			out.WriteString(c.cells())
 		}
@@ -147,7 +147,7 @@ func WriteMarkdown(w io.Writer, r Result) error {
 	if len(r.Timed) > 0 {
 		fmt.Fprintf(&out, "\n| timed, after/before, %d blocks | change (95%%) | |\n|---|---|---|\n", r.Blocks)
 		for _, t := range r.Timed {
-			fmt.Fprintf(&out, "| %s | %s | %s |\n", escapeCell(t.Label), t.words(), escapeCell(t.verdict()))
+			fmt.Fprintf(&out, "| %s | %s | %s |\n", escapeCell(t.name()), t.words(), escapeCell(t.verdict()))
 		}
 	}
 	for _, s := range r.Shown {
@@ -156,9 +156,24 @@ func WriteMarkdown(w io.Writer, r Result) error {
 	for _, n := range r.Notes {
 		out.WriteString("\nNote: " + escapeCell(n) + "\n")
 	}
+	out.WriteString("\n<sub>" + escapeCell(r.about()) + "</sub>\n")
 	r.fold(&out, rows[len(first):])
 	_, err := io.WriteString(w, out.String())
 	return err
+}
+
+// about says what was gated and how, so that nobody takes an earlier commit's
+// answer for this one's.
+func (r Result) about() string {
+	var said []string
+	if r.Commit != "" {
+		said = append(said, "commit "+r.Commit)
+	}
+	if r.Baseline != "" {
+		said = append(said, "held against "+r.Baseline)
+	}
+	said = append(said, fmt.Sprintf("%.0f s", r.Seconds), "headroom "+r.Headroom, fmt.Sprintf("seed %d", r.Seed))
+	return strings.Join(said, ", ")
 }
 
 // fold adds the other rows behind a click, as many as there is room for.
@@ -171,7 +186,7 @@ func (r Result) fold(out *strings.Builder, rest []CountResult) {
 	if len(rest) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\n<details><summary>%d more counted metrics</summary>\n\n| counted, by request | baseline | measured | |\n|---|---:|---:|---|\n", len(rest))
+	fmt.Fprintf(out, "\n<details><summary>%d more counts</summary>\n\n| counted, a request | baseline | measured | |\n|---|---:|---:|---|\n", len(rest))
 	const end = "\n</details>\n"
 	for i, c := range rest {
 		cells := c.cells()
@@ -192,21 +207,6 @@ func (c CountResult) cells() string {
 // escapeCell keeps a text within its cell.
 func escapeCell(text string) string {
 	return strings.NewReplacer("|", "\\|", "\n", " ", "\r", " ").Replace(text)
-}
-
-// next says what a reader does now.
-func (r Result) next() string {
-	switch {
-	case r.Verdict == Regression && len(r.failing()) > 0:
-		return fmt.Sprintf("undo it, or, if it is intended, run `headroom baseline --update %s` and commit its diff in the same change.", r.Scenario)
-	case r.Verdict == Regression:
-		return "undo it, or, if it is intended, accept it with a reason in `headroom.accept.yaml`."
-	case r.Verdict == NoVerdict && r.count(StatusUnbelievable) > 0:
-		return fmt.Sprintf("if less work is what the change is for, run `headroom baseline --update %s`; else find out why the work was not done.", r.Scenario)
-	case r.Verdict == NoVerdict:
-		return "the gate could not tell; the reason stands above. Run it again on a quiet machine, or repair what is absent."
-	}
-	return ""
 }
 
 // WriteAnnotations writes GitHub's workflow commands, at most ten.
@@ -239,6 +239,12 @@ func WriteAnnotations(w io.Writer, r Result) error {
 		add("notice", "headroom gate", fmt.Sprintf("%d more findings stand in the summary", more+1))
 	}
 	_, err := io.WriteString(w, strings.Join(lines, ""))
+	return err
+}
+
+// WriteNotice writes one of GitHub's notices.
+func WriteNotice(w io.Writer, text string) error {
+	_, err := fmt.Fprintf(w, "::notice title=headroom gate::%s\n", escapeData(text))
 	return err
 }
 

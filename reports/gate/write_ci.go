@@ -37,8 +37,9 @@ type (
 	}
 )
 
-// WriteJUnit writes a test case a metric. lenient says that CI lets a gate
-// without a verdict pass: what is undecided is then skipped, else an error.
+// WriteJUnit writes a test case a metric. lenient says that CI lets pass what a
+// noisy machine left undecided: that is then skipped, else an error. What gave no
+// number is an error in any case.
 func WriteJUnit(w io.Writer, r Result, lenient bool) error {
 	suite := junitSuite{Name: "headroom gate " + r.Scenario, Seconds: strconv.FormatFloat(r.Seconds, 'f', 1, 64)}
 	for _, c := range r.Counted {
@@ -51,10 +52,14 @@ func WriteJUnit(w io.Writer, r Result, lenient bool) error {
 		suite.add(one, c.Status, message, lenient)
 	}
 	for _, t := range r.Timed {
-		suite.add(junitCase{Class: "timed", Name: t.Label, Out: t.words()}, t.Status, t.verdict(), lenient)
+		message := t.verdict()
+		if t.Status == StatusRegression {
+			message = t.Label + ": " + t.Why
+		}
+		suite.add(junitCase{Class: "timed", Name: t.Label, Out: t.words()}, t.Status, message, lenient)
 	}
 	if r.Unfit != "" {
-		suite.add(junitCase{Class: "timed", Name: "fitness of the machine"}, StatusAbsent, r.Unfit, lenient)
+		suite.add(junitCase{Class: "timed", Name: "fitness of the machine"}, StatusUnmeasurable, r.Unfit, lenient)
 	}
 	if len(suite.Cases) == 0 {
 		suite.add(junitCase{Class: "gate", Name: "verdict"}, StatusAbsent, r.Sentence, lenient)
@@ -79,7 +84,7 @@ func (s *junitSuite) add(c junitCase, status Status, message string, lenient boo
 		s.Failures++
 		c.Failure = &junitOutcome{message}
 	default:
-		if lenient {
+		if lenient && status.ofNoise() {
 			s.Skipped++
 			c.Skipped = &junitOutcome{message}
 		} else {
@@ -102,7 +107,7 @@ func WriteOpenMetrics(w io.Writer, r Result) error {
 				label("endpoint", c.Endpoint), label("metric", c.Metric), label("of", c.Of), number(*c.Measured))
 		}
 	}
-	out.WriteString("# HELP headroom_ratio After by before, in the mean over blocks.\n# TYPE headroom_ratio gauge\n")
+	out.WriteString("# HELP headroom_ratio After divided by before, in the geometric mean of the blocks.\n# TYPE headroom_ratio gauge\n")
 	for _, t := range r.Timed {
 		if t.Ratio > 0 {
 			fmt.Fprintf(&out, "headroom_ratio{%s,%s} %s\n", scenario, label("metric", t.Key), number(t.Ratio))
