@@ -38,8 +38,12 @@ func plantInto(s *scenarios.Scenario, plants []string) (*scenarios.Scenario, err
 
 func plant(machines []scenarios.Machine, group, process, setting, value string) error {
 	planted := false
+	var there []string
 	for _, m := range machines {
 		for _, p := range m.Processes {
+			if name := m.Group + "/" + p.Name; !slices.Contains(there, name) {
+				there = append(there, name)
+			}
 			if m.Group != group || p.Name != process {
 				continue
 			}
@@ -51,7 +55,7 @@ func plant(machines []scenarios.Machine, group, process, setting, value string) 
 		}
 	}
 	if !planted {
-		return fmt.Errorf("after has no process %s/%s", group, process)
+		return fmt.Errorf("after has no process %s/%s; it has %s", group, process, strings.Join(there, ", "))
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func TestPlantInto(t *testing.T) {
 		"app/shop:burn":         "write GROUP/PROCESS:SETTING=VALUE",
 		"app:burn=1ms":          "write GROUP/PROCESS:SETTING=VALUE",
 		"app/shop:burns=1ms":    `a shop has no setting "burns"; it has burn, cache_ttl`,
-		"cache/valkey:x=1":      "after has no process cache/valkey",
+		"cache/valkey:x=1":      "after has no process cache/valkey; it has mail/mail, database/postgres, app/shop",
 		"database/shop:burn=1s": "after has no process database/shop",
 	} {
 		if _, err := plantInto(s, []string{text}); err == nil || !strings.Contains(err.Error(), want) {

@@ -157,7 +157,7 @@ func WriteMarkdown(w io.Writer, r Result) error {
 		out.WriteString("\nNote: " + escapeCell(n) + "\n")
 	}
 	out.WriteString("\n<sub>" + escapeCell(r.about()) + "</sub>\n")
-	r.fold(&out, rows[len(first):])
+	r.fold(&out, len(first) > 0, rows[len(first):])
 	_, err := io.WriteString(w, out.String())
 	return err
 }
@@ -177,7 +177,7 @@ func (r Result) about() string {
 }
 
 // fold adds the other rows behind a click, as many as there is room for.
-func (r Result) fold(out *strings.Builder, rest []CountResult) {
+func (r Result) fold(out *strings.Builder, more bool, rest []CountResult) {
 	for _, c := range r.Counted {
 		if c.Status == StatusSame {
 			rest = append(rest, c)
@@ -186,7 +186,11 @@ func (r Result) fold(out *strings.Builder, rest []CountResult) {
 	if len(rest) == 0 {
 		return
 	}
-	fmt.Fprintf(out, "\n<details><summary>%d more counts</summary>\n\n| counted, a request | baseline | measured | |\n|---|---:|---:|---|\n", len(rest))
+	what := "counts"
+	if more {
+		what = "more counts"
+	}
+	fmt.Fprintf(out, "\n<details><summary>%d %s</summary>\n\n| counted, a request | baseline | measured | |\n|---|---:|---:|---|\n", len(rest), what)
 	const end = "\n</details>\n"
 	for i, c := range rest {
 		cells := c.cells()
