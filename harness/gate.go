@@ -21,7 +21,7 @@ const gateShare = 0.6
 func GatePlan(mostBlocks int) Plan {
 	return Plan{
 		Blocks: mostBlocks, Slices: 3, Slice: 2 * time.Second, LongestSlice: 2 * time.Second, Warmup: 500 * time.Millisecond,
-		Fresh: 4 * time.Second, Fill: 12 * time.Second, Repeats: 3,
+		Fresh: 4 * time.Second, QuotaWarmup: 2 * time.Second, Fill: 12 * time.Second, Repeats: 3,
 	}
 }
 
@@ -44,6 +44,9 @@ func (c *Conductor) Gate(ctx context.Context, finished func(blocks int) bool) er
 			if c.commonRPS == 0 {
 				return errors.New("the machines' use of CPU while they warmed up bounds no rate: there is nothing to measure at")
 			}
+			if err := c.warmUnderQuota(ctx, block, running, order); err != nil {
+				return err
+			}
 			return c.slices(ctx, block, running, order, record.RateGate)
 		})
 		if err != nil {
@@ -53,6 +56,20 @@ func (c *Conductor) Gate(ctx context.Context, finished func(blocks int) bool) er
 			return nil
 		}
 		slices.Reverse(order) // its mirror image
+	}
+	return nil
+}
+
+// warmUnderQuota loads each side at the slices' rate, unrecorded. A side that was warm
+// without a quota warms up further under the quota: without this its first slice
+// used more CPU than its others.
+func (c *Conductor) warmUnderQuota(ctx context.Context, block int, running map[scenarios.Variant]System, order []scenarios.Variant) error {
+	for _, v := range order {
+		c.Progress.Begin(fmt.Sprintf("block %d of at most %d: warm up %s under its quotas", block, c.Plan.Blocks, v), c.Plan.QuotaWarmup)
+		of := sliceOf{variant: v, block: block, rateName: "warm-up under quotas", rps: c.commonRPS, duration: c.Plan.QuotaWarmup}
+		if err := c.warmUp(ctx, of, running[v]); err != nil {
+			return err
+		}
 	}
 	return nil
 }

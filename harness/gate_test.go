@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -47,6 +48,27 @@ func TestGate(t *testing.T) {
 		if orders[block] != want || orders[block] != "BAABBA" && orders[block] != "ABBAAB" {
 			t.Errorf("block %d is %s", block, orders[block])
 		}
+	}
+}
+
+// Under its quotas each side is loaded once, unrecorded, before the block's first
+// slice: no slice is a side's first load under them.
+func TestGateWarmsUpUnderQuotas(t *testing.T) {
+	stage := &fakeStage{capacity: map[scenarios.Variant]float64{scenarios.Before: 100, scenarios.After: 100}}
+	trials, err := gateOn(t, stage, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limited := stage.limits[len(stage.limits)-1]
+	sides := map[string]bool{}
+	for _, job := range stage.drives[limited : limited+2] {
+		sides[job.BaseURL] = true
+		if want := GatePlan(1).QuotaWarmup; job.Duration != want || math.Abs(job.RateRPS-60) > 1 {
+			t.Errorf("under its quotas %s is loaded for %v at %v requests/s first, want %v at 60", job.BaseURL, job.Duration, job.RateRPS, want)
+		}
+	}
+	if len(sides) != 2 || len(trials) != 6 || len(stage.drives) != limited+2+2*6 {
+		t.Errorf("%d sides, %d trials, %d drives behind the limit", len(sides), len(trials), len(stage.drives)-limited)
 	}
 }
 

@@ -25,6 +25,7 @@ type Plan struct {
 	LongestSlice time.Duration
 	Warmup       time.Duration // before each slice, the same load, not recorded
 	Fresh        time.Duration // at most, after a start: until the system gets no faster
+	QuotaWarmup  time.Duration // of each variant at a gate's rate before the slices of its block, not recorded
 	Fill         time.Duration // of caches, at most, after that; 0: they are left as they are
 	// Search has the lengths of a run's steps too: those of the brackets, the
 	// staircases, the soaks and the recoveries.

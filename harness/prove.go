@@ -107,7 +107,8 @@ func (p *prover) warm(ctx context.Context) error {
 	for _, step := range proofSteps {
 		p.stairs[step] = search.NewStaircase(rps, 0) // none is given a head start
 	}
-	return p.conductor.warmUp(ctx, p.of.Variant, p.system, rps*commonShare, 0, 0)
+	of := sliceOf{variant: p.of.Variant, rateName: "warm-up", rps: rps * commonShare, duration: p.conductor.Plan.Warmup}
+	return p.conductor.warmUp(ctx, of, p.system)
 }
 
 func (p *prover) rounds(ctx context.Context, rounds, turns int) error {

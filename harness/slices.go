@@ -20,7 +20,8 @@ func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios
 				v = order[len(order)-1-i]
 			}
 			c.Progress.Begin(fmt.Sprintf("block %d of %d: %s at %.0f requests/s", block, c.Plan.Blocks, v, c.commonRPS), c.Plan.Warmup+length)
-			if err := c.warmUp(ctx, v, running[v], c.commonRPS, block, take); err != nil {
+			before := sliceOf{variant: v, block: block, rateName: "warm-up", rps: c.commonRPS, duration: c.Plan.Warmup, take: take}
+			if err := c.warmUp(ctx, before, running[v]); err != nil {
 				return err
 			}
 			of := sliceOf{kind: record.KindSlice, variant: v, block: block, rateName: rateName, rps: c.commonRPS, duration: length, take: take}

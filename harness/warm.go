@@ -10,12 +10,11 @@ import (
 	"headroom/scenarios"
 )
 
-// warmUp sends the slice's own load for a moment, unrecorded: connections
-// open, pools fill, and the queues of the slice before drain.
-func (c *Conductor) warmUp(ctx context.Context, v scenarios.Variant, s System, rps float64, block, take int) error {
-	_, err := c.Stage.Drive(ctx, c.job(sliceOf{variant: v, block: block, rateName: "warm-up", rps: rps, duration: c.Plan.Warmup, take: take}, s))
-	if err != nil {
-		return fmt.Errorf("warm up %s: %w", v, err)
+// warmUp sends a load unrecorded: connections open, pools fill, and the queues of
+// the slice before drain.
+func (c *Conductor) warmUp(ctx context.Context, of sliceOf, s System) error {
+	if _, err := c.Stage.Drive(ctx, c.job(of, s)); err != nil {
+		return fmt.Errorf("warm up %s: %w", of.variant, err)
 	}
 	return ctx.Err()
 }
