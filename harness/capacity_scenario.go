@@ -8,6 +8,7 @@ import (
 
 	"headroom/harness/record"
 	"headroom/harness/search"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 )
 
@@ -16,15 +17,15 @@ import (
 // an error too; nil when the variant did not start.
 func (c *Conductor) CapacityOf(ctx context.Context, v scenarios.Variant, onStep func(CapacityStep)) (found *search.Search, err error) {
 	c.Progress.Begin(fmt.Sprintf("start %s (%s)", v, c.Scenario.Topology(v).Label), 8*time.Second)
-	s, err := c.Stage.Start(ctx, v, 1)
+	s, err := c.start(ctx, v, 1)
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", v, err)
+		return nil, err
 	}
 	defer func() {
 		c.Progress.Begin(fmt.Sprintf("stop %s", v), 2*time.Second)
 		err = errors.Join(err, s.Close(ctx))
 	}()
-	if err := c.makeReady(ctx, 1, map[scenarios.Variant]System{v: s}); err != nil {
+	if err := c.makeReady(ctx, 1, map[scenarios.Variant]stage.System{v: s}); err != nil {
 		return nil, err
 	}
 	return c.searchCapacity(ctx, v, s, &boundFinder{hostCPUs: float64(c.Environment.CPUs)}, onStep)
@@ -36,7 +37,7 @@ const startShare = 0.35
 
 // searchCapacity searches the capacity of a running variant that is warm. Every
 // step is a trial on file.
-func (c *Conductor) searchCapacity(ctx context.Context, v scenarios.Variant, s System, bounds *boundFinder, onStep func(CapacityStep)) (*search.Search, error) {
+func (c *Conductor) searchCapacity(ctx context.Context, v scenarios.Variant, s stage.System, bounds *boundFinder, onStep func(CapacityStep)) (*search.Search, error) {
 	config := c.Plan.Search
 	config.StartRPS = max(config.StartRPS, c.bounds[v]*startShare)
 	return Capacity{

@@ -10,12 +10,13 @@ import (
 	"headroom/harness/record"
 	"headroom/harness/search"
 	"headroom/harness/slo"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 )
 
 // bracket finds the neighbourhood of a variant's capacity with short steps, and
 // begins its staircase there.
-func (c *Conductor) bracket(ctx context.Context, v scenarios.Variant, s System) error {
+func (c *Conductor) bracket(ctx context.Context, v scenarios.Variant, s stage.System) error {
 	bounds := boundFinder{hostCPUs: float64(c.Environment.CPUs)}
 	config := c.Plan.Search
 	bracket := search.NewBracket(max(config.StartRPS, c.bounds[v]*startShare), config.MinRPS, config.MaxRPS)
@@ -54,7 +55,7 @@ func (c *Conductor) bracket(ctx context.Context, v scenarios.Variant, s System) 
 }
 
 // step measures one step of a search and lets the system come to rest.
-func (c *Conductor) step(ctx context.Context, of sliceOf, s System) (record.Trial, error) {
+func (c *Conductor) step(ctx context.Context, of sliceOf, s stage.System) (record.Trial, error) {
 	of.inFlight = inFlightCap(of.rps, c.highestHeld(of.variant), c.Scenario.SLO)
 	trial, err := c.slice(ctx, of, s)
 	if err != nil {
@@ -87,7 +88,7 @@ func (c *Conductor) capacityOf(v scenarios.Variant) slo.Capacity {
 //
 // Block 0 is the way from the brackets to the capacities: a first block without it
 // is an outlier of which the interval over blocks is made.
-func (c *Conductor) climb(ctx context.Context, block, turns int, running map[scenarios.Variant]System, order []scenarios.Variant) error {
+func (c *Conductor) climb(ctx context.Context, block, turns int, running map[scenarios.Variant]stage.System, order []scenarios.Variant) error {
 	err := c.stairs.Block(order, turns, c.coin.Float64, func(v scenarios.Variant, stairs *search.Staircase) error {
 		return c.climbOne(ctx, block, v, stairs, running[v])
 	})
@@ -108,7 +109,7 @@ func (c *Conductor) climb(ctx context.Context, block, turns int, running map[sce
 // mostSpoiledSteps bounds how often a step that says nothing is asked for again.
 const mostSpoiledSteps = 2
 
-func (c *Conductor) climbOne(ctx context.Context, block int, v scenarios.Variant, stairs *search.Staircase, s System) error {
+func (c *Conductor) climbOne(ctx context.Context, block int, v scenarios.Variant, stairs *search.Staircase, s stage.System) error {
 	for range 1 + mostSpoiledSteps {
 		rps := stairs.RPS()
 		length := c.Plan.Search.Length(search.KindStairs, rps)
@@ -158,7 +159,7 @@ func (c *Conductor) said(block int) {
 
 // finale soaks both variants just below their capacities, overloads them, and
 // measures the load-latency curve, on the systems of the last block.
-func (c *Conductor) finale(ctx context.Context, block int, running map[scenarios.Variant]System, order []scenarios.Variant) error {
+func (c *Conductor) finale(ctx context.Context, block int, running map[scenarios.Variant]stage.System, order []scenarios.Variant) error {
 	for _, v := range order {
 		if err := c.soak(ctx, block, v, running[v]); err != nil {
 			return err
@@ -177,7 +178,7 @@ func (c *Conductor) finale(ctx context.Context, block int, running map[scenarios
 
 // soak holds a rate just below the capacity for long. After a failure a lower
 // one gets its chance, once.
-func (c *Conductor) soak(ctx context.Context, block int, v scenarios.Variant, s System) error {
+func (c *Conductor) soak(ctx context.Context, block int, v scenarios.Variant, s stage.System) error {
 	length := c.Plan.Search.Soak
 	if length == 0 {
 		return nil
@@ -210,7 +211,7 @@ func (c *Conductor) soak(ctx context.Context, block int, v scenarios.Variant, s 
 
 // recovery overloads a variant for a moment and looks whether the SLO comes
 // back.
-func (c *Conductor) recovery(ctx context.Context, block int, v scenarios.Variant, s System) error {
+func (c *Conductor) recovery(ctx context.Context, block int, v scenarios.Variant, s stage.System) error {
 	length := c.Plan.Search.Recover
 	if length == 0 {
 		return nil
@@ -233,7 +234,7 @@ func (c *Conductor) recovery(ctx context.Context, block int, v scenarios.Variant
 const sameRate = 0.07
 
 // curve measures the load-latency curve where other steps left it out.
-func (c *Conductor) curve(ctx context.Context, block int, v scenarios.Variant, s System) error {
+func (c *Conductor) curve(ctx context.Context, block int, v scenarios.Variant, s stage.System) error {
 	for _, share := range c.Plan.Curve {
 		rps := share * c.pointOf(v)
 		if slices.ContainsFunc(c.trials, func(t record.Trial) bool {

@@ -24,47 +24,17 @@ import (
 	"hash/crc32"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"headroom/harness/drive"
 	"headroom/harness/observe"
 	"headroom/harness/record"
 	"headroom/harness/search"
 	"headroom/harness/slo"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
-
-// Stage is where the variants stand.
-type Stage interface {
-	// Start returns a running system, or an error after cleaning up.
-	Start(ctx context.Context, v scenarios.Variant, block int) (System, error)
-	// Driver drives one job from within the stage's network.
-	Drive(ctx context.Context, job drive.Job) (record.Measurement, error)
-}
-
-// System is one running variant.
-type System interface {
-	// Limit gives every machine its CPU quota. Until then a system that has just
-	// started may use the whole host, to warm up.
-	Limit(ctx context.Context) error
-	EntryURL(from string) string // as the driver reaches it; "" is the main entry
-	Machines() []Machine
-	Close(ctx context.Context) error
-}
-
-// Machine is one running machine, with what it may use.
-type Machine struct {
-	Name             string
-	Group            string
-	External         bool
-	QuotaCPUs        float64
-	MemoryLimitBytes int64
-	Agent            observe.Target
-}
 
 // Progress hears what is being done, and about how long it will take.
 type Progress interface {
@@ -83,7 +53,7 @@ type Conductor struct {
 	Plan        Plan
 	Seed        uint64
 	Environment record.Environment
-	Stage       Stage
+	Stage       stage.Stage
 	Writer      TrialWriter
 	Progress    Progress
 	Auditor     Auditor // nil: the machines' agents
@@ -116,7 +86,7 @@ func (c *Conductor) Run(ctx context.Context) error {
 		if block%2 == 0 { // its mirror image
 			order[0], order[1] = order[1], order[0]
 		}
-		err := c.systems(ctx, block, func(running map[scenarios.Variant]System) error {
+		err := c.systems(ctx, block, func(running map[scenarios.Variant]stage.System) error {
 			if err := c.block(ctx, block, running, order); err != nil {
 				return err
 			}
@@ -133,7 +103,7 @@ func (c *Conductor) Run(ctx context.Context) error {
 }
 
 // block measures one block: the staircases, then the slices at the common rate.
-func (c *Conductor) block(ctx context.Context, block int, running map[scenarios.Variant]System, order []scenarios.Variant) error {
+func (c *Conductor) block(ctx context.Context, block int, running map[scenarios.Variant]stage.System, order []scenarios.Variant) error {
 	if c.stairs == nil {
 		c.stairs = search.Climb[scenarios.Variant]{}
 		for _, v := range order {
@@ -152,50 +122,6 @@ func (c *Conductor) block(ctx context.Context, block int, running map[scenarios.
 	return c.slices(ctx, block, running, order, record.RateCommon)
 }
 
-// systems starts both variants, makes them ready, hands them to use, and stops
-// them whatever happens.
-func (c *Conductor) systems(ctx context.Context, block int, use func(map[scenarios.Variant]System) error) error {
-	return c.started(ctx, block, func(running map[scenarios.Variant]System) error {
-		if err := c.makeReady(ctx, block, running); err != nil {
-			return err
-		}
-		return use(running)
-	})
-}
-
-// started starts both variants, hands them to use, and stops them whatever
-// happens.
-func (c *Conductor) started(ctx context.Context, block int, use func(map[scenarios.Variant]System) error) (err error) {
-	var mu sync.Mutex
-	running := map[scenarios.Variant]System{}
-	defer func() {
-		c.Progress.Begin(fmt.Sprintf("block %d of %d: stop both", block, c.Plan.Blocks), 2*time.Second)
-		// One after the other: an engine was seen to lock up when the containers of
-		// both went at once (Docker 20.10).
-		for _, s := range running {
-			err = errors.Join(err, s.Close(ctx))
-		}
-	}()
-	c.Progress.Begin(fmt.Sprintf("block %d of %d: start before (%s) and after (%s)", block, c.Plan.Blocks, c.Scenario.Before.Label, c.Scenario.After.Label), 8*time.Second)
-	group, groupCtx := errgroup.WithContext(ctx)
-	for _, v := range scenarios.Variants() {
-		group.Go(func() error {
-			s, err := c.Stage.Start(groupCtx, v, block)
-			if err != nil {
-				return fmt.Errorf("start %s: %w", v, err)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			running[v] = s
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return use(running)
-}
-
 // sliceOf says which slice is measured.
 type sliceOf struct {
 	kind     record.TrialKind
@@ -211,7 +137,7 @@ type sliceOf struct {
 }
 
 // slice measures one slice and writes its trial.
-func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Trial, error) {
+func (c *Conductor) slice(ctx context.Context, of sliceOf, s stage.System) (record.Trial, error) {
 	trial := record.Trial{
 		Kind: of.kind, Variant: of.variant, Block: of.block, RateName: of.rateName,
 		StartedAt: time.Now().UTC(), Environment: c.Environment, Resize: of.resize,
@@ -259,7 +185,7 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s System) (record.Tri
 // overloaded a machine its agent has to wait for the queue to drain.
 const readAttempts = 3
 
-func readAll(ctx context.Context, machines []Machine) ([]spec.Counters, error) {
+func readAll(ctx context.Context, machines []stage.Machine) ([]spec.Counters, error) {
 	targets := agentTargets(machines)
 	var counters []spec.Counters
 	var err error
@@ -271,7 +197,7 @@ func readAll(ctx context.Context, machines []Machine) ([]spec.Counters, error) {
 	return counters, err
 }
 
-func uses(machines []Machine, before, after []spec.Counters, invalid *[]string) []record.MachineUse {
+func uses(machines []stage.Machine, before, after []spec.Counters, invalid *[]string) []record.MachineUse {
 	out := make([]record.MachineUse, len(machines))
 	for i, m := range machines {
 		use, reasons := observe.Use(before[i], after[i], m.QuotaCPUs, m.MemoryLimitBytes, m.Group, m.External)
@@ -284,7 +210,7 @@ func uses(machines []Machine, before, after []spec.Counters, invalid *[]string) 
 // job is the traffic of one slice. The seed depends on the block, the rate and
 // which of the variant's slices it is: both variants see the same arrivals and
 // the same keys. Probes and repetitions have their own.
-func (c *Conductor) job(of sliceOf, s System) drive.Job {
+func (c *Conductor) job(of sliceOf, s stage.System) drive.Job {
 	schedule := fmt.Sprintf("%s %d", of.rateName, of.take)
 	switch {
 	case of.kind == record.KindProbe:

@@ -16,6 +16,7 @@ import (
 	"headroom/harness/observe"
 	"headroom/harness/record"
 	"headroom/harness/slo"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -24,6 +25,7 @@ import (
 // 10 ms, above it 2 s. Each has one machine of 1 CPU, and a request costs
 // 1/capacity of a CPU second.
 type fakeStage struct {
+	bare
 	t        *testing.T
 	capacity map[scenarios.Variant]float64
 	onDrive  func(n int) // called before the n-th drive
@@ -42,12 +44,14 @@ type fakeSystem struct {
 	variant scenarios.Variant
 	server  *httptest.Server
 
-	mu   sync.Mutex
-	cpu  float64
-	hits float64
+	mu     sync.Mutex
+	cpu    float64
+	hits   float64
+	deaths []stage.Death
 }
 
-func (s *fakeStage) Start(_ context.Context, v scenarios.Variant, _ int) (System, error) {
+func (s *fakeStage) Start(_ context.Context, r stage.Request) (stage.System, error) {
+	v := r.Variant
 	system := &fakeSystem{stage: s, variant: v}
 	system.server = httptest.NewServer(http.HandlerFunc(system.observe))
 	s.mu.Lock()
@@ -74,10 +78,20 @@ func (f *fakeSystem) Limit(context.Context) error {
 	return nil
 }
 
+func (f *fakeSystem) Resize(context.Context, string, float64) error {
+	return errors.New("not by this test")
+}
+
 func (f *fakeSystem) EntryURL(string) string { return string(f.variant) }
 
-func (f *fakeSystem) Machines() []Machine {
-	return []Machine{{Name: "server", Group: "server", QuotaCPUs: 1,
+func (f *fakeSystem) Deaths() []stage.Death {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.deaths
+}
+
+func (f *fakeSystem) Machines() []stage.Machine {
+	return []stage.Machine{{Name: "server", Group: "server", QuotaCPUs: 1,
 		Agent: observe.Target{Machine: "server", AgentURL: f.server.URL, Nonce: "nonce"}}}
 }
 
@@ -87,6 +101,10 @@ func (f *fakeSystem) Close(context.Context) error {
 	defer f.stage.mu.Unlock()
 	delete(f.stage.running, f)
 	return nil
+}
+
+func (s *fakeStage) Exec(ctx context.Context, stdin []byte, _ ...string) ([]byte, error) {
+	return execJob(ctx, stdin, s.Drive)
 }
 
 func (s *fakeStage) Drive(ctx context.Context, job drive.Job) (record.Measurement, error) {

@@ -13,6 +13,7 @@ import (
 	"headroom/harness/drive"
 	"headroom/harness/observe"
 	"headroom/harness/record"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -53,7 +54,7 @@ const settlePath = "/internal/settle"
 func (c *Conductor) Count(ctx context.Context, plan CountPlan) error {
 	defer func(plan Plan, fillRPS float64) { c.Plan, c.fillRPS, c.counting = plan, fillRPS, false }(c.Plan, c.fillRPS)
 	c.Plan, c.fillRPS, c.counting = Plan{Blocks: plan.Run, Fill: countFill}, plan.FillRPS, true
-	return c.started(ctx, plan.Run, func(running map[scenarios.Variant]System) error {
+	return c.started(ctx, plan.Run, func(running map[scenarios.Variant]stage.System) error {
 		for _, v := range scenarios.Variants() {
 			if err := c.countVariant(ctx, v, running[v], plan); err != nil {
 				return fmt.Errorf("count %s: %w", v, err)
@@ -63,7 +64,7 @@ func (c *Conductor) Count(ctx context.Context, plan CountPlan) error {
 	})
 }
 
-func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s System, plan CountPlan) error {
+func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s stage.System, plan CountPlan) error {
 	mix := readsFirst(c.Scenario.Load.Mix)
 	if err := c.warmForCount(ctx, v, s, mix); err != nil {
 		return err
@@ -81,7 +82,7 @@ func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s Sys
 		alone := []scenarios.Endpoint{e}
 		alone[0].Weight = 1
 		job := c.closedJob(v, s, alone, plan.Requests, 1, e.Name)
-		err := c.countTrial(ctx, v, s, plan, e.Name, func() (record.Measurement, error) { return c.Stage.Drive(ctx, job) })
+		err := c.countTrial(ctx, v, s, plan, e.Name, func() (record.Measurement, error) { return c.drive(ctx, job) })
 		if err != nil {
 			return fmt.Errorf("%s: %w", e.Name, err)
 		}
@@ -109,7 +110,7 @@ func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s Sys
 //  6. All reads once more, one in flight: on a busy computer a shop gives up a cache
 //     that is slow, and keeps no page that took long. Now each page that was read is
 //     there.
-func (c *Conductor) warmForCount(ctx context.Context, v scenarios.Variant, s System, mix []scenarios.Endpoint) error {
+func (c *Conductor) warmForCount(ctx context.Context, v scenarios.Variant, s stage.System, mix []scenarios.Endpoint) error {
 	c.Progress.Begin(fmt.Sprintf("warm up %s for the count", v), 3*time.Second)
 	firstWrite := slices.IndexFunc(mix, writes)
 	if firstWrite < 0 {
@@ -157,7 +158,7 @@ func (c *Conductor) warmForCount(ctx context.Context, v scenarios.Variant, s Sys
 func turnName(turn int) string { return fmt.Sprintf(", turn %d", turn+1) }
 
 // driveEvenly sends requests of each endpoint, about equally many, unrecorded.
-func (c *Conductor) driveEvenly(ctx context.Context, v scenarios.Variant, s System, mix []scenarios.Endpoint, each, connections int, what string) error {
+func (c *Conductor) driveEvenly(ctx context.Context, v scenarios.Variant, s stage.System, mix []scenarios.Endpoint, each, connections int, what string) error {
 	if len(mix) == 0 || each == 0 {
 		return nil
 	}
@@ -165,7 +166,7 @@ func (c *Conductor) driveEvenly(ctx context.Context, v scenarios.Variant, s Syst
 	for i := range even {
 		even[i].Weight = 1 / float64(len(even))
 	}
-	_, err := c.Stage.Drive(ctx, c.closedJob(v, s, even, each*len(even), connections, what))
+	_, err := c.drive(ctx, c.closedJob(v, s, even, each*len(even), connections, what))
 	if err == nil {
 		err = ctx.Err()
 	}
@@ -208,7 +209,7 @@ func writes(e scenarios.Endpoint) bool {
 
 // closedJob sends a fixed number of requests, as many at once as it has
 // connections, whatever time that takes.
-func (c *Conductor) closedJob(v scenarios.Variant, s System, mix []scenarios.Endpoint, requests, connections int, what string) drive.Job {
+func (c *Conductor) closedJob(v scenarios.Variant, s stage.System, mix []scenarios.Endpoint, requests, connections int, what string) drive.Job {
 	job := c.job(sliceOf{variant: v, duration: countLimit, rateName: what}, s)
 	job.Mix, job.Requests, job.Connections = mix, requests, connections
 	job.Seed = mixSeed(c.Seed, uint64(crc32.ChecksumIEEE([]byte("count "+what))))
@@ -218,7 +219,7 @@ func (c *Conductor) closedJob(v scenarios.Variant, s System, mix []scenarios.End
 
 // countTrial does something, and writes what the machines did meanwhile as a
 // trial of that name.
-func (c *Conductor) countTrial(ctx context.Context, v scenarios.Variant, s System, plan CountPlan, name string, do func() (record.Measurement, error)) error {
+func (c *Conductor) countTrial(ctx context.Context, v scenarios.Variant, s stage.System, plan CountPlan, name string, do func() (record.Measurement, error)) error {
 	trial := record.Trial{
 		Kind: record.KindCount, Variant: v, Block: plan.Run, RateName: name,
 		StartedAt: time.Now().UTC(), Environment: c.Environment,
@@ -258,9 +259,9 @@ type worked struct {
 
 // settle has the shops finish what goes on behind their answers, and bring their
 // databases' counters up to date.
-func (c *Conductor) settle(ctx context.Context, v scenarios.Variant, machines []Machine) error {
+func (c *Conductor) settle(ctx context.Context, v scenarios.Variant, machines []stage.Machine) error {
 	for _, at := range processes(c.Scenario.Topology(v), scenarios.KindShop) {
-		i := slices.IndexFunc(machines, func(m Machine) bool { return m.Name == at.machine.Name })
+		i := slices.IndexFunc(machines, func(m stage.Machine) bool { return m.Name == at.machine.Name })
 		if i < 0 {
 			return errors.New("machine " + at.machine.Name + " is not there")
 		}
@@ -279,7 +280,7 @@ func (c *Conductor) settle(ctx context.Context, v scenarios.Variant, machines []
 }
 
 // readWork reads everything when nothing is under way.
-func (c *Conductor) readWork(ctx context.Context, v scenarios.Variant, machines []Machine) (worked, error) {
+func (c *Conductor) readWork(ctx context.Context, v scenarios.Variant, machines []stage.Machine) (worked, error) {
 	var out worked
 	if err := c.settle(ctx, v, machines); err != nil {
 		return out, err

@@ -16,6 +16,7 @@ import (
 	"headroom/harness/drive"
 	"headroom/harness/observe"
 	"headroom/harness/record"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 	"headroom/targets/shop/fill"
@@ -24,6 +25,7 @@ import (
 // countStage runs systems whose database answers each request with one statement
 // of the endpoint's name, and counts who was asked to settle.
 type countStage struct {
+	bare
 	t        *testing.T
 	scenario *scenarios.Scenario
 	onDrive  func(job drive.Job) error
@@ -40,19 +42,19 @@ type countStage struct {
 
 type countSystem struct {
 	stage    *countStage
-	machines []Machine
+	machines []stage.Machine
 	servers  []*httptest.Server
 }
 
-func (s *countStage) Start(_ context.Context, v scenarios.Variant, _ int) (System, error) {
+func (s *countStage) Start(_ context.Context, r stage.Request) (stage.System, error) {
 	system := &countSystem{stage: s}
-	for _, m := range s.scenario.Topology(v).Machines {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	for _, m := range r.Topology.Machines {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 			w.Header().Set(spec.NonceHeader, "n")
-			s.answer(w, r, m)
+			s.answer(w, request, m)
 		}))
 		system.servers = append(system.servers, server)
-		system.machines = append(system.machines, Machine{Name: m.Name, Group: m.Group, Agent: observe.Target{Machine: m.Name, AgentURL: server.URL, Nonce: "n"}})
+		system.machines = append(system.machines, stage.Machine{Name: m.Name, Group: m.Group, Agent: observe.Target{Machine: m.Name, AgentURL: server.URL, Nonce: "n"}})
 	}
 	return system, nil
 }
@@ -115,6 +117,10 @@ func (s *countStage) step(what string) {
 	}
 }
 
+func (s *countStage) Exec(ctx context.Context, stdin []byte, _ ...string) ([]byte, error) {
+	return execJob(ctx, stdin, s.Drive)
+}
+
 func (s *countStage) Drive(_ context.Context, job drive.Job) (record.Measurement, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,8 +149,10 @@ func (s *countSystem) Limit(context.Context) error {
 	return nil
 }
 
-func (s *countSystem) EntryURL(string) string { return "http://entry" }
-func (s *countSystem) Machines() []Machine    { return s.machines }
+func (s *countSystem) Resize(context.Context, string, float64) error { return nil }
+func (s *countSystem) EntryURL(string) string                        { return "http://entry" }
+func (s *countSystem) Machines() []stage.Machine                     { return s.machines }
+func (s *countSystem) Deaths() []stage.Death                         { return nil }
 func (s *countSystem) Close(context.Context) error {
 	for _, server := range s.servers {
 		server.Close()

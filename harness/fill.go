@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"headroom/harness/drive/mix"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 	"headroom/targets/shop/fill"
 )
@@ -34,7 +35,7 @@ const (
 // system gets faster all the time. The traffic is the scenario's own, at the rate
 // at which the search of the weaker variant with a cache begins: the same for
 // both, and rather low, so that caches are rather too empty than too full.
-func (c *Conductor) fillCaches(ctx context.Context, v scenarios.Variant, s System) error {
+func (c *Conductor) fillCaches(ctx context.Context, v scenarios.Variant, s stage.System) error {
 	if c.Plan.Fill == 0 {
 		return nil
 	}
@@ -162,9 +163,9 @@ func (c *Conductor) auditor() Auditor {
 }
 
 // fillCache lets all shops of a cache fill it, each with its part.
-func (c *Conductor) fillCache(ctx context.Context, s System, into *cache, pages []cachedPage) error {
+func (c *Conductor) fillCache(ctx context.Context, s stage.System, into *cache, pages []cachedPage) error {
 	auditor := c.auditor()
-	agentsOf := map[string]Machine{}
+	agentsOf := map[string]stage.Machine{}
 	for _, m := range s.Machines() {
 		agentsOf[m.Name] = m
 	}
@@ -206,7 +207,7 @@ func (c *Conductor) fillCache(ctx context.Context, s System, into *cache, pages 
 // harm.
 const fillAttempts = 3
 
-func fillPages(ctx context.Context, auditor Auditor, machine Machine, process string, wanted fill.Pages) (filled int64, err error) {
+func fillPages(ctx context.Context, auditor Auditor, machine stage.Machine, process string, wanted fill.Pages) (filled int64, err error) {
 	for range fillAttempts {
 		var answer fill.Answer
 		if err = auditor.Ask(ctx, machine.Agent, process, fill.Path, wanted, &answer); err == nil || ctx.Err() != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"headroom/harness/observe"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 	"headroom/targets/shop/fill"
 )
@@ -136,7 +137,7 @@ func fillAfter(t *testing.T, auditor *filledAuditor, within time.Duration, machi
 	auditor.pages, auditor.by = map[string]int{}, map[string]int{}
 	system := &standing{}
 	for _, name := range machines {
-		system.machines = append(system.machines, Machine{Name: name, Agent: observe.Target{Machine: name}})
+		system.machines = append(system.machines, stage.Machine{Name: name, Agent: observe.Target{Machine: name}})
 	}
 	c := &Conductor{Scenario: phase3(t), Plan: Plan{Fill: within}, Auditor: auditor, Progress: silent{},
 		fillRPS: 350}
@@ -146,10 +147,10 @@ func fillAfter(t *testing.T, auditor *filledAuditor, within time.Duration, machi
 // standing is a system with machines and nothing else.
 type standing struct {
 	*fakeSystem
-	machines []Machine
+	machines []stage.Machine
 }
 
-func (s *standing) Machines() []Machine { return s.machines }
+func (s *standing) Machines() []stage.Machine { return s.machines }
 
 func TestFillCachesAsksEveryShopForItsPart(t *testing.T) {
 	auditor := &filledAuditor{}
@@ -204,7 +205,7 @@ func TestFillCachesInterrupted(t *testing.T) {
 		Auditor: &filledAuditor{pages: map[string]int{}, by: map[string]int{}, err: errors.New("interrupt signal received")}}
 	system := &standing{}
 	for _, name := range []string{"app-1", "app-2", "app-3", "app-4", "app-5"} {
-		system.machines = append(system.machines, Machine{Name: name})
+		system.machines = append(system.machines, stage.Machine{Name: name})
 	}
 	if err := c.fillCaches(ctx, scenarios.After, system); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the interruption", err)
@@ -220,12 +221,12 @@ func TestCachesAreFilledForOneRate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		stage := &fakeStage{t: t, capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 800}, running: map[*fakeSystem]bool{}}
-		c := &Conductor{Scenario: s, Plan: Plan{Fresh: 4 * time.Second}, Stage: stage, Progress: silent{}}
+		fake := &fakeStage{t: t, capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 800}, running: map[*fakeSystem]bool{}}
+		c := &Conductor{Scenario: s, Plan: Plan{Fresh: 4 * time.Second}, Stage: fake, Progress: silent{}}
 		for block := 1; block <= 2; block++ {
-			running := map[scenarios.Variant]System{}
+			running := map[scenarios.Variant]stage.System{}
 			for _, v := range scenarios.Variants() {
-				if running[v], err = stage.Start(t.Context(), v, block); err != nil {
+				if running[v], err = c.start(t.Context(), v, block); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -235,7 +236,7 @@ func TestCachesAreFilledForOneRate(t *testing.T) {
 			if math.Abs(c.fillRPS-want) > 1e-9 {
 				t.Errorf("%s, block %d: caches are filled for %v requests/s, want %v", scenario, block, c.fillRPS, want)
 			}
-			stage.capacity[scenarios.Before], stage.capacity[scenarios.After] = 400, 1600
+			fake.capacity[scenarios.Before], fake.capacity[scenarios.After] = 400, 1600
 		}
 	}
 }
@@ -262,7 +263,7 @@ func TestFillAsksAgain(t *testing.T) {
 		fails           bool
 	}{{0, 1, 2, false}, {2, 3, 2, false}, {9, fillAttempts, 0, true}} {
 		auditor := &stumbling{failures: test.failures}
-		filled, err := fillPages(t.Context(), auditor, Machine{}, "shop", fill.Pages{"a": 1, "b": 2})
+		filled, err := fillPages(t.Context(), auditor, stage.Machine{}, "shop", fill.Pages{"a": 1, "b": 2})
 		if filled != test.filled || auditor.asked != test.asked || (err != nil) != test.fails {
 			t.Errorf("%d failures: %d pages, asked %d times, %v; want %+v", test.failures, filled, auditor.asked, err, test)
 		}

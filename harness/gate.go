@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 )
 
@@ -37,18 +38,7 @@ func (c *Conductor) Gate(ctx context.Context, finished func(blocks int) bool) er
 		slices.Reverse(order)
 	}
 	for block := 1; block <= c.Plan.Blocks; block++ {
-		err := c.systems(ctx, block, func(running map[scenarios.Variant]System) error {
-			if c.commonRPS == 0 {
-				c.commonRPS = c.gateRPS()
-			}
-			if c.commonRPS == 0 {
-				return errors.New("the machines' use of CPU while they warmed up bounds no rate: there is nothing to measure at")
-			}
-			if err := c.warmUnderQuota(ctx, block, running, order); err != nil {
-				return err
-			}
-			return c.slices(ctx, block, running, order, record.RateGate)
-		})
+		err := c.gateBlock(ctx, block, order)
 		if err != nil {
 			return fmt.Errorf("block %d: %w", block, err)
 		}
@@ -60,10 +50,25 @@ func (c *Conductor) Gate(ctx context.Context, finished func(blocks int) bool) er
 	return nil
 }
 
+func (c *Conductor) gateBlock(ctx context.Context, block int, order []scenarios.Variant) error {
+	return c.systems(ctx, block, func(running map[scenarios.Variant]stage.System) error {
+		if c.commonRPS == 0 {
+			c.commonRPS = c.gateRPS()
+		}
+		if c.commonRPS == 0 {
+			return errors.New("the machines' use of CPU while they warmed up bounds no rate: there is nothing to measure at")
+		}
+		if err := c.warmUnderQuota(ctx, block, running, order); err != nil {
+			return err
+		}
+		return c.slices(ctx, block, running, order, record.RateGate)
+	})
+}
+
 // warmUnderQuota loads each side at the slices' rate, unrecorded. A side that was warm
 // without a quota warms up further under the quota: without this its first slice
 // used more CPU than its others.
-func (c *Conductor) warmUnderQuota(ctx context.Context, block int, running map[scenarios.Variant]System, order []scenarios.Variant) error {
+func (c *Conductor) warmUnderQuota(ctx context.Context, block int, running map[scenarios.Variant]stage.System, order []scenarios.Variant) error {
 	for _, v := range order {
 		c.Progress.Begin(fmt.Sprintf("block %d of at most %d: warm up %s under its quotas", block, c.Plan.Blocks, v), c.Plan.QuotaWarmup)
 		of := sliceOf{variant: v, block: block, rateName: "warm-up under quotas", rps: c.commonRPS, duration: c.Plan.QuotaWarmup}

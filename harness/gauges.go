@@ -9,6 +9,7 @@ import (
 	"headroom/harness/drive"
 	"headroom/harness/observe"
 	"headroom/harness/record"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -20,7 +21,7 @@ const watchEvery = time.Second
 // in its middle, for the gauges, as behind the last answer no lock is waited for
 // any more; and those with a queue each second, for its depth. A reading that
 // fails is left out.
-func (c *Conductor) driveWatched(ctx context.Context, of sliceOf, job drive.Job, machines []Machine) (m record.Measurement, middle []spec.Counters, queues []record.Queue, err error) {
+func (c *Conductor) driveWatched(ctx context.Context, of sliceOf, job drive.Job, machines []stage.Machine) (m record.Measurement, middle []spec.Counters, queues []record.Queue, err error) {
 	watchCtx, stop := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() {
@@ -33,19 +34,19 @@ func (c *Conductor) driveWatched(ctx context.Context, of sliceOf, job drive.Job,
 			watching.Go(func() { queues = watchQueues(watchCtx, withQueue) })
 		}
 	}
-	m, err = c.Stage.Drive(ctx, job)
+	m, err = c.drive(ctx, job)
 	stop()
 	watching.Wait()
 	return m, middle, queues, err
 }
 
 // queueMachines are the machines on which a queue runs.
-func (c *Conductor) queueMachines(v scenarios.Variant, machines []Machine) []Machine {
+func (c *Conductor) queueMachines(v scenarios.Variant, machines []stage.Machine) []stage.Machine {
 	with := map[string]bool{}
 	for _, at := range processes(c.Scenario.Topology(v), scenarios.KindNATS) {
 		with[at.machine.Name] = true
 	}
-	var out []Machine
+	var out []stage.Machine
 	for _, m := range machines {
 		if with[m.Name] {
 			out = append(out, m)
@@ -56,7 +57,7 @@ func (c *Conductor) queueMachines(v scenarios.Variant, machines []Machine) []Mac
 
 // watchQueues reads the depth of every queue at once and then each second, until
 // ctx ends.
-func watchQueues(ctx context.Context, machines []Machine) []record.Queue {
+func watchQueues(ctx context.Context, machines []stage.Machine) []record.Queue {
 	var queues []record.Queue
 	for {
 		if counters, err := observe.ReadAll(ctx, agentTargets(machines)); err == nil {
@@ -70,7 +71,7 @@ func watchQueues(ctx context.Context, machines []Machine) []record.Queue {
 
 // drainQueues waits until the system's queues are empty, for the next step not to
 // begin with the work of this one.
-func (c *Conductor) drainQueues(ctx context.Context, v scenarios.Variant, machines []Machine) {
+func (c *Conductor) drainQueues(ctx context.Context, v scenarios.Variant, machines []stage.Machine) {
 	withQueue := c.queueMachines(v, machines)
 	if len(withQueue) == 0 {
 		return
@@ -111,7 +112,7 @@ func addDepths(queues []record.Queue, counters []spec.Counters) []record.Queue {
 	return queues
 }
 
-func agentTargets(machines []Machine) []observe.Target {
+func agentTargets(machines []stage.Machine) []observe.Target {
 	targets := make([]observe.Target, len(machines))
 	for i, m := range machines {
 		targets[i] = m.Agent

@@ -11,6 +11,7 @@ import (
 	"headroom/harness/drive"
 	"headroom/harness/observe"
 	"headroom/harness/record"
+	"headroom/harness/stage"
 )
 
 // busyStage drives until its machine was asked, or for as long as the test may
@@ -18,6 +19,10 @@ import (
 type busyStage struct {
 	fakeStage
 	asked chan struct{}
+}
+
+func (s *busyStage) Exec(ctx context.Context, stdin []byte, _ ...string) ([]byte, error) {
+	return execJob(ctx, stdin, s.Drive)
 }
 
 func (s *busyStage) Drive(ctx context.Context, _ drive.Job) (record.Measurement, error) {
@@ -31,12 +36,12 @@ func (s *busyStage) Drive(ctx context.Context, _ drive.Job) (record.Measurement,
 }
 
 func TestMachinesAreReadWhileTheyAreDriven(t *testing.T) {
-	stage := &busyStage{fakeStage: fakeStage{t: t}, asked: make(chan struct{})}
-	once := sync.OnceFunc(func() { close(stage.asked) })
+	busy := &busyStage{fakeStage: fakeStage{t: t}, asked: make(chan struct{})}
+	once := sync.OnceFunc(func() { close(busy.asked) })
 	agent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { once() }))
 	defer agent.Close()
-	machines := []Machine{{Name: "server", Agent: observe.Target{Machine: "server", AgentURL: agent.URL, Nonce: "nonce"}}}
-	m, middle, _, err := (&Conductor{Stage: stage}).driveWatched(t.Context(), sliceOf{}, drive.Job{Duration: time.Millisecond}, machines)
+	machines := []stage.Machine{{Name: "server", Agent: observe.Target{Machine: "server", AgentURL: agent.URL, Nonce: "nonce"}}}
+	m, middle, _, err := (&Conductor{Stage: busy}).driveWatched(t.Context(), sliceOf{}, drive.Job{Duration: time.Millisecond}, machines)
 	if err != nil || m.Planned != 1 {
 		t.Errorf("the measurement is lost: %+v, %v", m, err)
 	}
@@ -47,11 +52,11 @@ func TestMachinesAreReadWhileTheyAreDriven(t *testing.T) {
 
 // A job that is over before its middle is not waited for.
 func TestNoReadingIsWaitedFor(t *testing.T) {
-	stage := &busyStage{fakeStage: fakeStage{t: t}, asked: make(chan struct{})}
-	close(stage.asked)
+	busy := &busyStage{fakeStage: fakeStage{t: t}, asked: make(chan struct{})}
+	close(busy.asked)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	_, middle, _, err := (&Conductor{Stage: stage}).driveWatched(ctx, sliceOf{}, drive.Job{Duration: time.Hour}, nil)
+	_, middle, _, err := (&Conductor{Stage: busy}).driveWatched(ctx, sliceOf{}, drive.Job{Duration: time.Hour}, nil)
 	if err != nil || middle != nil {
 		t.Errorf("%v, %v", middle, err)
 	}

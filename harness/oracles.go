@@ -9,6 +9,7 @@ import (
 	"headroom/harness/drive"
 	"headroom/harness/oracle"
 	"headroom/harness/record"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -112,7 +113,7 @@ func linked(p scenarios.Process, role string) bool {
 // The driver begins every slice without knowledge: versions and ids of earlier
 // slices are not held against. The sample of what was created has served its
 // purpose then and is not stored.
-func (c *Conductor) audit(ctx context.Context, of sliceOf, s System, trial *record.Trial, before, after []spec.Counters) {
+func (c *Conductor) audit(ctx context.Context, of sliceOf, s stage.System, trial *record.Trial, before, after []spec.Counters) {
 	names := c.oraclesOf(of)
 	if len(names) == 0 {
 		return
@@ -145,7 +146,7 @@ func (c *Conductor) audit(ctx context.Context, of sliceOf, s System, trial *reco
 
 // watched is a machine and the slice's window on its own clock.
 type watched struct {
-	Machine
+	stage.Machine
 	from, till int64
 }
 

@@ -15,6 +15,7 @@ import (
 	"headroom/harness/drive"
 	"headroom/harness/observe"
 	"headroom/harness/record"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 	"headroom/targets/jobs"
 	"headroom/targets/machine/spec"
@@ -23,7 +24,7 @@ import (
 
 // knowing is a system of machines that all know all that they are asked for.
 type knowing struct {
-	machines []Machine
+	machines []stage.Machine
 	lag      map[string][]spec.LagSample // by machine
 	rows     map[string][]int64          // by machine and table: "shard-1 orders"
 	backlog  []jobs.Backlog              // one answer after another; the last stays
@@ -35,7 +36,8 @@ type knowing struct {
 
 func (k *knowing) Limit(context.Context) error { return nil }
 func (k *knowing) EntryURL(from string) string { return "http://" + from }
-func (k *knowing) Machines() []Machine         { return k.machines }
+func (k *knowing) Machines() []stage.Machine   { return k.machines }
+func (k *knowing) Deaths() []stage.Death       { return nil }
 func (k *knowing) Close(context.Context) error { return nil }
 
 func (k *knowing) note(what string) error {
@@ -131,7 +133,7 @@ func auditing(t *testing.T, ctx context.Context, topology scenarios.Topology, pr
 	k := &knowing{backlog: []jobs.Backlog{{}}, lag: map[string][]spec.LagSample{}}
 	var before, after []spec.Counters
 	for _, m := range topology.Machines {
-		k.machines = append(k.machines, Machine{Name: m.Name, Agent: observe.Target{Machine: m.Name}})
+		k.machines = append(k.machines, stage.Machine{Name: m.Name, Agent: observe.Target{Machine: m.Name}})
 		before = append(before, spec.Counters{MonotonicNano: 100})
 		after = append(after, spec.Counters{MonotonicNano: 200})
 	}

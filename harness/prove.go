@@ -9,15 +9,9 @@ import (
 	"headroom/harness/record"
 	"headroom/harness/search"
 	"headroom/harness/slo"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 )
-
-// Resizer is a System whose machines' CPU quotas can be changed while it runs.
-type Resizer interface {
-	// Resize gives every machine of a group factor times the quota that it was
-	// started with.
-	Resize(ctx context.Context, group string, factor float64) error
-}
 
 // Proof says which machines of a variant are thought to limit it, and what is
 // to be tried on them.
@@ -44,15 +38,15 @@ func (c *Conductor) Prove(ctx context.Context, of Proof) (err error) {
 	c.Progress.Note("proof of %s's bottleneck: capacity again with %s %.2fx as large, with %s %.2fx as large, and with neither; %d rounds, about %v",
 		of.Variant, of.Named, of.Factor, of.Other, of.Factor, rounds, about.Round(time.Second))
 	c.Progress.Begin(fmt.Sprintf("proof: start %s afresh", of.Variant), 8*time.Second)
-	s, err := c.Stage.Start(ctx, of.Variant, c.Plan.Blocks+1)
+	s, err := c.start(ctx, of.Variant, c.Plan.Blocks+1)
 	if err != nil {
-		return fmt.Errorf("proof: start %s: %w", of.Variant, err)
+		return fmt.Errorf("proof: %w", err)
 	}
 	defer func() {
 		c.Progress.Begin(fmt.Sprintf("proof: stop %s", of.Variant), 2*time.Second)
 		err = errors.Join(err, s.Close(ctx))
 	}()
-	resizer, ok := s.(Resizer)
+	resizer, ok := s.(stage.Resizer)
 	if !ok {
 		return errors.New("proof: machines have no CPU limits here that could be changed; measure on the docker stage")
 	}
@@ -87,8 +81,8 @@ var proofSteps = []record.ResizeStep{record.ResizeBase, record.ResizeNamed, reco
 type prover struct {
 	conductor *Conductor
 	of        Proof
-	system    System
-	resizer   Resizer
+	system    stage.System
+	resizer   stage.Resizer
 	step      time.Duration
 	factors   map[string]float64 // of the groups, as set
 	stairs    map[record.ResizeStep]*search.Staircase
@@ -96,7 +90,7 @@ type prover struct {
 
 // warm warms up the freshly started system.
 func (p *prover) warm(ctx context.Context) error {
-	if err := p.conductor.makeReady(ctx, 0, map[scenarios.Variant]System{p.of.Variant: p.system}); err != nil {
+	if err := p.conductor.makeReady(ctx, 0, map[scenarios.Variant]stage.System{p.of.Variant: p.system}); err != nil {
 		return err
 	}
 	if err := p.set(ctx, "", 1); err != nil {

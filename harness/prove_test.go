@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 )
 
@@ -20,13 +21,13 @@ type resizableStage struct {
 	fail    error
 }
 
-func (s *resizableStage) Start(ctx context.Context, v scenarios.Variant, block int) (System, error) {
-	system, err := s.fakeStage.Start(ctx, v, block)
+func (s *resizableStage) Start(ctx context.Context, r stage.Request) (stage.System, error) {
+	system, err := s.fakeStage.Start(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	s.resized(v)
-	return resizableSystem{system, s, v}, nil
+	s.resized(r.Variant)
+	return resizableSystem{system, s, r.Variant}, nil
 }
 
 // resized works out the capacity from the groups' sizes.
@@ -43,10 +44,12 @@ func (s *resizableStage) resized(v scenarios.Variant) {
 }
 
 type resizableSystem struct {
-	System
+	stage.System
 	stage   *resizableStage
 	variant scenarios.Variant
 }
+
+func (r resizableSystem) Limit(context.Context) error { return nil }
 
 func (r resizableSystem) Resize(_ context.Context, group string, factor float64) error {
 	r.stage.mu.Lock()
@@ -60,7 +63,7 @@ func (r resizableSystem) Resize(_ context.Context, group string, factor float64)
 }
 
 // proveOn runs a proof on the stage and reads back its trials.
-func proveOn(t *testing.T, stage Stage, of Proof, plan ProofPlan) (*record.Log, error) {
+func proveOn(t *testing.T, on stage.Stage, of Proof, plan ProofPlan) (*record.Log, error) {
 	t.Helper()
 	s := phase3(t)
 	dir := t.TempDir()
@@ -70,7 +73,7 @@ func proveOn(t *testing.T, stage Stage, of Proof, plan ProofPlan) (*record.Log, 
 	}
 	full := FullPlan()
 	full.Search.Pause, full.Fill, full.Proof = 0, 0, plan
-	conductor := &Conductor{Scenario: s, Plan: full, Seed: 7, Stage: stage, Writer: writer, Progress: silent{}}
+	conductor := &Conductor{Scenario: s, Plan: full, Seed: 7, Stage: on, Writer: writer, Progress: silent{}}
 	proofErr := conductor.Prove(t.Context(), of)
 	if err := writer.Finish(record.End{}); err != nil {
 		t.Fatal(err)
@@ -184,16 +187,24 @@ func TestProveTakesTurns(t *testing.T) {
 	}
 }
 
+// fixedStage is one whose machines have no quotas.
+type fixedStage struct{ *fakeStage }
+
+func (s fixedStage) Start(ctx context.Context, r stage.Request) (stage.System, error) {
+	system, err := s.fakeStage.Start(ctx, r)
+	return struct{ stage.System }{system}, err
+}
+
 func TestProveFailures(t *testing.T) {
 	fixed := &fakeStage{t: t, running: map[*fakeSystem]bool{}, capacity: map[scenarios.Variant]float64{scenarios.After: 500}}
 	broken := newResizableStage(t, map[string]float64{"database": 500})
 	broken.fail = errors.New("the engine is away")
 	for name, test := range map[string]struct {
-		stage Stage
+		stage stage.Stage
 		want  string
 		left  func() int
 	}{
-		"no limits":       {fixed, "no CPU limits", func() int { return len(fixed.running) }},
+		"no limits":       {fixedStage{fixed}, "no CPU limits", func() int { return len(fixed.running) }},
 		"resizing failed": {broken, "the engine is away", func() int { return len(broken.running) }},
 	} {
 		log, err := proveOn(t, test.stage, proofOf(500), FullPlan().Proof)

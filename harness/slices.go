@@ -5,13 +5,14 @@ import (
 	"fmt"
 
 	"headroom/harness/record"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 )
 
 // slices measures both variants at one rate: ABBAAB for the order AB.
 // With so many short slices in turns whatever drifts meets both variants alike,
 // and the slices of one variant tell how much it scatters by itself.
-func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios.Variant]System, order []scenarios.Variant, rateName string) error {
+func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios.Variant]stage.System, order []scenarios.Variant, rateName string) error {
 	length := c.Plan.slice(c.commonRPS)
 	for take := range c.Plan.Slices {
 		for i := range order {
@@ -36,7 +37,7 @@ func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios
 // measureSlice measures a slice, and once more when the driver or the host
 // spoiled it and the plan has a repeat left. Both are on file. An overload is the
 // variant's own doing and is measured once.
-func (c *Conductor) measureSlice(ctx context.Context, of sliceOf, s System) error {
+func (c *Conductor) measureSlice(ctx context.Context, of sliceOf, s stage.System) error {
 	trial, err := c.slice(ctx, of, s)
 	if err != nil || trial.Valid() || c.repeats >= c.Plan.Repeats {
 		return err

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 )
 
 // warmUp sends a load unrecorded: connections open, pools fill, and the queues of
 // the slice before drain.
-func (c *Conductor) warmUp(ctx context.Context, of sliceOf, s System) error {
-	if _, err := c.Stage.Drive(ctx, c.job(of, s)); err != nil {
+func (c *Conductor) warmUp(ctx context.Context, of sliceOf, s stage.System) error {
+	if _, err := c.drive(ctx, c.job(of, s)); err != nil {
 		return fmt.Errorf("warm up %s: %w", of.variant, err)
 	}
 	return ctx.Err()
@@ -30,7 +31,7 @@ const (
 
 // makeReady brings systems that have just started to where measuring begins:
 // they are warm, their caches are filled, and their CPUs are limited.
-func (c *Conductor) makeReady(ctx context.Context, block int, running map[scenarios.Variant]System) error {
+func (c *Conductor) makeReady(ctx context.Context, block int, running map[scenarios.Variant]stage.System) error {
 	if c.bounds == nil {
 		c.bounds = map[scenarios.Variant]float64{}
 	}
@@ -56,8 +57,10 @@ func (c *Conductor) makeReady(ctx context.Context, block int, running map[scenar
 		if err := c.fillCaches(ctx, v, s); err != nil {
 			return fmt.Errorf("fill %s's cache: %w", v, err)
 		}
-		if err := s.Limit(ctx); err != nil {
-			return fmt.Errorf("limit %s's CPUs: %w", v, err)
+		if quotas, has := s.(stage.Resizer); has {
+			if err := quotas.Limit(ctx); err != nil {
+				return fmt.Errorf("limit %s's CPUs: %w", v, err)
+			}
 		}
 	}
 	return nil
@@ -68,7 +71,7 @@ func (c *Conductor) makeReady(ctx context.Context, block int, running map[scenar
 // of a database comes to map the memory that it reads. On its small quotas that
 // would take minutes, in which each step finds the system faster than the one
 // before. So the quotas come into force only then (makeReady).
-func (c *Conductor) warmFresh(ctx context.Context, v scenarios.Variant, s System, block int) error {
+func (c *Conductor) warmFresh(ctx context.Context, v scenarios.Variant, s stage.System, block int) error {
 	c.Progress.Begin(fmt.Sprintf("warm up %s, its CPUs not limited yet", v), c.Plan.Fresh)
 	best, level, hostCPUs := 0.0, 0, float64(c.Environment.CPUs)
 	for step := 0; step < int(c.Plan.Fresh/freshStep) && level < freshLevel; step++ {
@@ -88,13 +91,13 @@ func (c *Conductor) warmFresh(ctx context.Context, v scenarios.Variant, s System
 }
 
 // driveUnrecorded drives a slice that is no trial, and reads what it used.
-func (c *Conductor) driveUnrecorded(ctx context.Context, of sliceOf, s System) (record.Measurement, []record.MachineUse, error) {
+func (c *Conductor) driveUnrecorded(ctx context.Context, of sliceOf, s stage.System) (record.Measurement, []record.MachineUse, error) {
 	machines := s.Machines()
 	before, err := readAll(ctx, machines)
 	if err != nil {
 		return record.Measurement{}, nil, err
 	}
-	m, err := c.Stage.Drive(ctx, c.job(of, s))
+	m, err := c.drive(ctx, c.job(of, s))
 	if err == nil {
 		err = ctx.Err()
 	}

@@ -9,6 +9,7 @@ import (
 
 	"headroom/harness/drive"
 	"headroom/harness/record"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 )
 
@@ -21,9 +22,15 @@ type warming struct {
 	limited int // after how many steps; 0: never
 }
 
-func (w *warming) Start(context.Context, scenarios.Variant, int) (System, error) { return w, nil }
+func (w *warming) Start(context.Context, stage.Request) (stage.System, error) { return w, nil }
 
-func (w *warming) Machines() []Machine { return nil }
+func (w *warming) Describe(context.Context, *record.Environment) error { return nil }
+
+func (w *warming) Exec(ctx context.Context, stdin []byte, _ ...string) ([]byte, error) {
+	return execJob(ctx, stdin, w.Drive)
+}
+
+func (w *warming) Machines() []stage.Machine { return nil }
 
 func (w *warming) Limit(context.Context) error {
 	w.limited = w.steps
@@ -54,7 +61,7 @@ func TestWarmFresh(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			system := &warming{fakeSystem: &fakeSystem{}, answers: test.answers}
 			c := &Conductor{Scenario: s, Plan: Plan{Fresh: 8 * time.Second}, Stage: system, Progress: silent{}}
-			if err := c.makeReady(t.Context(), 1, map[scenarios.Variant]System{scenarios.After: system}); err != nil {
+			if err := c.makeReady(t.Context(), 1, map[scenarios.Variant]stage.System{scenarios.After: system}); err != nil {
 				t.Fatal(err)
 			}
 			if system.steps != test.steps || system.limited != test.steps {
@@ -71,7 +78,7 @@ func TestWarmFreshInterrupted(t *testing.T) {
 	cancel()
 	system := &warming{fakeSystem: &fakeSystem{}, answers: []int64{1}}
 	c := &Conductor{Scenario: s, Plan: Plan{Fresh: 8 * time.Second}, Stage: system, Progress: silent{}}
-	if err := c.makeReady(ctx, 1, map[scenarios.Variant]System{scenarios.After: system}); err == nil || system.limited != 0 || system.steps > 1 {
+	if err := c.makeReady(ctx, 1, map[scenarios.Variant]stage.System{scenarios.After: system}); err == nil || system.limited != 0 || system.steps > 1 {
 		t.Errorf("%d steps, limited after %d, %v; want an error after one", system.steps, system.limited, err)
 	}
 }

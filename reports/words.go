@@ -146,7 +146,7 @@ func warningsOf(run record.Run, trials []record.Trial, table compare.Table, pric
 	if prices.Example {
 		warnings = append(warnings, "prices are an example, not an offer: costs are only as good as they are")
 	}
-	if run.Environment.Stage == record.StageProcess {
+	if !run.Environment.HasQuotas() {
 		warnings = append(warnings, "machines were local processes without CPU or memory limits and shared this computer with each other and the driver: absolute rates, capacities and the bottleneck are this computer's, not the machines'")
 	}
 	clipped := int64(0)

@@ -11,7 +11,7 @@ import (
 	"headroom/harness/drive"
 	"headroom/harness/stage/docker"
 	"headroom/harness/stage/docker/idle"
-	"headroom/harness/stage/process/lifeline"
+	"headroom/internal/child"
 	"headroom/scenarios"
 	"headroom/targets/gateway"
 	"headroom/targets/jobs/worker"
@@ -51,7 +51,7 @@ func insideCommands() []*cobra.Command {
 // followStarter ends the command when the process stage that started it is
 // gone. In a container there is no such line, and the engine sees to it.
 func followStarter(cmd *cobra.Command, _ []string) error {
-	ctx, err := lifeline.Follow(cmd.Context())
+	ctx, err := child.Follow(cmd.Context())
 	if err == nil {
 		cmd.SetContext(ctx)
 	}

@@ -21,7 +21,7 @@ func checkProve(cmd *cobra.Command, prove, stage string) error {
 	case prove != string(scenarios.Before) && prove != string(scenarios.After):
 		return usageError(cmd, fmt.Errorf("--prove=%s: want %s or %s, or --prove alone for %s",
 			prove, scenarios.After, scenarios.Before, scenarios.After))
-	case stage == stageProcess:
+	case !hasQuotas(stage):
 		return usageError(cmd, fmt.Errorf("--prove makes machines larger by their CPU quota, and on the process stage they have none: leave it out, or use --stage %s", stageDocker))
 	}
 	return nil

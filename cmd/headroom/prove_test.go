@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"headroom/harness"
 	"headroom/harness/drive"
 	"headroom/harness/record"
+	"headroom/harness/stage"
 	"headroom/internal/racetest"
 	"headroom/reports/compare"
 	"headroom/scenarios"
@@ -27,19 +29,23 @@ type scattering struct {
 	closed bool
 }
 
-func (s *scattering) Start(context.Context, scenarios.Variant, int) (harness.System, error) {
-	return s, nil
-}
-func (s *scattering) Limit(context.Context) error { return nil }
-func (s *scattering) EntryURL(string) string      { return "http://after" }
-func (s *scattering) Machines() []harness.Machine { return nil }
-func (s *scattering) Close(context.Context) error { s.closed = true; return nil }
+func (s *scattering) Start(context.Context, stage.Request) (stage.System, error) { return s, nil }
+func (s *scattering) Describe(context.Context, *record.Environment) error        { return nil }
+func (s *scattering) Deaths() []stage.Death                                      { return nil }
+func (s *scattering) Limit(context.Context) error                                { return nil }
+func (s *scattering) EntryURL(string) string                                     { return "http://after" }
+func (s *scattering) Machines() []stage.Machine                                  { return nil }
+func (s *scattering) Close(context.Context) error                                { s.closed = true; return nil }
 func (s *scattering) Resize(_ context.Context, group string, factor float64) error {
 	s.sizes[group] = factor
 	return nil
 }
 
-func (s *scattering) Drive(_ context.Context, job drive.Job) (record.Measurement, error) {
+func (s *scattering) Exec(_ context.Context, stdin []byte, _ ...string) ([]byte, error) {
+	var job drive.Job
+	if err := json.Unmarshal(stdin, &job); err != nil {
+		return nil, err
+	}
 	s.drift += 0.002 * s.random.NormFloat64()
 	capacity := math.Inf(1)
 	for group, alone := range s.groups {
@@ -53,13 +59,18 @@ func (s *scattering) Drive(_ context.Context, job drive.Job) (record.Measurement
 	case job.RateRPS > capacity*math.Exp(s.drift+0.05*s.random.NormFloat64()):
 		latency = time.Second
 	}
-	return steady(job.RateRPS, latency), nil
+	return json.Marshal(steady(job.RateRPS, latency))
 }
 
-// steady is a step whose requests all took so long.
+// steady is a step whose requests all took so long. Without a rate it is one as
+// fast as it goes, of a second.
 func steady(rps float64, latency time.Duration) record.Measurement {
 	const n = 400
-	m := record.Measurement{OfferedRPS: rps, DurationS: n / rps, Planned: n, Sent: n, Succeeded: n}
+	seconds := 1.0
+	if rps > 0 {
+		seconds = n / rps
+	}
+	m := record.Measurement{OfferedRPS: rps, DurationS: seconds, Planned: n, Sent: n, Succeeded: n}
 	for range n {
 		m.Response.Record(latency)
 		m.ResponseSuccess.Record(latency)

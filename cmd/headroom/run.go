@@ -12,6 +12,7 @@ import (
 
 	"headroom/harness"
 	"headroom/harness/record"
+	"headroom/harness/stage"
 	"headroom/reports"
 	"headroom/reports/cost"
 	"headroom/scenarios"
@@ -181,10 +182,10 @@ func checkOut(dir string) error {
 
 // describe completes the host's environment with the stage's, and with what the
 // run's turn came to.
-func describe(ctx context.Context, stage openedStage, turn *turn) (record.Environment, error) {
+func describe(ctx context.Context, on stage.Stage, turn *turn) (record.Environment, error) {
 	environment := harness.HostEnvironment()
 	environment.Beside = turn.beside
-	err := stage.describe(ctx, &environment)
+	err := on.Describe(ctx, &environment)
 	return environment, err
 }
 

@@ -11,12 +11,13 @@ import (
 
 	"headroom/harness"
 	"headroom/harness/record"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 )
 
 // session is an open stage, with what a command that measures on it records.
 type session struct {
-	stage       openedStage
+	stage       stage.Stage
 	environment record.Environment
 	shares      record.Shares
 	progress    *progress

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"headroom/harness"
-	"headroom/harness/drive"
 	"headroom/harness/record"
+	"headroom/harness/stage"
 	"headroom/harness/stage/docker"
 	"headroom/scenarios"
 )
@@ -25,6 +24,9 @@ const (
 )
 
 var stageWords = []string{stageDocker, stageAuto, stageProcess}
+
+// hasQuotas says whether a stage's systems are stage.Resizers.
+func hasQuotas(word string) bool { return word != stageProcess }
 
 // checkStage refuses a word that is no stage.
 func checkStage(cmd *cobra.Command, word string) error {
@@ -62,17 +64,9 @@ func shortReason(err error) string {
 	return line
 }
 
-// openedStage is a stage that is ready for the conductor, with what the run
-// records of it.
-type openedStage interface {
-	harness.Stage
-	describe(ctx context.Context, e *record.Environment) error
-	Close(ctx context.Context) error
-}
-
 // shareOut says how the machine is shared out on a stage.
-func shareOut(stage string, s *scenarios.Scenario, hostCPUs float64) (record.Shares, error) {
-	if stage == stageProcess {
+func shareOut(word string, s *scenarios.Scenario, hostCPUs float64) (record.Shares, error) {
+	if !hasQuotas(word) {
 		return harness.ShareFreely(hostCPUs), nil
 	}
 	return harness.Share(s, hostCPUs)
@@ -80,8 +74,8 @@ func shareOut(stage string, s *scenarios.Scenario, hostCPUs float64) (record.Sha
 
 // openStage makes all that a stage needs before its first block. It takes the
 // turn when what others' measurements hardly notice is done.
-func openStage(ctx context.Context, stage string, s *scenarios.Scenario, runID string, shares record.Shares, progress *progress, turn *turn) (openedStage, error) {
-	if stage == stageProcess {
+func openStage(ctx context.Context, word string, s *scenarios.Scenario, runID string, shares record.Shares, progress *progress, turn *turn) (stage.Stage, error) {
+	if word == stageProcess {
 		return openProcess(ctx, s, shares, progress, turn)
 	}
 	return openDocker(ctx, s, runID, shares, progress, turn)
@@ -102,22 +96,4 @@ func ensureDatasets(ctx context.Context, s *scenarios.Scenario, ensure func(cont
 		made = append(made, d)
 	}
 	return nil
-}
-
-// driveJob hands the job to `headroom job`, which run runs as a driver.
-func driveJob(ctx context.Context, job drive.Job, run func(ctx context.Context, stdin []byte, args ...string) ([]byte, error)) (record.Measurement, error) {
-	var m record.Measurement
-	encoded, err := json.Marshal(job)
-	if err != nil {
-		return m, fmt.Errorf("encode the job: %w", err)
-	}
-	out, err := run(ctx, encoded, "job")
-	// An interrupted driver still says what it measured.
-	if len(out) == 0 || (err != nil && ctx.Err() == nil) {
-		return m, err
-	}
-	if err := json.Unmarshal(out, &m); err != nil {
-		return m, fmt.Errorf("read the driver's measurement: %w", err)
-	}
-	return m, nil
 }

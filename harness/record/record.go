@@ -75,6 +75,10 @@ type Environment struct {
 	Beside string `json:"beside,omitempty"`
 }
 
+// HasQuotas says whether each machine had a CPU quota of its own: without one all
+// shared the host's cores, so that absolute rates are the host's.
+func (e Environment) HasQuotas() bool { return e.Stage != StageProcess }
+
 // BesideNote says of a measurement in words what it means that others were not
 // waited for; "" for one that had the machine alone.
 func BesideNote(beside string) string {

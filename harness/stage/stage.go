@@ -1,30 +1,98 @@
+// Package stage says what a stage is: a place where the systems of a run stand,
+// such as a Docker engine or this computer's own processes. It holds what all
+// stages need.
+//
+// A stage knows no driver and no kind of process. Starting a system is the same
+// everywhere: a Topology becomes machines, each machine a `headroom machine`
+// that is told what it runs.
 package stage
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
-	"strings"
-	"sync"
 	"time"
 
+	"headroom/harness/observe"
+	"headroom/harness/record"
 	"headroom/scenarios"
 )
+
+// Stage is where the systems of one run stand.
+type Stage interface {
+	// Start returns a running system, or an error after cleaning up.
+	Start(ctx context.Context, r Request) (System, error)
+	// Exec runs `headroom args` where the systems' entries can be reached, one
+	// command at a time, and returns what it wrote. When ctx ends the command is
+	// asked to end, and killed a few seconds later; what it wrote until then is
+	// returned with ctx's error. The error of a command that fails holds the end
+	// of what it said.
+	Exec(ctx context.Context, stdin []byte, args ...string) (stdout []byte, err error)
+	// Describe adds what the stage knows of where a run is measured.
+	Describe(ctx context.Context, e *record.Environment) error
+	// Close removes everything that the stage started, whether ctx has ended or not.
+	Close(ctx context.Context) error
+}
+
+// Request says what is to be started.
+type Request struct {
+	Variant  scenarios.Variant
+	Topology scenarios.Topology
+	Dataset  scenarios.Dataset // as the variant keeps it; it was made before
+	Instance string            // tells the starts of a run apart: "block-1"
+	// ReadyTimeout is how long each machine may take until it is ready; 0 is
+	// DefaultReadyTimeout.
+	ReadyTimeout time.Duration
+}
+
+// Timeout is ReadyTimeout, or what it is by default.
+func (r Request) Timeout() time.Duration {
+	if r.ReadyTimeout == 0 {
+		return DefaultReadyTimeout
+	}
+	return r.ReadyTimeout
+}
+
+// System is one running variant.
+type System interface {
+	EntryURL(from string) string // as Exec reaches it; "" is the main entry
+	Machines() []Machine         // in the topology's order
+	// Deaths are the machines that have ended by themselves, the first one first.
+	Deaths() []Death
+	Close(ctx context.Context) error
+}
+
+// Resizer is a System whose machines have CPU quotas. A system that is none
+// shares the host's cores among its machines.
+type Resizer interface {
+	// Limit gives every machine its quota. Until then a system that has just
+	// started may use the whole host, to warm up.
+	Limit(ctx context.Context) error
+	// Resize gives every machine of a group factor times the quota that it was
+	// started with; the machines go on running. It must not run at the same time
+	// as Machines.
+	Resize(ctx context.Context, group string, factor float64) error
+}
+
+// Machine is one running machine, with what it may use.
+type Machine struct {
+	Name             string
+	Group            string
+	External         bool
+	QuotaCPUs        float64
+	MemoryLimitBytes int64 // 0 is none
+	Agent            observe.Target
+}
 
 // DefaultReadyTimeout is how long a machine may take until it is ready.
 const DefaultReadyTimeout = 90 * time.Second
 
-// MaxDriverOutputBytes bounds what a driver may write: its measurement.
-const MaxDriverOutputBytes = 64 << 20
-
-const (
-	// TailLines is how much of a log an error shows.
-	TailLines = 20
-	tailBytes = 16 << 10
-)
+// MaxOutputBytes bounds what a command that Exec runs may write: a measurement.
+const MaxOutputBytes = 64 << 20
 
 // NewNonce returns what the agents of one system carry in every answer.
 func NewNonce() string {
@@ -40,41 +108,6 @@ const DatasetPrefix = "dataset-"
 func DatasetName(d scenarios.Dataset, version string) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %d %d %s", d.Users, d.Posts, d.Orders, d.TermCount(), d.Shards, version))
 	return DatasetPrefix + hex.EncodeToString(sum[:6])
-}
-
-// Tail keeps the last bytes written to it. It may be read while it is written.
-type Tail struct {
-	mu   sync.Mutex
-	kept []byte
-}
-
-// Write never fails.
-func (t *Tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.kept = append(t.kept, p...)
-	if excess := len(t.kept) - tailBytes; excess > 0 {
-		t.kept = append(t.kept[:0], t.kept[excess:]...)
-	}
-	return len(p), nil
-}
-
-// Bytes returns what is kept.
-func (t *Tail) Bytes() []byte {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return bytes.Clone(t.kept)
-}
-
-// Explain adds the log's last lines to err.
-func (t *Tail) Explain(err error) error {
-	text := strings.TrimSpace(string(t.Bytes()))
-	if text == "" {
-		return fmt.Errorf("%w; its log is empty", err)
-	}
-	lines := strings.Split(text, "\n")
-	lines = lines[max(0, len(lines)-TailLines):]
-	return fmt.Errorf("%w; the last lines of its log:\n  | %s", err, strings.Join(lines, "\n  | "))
 }
 
 // LimitedBuffer refuses what goes beyond its limit.

@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"errors"
-	"fmt"
 	"reflect"
 	"strings"
 	"sync"
@@ -101,24 +100,6 @@ func TestInOrder(t *testing.T) {
 	err = InOrder(t.Context(), topology, func(context.Context, scenarios.Machine, int) error { calls++; return failure })
 	if !errors.Is(err, failure) || calls != 1 {
 		t.Errorf("after a failure: %d calls, error %v", calls, err)
-	}
-}
-
-func TestTailKeepsTheEnd(t *testing.T) {
-	var tail Tail
-	cause := errors.New("it died")
-	if err := tail.Explain(cause); !errors.Is(err, cause) || !strings.Contains(err.Error(), "its log is empty") {
-		t.Errorf("an empty log gives %v", err)
-	}
-	for i := range 10000 {
-		fmt.Fprintf(&tail, "line %d\n", i)
-	}
-	if kept := tail.Bytes(); len(kept) != tailBytes || !strings.HasSuffix(string(kept), "line 9999\n") {
-		t.Errorf("%d bytes kept, ending in %q", len(kept), kept[len(kept)-10:])
-	}
-	text := tail.Explain(cause).Error()
-	if strings.Count(text, "\n") != TailLines || !strings.Contains(text, "| line 9980\n") {
-		t.Errorf("explained as %s", text)
 	}
 }
 

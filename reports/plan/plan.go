@@ -329,7 +329,7 @@ func (o *Option) refusal(run record.Run, groups []Group) string {
 	case o.RateRPS > maxFactor*held:
 		return fmt.Sprintf("%s: beyond %dx a number would be a guess; measure a variant that holds more",
 			asked, maxFactor)
-	case run.Environment.Stage == record.StageProcess:
+	case !run.Environment.HasQuotas():
 		return asked + ": it was measured as local processes that shared this computer, which does not tell what more machines would do; measure with --stage docker"
 	case !slices.ContainsFunc(groups, func(g Group) bool { return g.Stateless }):
 		return asked + ": every machine of it holds data or a queue, so no copy can be added"

@@ -18,7 +18,7 @@ func warningsOf(log *record.Log, capacity Capacity) []string {
 	if log.End == nil || log.End.Interrupted {
 		warnings = append(warnings, "the run was interrupted: its capacity may be higher than what it found")
 	}
-	if log.Run.Environment.Stage == record.StageProcess {
+	if !log.Run.Environment.HasQuotas() {
 		warnings = append(warnings, "measured as local processes: rates are this computer's, not the machines'")
 	}
 	if capacity.RPS > 0 && !capacity.Confirmed {

@@ -26,6 +26,7 @@ import (
 	"syscall"
 	"time"
 
+	"headroom/internal/child"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -82,18 +83,18 @@ type process interface {
 }
 
 // newProcess chooses the program of a kind.
-func newProcess(s spec.Spec, p spec.Process, n *nursery, out *sharedWriter) (process, error) {
+func newProcess(s spec.Spec, p spec.Process, family *child.Family, out *child.Lines) (process, error) {
 	dataDir, datasetDir := s.Dirs()
 	dir := filepath.Join(dataDir, p.Name)
 	switch p.Kind {
 	case scenarios.KindPostgres:
-		return &postgres{spec: p, machine: s.Machine, datasetDir: datasetDir, want: markerFor(s.Dataset), dir: dir, nursery: n, log: out}, nil
+		return &postgres{spec: p, machine: s.Machine, datasetDir: datasetDir, want: markerFor(s.Dataset), dir: dir, family: family, log: out}, nil
 	case scenarios.KindValkey:
 		return newValkey(p), nil
 	case scenarios.KindHAProxy:
 		return &haproxy{spec: p, dir: dir}, nil
 	case scenarios.KindVarnish:
-		return newVarnish(p, dir, n), nil
+		return newVarnish(p, dir, family), nil
 	case scenarios.KindNATS:
 		return newNATS(p, dir), nil
 	case scenarios.KindShop, scenarios.KindWorker, scenarios.KindGateway, scenarios.KindLink:
@@ -112,13 +113,13 @@ func newProcess(s spec.Spec, p spec.Process, n *nursery, out *sharedWriter) (pro
 func Run(ctx context.Context, s spec.Spec, logOut io.Writer) error {
 	ctx, stopSignals := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stopSignals()
-	out := &sharedWriter{w: logOut}
-	n := &nursery{}
-	super := &supervisor{out: out, nursery: n, readyLimit: readyLimit, stopLimit: stopLimit}
+	out := child.NewLines(logOut)
+	family := &child.Family{}
+	super := &supervisor{out: out, family: family, readyLimit: readyLimit, stopLimit: stopLimit}
 	a := &agent{spec: s, started: time.Now(), ready: super.ready, pidOf: super.pidOf}
 	var programs []named
 	for _, p := range s.Processes {
-		made, err := newProcess(s, p, n, out)
+		made, err := newProcess(s, p, family, out)
 		if err != nil {
 			return fmt.Errorf("machine %s: %w", s.Machine, err)
 		}
@@ -141,7 +142,7 @@ func Run(ctx context.Context, s spec.Spec, logOut io.Writer) error {
 		cancel() // a machine that cannot be observed must not go on
 	})
 	if os.Getpid() == 1 {
-		background.Go(func() { reapUntil(agentCtx, n) })
+		background.Go(func() { reapUntil(agentCtx, family) })
 	}
 	err = super.run(ctx, programs)
 	stopAgent()
@@ -153,7 +154,7 @@ func Run(ctx context.Context, s spec.Spec, logOut io.Writer) error {
 }
 
 // reapUntil does PID 1's duty until ctx ends.
-func reapUntil(ctx context.Context, n *nursery) {
+func reapUntil(ctx context.Context, family *child.Family) {
 	tick := time.NewTicker(reapEvery)
 	defer tick.Stop()
 	for {
@@ -161,7 +162,26 @@ func reapUntil(ctx context.Context, n *nursery) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			n.reapOrphans(os.Getpid())
+			// When the table can't be read the next round tries again.
+			if orphans, err := zombiesOf(os.Getpid()); err == nil {
+				family.Reap(orphans)
+			}
 		}
 	}
+}
+
+// zombiesOf are the processes that have ended below a parent which has not taken
+// their exit status.
+func zombiesOf(parent int) ([]int, error) {
+	procs, err := readProcs(procRoot)
+	if err != nil {
+		return nil, err
+	}
+	var zombies []int
+	for pid, p := range procs {
+		if p.state == 'Z' && p.ppid == parent {
+			zombies = append(zombies, pid)
+		}
+	}
+	return zombies, nil
 }

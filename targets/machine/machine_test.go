@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"headroom/internal/child"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -61,7 +62,7 @@ func TestRunRefusesAnUnknownKind(t *testing.T) {
 func TestEveryKindHasAProgram(t *testing.T) {
 	for _, kind := range []scenarios.Kind{scenarios.KindShop, scenarios.KindMail, scenarios.KindPostgres, scenarios.KindValkey, scenarios.KindHAProxy,
 		scenarios.KindNATS, scenarios.KindVarnish, scenarios.KindWorker, scenarios.KindGateway, scenarios.KindLink} {
-		made, err := newProcess(spec.Spec{}, spec.Process{Name: "p", Kind: kind, Port: 1}, &nursery{}, &sharedWriter{})
+		made, err := newProcess(spec.Spec{}, spec.Process{Name: "p", Kind: kind, Port: 1}, &child.Family{}, child.NewLines(&bytes.Buffer{}))
 		if err != nil {
 			t.Errorf("%s: %v", kind, err)
 			continue

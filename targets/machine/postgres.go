@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"headroom/internal/child"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 	"headroom/targets/shop/dataset"
@@ -33,8 +34,8 @@ type postgres struct {
 	datasetDir string
 	want       marker
 	dir        string // this process's own: pgdata and the socket
-	nursery    *nursery
-	log        *sharedWriter
+	family     *child.Family
+	log        *child.Lines
 
 	lags lagSampler // of a primary, once it has settled
 
@@ -145,7 +146,7 @@ func (p *postgres) copyDataset(ctx context.Context, to string) error {
 		name = shardData(p.spec.Copy)
 	}
 	cp := exec.Command("cp", "-a", "--reflink=auto", filepath.Join(p.datasetDir, name), to)
-	return p.nursery.run(ctx, "cp", cp, p.log)
+	return p.family.Run(ctx, cp, child.Options{Name: "cp", Out: p.log})
 }
 
 func (p *postgres) stopSignal() syscall.Signal { return syscall.SIGINT } // "fast": does not wait for clients

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/jackc/pgx/v5"
+
+	"headroom/internal/child"
 )
 
 // isReplica says whether the server follows a primary.
@@ -36,7 +38,7 @@ func (p *postgres) copyPrimary(ctx context.Context, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := p.nursery.run(ctx, "pg_basebackup", backup, p.log); err != nil {
+	if err := p.family.Run(ctx, backup, child.Options{Name: "pg_basebackup", Out: p.log}); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(to, "standby.signal"), nil, 0o644)

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sys/unix"
 
+	"headroom/internal/child"
 	"headroom/scenarios"
 	"headroom/targets/shop/dataset"
 )
@@ -79,7 +80,7 @@ func Seed(ctx context.Context, size scenarios.Dataset, dir string, logOut io.Wri
 	if want.check(dir) == nil {
 		return nil
 	}
-	unlock, err := LockDir(ctx, dir)
+	unlock, err := child.LockDir(ctx, dir)
 	if err != nil {
 		return fmt.Errorf("seed: %w", err)
 	}
@@ -94,9 +95,9 @@ func Seed(ctx context.Context, size scenarios.Dataset, dir string, logOut io.Wri
 	if err := removeOld(dir); err != nil {
 		return fmt.Errorf("seed: removing what was there: %w", err)
 	}
-	out, n, temp := &sharedWriter{w: logOut}, &nursery{}, filepath.Join(dir, seedingDir)
+	out, family, temp := child.NewLines(logOut), &child.Family{}, filepath.Join(dir, seedingDir)
 	for shard, name := range pgdataNames(size) {
-		s := seeder{dir: temp, name: name, shard: shard, out: out, nursery: n}
+		s := seeder{dir: temp, name: name, shard: shard, out: out, family: family}
 		if err := s.make(ctx, size); err != nil {
 			return errors.Join(fmt.Errorf("seed: %w", err), os.RemoveAll(temp))
 		}
@@ -145,11 +146,11 @@ func publish(dir string, m marker) error {
 
 // seeder makes one data directory inside its folder.
 type seeder struct {
-	dir     string
-	name    string // of the data directory
-	shard   int    // whose rows it gets, from 0
-	out     *sharedWriter
-	nursery *nursery
+	dir    string
+	name   string // of the data directory
+	shard  int    // whose rows it gets, from 0
+	out    *child.Lines
+	family *child.Family
 }
 
 func (s *seeder) dataDir() string { return filepath.Join(s.dir, s.name) }
@@ -166,7 +167,7 @@ func (s *seeder) make(ctx context.Context, size scenarios.Dataset) error {
 	if err != nil {
 		return err
 	}
-	if err := s.nursery.run(ctx, "initdb", initdb, s.out); err != nil {
+	if err := s.family.Run(ctx, initdb, child.Options{Name: "initdb", Out: s.out}); err != nil {
 		return err
 	}
 	if err := s.trustNetwork(); err != nil {
@@ -202,15 +203,15 @@ func (s *seeder) fill(ctx context.Context, size scenarios.Dataset) (err error) {
 	if err != nil {
 		return err
 	}
-	server, err := s.nursery.start("postgres", cmd, unix.SIGINT, s.out)
+	server, err := s.family.Start(cmd, child.Options{Name: "postgres", Stop: unix.SIGINT, Out: s.out})
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if server.terminate(seedStop) {
+		if server.Stop(seedStop) {
 			err = errors.Join(err, fmt.Errorf("the server did not stop within %v", seedStop))
 		} else if !cmd.ProcessState.Success() && err == nil {
-			err = fmt.Errorf("the server stopped with %w; %s", server.err, server.log.lastLines())
+			err = server.Log.Explain(fmt.Errorf("the server stopped with %w", server.Death()))
 		}
 	}()
 	if err := awaitPostgres(ctx, s.dir, server); err != nil {
@@ -218,7 +219,7 @@ func (s *seeder) fill(ctx context.Context, size scenarios.Dataset) (err error) {
 	}
 	begin := time.Now()
 	if err := dataset.Seed(ctx, pgDSN(s.dir, seedPort, "postgres"), size, s.shard); err != nil {
-		return fmt.Errorf("%w; %s", err, server.log.lastLines())
+		return server.Log.Explain(err)
 	}
 	fmt.Fprintf(s.out, "seed | %s of %d users, %d posts, %d orders in %.1f s\n",
 		s.name, size.Users, size.Posts, size.Orders, time.Since(begin).Seconds())
@@ -226,7 +227,7 @@ func (s *seeder) fill(ctx context.Context, size scenarios.Dataset) (err error) {
 }
 
 // awaitPostgres waits until a new server takes connections.
-func awaitPostgres(ctx context.Context, socketDir string, server *child) error {
+func awaitPostgres(ctx context.Context, socketDir string, server *child.Child) error {
 	ctx, cancel := context.WithTimeout(ctx, seedReady)
 	defer cancel()
 	poll := time.NewTicker(readyPoll)
@@ -238,10 +239,10 @@ func awaitPostgres(ctx context.Context, socketDir string, server *child) error {
 		}
 		select {
 		case <-poll.C:
-		case <-server.done:
-			return fmt.Errorf("the server died: %w; %s", server.err, server.log.lastLines())
+		case <-server.Done():
+			return server.Log.Explain(fmt.Errorf("the server died: %w", server.Death()))
 		case <-ctx.Done():
-			return fmt.Errorf("the server does not answer: %w; %s", err, server.log.lastLines())
+			return server.Log.Explain(fmt.Errorf("the server does not answer: %w", err))
 		}
 	}
 }

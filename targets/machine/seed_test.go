@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"headroom/internal/child"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -59,7 +60,7 @@ func TestCopyDataset(t *testing.T) {
 		{whole, sharded, 3, "another dataset"},
 	}
 	for _, test := range tests {
-		p := &postgres{datasetDir: test.dir, want: markerFor(test.size), nursery: &nursery{}, log: &sharedWriter{w: &bytes.Buffer{}},
+		p := &postgres{datasetDir: test.dir, want: markerFor(test.size), family: &child.Family{}, log: child.NewLines(&bytes.Buffer{}),
 			spec: spec.Process{Copy: 2, Copies: test.copies, Settings: map[string]string{"data": "shard"}}}
 		to := filepath.Join(t.TempDir(), "copy")
 		err := p.copyDataset(t.Context(), to)
@@ -80,14 +81,14 @@ func TestRemoveOld(t *testing.T) {
 	sharded := testSize
 	sharded.Shards = 3
 	dir := finishedAs(t, sharded)
-	if err := os.WriteFile(filepath.Join(dir, lockFile), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "lock"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := removeOld(dir); err != nil {
 		t.Fatal(err)
 	}
 	left, err := os.ReadDir(dir)
-	if err != nil || len(left) != 1 || left[0].Name() != lockFile {
+	if err != nil || len(left) != 1 || left[0].Name() != "lock" {
 		t.Errorf("left: %v, %v", left, err)
 	}
 }
@@ -133,7 +134,7 @@ func TestSeedKeepsAFinishedDataset(t *testing.T) {
 // A second seeder waits for the first and then finds its work done.
 func TestSeedWaitsForAnother(t *testing.T) {
 	dir := t.TempDir()
-	unlock, err := LockDir(t.Context(), dir)
+	unlock, err := child.LockDir(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"headroom/internal/child"
 )
 
 const (
@@ -40,14 +42,14 @@ type named struct {
 // supervisor runs the processes of one machine, in order.
 type supervisor struct {
 	out        io.Writer
-	nursery    *nursery
+	family     *child.Family
 	readyLimit time.Duration
 	stopLimit  time.Duration
 
 	status atomic.Pointer[string] // why the machine is not ready; nil before the start
 
 	mu       sync.Mutex
-	children []*child // in start order
+	children []*child.Child // in start order
 }
 
 // ready returns nil while every process runs and answers.
@@ -69,8 +71,8 @@ func (s *supervisor) pidOf(name string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.children {
-		if c.name == name {
-			return c.pid
+		if c.Name == name {
+			return c.PID
 		}
 	}
 	return 0
@@ -97,10 +99,10 @@ func (s *supervisor) run(ctx context.Context, programs []named) error {
 }
 
 // deathError names the process that exited by itself.
-type deathError struct{ child *child }
+type deathError struct{ child *child.Child }
 
 func (e *deathError) Error() string {
-	return fmt.Sprintf("process %s died: %v; %s", e.child.name, e.child.err, e.child.log.lastLines())
+	return e.child.Log.Explain(fmt.Errorf("process %s died: %w", e.child.Name, e.child.Death())).Error()
 }
 
 // deathOf returns the death that ended ctx, or nil when something else did.
@@ -131,7 +133,7 @@ func (s *supervisor) startOne(ctx context.Context, died context.CancelCauseFunc,
 	if err != nil {
 		return fmt.Errorf("process %s: %w", p.name, err)
 	}
-	c, err := s.nursery.start(p.name, cmd, p.stopSignal(), s.out)
+	c, err := s.family.Start(cmd, child.Options{Name: p.name, Stop: p.stopSignal(), Out: s.out})
 	if err != nil {
 		return err
 	}
@@ -139,14 +141,14 @@ func (s *supervisor) startOne(ctx context.Context, died context.CancelCauseFunc,
 	s.children = append(s.children, c)
 	s.mu.Unlock()
 	go func() {
-		<-c.done
+		<-c.Done()
 		died(&deathError{child: c})
 	}()
 	if err := s.awaitReady(ctx, p); err != nil {
-		return fmt.Errorf("process %s: %w; %s", p.name, err, c.log.lastLines())
+		return c.Log.Explain(fmt.Errorf("process %s: %w", p.name, err))
 	}
 	if err := p.settle(ctx); err != nil {
-		return fmt.Errorf("process %s: preparing it: %w; %s", p.name, err, c.log.lastLines())
+		return c.Log.Explain(fmt.Errorf("process %s: preparing it: %w", p.name, err))
 	}
 	fmt.Fprintf(s.out, "machine | %s ready after %.1f s\n", p.name, time.Since(begin).Seconds())
 	return nil
@@ -184,9 +186,9 @@ func (s *supervisor) stopAll() error {
 	var errs []error
 	for i := len(children) - 1; i >= 0; i-- {
 		share := time.Until(deadline) / time.Duration(i+1)
-		if children[i].terminate(share) {
+		if children[i].Stop(share) {
 			errs = append(errs, fmt.Errorf("process %s: did not stop within %v and was killed",
-				children[i].name, share.Round(time.Millisecond)))
+				children[i].Name, share.Round(time.Millisecond)))
 		}
 	}
 	return errors.Join(errs...)

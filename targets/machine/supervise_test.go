@@ -3,7 +3,6 @@ package machine
 import (
 	"bytes"
 	"context"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"headroom/internal/child"
 )
 
 // script is a process made of a few lines of shell. It is ready once the file
@@ -57,7 +58,7 @@ func launch(t *testing.T, readyLimit, stopLimit time.Duration, programs ...named
 	ctx, cancel := context.WithCancel(t.Context())
 	out := &bytes.Buffer{}
 	s := &stage{
-		super: &supervisor{out: &sharedWriter{w: out}, nursery: &nursery{}, readyLimit: readyLimit, stopLimit: stopLimit},
+		super: &supervisor{out: child.NewLines(out), family: &child.Family{}, readyLimit: readyLimit, stopLimit: stopLimit},
 		out:   out, cancel: cancel, result: make(chan error, 1),
 	}
 	go func() { s.result <- s.super.run(ctx, programs) }()
@@ -213,28 +214,5 @@ func TestStopWhileStartingIsNoError(t *testing.T) {
 	s.cancel()
 	if err := s.wait(t); err != nil {
 		t.Errorf("error is %v", err)
-	}
-}
-
-func TestRunToEnd(t *testing.T) {
-	var out bytes.Buffer
-	n := &nursery{}
-	if err := n.run(t.Context(), "fine", exec.Command("/bin/sh", "-c", "echo hello"), &out); err != nil {
-		t.Fatal(err)
-	}
-	if got := out.String(); got != "fine | hello\n" {
-		t.Errorf("output is %q", got)
-	}
-	err := n.run(t.Context(), "bad", exec.Command("/bin/sh", "-c", "echo why >&2; exit 2"), &out)
-	if err == nil || !strings.Contains(err.Error(), "process bad: exit status 2") || !strings.Contains(err.Error(), "bad | why") {
-		t.Errorf("error is %v", err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := n.run(ctx, "long", exec.Command("sleep", "60"), &out); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("error is %v", err)
-	}
-	if len(n.pids) != 0 {
-		t.Errorf("processes are still known: %v", n.pids)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"headroom/internal/child"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -26,14 +26,14 @@ const varnishUser = "vcache"
 // varnish runs Varnish as an edge of a CDN: a cache of what everybody may see,
 // near its users.
 type varnish struct {
-	spec    spec.Process
-	dir     string // its configuration and working directory
-	nursery *nursery
-	client  *http.Client
+	spec   spec.Process
+	dir    string // its configuration and working directory
+	family *child.Family
+	client *http.Client
 }
 
-func newVarnish(p spec.Process, dir string, n *nursery) *varnish {
-	return &varnish{spec: p, dir: dir, nursery: n, client: &http.Client{Transport: &http.Transport{MaxIdleConns: 1}}}
+func newVarnish(p spec.Process, dir string, family *child.Family) *varnish {
+	return &varnish{spec: p, dir: dir, family: family, client: &http.Client{Transport: &http.Transport{MaxIdleConns: 1}}}
 }
 
 func (v *varnish) workDir() string { return filepath.Join(v.dir, "work") }
@@ -249,7 +249,7 @@ func (v *varnish) counts(ctx context.Context) (map[string]float64, error) {
 	cmd := exec.Command(program, args...)
 	var out bytes.Buffer
 	cmd.Stdout = &out
-	if err := v.nursery.run(ctx, "varnishstat", cmd, io.Discard); err != nil {
+	if err := v.family.Run(ctx, cmd, child.Options{Name: "varnishstat"}); err != nil {
 		return nil, err
 	}
 	return parseVarnishstat(out.Bytes())

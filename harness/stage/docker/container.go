@@ -17,16 +17,16 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 	"golang.org/x/sys/unix"
 
-	"headroom/harness/stage"
+	"headroom/internal/child"
 	"headroom/targets/machine/spec"
 )
 
 const (
-	createTimeout   = time.Minute
-	tailTimeout     = 5 * time.Second
-	maxOpenFiles    = 65536 // programs that size their tables by the limit must not find millions
-	pollInterval    = 100 * time.Millisecond
-	pollsPerInspect = 10 // of a machine's agent, between two questions to the engine
+	createTimeout = time.Minute
+	tailTimeout   = 5 * time.Second
+	maxOpenFiles  = 65536 // programs that size their tables by the limit must not find millions
+	pollInterval  = 100 * time.Millisecond
+	pollsPerAsk   = 10 // of a machine's agent, between two questions to the engine
 )
 
 // agentPort is the one port that a container publishes.
@@ -144,17 +144,17 @@ func (s *Stage) withTail(ctx context.Context, id string, err error) error {
 	return tail.Explain(err)
 }
 
-func (s *Stage) tail(ctx context.Context, id string) (*stage.Tail, error) {
+func (s *Stage) tail(ctx context.Context, id string) (*child.Log, error) {
 	logs, err := s.cli.ContainerLogs(ctx, id, client.ContainerLogsOptions{
 		ShowStdout: true,
 		ShowStderr: true,
-		Tail:       strconv.Itoa(stage.TailLines),
+		Tail:       strconv.Itoa(child.TailLines),
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer logs.Close()
-	text := &stage.Tail{}
+	text := child.NewLog("", nil)
 	if _, err := stdcopy.StdCopy(text, text, logs); err != nil && err != io.EOF {
 		return nil, err
 	}

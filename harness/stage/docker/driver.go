@@ -1,9 +1,7 @@
 package docker
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,12 +9,12 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
-	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"golang.org/x/sys/unix"
 
 	"headroom/harness/stage"
 	"headroom/harness/stage/docker/idle"
+	"headroom/internal/child"
 )
 
 const (
@@ -32,20 +30,19 @@ const (
 	driverKillLimit = 2 * time.Second
 )
 
-// Driver is a container of the machine image in the run's network, from which
+// driver is a container of the machine image in the run's network, from which
 // the load is sent.
-type Driver struct {
+type driver struct {
 	stage *Stage
 	id    string
-	cpus  float64
 }
 
-// StartDriver starts the driver's container, idle, with a quota of cpus.
+// StartDriver starts the driver's container, idle, with a quota of cpus, for Exec.
 // Stage.Close removes it. A stage has one driver.
-func (s *Stage) StartDriver(ctx context.Context, cpus float64) (*Driver, error) {
+func (s *Stage) StartDriver(ctx context.Context, cpus float64) error {
 	quota, err := quotaFor(cpus, driverPeriod)
 	if err != nil {
-		return nil, fmt.Errorf("start the driver: %w", err)
+		return fmt.Errorf("start the driver: %w", err)
 	}
 	c, err := s.create(ctx, containerSpec{
 		name:       driverHost,
@@ -56,42 +53,39 @@ func (s *Stage) StartDriver(ctx context.Context, cpus float64) (*Driver, error) 
 		cpuShares:  driverShares,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("start the driver: %w", err)
+		return fmt.Errorf("start the driver: %w", err)
 	}
 	if err := c.Start(ctx); err != nil {
 		s.discard(ctx, c.GetContainerID())
-		return nil, fmt.Errorf("start the driver: %w", err)
+		return fmt.Errorf("start the driver: %w", err)
 	}
-	return &Driver{stage: s, id: c.GetContainerID(), cpus: quota.cpus()}, nil
+	s.driver = &driver{stage: s, id: c.GetContainerID()}
+	return nil
 }
 
-// CPUs returns the driver's quota.
-func (d *Driver) CPUs() float64 { return d.cpus }
-
-// Run runs `headroom args` in the driver's container, one at a time, and
-// returns what it wrote. When ctx ends, the command gets SIGTERM, 3 s later
-// SIGKILL; what it wrote until then is returned with the ctx's error. A
-// command that fails is an error that holds the end of its stderr.
-func (d *Driver) Run(ctx context.Context, stdin []byte, args ...string) (stdout, stderr []byte, err error) {
-	stdout, stderr, err = d.run(ctx, stdin, args)
-	if err != nil {
+// Exec implements stage.Stage: the command runs in the driver's container.
+func (s *Stage) Exec(ctx context.Context, stdin []byte, args ...string) (stdout []byte, err error) {
+	if s.driver == nil {
+		return nil, errors.New("the stage has no driver: call StartDriver before")
+	}
+	if stdout, err = s.driver.run(ctx, stdin, args); err != nil {
 		err = fmt.Errorf("driver: headroom %s: %w", strings.Join(args, " "), err)
 	}
-	return stdout, stderr, err
+	return stdout, err
 }
 
-func (d *Driver) run(ctx context.Context, stdin []byte, args []string) (stdout, stderr []byte, err error) {
+func (d *driver) run(ctx context.Context, stdin []byte, args []string) (stdout []byte, err error) {
 	cli := d.stage.cli
 	created, err := cli.ExecCreate(ctx, d.id, client.ExecCreateOptions{
 		AttachStdin: true, AttachStdout: true, AttachStderr: true,
 		Cmd: append([]string{"headroom"}, args...),
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	stream, err := cli.ExecAttach(ctx, created.ID, client.ExecAttachOptions{})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer stream.Close()
 
@@ -101,7 +95,7 @@ func (d *Driver) run(ctx context.Context, stdin []byte, args []string) (stdout, 
 		_, _ = stream.Conn.Write(stdin)
 		_ = stream.CloseWrite()
 	}()
-	out, errOut := &stage.LimitedBuffer{LimitBytes: stage.MaxDriverOutputBytes}, &stage.Tail{}
+	out, errOut := &stage.LimitedBuffer{LimitBytes: stage.MaxOutputBytes}, child.NewLog("", nil)
 	copied := make(chan error, 1)
 	go func() {
 		_, err := stdcopy.StdCopy(out, errOut, stream.Reader)
@@ -116,14 +110,14 @@ func (d *Driver) run(ctx context.Context, stdin []byte, args []string) (stdout, 
 		err = errors.Join(ctx.Err(), d.stop(ctx, copied, stream.Close))
 	}
 	if err == nil {
-		err = d.checkExit(ctx, created.ID, errOut.Bytes())
+		err = d.checkExit(ctx, created.ID, errOut)
 	}
-	return out.Bytes(), errOut.Bytes(), err
+	return out.Bytes(), err
 }
 
 // stop ends the command: asks, then kills, then lets go of its stream. It
 // returns when nobody writes to the buffers any more.
-func (d *Driver) stop(ctx context.Context, copied <-chan error, letGo func()) error {
+func (d *driver) stop(ctx context.Context, copied <-chan error, letGo func()) error {
 	for _, step := range []struct {
 		signal syscall.Signal
 		wait   time.Duration
@@ -145,7 +139,7 @@ func (d *Driver) stop(ctx context.Context, copied <-chan error, letGo func()) er
 }
 
 // signal hands a signal of package idle to the container's first process.
-func (d *Driver) signal(ctx context.Context, s syscall.Signal) error {
+func (d *driver) signal(ctx context.Context, s syscall.Signal) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), driverCallLimit)
 	defer cancel()
 	_, err := d.stage.cli.ContainerKill(ctx, d.id, client.ContainerKillOptions{Signal: unix.SignalName(s)})
@@ -157,7 +151,7 @@ func (d *Driver) signal(ctx context.Context, s syscall.Signal) error {
 
 // checkExit returns nil when the command ended well. The engine closes a
 // command's stream a little before it notes its end.
-func (d *Driver) checkExit(ctx context.Context, execID string, stderr []byte) error {
+func (d *driver) checkExit(ctx context.Context, execID string, stderr *child.Log) error {
 	ctx, cancel := context.WithTimeout(ctx, driverCallLimit)
 	defer cancel()
 	tick := time.NewTicker(pollInterval / 10)
@@ -168,7 +162,7 @@ func (d *Driver) checkExit(ctx context.Context, execID string, stderr []byte) er
 		case err != nil:
 			return err
 		case !result.Running && result.ExitCode != 0:
-			return fmt.Errorf("exit code %d: %s", result.ExitCode, bytes.TrimSpace(stderr))
+			return stderr.Explain(fmt.Errorf("exit code %d", result.ExitCode))
 		case !result.Running:
 			return nil
 		}
@@ -178,35 +172,4 @@ func (d *Driver) checkExit(ctx context.Context, execID string, stderr []byte) er
 		case <-tick.C:
 		}
 	}
-}
-
-// Usage is what the driver's container has used since it started.
-type Usage struct {
-	CPUSeconds       float64
-	ThrottledSeconds float64
-	Periods          int64
-	ThrottledPeriods int64
-}
-
-// Usage reads the engine's counters; the difference of two readings is a
-// slice's use.
-func (d *Driver) Usage(ctx context.Context) (Usage, error) {
-	ctx, cancel := context.WithTimeout(ctx, driverCallLimit)
-	defer cancel()
-	result, err := d.stage.cli.ContainerStats(ctx, d.id, client.ContainerStatsOptions{})
-	if err != nil {
-		return Usage{}, fmt.Errorf("driver: read its CPU use: %w", err)
-	}
-	defer result.Body.Close()
-	var stats container.StatsResponse
-	if err := json.NewDecoder(result.Body).Decode(&stats); err != nil {
-		return Usage{}, fmt.Errorf("driver: read its CPU use: %w", err)
-	}
-	throttling := stats.CPUStats.ThrottlingData
-	return Usage{
-		CPUSeconds:       float64(stats.CPUStats.CPUUsage.TotalUsage) / 1e9,
-		ThrottledSeconds: float64(throttling.ThrottledTime) / 1e9,
-		Periods:          int64(throttling.Periods),
-		ThrottledPeriods: int64(throttling.ThrottledPeriods),
-	}, nil
 }

@@ -11,35 +11,48 @@ import (
 	"github.com/moby/moby/client"
 )
 
-func startDriver(t *testing.T, cpus float64) *Driver {
+func withDriver(t *testing.T, cpus float64) *Stage {
 	t.Helper()
-	stage := openStage(t)
-	driver, err := stage.StartDriver(t.Context(), cpus)
-	if err != nil {
+	s := openStage(t)
+	if err := s.StartDriver(t.Context(), cpus); err != nil {
 		t.Fatal(err)
 	}
-	return driver
+	return s
 }
 
-func TestDriverRun(t *testing.T) {
-	driver := startDriver(t, 1)
+func TestExec(t *testing.T) {
+	s := withDriver(t, 0.7)
 	input := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB: more than a pipe holds
-	stdout, stderr, err := driver.Run(t.Context(), input, "echo", "a b", "c")
-	if err != nil || !bytes.Equal(stdout, input) || string(stderr) != "a b c" {
-		t.Errorf("%d bytes of stdout, stderr %q, error %v", len(stdout), stderr, err)
+	stdout, err := s.Exec(t.Context(), input, "echo", "a b", "c")
+	if err != nil || !bytes.Equal(stdout, input) {
+		t.Errorf("%d bytes of stdout, error %v", len(stdout), err)
 	}
-	_, _, err = driver.Run(t.Context(), nil, "explode")
-	if err == nil || !strings.Contains(err.Error(), `headroom explode: exit code 1: unknown command "explode"`) {
+	_, err = s.Exec(t.Context(), nil, "explode")
+	if err == nil || !strings.Contains(err.Error(), `headroom explode: exit code 1; its last lines:`) || !strings.Contains(err.Error(), `unknown command "explode"`) {
 		t.Errorf("a failing command: error %v", err)
 	}
 	// A command that leaves its stdin unread ends all the same.
-	if _, _, err := driver.Run(t.Context(), input, "burn", "1ms"); err != nil {
+	if _, err := s.Exec(t.Context(), input, "burn", "1ms"); err != nil {
 		t.Error(err)
+	}
+	// The driver has the quota that it was promised, by the longest period.
+	result, err := s.cli.ContainerInspect(t.Context(), s.driver.id, client.ContainerInspectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if limits := result.Container.HostConfig; limits.CPUQuota != 700_000 || limits.CPUPeriod != 1_000_000 {
+		t.Errorf("limited to %d of %d us, want 0.7 CPUs by the second", limits.CPUQuota, limits.CPUPeriod)
+	}
+}
+
+func TestExecWithoutADriver(t *testing.T) {
+	if _, err := (&Stage{}).Exec(t.Context(), nil, "job"); err == nil || !strings.Contains(err.Error(), "StartDriver") {
+		t.Errorf("error %v", err)
 	}
 }
 
 func TestDriverCancelled(t *testing.T) {
-	driver := startDriver(t, 1)
+	s := withDriver(t, 1)
 	for _, test := range []struct{ manner, want string }{
 		{"polite", "waiting\npartial result\n"},
 		{"stubborn", "waiting\n"},
@@ -52,10 +65,10 @@ func TestDriverCancelled(t *testing.T) {
 		}
 		done := make(chan result, 1)
 		go func() {
-			stdout, _, err := driver.Run(ctx, nil, "wait", test.manner)
+			stdout, err := s.Exec(ctx, nil, "wait", test.manner)
 			done <- result{stdout, err}
 		}()
-		eventually(t, "two processes in the driver's container", 10*time.Second, func() bool { return processes(t, driver) == 2 })
+		eventually(t, "two processes in the driver's container", 10*time.Second, func() bool { return processes(t, s.driver) == 2 })
 		cancel()
 		select {
 		case r := <-done:
@@ -63,19 +76,19 @@ func TestDriverCancelled(t *testing.T) {
 				t.Errorf("%s: stdout %q, error %v; want %q", test.manner, r.stdout, r.err, test.want)
 			}
 		case <-time.After(15 * time.Second):
-			t.Fatalf("%s: Run goes on after its context ended", test.manner)
+			t.Fatalf("%s: Exec goes on after its context ended", test.manner)
 		}
-		eventually(t, "the command is gone", 5*time.Second, func() bool { return processes(t, driver) == 1 })
+		eventually(t, "the command is gone", 5*time.Second, func() bool { return processes(t, s.driver) == 1 })
 	}
 	// The driver itself is as good as before.
-	if _, _, err := driver.Run(t.Context(), nil, "echo"); err != nil {
+	if _, err := s.Exec(t.Context(), nil, "echo"); err != nil {
 		t.Error(err)
 	}
 }
 
 // processes counts the container's processes whose name shows that they run
 // their own program already, not yet the engine's helper.
-func processes(t *testing.T, driver *Driver) int {
+func processes(t *testing.T, driver *driver) int {
 	t.Helper()
 	top, err := driver.stage.cli.ContainerTop(t.Context(), driver.id, client.ContainerTopOptions{Arguments: []string{"-o", "pid,args"}})
 	if err != nil {
@@ -88,28 +101,4 @@ func processes(t *testing.T, driver *Driver) int {
 		}
 	}
 	return count
-}
-
-func TestDriverUsage(t *testing.T) {
-	driver := startDriver(t, 0.2)
-	before, err := driver.Usage(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := driver.Run(t.Context(), nil, "burn", "2s"); err != nil {
-		t.Fatal(err)
-	}
-	after, err := driver.Usage(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if after.ThrottledSeconds <= before.ThrottledSeconds || after.ThrottledPeriods <= before.ThrottledPeriods ||
-		after.CPUSeconds <= before.CPUSeconds {
-		t.Errorf("two seconds of burning at 0.2 CPU left no trace: %+v, then %+v", before, after)
-	}
-	// The quota is a share of every period, however long the machine took.
-	periods := float64(after.Periods - before.Periods + 2)
-	if allowed := periods * driverPeriod.Seconds() * 0.2; after.CPUSeconds-before.CPUSeconds > allowed*1.2 {
-		t.Errorf("the quota does not hold: %+v, then %+v", before, after)
-	}
 }

@@ -4,10 +4,11 @@
 //  1. Connect finds the engine. Open sweeps what dead owners left, makes the
 //     run's network and starts the reaper, a child that outlives us.
 //  2. EnsureDataset fills the volume that the databases start from.
-//  3. Start brings a topology up, in the order of its links, and then clamps
-//     every machine to its share of CPU. It returns a running System or has
-//     cleaned up.
-//  4. StartDriver and Driver.Run send the load from inside the network.
+//  3. Start brings a topology up, in the order of its links. It returns a running
+//     System or has cleaned up. Limit then clamps every machine to its share of
+//     CPU.
+//  4. StartDriver starts a container inside the network, in which Exec runs the
+//     driver.
 //  5. Close removes everything; if we die first, the reaper does, and if that
 //     dies too, the next Open or Sweep does.
 //

@@ -15,6 +15,7 @@ import (
 
 	"headroom/harness/observe"
 	"headroom/harness/record"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 )
 
@@ -22,7 +23,6 @@ import (
 // driver.
 type experiment struct {
 	*Stage
-	driver   *Driver
 	scenario *scenarios.Scenario
 }
 
@@ -37,24 +37,19 @@ func openExperiment(t *testing.T, name string) experiment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := openReal(t, scenario.Dataset)
-	driver, err := s.StartDriver(t.Context(), 1)
-	if err != nil {
+	s := openReal(t, scenario.Dataset, testUnitCPUs)
+	if err := s.StartDriver(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	return experiment{s, driver, scenario}
+	return experiment{s, scenario}
 }
 
 // start starts a variant, whose Close is the stage's.
 func (e experiment) start(t *testing.T, v scenarios.Variant) *System {
 	t.Helper()
-	options := testOptions()
-	options.Dataset = e.scenario.DatasetOf(v)
-	sys, err := e.Start(t.Context(), v, e.scenario.Topology(v), options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sys
+	request := testRequest(v, e.scenario.Topology(v))
+	request.Dataset = e.scenario.DatasetOf(v)
+	return startLimited(t, e.Stage, request)
 }
 
 // load is one slice under way.
@@ -81,7 +76,7 @@ func (e experiment) drive(t *testing.T, sys *System, rps float64, duration time.
 	if err != nil {
 		t.Fatal(err)
 	}
-	entry, _, _ := strings.Cut(sys.topology.Entry, "/")
+	entry, _, _ := strings.Cut(sys.asked.Topology.Entry, "/")
 	l := &load{sys: sys, entry: entry, ended: make(chan struct{})}
 	l.before = counts(t, sys, entry)["requests_total"]
 	ctx, cancel := context.WithTimeout(t.Context(), loadLimit)
@@ -89,7 +84,7 @@ func (e experiment) drive(t *testing.T, sys *System, rps float64, duration time.
 		defer cancel()
 		defer close(l.ended)
 		var out []byte
-		if out, _, l.err = e.driver.Run(ctx, job, "job"); l.err == nil {
+		if out, l.err = e.Exec(ctx, job, "job"); l.err == nil {
 			l.err = json.Unmarshal(out, &l.m)
 		}
 	}()
@@ -134,7 +129,7 @@ func kill(t *testing.T, sys *System, machine string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	id := running(t, sys, machine).ContainerID
+	id := containerOf(t, sys, machine)
 	if _, err := sys.stage.cli.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: "SIGKILL"}); err != nil {
 		t.Fatal(err)
 	}
@@ -159,13 +154,13 @@ func freeze(t *testing.T, sys *System, machine string) {
 // The port of its agent is another one then.
 func revive(t *testing.T, sys *System, machine string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), sys.options.ReadyTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), sys.asked.ReadyTimeout)
 	defer cancel()
-	m, cli := running(t, sys, machine), sys.stage.cli
-	if _, err := cli.ContainerStart(ctx, m.ContainerID, client.ContainerStartOptions{}); err != nil {
+	m, id, cli := running(t, sys, machine), containerOf(t, sys, machine), sys.stage.cli
+	if _, err := cli.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	inspected, err := cli.ContainerInspect(ctx, m.ContainerID, client.ContainerInspectOptions{})
+	inspected, err := cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,14 +168,14 @@ func revive(t *testing.T, sys *System, machine string) {
 	if len(published) != 1 {
 		t.Fatalf("machine %s publishes its agent at %v", machine, published)
 	}
-	m.AgentURL = "http://" + net.JoinHostPort(loopback, published[0].HostPort)
-	eventually(t, machine+" is ready again", sys.options.ReadyTimeout, func() bool {
-		return observe.Ready(ctx, m.AgentURL, sys.Nonce()) == nil
+	m.Agent.AgentURL = "http://" + net.JoinHostPort(loopback, published[0].HostPort)
+	eventually(t, machine+" is ready again", sys.asked.ReadyTimeout, func() bool {
+		return observe.Ready(ctx, m.Agent.AgentURL, m.Agent.Nonce) == nil
 	})
 }
 
 // running is the system's own record of a machine: what a test changes stays.
-func running(t *testing.T, sys *System, name string) *Machine {
+func running(t *testing.T, sys *System, name string) *stage.Machine {
 	t.Helper()
 	for i := range sys.machines {
 		if sys.machines[i].Name == name {

@@ -45,9 +45,12 @@ var realImage = sync.OnceValues(func() (string, error) {
 	return ref.Tag, err
 })
 
+// realUnitCPUs is what a test gives the real servers where it measures nothing.
+const realUnitCPUs = 0.25
+
 // openReal opens a stage of the real image; the test's end closes it and
 // removes the dataset, which is the test's alone.
-func openReal(t *testing.T, d scenarios.Dataset) *Stage {
+func openReal(t *testing.T, d scenarios.Dataset, unitCPUs float64) *Stage {
 	t.Helper()
 	cli := connect(t)
 	tag, err := realImage()
@@ -55,7 +58,9 @@ func openReal(t *testing.T, d scenarios.Dataset) *Stage {
 		t.Fatalf("make the machine image: %v", err)
 	}
 	runID := newRunID(t)
-	s, err := Open(t.Context(), Options{RunID: runID, Image: tag, DatasetVersion: dataset.Version + runID, Progress: testLog{t}})
+	s, err := Open(t.Context(), Options{
+		RunID: runID, Image: tag, DatasetVersion: dataset.Version + runID, Progress: testLog{t}, UnitCPUs: unitCPUs, Period: testPeriod,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,16 +84,12 @@ func openReal(t *testing.T, d scenarios.Dataset) *Stage {
 // startReal starts a topology, whose Close is the stage's.
 func startReal(t *testing.T, s *Stage, d scenarios.Dataset, machines ...scenarios.Machine) *System {
 	t.Helper()
-	options := testOptions()
-	options.Dataset, options.UnitCPUs = d, 0.25
 	last := machines[len(machines)-1]
-	sys, err := s.Start(t.Context(), scenarios.After, scenarios.Topology{
+	request := testRequest(scenarios.After, scenarios.Topology{
 		Label: t.Name(), Entry: last.Name + "/" + last.Processes[0].Name, Machines: machines,
-	}, options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sys
+	})
+	request.Dataset = d
+	return startLimited(t, s, request)
 }
 
 // one is a machine of its own group with one process named as its kind.
@@ -108,7 +109,7 @@ func target(t *testing.T, sys *System, machine string) observe.Target {
 	t.Helper()
 	for _, m := range sys.Machines() {
 		if m.Name == machine {
-			return observe.Target{Machine: m.Name, AgentURL: m.AgentURL, Nonce: sys.Nonce()}
+			return m.Agent
 		}
 	}
 	t.Fatalf("no machine %s", machine)
@@ -131,9 +132,8 @@ func inside(t *testing.T, sys *System, machine, line string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	i := slices.IndexFunc(sys.Machines(), func(m Machine) bool { return m.Name == machine })
 	cli := sys.stage.cli
-	created, err := cli.ExecCreate(ctx, sys.Machines()[i].ContainerID, client.ExecCreateOptions{
+	created, err := cli.ExecCreate(ctx, containerOf(t, sys, machine), client.ExecCreateOptions{
 		AttachStdout: true, AttachStderr: true, Cmd: []string{"bash", "-c", line},
 	})
 	if err != nil {
@@ -162,7 +162,7 @@ func sql(t *testing.T, sys *System, machine, statement string) string {
 // themselves, and the primary's machine can say how far they are behind.
 func TestReplicasFollow(t *testing.T) {
 	d := scenarios.Dataset{Users: 50, Posts: 50, Orders: 50}
-	s := openReal(t, d)
+	s := openReal(t, d, realUnitCPUs)
 	follows := scenarios.Link{Role: "primary", To: []string{"primary/postgres"}}
 	sys := startReal(t, s, d, database("primary", "all"), database("replica-1", "all", follows), database("replica-2", "all", follows))
 	begun := monotonic(t, sys, "primary")
@@ -217,7 +217,7 @@ func monotonic(t *testing.T, sys *System, machine string) int64 {
 // Two shards hold disjoint rows, each its own, and all of them together.
 func TestShardsHoldTheirOwn(t *testing.T) {
 	d := scenarios.Dataset{Users: 200, Posts: 300, Orders: 500, Shards: 2}
-	s := openReal(t, d)
+	s := openReal(t, d, realUnitCPUs)
 	sys := startReal(t, s, d, database("shard-1", "shard"), database("shard-2", "shard"))
 	for table, count := range map[string]int{"users": d.Users, "posts": d.Posts} {
 		all := make([]int64, count+1) // and one that is nowhere
@@ -274,7 +274,7 @@ func request(t *testing.T, sys *System, machine, address, method, path string) (
 // that is a user's; a balancer sends orders to their own app.
 func TestEdgeCaches(t *testing.T) {
 	d := scenarios.Dataset{Users: 50, Posts: 60, Orders: 50}
-	s := openReal(t, d)
+	s := openReal(t, d, realUnitCPUs)
 	link := func(role string, to ...string) scenarios.Link { return scenarios.Link{Role: role, To: to} }
 	app := func(name string) scenarios.Machine {
 		return one(name, scenarios.KindShop, 8000, map[string]string{
@@ -318,7 +318,7 @@ func TestEdgeCaches(t *testing.T) {
 
 // NATS takes a job into a stream and counts it.
 func TestQueueKeepsJobs(t *testing.T) {
-	s := openReal(t, scenarios.Dataset{})
+	s := openReal(t, scenarios.Dataset{}, realUnitCPUs)
 	sys := startReal(t, s, scenarios.Dataset{}, one("queue", scenarios.KindNATS, 4222, nil))
 	if c := counts(t, sys, "queue"); len(c) == 0 || c["streams"] != 0 {
 		t.Errorf("before: %v", c)

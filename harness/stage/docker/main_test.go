@@ -17,6 +17,7 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"headroom/harness/stage"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -53,12 +54,12 @@ func exitWith(err error) {
 func own(runID, image string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	stage, err := Open(ctx, Options{RunID: runID, Image: image})
+	s, err := Open(ctx, Options{RunID: runID, Image: image, UnitCPUs: testUnitCPUs, Period: testPeriod})
 	if err != nil {
 		return err
 	}
-	defer stage.Close(ctx)
-	if _, err := stage.Start(ctx, scenarios.Before, singleMachine(nil), testOptions()); err != nil {
+	defer s.Close(ctx)
+	if _, err := s.Start(ctx, testRequest(scenarios.Before, singleMachine(nil))); err != nil {
 		return err
 	}
 	fmt.Println("running")
@@ -166,17 +167,19 @@ func openStage(t *testing.T) *Stage {
 		t.Fatalf("build the test image: %v", err)
 	}
 	runID := newRunID(t)
-	stage, err := Open(t.Context(), Options{RunID: runID, Image: testImage, DatasetVersion: runID, Progress: testLog{t}})
+	s, err := Open(t.Context(), Options{
+		RunID: runID, Image: testImage, DatasetVersion: runID, Progress: testLog{t}, UnitCPUs: testUnitCPUs, Period: testPeriod,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := stage.Close(context.Background()); err != nil {
+		if err := s.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 		checkNothingLeft(t, cli, runID)
 	})
-	return stage
+	return s
 }
 
 // newRunID is unique among all tests that use the engine.
@@ -243,14 +246,43 @@ func eventually(t *testing.T, what string, within time.Duration, condition func(
 	}
 }
 
-// testPeriod is of the machines' CPU quotas.
-const testPeriod = 10 * time.Millisecond
-
-// testOptions gives the machines more than a run would: where the hypervisor
+// testUnitCPUs gives the machines more than a run would: where the hypervisor
 // stops this machine for a while, a small quota is charged for that too, and
 // what was promised is not there for seconds.
-func testOptions() StartOptions {
-	return StartOptions{UnitCPUs: 0.5, Period: testPeriod, Instance: "b1", ReadyTimeout: 30 * time.Second}
+const (
+	testUnitCPUs = 0.5
+	testPeriod   = 10 * time.Millisecond // of the machines' CPU quotas
+)
+
+func testRequest(v scenarios.Variant, t scenarios.Topology) stage.Request {
+	return stage.Request{Variant: v, Topology: t, Instance: "b1", ReadyTimeout: 30 * time.Second}
+}
+
+// startLimited starts a system whose CPUs are limited, as a run's are once the
+// system is warm.
+func startLimited(t *testing.T, s *Stage, r stage.Request) *System {
+	t.Helper()
+	started, err := s.Start(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys := started.(*System)
+	if err := sys.Limit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return sys
+}
+
+// containerOf is the container of a machine.
+func containerOf(t *testing.T, sys *System, machine string) string {
+	t.Helper()
+	for i, m := range sys.machines {
+		if m.Name == machine {
+			return sys.containers[i]
+		}
+	}
+	t.Fatalf("no machine %s", machine)
+	return ""
 }
 
 // singleMachine is a topology of one machine whose process has the settings.

@@ -5,10 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"syscall"
 	"time"
+
+	"headroom/internal/child"
 )
 
 const (
@@ -75,11 +76,11 @@ type reaper struct {
 // the terminal, or its closing, does not reach it.
 func startReaper(command []string, runID string) (*reaper, error) {
 	if len(command) == 0 {
-		executable, err := os.Executable()
+		self, err := child.Self()
 		if err != nil {
-			return nil, fmt.Errorf("find the reaper's program: %w", err)
+			return nil, err
 		}
-		command = []string{executable, "reap"}
+		command = append(self, "reap")
 	}
 	cmd := exec.Command(command[0], append(command[1:len(command):len(command)], runID)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

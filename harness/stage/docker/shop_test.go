@@ -30,7 +30,7 @@ func say(t *testing.T, sys *System, method, path, body string) (status, head, te
 func newShop(t *testing.T) *System {
 	t.Helper()
 	d := scenarios.Dataset{Users: 200, Posts: 300, Orders: 500, Shards: 2}
-	s := openReal(t, d)
+	s := openReal(t, d, realUnitCPUs)
 	link := func(role string, to ...string) scenarios.Link { return scenarios.Link{Role: role, To: to} }
 	return startReal(t, s, d, database("shard-1", "shard"), database("shard-2", "shard"),
 		database("replica-1", "shard", link("primary", "shard-1/postgres")), database("replica-2", "shard", link("primary", "shard-2/postgres")),
@@ -149,8 +149,7 @@ func TestShopLosesAReplica(t *testing.T) {
 		done`)
 	}()
 	eventually(t, "reads have begun", 10*time.Second, func() bool { return counts(t, sys, "app")["replica_reads_total"] > 20 })
-	i := slices.IndexFunc(sys.Machines(), func(m Machine) bool { return m.Name == "replica-1" })
-	if _, err := sys.stage.cli.ContainerKill(t.Context(), sys.Machines()[i].ContainerID, client.ContainerKillOptions{Signal: "KILL"}); err != nil {
+	if _, err := sys.stage.cli.ContainerKill(t.Context(), containerOf(t, sys, "replica-1"), client.ContainerKillOptions{Signal: "KILL"}); err != nil {
 		t.Fatal(err)
 	}
 	text := <-answers

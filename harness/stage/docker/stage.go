@@ -15,6 +15,7 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 
+	"headroom/harness/record"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -26,11 +27,13 @@ const (
 
 // Options are what a stage needs to know of its run.
 type Options struct {
-	RunID          string    // unique; letters, digits, "_", "." and "-", at most 60
-	Image          string    // tag of the machine image, already built
-	DatasetVersion string    // changes whenever the same sizes seed to other rows
-	ReaperCommand  []string  // nil: this program's `reap`; the run's id is appended
-	Progress       io.Writer // a line an event, for people; nil discards
+	RunID          string        // unique; letters, digits, "_", "." and "-", at most 60
+	Image          string        // tag of the machine image, already built
+	DatasetVersion string        // changes whenever the same sizes seed to other rows
+	ReaperCommand  []string      // nil: this program's `reap`; the run's id is appended
+	Progress       io.Writer     // a line an event, for people; nil discards
+	UnitCPUs       float64       // one vCPU of a topology is this many CPUs here
+	Period         time.Duration // of the machines' CPU quotas
 }
 
 var validRunID = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,59}$`)
@@ -44,6 +47,7 @@ type Stage struct {
 	owner    owner
 	network  string
 	reaper   *reaper
+	driver   *driver // nil before StartDriver
 
 	mu       sync.Mutex // guards what follows, and Progress
 	running  map[scenarios.Variant]*System
@@ -147,34 +151,25 @@ func (s *Stage) createNetwork(ctx context.Context) error {
 	return nil
 }
 
-// Environment is what of record.Environment the engine and the image tell.
-type Environment struct {
-	Engine      string            // "docker 20.10.24"
-	Cgroup      string            // "v1" or "v2"
-	ImageDigest string            // sha256:...
-	Packages    map[string]string // of the image: name -> version
-}
-
-// Environment returns where the run is measured.
-func (s *Stage) Environment(ctx context.Context) (Environment, error) {
+// Describe implements stage.Stage: what the engine and the image tell.
+func (s *Stage) Describe(ctx context.Context, e *record.Environment) error {
 	info, err := s.cli.Info(ctx, client.InfoOptions{})
 	if err != nil {
-		return Environment{}, fmt.Errorf("docker info: %w", err)
+		return fmt.Errorf("docker info: %w", err)
 	}
 	image, err := s.cli.ImageInspect(ctx, s.options.Image)
 	if err != nil {
-		return Environment{}, fmt.Errorf("inspect image %s: %w", s.options.Image, err)
+		return fmt.Errorf("inspect image %s: %w", s.options.Image, err)
 	}
-	packages, err := s.packages(ctx)
-	if err != nil {
-		return Environment{}, fmt.Errorf("read %s of image %s: %w", spec.VersionsTxt, s.options.Image, err)
+	if e.Packages, err = s.packages(ctx); err != nil {
+		return fmt.Errorf("read %s of image %s: %w", spec.VersionsTxt, s.options.Image, err)
 	}
-	return Environment{
-		Engine:      "docker " + info.Info.ServerVersion,
-		Cgroup:      "v" + info.Info.CgroupVersion,
-		ImageDigest: image.ID,
-		Packages:    packages,
-	}, nil
+	e.Stage = record.StageDocker
+	e.Engine = "docker " + info.Info.ServerVersion
+	e.CgroupMode = "v" + info.Info.CgroupVersion
+	e.ImageDigest = image.ID
+	e.NetworkPath = "driver container, same bridge network, no published port between"
+	return nil
 }
 
 // packages reads the image's list through a container that never starts.

@@ -18,6 +18,8 @@ import (
 	"github.com/moby/moby/client"
 
 	"headroom/harness/observe"
+	"headroom/harness/record"
+	"headroom/harness/stage"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -54,41 +56,37 @@ func tiers() scenarios.Topology {
 // The whole life of a run: a dataset, a system whose machines find each other
 // in the order of their links, limits, observation, the driver, and the end.
 func TestLifecycle(t *testing.T) {
-	stage := openStage(t)
+	s := openStage(t)
 	ctx := t.Context()
 	dataset := scenarios.Dataset{Users: 5, Posts: 6, Orders: 7}
-	if err := stage.EnsureDataset(ctx, dataset); err != nil {
+	if err := s.EnsureDataset(ctx, dataset); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { removeDataset(t, dataset, stage.options.DatasetVersion) })
-	options := testOptions()
-	options.Dataset = dataset
+	t.Cleanup(func() { removeDataset(t, dataset, s.options.DatasetVersion) })
+	request := testRequest(scenarios.Before, tiers())
+	request.Dataset = dataset
 	began := time.Now()
-	sys, err := stage.Start(ctx, scenarios.Before, tiers(), options)
-	if err != nil {
-		t.Fatal(err)
-	}
+	sys := startLimited(t, s, request)
 	t.Logf("5 machines in 3 waves took %.2f s", time.Since(began).Seconds())
 	if sys.EntryURL("") != "http://before-balancer:8080" {
 		t.Errorf("entry %s", sys.EntryURL(""))
 	}
 	var targets []observe.Target
 	for _, m := range sys.Machines() {
-		targets = append(targets, observe.Target{Machine: m.Name, AgentURL: m.AgentURL, Nonce: sys.Nonce()})
-		checkContainer(t, stage, m)
+		targets = append(targets, m.Agent)
+		checkContainer(t, sys, m)
 	}
 	if _, err := observe.ReadAll(ctx, targets); err != nil {
 		t.Error(err)
 	}
-	if _, err := stage.Start(ctx, scenarios.Before, tiers(), options); err == nil {
+	if _, err := s.Start(ctx, request); err == nil {
 		t.Error("the variant was started twice")
 	}
-	checkResize(t, stage, sys)
-	driver, err := stage.StartDriver(ctx, 0.5)
-	if err != nil {
+	checkResize(t, sys)
+	if err := s.StartDriver(ctx, 0.5); err != nil {
 		t.Fatal(err)
 	}
-	answer, _, err := driver.Run(ctx, nil, "fetch", sys.EntryURL(""))
+	answer, err := s.Exec(ctx, nil, "fetch", sys.EntryURL(""))
 	if err != nil || string(answer) != "balancer/haproxy" {
 		t.Errorf("through the network: %q, %v", answer, err)
 	}
@@ -97,7 +95,7 @@ func TestLifecycle(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	again, err := stage.Start(ctx, scenarios.Before, singleMachine(nil), options)
+	again, err := s.Start(ctx, testRequest(scenarios.Before, singleMachine(nil)))
 	if err != nil {
 		t.Fatalf("after Close the variant cannot start again: %v", err)
 	}
@@ -105,9 +103,9 @@ func TestLifecycle(t *testing.T) {
 }
 
 // checkContainer compares what the engine says with what was promised.
-func checkContainer(t *testing.T, stage *Stage, m Machine) {
+func checkContainer(t *testing.T, sys *System, m stage.Machine) {
 	t.Helper()
-	result, err := stage.cli.ContainerInspect(t.Context(), m.ContainerID, client.ContainerInspectOptions{})
+	result, err := sys.stage.cli.ContainerInspect(t.Context(), containerOf(t, sys, m.Name), client.ContainerInspectOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +117,7 @@ func checkContainer(t *testing.T, stage *Stage, m Machine) {
 	if c.HostConfig.Memory != m.MemoryLimitBytes || c.HostConfig.MemorySwap != m.MemoryLimitBytes {
 		t.Errorf("%s: memory %d, with swap %d, want %d", m.Name, c.HostConfig.Memory, c.HostConfig.MemorySwap, m.MemoryLimitBytes)
 	}
-	if c.Config.Hostname != "before-"+m.Name || c.Name != "/headroom-"+stage.options.RunID+"-b1-before-"+m.Name {
+	if c.Config.Hostname != "before-"+m.Name || c.Name != "/headroom-"+sys.stage.options.RunID+"-b1-before-"+m.Name {
 		t.Errorf("%s: container %s, host %s", m.Name, c.Name, c.Config.Hostname)
 	}
 	for port, bindings := range c.NetworkSettings.Ports {
@@ -145,7 +143,7 @@ func checkContainer(t *testing.T, stage *Stage, m Machine) {
 }
 
 // checkResize makes the apps larger and puts them back, by their quota alone.
-func checkResize(t *testing.T, stage *Stage, sys *System) {
+func checkResize(t *testing.T, sys *System) {
 	t.Helper()
 	for _, factor := range []float64{1.25, 0.9, 1} {
 		if err := sys.Resize(t.Context(), "app", factor); err != nil {
@@ -153,7 +151,7 @@ func checkResize(t *testing.T, stage *Stage, sys *System) {
 		}
 		for _, m := range sys.Machines() {
 			want := map[string]float64{"balancer": 0.5, "app": factor, "database": 2, "mail": scenarios.ExternalCPUs}[m.Group]
-			result, err := stage.cli.ContainerInspect(t.Context(), m.ContainerID, client.ContainerInspectOptions{})
+			result, err := sys.stage.cli.ContainerInspect(t.Context(), containerOf(t, sys, m.Name), client.ContainerInspectOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -188,7 +186,7 @@ func removeDataset(t *testing.T, d scenarios.Dataset, version string) {
 }
 
 func TestFailedStarts(t *testing.T) {
-	stage := openStage(t)
+	s := openStage(t)
 	tests := []struct {
 		name     string
 		settings map[string]string
@@ -196,17 +194,17 @@ func TestFailedStarts(t *testing.T) {
 		want     []string
 	}{
 		{"exits", map[string]string{"exit": "1"}, 30 * time.Second,
-			[]string{"start before: machine server", "exited with code 1", "machine server starts", "no space left on device"}},
+			[]string{"start before: machine server died at ", "exited with code 1", "machine server starts", "no space left on device"}},
 		{"never ready", map[string]string{"ready": "never"}, 2 * time.Second,
-			[]string{"machine server: not ready after 2s", "503", "| shop does not accept connections"}},
+			[]string{"machine server: not ready after 2s", "503", "shop does not accept connections"}},
 		{"another's agent", map[string]string{"nonce": "wrong"}, 2 * time.Second,
 			[]string{"machine server: not ready after 2s", observe.ErrWrongNonce.Error()}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			options := testOptions()
-			options.ReadyTimeout = test.limit
-			_, err := stage.Start(t.Context(), scenarios.Before, singleMachine(test.settings), options)
+			request := testRequest(scenarios.Before, singleMachine(test.settings))
+			request.ReadyTimeout = test.limit
+			_, err := s.Start(t.Context(), request)
 			if err == nil {
 				t.Fatal("it started")
 			}
@@ -215,64 +213,64 @@ func TestFailedStarts(t *testing.T) {
 					t.Errorf("error without %q:\n%v", part, err)
 				}
 			}
-			checkOnlyNetworkLeft(t, stage)
+			checkOnlyNetworkLeft(t, s)
 		})
 	}
 }
 
-func checkOnlyNetworkLeft(t *testing.T, stage *Stage) {
+func checkOnlyNetworkLeft(t *testing.T, s *Stage) {
 	t.Helper()
-	if left := leftOf(t, stage.cli, stage.options.RunID); len(left) != 1 {
+	if left := leftOf(t, s.cli, s.options.RunID); len(left) != 1 {
 		t.Errorf("%d things of the run, want its network only: %q", len(left), left)
 	}
 }
 
 func TestRefusedStarts(t *testing.T) {
-	stage := openStage(t)
-	noEntry, tooSmall := singleMachine(nil), testOptions()
+	s := openStage(t)
+	noEntry := singleMachine(nil)
 	noEntry.Entry = "server/web"
-	tooSmall.UnitCPUs = 0.0001
 	tests := []struct {
 		name     string
 		topology scenarios.Topology
-		options  StartOptions
+		unitCPUs float64
 		want     string
 	}{
-		{"no dataset", tiers(), testOptions(), "EnsureDataset"},
-		{"no entry", noEntry, testOptions(), `no process "web"`},
-		{"quota too small", singleMachine(nil), tooSmall, "kernel's least"},
+		{"no dataset", tiers(), testUnitCPUs, "EnsureDataset"},
+		{"no entry", noEntry, testUnitCPUs, `no process "web"`},
+		{"quota too small", singleMachine(nil), 0.0001, "kernel's least"},
 	}
 	for _, test := range tests {
-		if _, err := stage.Start(t.Context(), scenarios.Before, test.topology, test.options); err == nil || !strings.Contains(err.Error(), test.want) {
+		s.options.UnitCPUs = test.unitCPUs
+		if _, err := s.Start(t.Context(), testRequest(scenarios.Before, test.topology)); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v, want %q", test.name, err, test.want)
 		}
 	}
-	checkOnlyNetworkLeft(t, stage)
+	checkOnlyNetworkLeft(t, s)
 }
 
 func TestFailedSeed(t *testing.T) {
-	stage := openStage(t)
+	s := openStage(t)
 	dataset := scenarios.Dataset{Users: 13, Posts: 1, Orders: 1}
-	t.Cleanup(func() { removeDataset(t, dataset, stage.options.DatasetVersion) })
-	err := stage.EnsureDataset(t.Context(), dataset)
+	t.Cleanup(func() { removeDataset(t, dataset, s.options.DatasetVersion) })
+	err := s.EnsureDataset(t.Context(), dataset)
 	if err == nil || !strings.Contains(err.Error(), "code 1") || !strings.Contains(err.Error(), "out of luck") {
 		t.Errorf("error %v, want the exit code and the log", err)
 	}
-	checkOnlyNetworkLeft(t, stage)
+	checkOnlyNetworkLeft(t, s)
 }
 
 // A Ctrl-C while machines start: Start returns the context's error and nothing
 // stays, although the context is over.
 func TestCancelledStart(t *testing.T) {
-	stage := openStage(t)
+	s := openStage(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		_, err := stage.Start(ctx, scenarios.After, singleMachine(map[string]string{"ready": "never"}), testOptions())
+		_, err := s.Start(ctx, testRequest(scenarios.After, singleMachine(map[string]string{"ready": "never"})))
 		done <- err
 	}()
-	eventually(t, "a container of the run", 20*time.Second, func() bool { return len(leftOf(t, stage.cli, stage.options.RunID)) > 1 })
+	eventually(t, "a container of the run", 20*time.Second, func() bool { return len(leftOf(t, s.cli, s.options.RunID)) > 1 })
 	cancel()
 	select {
 	case err := <-done:
@@ -282,25 +280,25 @@ func TestCancelledStart(t *testing.T) {
 	case <-time.After(removeTimeout):
 		t.Fatal("Start goes on after its context ended")
 	}
-	checkOnlyNetworkLeft(t, stage)
+	checkOnlyNetworkLeft(t, s)
 }
 
-func TestEnvironment(t *testing.T) {
-	stage := openStage(t)
-	env, err := stage.Environment(t.Context())
-	if err != nil {
+func TestDescribe(t *testing.T) {
+	s := openStage(t)
+	var env record.Environment
+	if err := s.Describe(t.Context(), &env); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(env.Engine, "docker ") || (env.Cgroup != "v1" && env.Cgroup != "v2") ||
+	if !strings.HasPrefix(env.Engine, "docker ") || (env.CgroupMode != "v1" && env.CgroupMode != "v2") || env.Stage != record.StageDocker ||
 		!strings.HasPrefix(env.ImageDigest, "sha256:") || env.Packages["valkey-server"] != "8.1.1-1" {
 		t.Errorf("environment %+v", env)
 	}
-	checkOnlyNetworkLeft(t, stage)
+	checkOnlyNetworkLeft(t, s)
 }
 
 func TestOpenRefuses(t *testing.T) {
-	stage := openStage(t)
-	_, err := Open(t.Context(), Options{RunID: stage.options.RunID, Image: testImage})
+	s := openStage(t)
+	_, err := Open(t.Context(), Options{RunID: s.options.RunID, Image: testImage})
 	if err == nil || !strings.Contains(err.Error(), "in use by process") {
 		t.Errorf("a run id twice: error %v", err)
 	}
@@ -390,12 +388,12 @@ func TestSweep(t *testing.T) {
 
 // The agents' addresses are loopback addresses.
 func TestAgentIsOnLoopback(t *testing.T) {
-	stage := openStage(t)
-	sys, err := stage.Start(t.Context(), scenarios.After, singleMachine(nil), testOptions())
+	s := openStage(t)
+	sys, err := s.Start(t.Context(), testRequest(scenarios.After, singleMachine(nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := url.Parse(sys.Machines()[0].AgentURL)
+	u, err := url.Parse(sys.Machines()[0].Agent.AgentURL)
 	if err != nil || !net.ParseIP(u.Hostname()).IsLoopback() {
 		t.Errorf("agent at %v, %v", u, err)
 	}

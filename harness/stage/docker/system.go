@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,86 +27,67 @@ const (
 	bytesPerGiB      = 1 << 30
 )
 
-// StartOptions say at which scale and from which data a system starts.
-type StartOptions struct {
-	UnitCPUs     float64       // one vCPU of the topology is this many CPUs here
-	Period       time.Duration // of the CPU quotas
-	Dataset      scenarios.Dataset
-	Instance     string        // tells the starts of a run apart: "block-1"
-	ReadyTimeout time.Duration // of each machine; 0 is stage.DefaultReadyTimeout
-	LimitLater   bool          // leaves the machines' CPUs to Limit
-}
-
-// Machine is one running machine.
-type Machine struct {
-	Name             string
-	Group            string
-	External         bool
-	AgentURL         string  // http://127.0.0.1:49153
-	QuotaCPUs        float64 // what it may use
-	MemoryLimitBytes int64   // 0 is none
-	ContainerID      string
-}
-
-// System is a topology that runs.
+// System is a topology that runs. It is a stage.Resizer.
 type System struct {
-	stage     *Stage
-	variant   scenarios.Variant
-	topology  scenarios.Topology
-	options   StartOptions
-	entryURLs map[string]string // by where users are; "" is the main one
-	nonce     string
-	quotas    []cpuQuota // by machine, as started
-	machines  []Machine  // in the topology's order
+	stage      *Stage
+	asked      stage.Request
+	entryURLs  map[string]string // by where users are; "" is the main one
+	nonce      string
+	quotas     []cpuQuota      // by machine, as started
+	machines   []stage.Machine // in the topology's order
+	containers []string        // their ids, by machine
+	watch      stage.Watch
+	following  context.Context // as long as the machines are to run
+	stopFollow context.CancelFunc
 
 	closeMu sync.Mutex
 	closed  bool
 }
 
-// Start brings up variant v as topology t and returns when every machine is
-// ready and, without LimitLater, clamped to its share of CPU. On an error, which
-// holds the end of the failed machine's log, nothing is left of it. A variant
-// runs once at a time, because its machines' names in the network are the
-// variant's.
-func (s *Stage) Start(ctx context.Context, v scenarios.Variant, t scenarios.Topology, options StartOptions) (*System, error) {
-	sys, err := s.plan(v, t, options)
+// Start implements stage.Stage. The error holds the end of the log of the machine
+// that failed first. A variant runs once at a time, because its machines' names
+// in the network are the variant's.
+func (s *Stage) Start(ctx context.Context, r stage.Request) (stage.System, error) {
+	sys, err := s.plan(r)
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", v, err)
+		return nil, fmt.Errorf("start %s: %w", r.Variant, err)
 	}
 	if err := s.claim(sys); err != nil {
-		return nil, fmt.Errorf("start %s: %w", v, err)
+		return nil, fmt.Errorf("start %s: %w", r.Variant, err)
 	}
 	if err := sys.up(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", v, err), sys.Close(ctx))
+		return nil, errors.Join(fmt.Errorf("start %s: %w", r.Variant, err), sys.Close(ctx))
 	}
 	return sys, nil
 }
 
 // plan works out everything that can be wrong before anything is started.
-func (s *Stage) plan(v scenarios.Variant, t scenarios.Topology, options StartOptions) (*System, error) {
-	if options.ReadyTimeout == 0 {
-		options.ReadyTimeout = stage.DefaultReadyTimeout
+func (s *Stage) plan(r stage.Request) (*System, error) {
+	machines := r.Topology.Machines
+	sys := &System{
+		stage: s, asked: r, nonce: stage.NewNonce(),
+		machines: make([]stage.Machine, len(machines)), containers: make([]string, len(machines)),
 	}
-	sys := &System{stage: s, variant: v, topology: t, options: options, machines: make([]Machine, len(t.Machines))}
 	var err error
-	if sys.entryURLs, err = stage.EntryURLs(t, sys.host); err != nil {
+	if sys.entryURLs, err = stage.EntryURLs(r.Topology, sys.host); err != nil {
 		return nil, err
 	}
-	for i, m := range t.Machines {
-		quota, err := machineQuota(m, options.UnitCPUs, options.Period)
+	for i, m := range machines {
+		quota, err := machineQuota(m, s.options.UnitCPUs, s.options.Period)
 		if err != nil {
 			return nil, err
 		}
 		sys.quotas = append(sys.quotas, quota)
-		sys.machines[i] = Machine{
+		sys.machines[i] = stage.Machine{
 			Name:             m.Name,
 			Group:            m.Group,
 			External:         m.External,
 			QuotaCPUs:        quota.cpus(),
 			MemoryLimitBytes: int64(m.MemoryGiB * bytesPerGiB),
+			Agent:            observe.Target{Machine: m.Name, Nonce: sys.nonce},
 		}
 	}
-	sys.nonce = stage.NewNonce()
+	sys.following, sys.stopFollow = context.WithCancel(context.Background())
 	return sys, nil
 }
 
@@ -113,30 +95,40 @@ func (s *Stage) plan(v scenarios.Variant, t scenarios.Topology, options StartOpt
 func (s *Stage) claim(sys *System) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running[sys.variant] != nil {
+	if s.running[sys.asked.Variant] != nil {
 		return errors.New("it runs already: close it first")
 	}
-	for _, m := range sys.topology.Machines {
+	for _, m := range sys.asked.Topology.Machines {
 		// The engine would mount an empty volume of that name instead.
-		if stage.NeedsDataset(m) && !s.datasets[sys.options.Dataset] {
+		if stage.NeedsDataset(m) && !s.datasets[sys.asked.Dataset] {
 			return fmt.Errorf("machine %s needs a dataset that is not seeded: call EnsureDataset before", m.Name)
 		}
 	}
-	s.running[sys.variant] = sys
+	s.running[sys.asked.Variant] = sys
 	return nil
 }
 
 // up makes all containers at once, and starts each when the machines that it
 // needs are ready and it is made.
 func (sys *System) up(ctx context.Context) error {
-	made := make([]chan testcontainers.Container, len(sys.topology.Machines))
+	ctx, done := sys.watch.Starting(ctx)
+	defer done()
+	err := sys.makeAndStart(ctx)
+	if first := stage.FirstDeath(ctx); first != nil {
+		return first // the cause, not what followed from it
+	}
+	return err
+}
+
+func (sys *System) makeAndStart(ctx context.Context) error {
+	made := make([]chan testcontainers.Container, len(sys.machines))
 	makeCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	making, makeCtx := errgroup.WithContext(makeCtx)
-	for i, m := range sys.topology.Machines {
+	for i, m := range sys.asked.Topology.Machines {
 		made[i] = make(chan testcontainers.Container, 1)
 		making.Go(func() error {
-			c, err := sys.makeMachine(makeCtx, m, &sys.machines[i])
+			c, err := sys.makeMachine(makeCtx, m, i)
 			if err != nil {
 				return fmt.Errorf("machine %s: %w", m.Name, err)
 			}
@@ -144,10 +136,10 @@ func (sys *System) up(ctx context.Context) error {
 			return nil
 		})
 	}
-	err := stage.InOrder(makeCtx, sys.topology, func(ctx context.Context, m scenarios.Machine, i int) error {
+	err := stage.InOrder(makeCtx, sys.asked.Topology, func(ctx context.Context, m scenarios.Machine, i int) error {
 		select {
 		case c := <-made[i]:
-			return sys.startMachine(ctx, c, &sys.machines[i])
+			return sys.startMachine(ctx, c, i)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -159,24 +151,21 @@ func (sys *System) up(ctx context.Context) error {
 	if makeErr := making.Wait(); err == nil || errors.Is(err, context.Canceled) && makeErr != nil {
 		err = makeErr
 	}
-	if err != nil || sys.options.LimitLater {
-		return err
-	}
-	return sys.Limit(ctx)
+	return err
 }
 
-// Limit clamps every machine to its share of CPU.
+// Limit implements stage.Resizer.
 func (sys *System) Limit(ctx context.Context) error {
 	group, groupCtx := errgroup.WithContext(ctx)
 	for i := range sys.machines {
-		group.Go(func() error { return sys.clamp(groupCtx, sys.machines[i], sys.quotas[i]) })
+		group.Go(func() error { return sys.clamp(groupCtx, i, sys.quotas[i]) })
 	}
 	return group.Wait()
 }
 
 // makeMachine makes a machine's container, and does not start it.
-func (sys *System) makeMachine(ctx context.Context, m scenarios.Machine, running *Machine) (testcontainers.Container, error) {
-	machineSpec, err := spec.ForMachine(sys.topology, m, sys.host, sys.nonce, sys.options.Dataset, nil)
+func (sys *System) makeMachine(ctx context.Context, m scenarios.Machine, i int) (testcontainers.Container, error) {
+	machineSpec, err := spec.ForMachine(sys.asked.Topology, m, sys.host, sys.nonce, sys.asked.Dataset, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -189,37 +178,60 @@ func (sys *System) makeMachine(ctx context.Context, m scenarios.Machine, running
 		host:        sys.host(m.Name),
 		instance:    sys.label(),
 		env:         map[string]string{spec.EnvSpec: string(encoded)},
-		memoryBytes: running.MemoryLimitBytes,
+		memoryBytes: sys.machines[i].MemoryLimitBytes,
 	}
 	if stage.Runs(m, scenarios.KindPostgres) {
 		c.shmBytes = postgresShmBytes
-		c.mounts = sys.stage.databaseMounts(m, sys.options.Dataset)
+		c.mounts = sys.stage.databaseMounts(m, sys.asked.Dataset)
 	}
 	made, err := sys.stage.create(ctx, c)
 	if err == nil {
-		running.ContainerID = made.GetContainerID()
+		sys.containers[i] = made.GetContainerID()
 	}
 	return made, err
 }
 
 // startMachine starts a machine's container, and returns when the machine is
 // ready.
-func (sys *System) startMachine(ctx context.Context, made testcontainers.Container, running *Machine) (err error) {
-	began := time.Now()
+func (sys *System) startMachine(ctx context.Context, made testcontainers.Container, i int) (err error) {
+	began, running := time.Now(), &sys.machines[i]
 	if err := made.Start(ctx); err != nil {
 		return fmt.Errorf("machine %s: %w", running.Name, err)
 	}
-	if running.AgentURL, err = sys.waitReady(ctx, made); err != nil {
+	go sys.follow(running.Name, made.GetContainerID())
+	if running.Agent.AgentURL, err = sys.waitReady(ctx, made); err != nil {
 		return fmt.Errorf("machine %s: %w", running.Name, err)
 	}
-	sys.stage.progress("%s: machine %s is ready after %.1f s", sys.variant, running.Name, time.Since(began).Seconds())
+	sys.stage.progress("%s: machine %s is ready after %.1f s", sys.asked.Variant, running.Name, time.Since(began).Seconds())
 	return nil
 }
 
-// waitReady polls the machine's agent until it is ready, the machine stops, or
-// the time is over, and returns the agent's URL.
+// follow waits for a container's end, and notes it as the machine's death unless
+// the system is being stopped.
+func (sys *System) follow(machine, id string) {
+	ended := sys.stage.cli.ContainerWait(sys.following, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+	select {
+	case <-ended.Result:
+	case <-ended.Error: // the engine does not tell, or the system is being stopped
+		return
+	}
+	at, ctx := time.Now(), sys.following
+	err := errors.New("it ended")
+	if inspected, inspectErr := sys.stage.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{}); inspectErr == nil {
+		if why := stopped(inspected.Container.State); why != nil {
+			err = why
+		}
+	}
+	log, _ := sys.stage.tail(ctx, id) // a death without last words is one too
+	if ctx.Err() == nil {
+		sys.watch.Died(stage.Death{Machine: machine, At: at, Err: err, Log: log})
+	}
+}
+
+// waitReady polls the machine's agent until it is ready or ctx ends, as it does
+// when the machine dies, and returns the agent's URL.
 func (sys *System) waitReady(ctx context.Context, c testcontainers.Container) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, sys.options.ReadyTimeout)
+	ctx, cancel := context.WithTimeout(ctx, sys.asked.Timeout())
 	defer cancel()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
@@ -228,15 +240,9 @@ func (sys *System) waitReady(ctx context.Context, c testcontainers.Container) (s
 	for polls := 0; ; polls++ {
 		// The engine is asked rarely: many machines start at once, and its
 		// answers cost more than the agent's.
-		if polls%pollsPerInspect == 0 {
-			inspected, err := c.Inspect(ctx)
-			if err == nil {
-				if err := stopped(inspected.State); err != nil {
-					return "", sys.stage.withTail(ctx, id, err)
-				}
-				url, err = c.PortEndpoint(ctx, agentPort.String(), "http")
-			}
-			if err != nil && ctx.Err() == nil {
+		if url == "" && polls%pollsPerAsk == 0 {
+			var err error
+			if url, err = c.PortEndpoint(ctx, agentPort.String(), "http"); err != nil && ctx.Err() == nil {
 				last = err
 			}
 		}
@@ -254,15 +260,16 @@ func (sys *System) waitReady(ctx context.Context, c testcontainers.Container) (s
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return "", ctx.Err()
 			}
-			return "", sys.stage.withTail(ctx, id, fmt.Errorf("not ready after %v: %w", sys.options.ReadyTimeout, last))
+			return "", sys.stage.withTail(ctx, id, fmt.Errorf("not ready after %v: %w", sys.asked.Timeout(), last))
 		case <-tick.C:
 		}
 	}
 }
 
 // clamp limits the CPU of a machine that is ready.
-func (sys *System) clamp(ctx context.Context, m Machine, quota cpuQuota) error {
-	result, err := sys.stage.cli.ContainerUpdate(ctx, m.ContainerID, client.ContainerUpdateOptions{
+func (sys *System) clamp(ctx context.Context, i int, quota cpuQuota) error {
+	m := sys.machines[i]
+	result, err := sys.stage.cli.ContainerUpdate(ctx, sys.containers[i], client.ContainerUpdateOptions{
 		Resources: &container.Resources{CPUQuota: quota.quotaMicros, CPUPeriod: quota.periodMicros},
 	})
 	if err != nil {
@@ -274,27 +281,25 @@ func (sys *System) clamp(ctx context.Context, m Machine, quota cpuQuota) error {
 	return nil
 }
 
-// Resize sets the CPU quota of every machine of a group to factor times what it
-// was started with; the machines go on running. It must not run at the same
-// time as Machines.
+// Resize implements stage.Resizer.
 func (sys *System) Resize(ctx context.Context, group string, factor float64) error {
 	found := false
-	for i, m := range sys.topology.Machines {
+	for i, m := range sys.asked.Topology.Machines {
 		if cmp.Or(m.Group, m.Name) != group {
 			continue
 		}
 		found = true
-		quota, err := quotaFor(sys.quotas[i].cpus()*factor, sys.options.Period)
+		quota, err := quotaFor(sys.quotas[i].cpus()*factor, sys.stage.options.Period)
 		if err != nil {
 			return fmt.Errorf("resize machine %s to %v of its size: %w", m.Name, factor, err)
 		}
-		if err := sys.clamp(ctx, sys.machines[i], quota); err != nil {
+		if err := sys.clamp(ctx, i, quota); err != nil {
 			return err
 		}
 		sys.machines[i].QuotaCPUs = quota.cpus()
 	}
 	if !found {
-		return fmt.Errorf("resize: %s has no machines of group %q", sys.variant, group)
+		return fmt.Errorf("resize: %s has no machines of group %q", sys.asked.Variant, group)
 	}
 	return nil
 }
@@ -315,15 +320,14 @@ func (s *Stage) databaseMounts(m scenarios.Machine, d scenarios.Dataset) []mount
 	return mounts
 }
 
-// EntryURL returns where users of a place talk to the system, as seen inside
-// the run's network: http://before-balancer:8080. "" is the main entry.
+// EntryURL implements stage.System: http://before-balancer:8080.
 func (sys *System) EntryURL(from string) string { return sys.entryURLs[from] }
 
-// Nonce returns what every agent's answer must carry.
-func (sys *System) Nonce() string { return sys.nonce }
+// Machines implements stage.System.
+func (sys *System) Machines() []stage.Machine { return slices.Clone(sys.machines) }
 
-// Machines returns the running machines in the topology's order.
-func (sys *System) Machines() []Machine { return append([]Machine(nil), sys.machines...) }
+// Deaths implements stage.System.
+func (sys *System) Deaths() []stage.Death { return sys.watch.Deaths() }
 
 // Close removes the system's containers with their volumes, whether ctx has
 // ended or not, within 15 s. A system that is closed stays so without error.
@@ -333,15 +337,17 @@ func (sys *System) Close(ctx context.Context) error {
 	if sys.closed {
 		return nil
 	}
+	sys.watch.Stopping()
+	sys.stopFollow()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
 	if err := sys.remove(ctx); err != nil {
-		return fmt.Errorf("close %s: %w", sys.variant, err)
+		return fmt.Errorf("close %s: %w", sys.asked.Variant, err)
 	}
 	sys.closed = true
 	sys.stage.mu.Lock()
 	defer sys.stage.mu.Unlock()
-	delete(sys.stage.running, sys.variant)
+	delete(sys.stage.running, sys.asked.Variant)
 	return nil
 }
 
@@ -354,12 +360,12 @@ func (sys *System) remove(ctx context.Context) error {
 }
 
 // host is a machine's name in the run's network.
-func (sys *System) host(machine string) string { return string(sys.variant) + "-" + machine }
+func (sys *System) host(machine string) string { return string(sys.asked.Variant) + "-" + machine }
 
 // label names this start within the run.
 func (sys *System) label() string {
-	if sys.options.Instance == "" {
-		return string(sys.variant)
+	if sys.asked.Instance == "" {
+		return string(sys.asked.Variant)
 	}
-	return sys.options.Instance + "-" + string(sys.variant)
+	return sys.asked.Instance + "-" + string(sys.asked.Variant)
 }

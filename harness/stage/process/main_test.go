@@ -13,7 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"headroom/harness/stage/process/lifeline"
+	"headroom/harness/stage"
+	"headroom/internal/child"
 	"headroom/scenarios"
 	"headroom/targets/machine"
 	"headroom/targets/machine/spec"
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 func command(name string, args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	ctx, err := lifeline.Follow(ctx)
+	ctx, err := child.Follow(ctx)
 	if err != nil {
 		return err
 	}
@@ -51,6 +52,13 @@ func command(name string, args []string) error {
 			fmt.Fprintln(os.Stderr, "the process waits for Godot")
 			<-ctx.Done()
 			return nil
+		}
+		if _, dies := s.Processes[0].Settings["dies"]; dies {
+			delete(s.Processes[0].Settings, "dies")
+			time.AfterFunc(time.Second, func() {
+				fmt.Fprintln(os.Stderr, "the disk is full")
+				os.Exit(3)
+			})
 		}
 		return machine.Run(ctx, s, os.Stderr)
 	case "mail":
@@ -91,11 +99,11 @@ func own(ctx context.Context, cache string) error {
 		return err
 	}
 	defer s.Close(ctx)
-	sys, err := s.Start(ctx, scenarios.Before, pair(nil), StartOptions{})
+	sys, err := s.Start(ctx, stage.Request{Variant: scenarios.Before, Topology: pair(nil)})
 	if err != nil {
 		return err
 	}
-	fmt.Println(s.folder, sys.machines[0].child.pid)
+	fmt.Println(s.folder, sys.(*System).machines[0].child.PID)
 	<-ctx.Done()
 	return ctx.Err()
 }

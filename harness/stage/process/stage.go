@@ -7,7 +7,7 @@
 //  2. EnsureDataset seeds the folder that the databases start from, once.
 //  3. Start brings a topology up, in the order of its links. It returns a
 //     running System or has cleaned up.
-//  4. Drive sends the load from a process of its own.
+//  4. Exec runs a command, such as the driver, as a process of its own.
 //  5. Close stops and removes everything. If we die first, every child notices
 //     the end of its lifeline; what was killed beside us and left children, the
 //     next Open finds by its folder.
@@ -29,7 +29,9 @@ import (
 	"sync"
 	"time"
 
+	"headroom/harness/record"
 	"headroom/harness/stage"
+	"headroom/internal/child"
 	"headroom/scenarios"
 	"headroom/targets/machine"
 )
@@ -48,16 +50,19 @@ const RootCacheDir = "/var/cache/headroom"
 
 // Options are what a stage needs to know of its run.
 type Options struct {
-	Command        []string  // nil: this program; `machine`, `seed` and `job` are appended
-	CacheDir       string    // "": CacheDir()
-	DatasetVersion string    // changes whenever the same sizes seed to other files
-	Progress       io.Writer // a line an event, for people; nil discards
+	Command        []string          // nil: this program; `machine`, `seed` and `job` are appended
+	CacheDir       string            // "": CacheDir()
+	DatasetVersion string            // changes whenever the same sizes seed to other files
+	Progress       io.Writer         // a line an event, for people; nil discards
+	HostCPUs       float64           // what each machine may use: there are no quotas
+	Versions       map[string]string // of the server programs, for Describe
 }
 
 // Stage is one run's place on this host. Its methods may be called from
 // several goroutines.
 type Stage struct {
 	options Options
+	family  child.Family
 	folder  string // of this run
 	unlock  func()
 
@@ -91,11 +96,10 @@ func Open(ctx context.Context, options Options) (*Stage, error) {
 		options.Progress = io.Discard
 	}
 	if len(options.Command) == 0 {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, fmt.Errorf("find the headroom binary: %w", err)
+		var err error
+		if options.Command, err = child.Self(); err != nil {
+			return nil, err
 		}
-		options.Command = []string{self}
 	}
 	cache, err := openCache(options.CacheDir)
 	if err != nil {
@@ -146,7 +150,7 @@ func (s *Stage) makeFolder() error {
 	if err := os.Mkdir(s.folder, 0o755); err != nil {
 		return fmt.Errorf("the run's folder: %w", err)
 	}
-	unlock, err := machine.TryLockDir(s.folder)
+	unlock, err := child.TryLockDir(s.folder)
 	if err == nil && unlock == nil {
 		err = errors.New("another process took its lock")
 	}
@@ -180,7 +184,7 @@ func Sweep(ctx context.Context, datasets bool) (removed []string, err error) {
 func sweepAnd(ctx context.Context, cache string, then func() error) (removed []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
-	unlock, err := machine.LockDir(ctx, cache)
+	unlock, err := child.LockDir(ctx, cache)
 	if err != nil {
 		return nil, fmt.Errorf("sweep: %w", err)
 	}
@@ -201,7 +205,7 @@ func removeIdle(ctx context.Context, cache, prefix string, removed *[]string) er
 		if !entry.IsDir() || !strings.HasPrefix(entry.Name(), prefix) {
 			continue
 		}
-		unlock, err := machine.TryLockDir(dir)
+		unlock, err := child.TryLockDir(dir)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("sweep: %w", err))
 		}
@@ -257,14 +261,22 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, dir string) error
 		return err
 	}
 	select {
-	case <-seeder.done:
+	case <-seeder.Done():
 	case <-ctx.Done():
-		seeder.stop()
-		return seeder.log.Explain(ctx.Err())
+		seeder.Stop(stopGrace)
+		return seeder.Log.Explain(ctx.Err())
 	}
-	if seeder.err != nil {
-		return seeder.log.Explain(seeder.err)
+	if err := seeder.Err(); err != nil {
+		return seeder.Log.Explain(err)
 	}
+	return nil
+}
+
+// Describe implements stage.Stage.
+func (s *Stage) Describe(_ context.Context, e *record.Environment) error {
+	e.Stage = record.StageProcess
+	e.Packages = s.options.Versions
+	e.NetworkPath = "loopback"
 	return nil
 }
 

@@ -25,9 +25,9 @@ import (
 // own nonce, are counted without a cgroup, and end.
 func TestLifecycle(t *testing.T) {
 	s := openStage(t)
-	var systems []*System
+	var systems []stage.System
 	for _, v := range scenarios.Variants() {
-		sys, err := s.Start(t.Context(), v, pair(nil), StartOptions{})
+		sys, err := s.Start(t.Context(), stage.Request{Variant: v, Topology: pair(nil)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,8 +44,9 @@ func TestLifecycle(t *testing.T) {
 			t.Errorf("machines %+v", machines)
 		}
 		for _, m := range machines {
-			checkCounters(t, m, sys.Nonce())
-			if _, err := observe.Read(t.Context(), m.AgentURL, systems[1-i].Nonce()); !errors.Is(err, observe.ErrWrongNonce) {
+			checkCounters(t, m)
+			other := systems[1-i].Machines()[0].Agent.Nonce
+			if _, err := observe.Read(t.Context(), m.Agent.AgentURL, other); !errors.Is(err, observe.ErrWrongNonce) {
 				t.Errorf("another system's nonce gives %v", err)
 			}
 		}
@@ -64,9 +65,9 @@ func TestLifecycle(t *testing.T) {
 	// The second is left running: the stage's Close has to stop it.
 }
 
-func checkCounters(t *testing.T, m Machine, nonce string) {
+func checkCounters(t *testing.T, m stage.Machine) {
 	t.Helper()
-	c, err := observe.Read(t.Context(), m.AgentURL, nonce)
+	c, err := observe.Read(t.Context(), m.Agent.AgentURL, m.Agent.Nonce)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,14 +87,14 @@ func TestFailedStarts(t *testing.T) {
 		want     []string
 	}{
 		{"ends", map[string]string{"delay": "soon"}, 30 * time.Second,
-			[]string{"start before: machine back", "it ended before it was ready: exit status 1", "| ", `"soon" is not a time`}},
+			[]string{"start before: machine back died at ", "exit status 1; its last lines:", `"soon" is not a time`}},
 		{"never ready", map[string]string{"ready": "never"}, time.Second,
-			[]string{"machine back: not ready after 1s", "connection refused", "| the process waits for Godot"}},
+			[]string{"machine back: not ready after 1s", "connection refused", "the process waits for Godot"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			s := openStage(t)
-			_, err := s.Start(t.Context(), scenarios.Before, pair(test.settings), StartOptions{ReadyTimeout: test.limit})
+			_, err := s.Start(t.Context(), stage.Request{Variant: scenarios.Before, Topology: pair(test.settings), ReadyTimeout: test.limit})
 			if err == nil {
 				t.Fatal("it started")
 			}
@@ -104,6 +105,49 @@ func TestFailedStarts(t *testing.T) {
 			}
 			checkEmpty(t, s)
 		})
+	}
+}
+
+// A machine dies while another waits for what will never come: the one that died
+// is named, with its last words, and at once.
+func TestDeathWhileOthersStart(t *testing.T) {
+	s := openStage(t)
+	topology := pair(map[string]string{"dies": "soon"})
+	topology.Machines[0].Processes[0].Settings["ready"] = "never"
+	began := time.Now()
+	_, err := s.Start(t.Context(), stage.Request{Variant: scenarios.Before, Topology: topology, ReadyTimeout: time.Minute})
+	if err == nil {
+		t.Fatal("it started")
+	}
+	if text := err.Error(); !strings.HasPrefix(text, "start before: machine back died at ") || !strings.Contains(text, "exit status 3") ||
+		!strings.Contains(text, "the disk is full") || strings.Contains(text, "front") {
+		t.Errorf("error %v", err)
+	}
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("it is said after %v", took)
+	}
+	checkEmpty(t, s)
+}
+
+// A machine of a running system that dies is told, with how it ended. What Close
+// stops has not died.
+func TestDeathOfARunningMachine(t *testing.T) {
+	s := openStage(t)
+	sys, err := s.Start(t.Context(), stage.Request{Variant: scenarios.Before, Topology: pair(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if deaths := sys.Deaths(); len(deaths) != 0 {
+		t.Errorf("deaths of a system that runs: %v", deaths)
+	}
+	sys.(*System).machines[1].child.Kill()
+	eventually(t, "a death is known", 10*time.Second, func() bool { return len(sys.Deaths()) > 0 })
+	if err := sys.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	deaths := sys.Deaths()
+	if len(deaths) != 1 || deaths[0].Machine != "back" || !strings.Contains(deaths[0].Error(), "signal: killed") || time.Since(deaths[0].At) > time.Minute {
+		t.Errorf("deaths %v", deaths)
 	}
 }
 
@@ -125,7 +169,7 @@ func TestRefusedStarts(t *testing.T) {
 	noEntry.Entry = "front/web"
 	database.Machines[1].Processes[0].Kind = scenarios.KindPostgres
 	for want, topology := range map[string]scenarios.Topology{`no process "web"`: noEntry, "EnsureDataset": database} {
-		if _, err := s.Start(t.Context(), scenarios.Before, topology, StartOptions{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := s.Start(t.Context(), stage.Request{Variant: scenarios.Before, Topology: topology}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
@@ -140,7 +184,7 @@ func TestCancelledStart(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		_, err := s.Start(ctx, scenarios.After, pair(map[string]string{"ready": "never"}), StartOptions{})
+		_, err := s.Start(ctx, stage.Request{Variant: scenarios.After, Topology: pair(map[string]string{"ready": "never"})})
 		done <- err
 	}()
 	eventually(t, "a machine runs", 10*time.Second, func() bool { return len(belonging(t, s.folder)) > 0 })
@@ -161,10 +205,10 @@ func TestFailedSeed(t *testing.T) {
 
 func TestDrive(t *testing.T) {
 	s := openStage(t)
-	if out, err := s.Drive(t.Context(), []byte("the job"), "echo"); err != nil || string(out) != "the job" {
+	if out, err := s.Exec(t.Context(), []byte("the job"), "echo"); err != nil || string(out) != "the job" {
 		t.Errorf("answers %q, %v", out, err)
 	}
-	if _, err := s.Drive(t.Context(), nil, "fail"); err == nil || !strings.Contains(err.Error(), `unknown command "fail"`) {
+	if _, err := s.Exec(t.Context(), nil, "fail"); err == nil || !strings.Contains(err.Error(), `unknown command "fail"`) {
 		t.Errorf("error %v, want the end of its stderr", err)
 	}
 }
@@ -180,7 +224,7 @@ func TestInterruptedDrive(t *testing.T) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		out, err := s.Drive(ctx, nil, "wait")
+		out, err := s.Exec(ctx, nil, "wait")
 		done <- result{out, err}
 	}()
 	eventually(t, "the driver waits", 10*time.Second, func() bool {
@@ -262,7 +306,7 @@ func reopen(t *testing.T, cache, folder string) {
 func TestSweepSparesTheLiving(t *testing.T) {
 	alive := openStage(t)
 	cache := alive.options.CacheDir
-	sys, err := alive.Start(t.Context(), scenarios.Before, pair(nil), StartOptions{})
+	sys, err := alive.Start(t.Context(), stage.Request{Variant: scenarios.Before, Topology: pair(nil)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +334,7 @@ func TestSweepSparesTheLiving(t *testing.T) {
 	if _, err := os.Stat(other); err != nil {
 		t.Error(err)
 	}
-	if _, err := observe.Read(t.Context(), sys.Machines()[0].AgentURL, sys.Nonce()); err != nil {
+	if _, err := observe.Read(t.Context(), sys.Machines()[0].Agent.AgentURL, sys.Machines()[0].Agent.Nonce); err != nil {
 		t.Errorf("the living run: %v", err)
 	}
 }

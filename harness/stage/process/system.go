@@ -12,74 +12,67 @@ import (
 
 	"headroom/harness/observe"
 	"headroom/harness/stage"
+	"headroom/internal/child"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
 
 const pollInterval = 100 * time.Millisecond
 
-// StartOptions say from which data a system starts.
-type StartOptions struct {
-	Dataset      scenarios.Dataset
-	ReadyTimeout time.Duration // of each machine; 0 is stage.DefaultReadyTimeout
-}
-
-// Machine is one running machine.
-type Machine struct {
-	Name     string
-	Group    string
-	External bool
-	AgentURL string // http://127.71.3.9:9900
-
+// localMachine is one running machine, and what is this stage's alone of it.
+type localMachine struct {
+	stage.Machine
 	address reservation
 	folder  string
-	child   *child
+	child   *child.Child
 }
 
-// System is a topology that runs.
+// System is a topology that runs. It has no CPU quotas, so it is no Resizer.
 type System struct {
 	stage     *Stage
-	variant   scenarios.Variant
-	topology  scenarios.Topology
-	options   StartOptions
+	asked     stage.Request
 	dataset   string            // its folder
 	entryURLs map[string]string // by where users are; "" is the main one
 	nonce     string
-	machines  []Machine // in the topology's order
+	machines  []localMachine // in the topology's order
+	watch     stage.Watch
 
 	closeOnce sync.Once
 	closeErr  error
 }
 
-// Start brings up variant v as topology t and returns when every machine is
-// ready. On an error, which holds the end of the failed machine's log, nothing
-// is left of it.
-func (s *Stage) Start(ctx context.Context, v scenarios.Variant, t scenarios.Topology, options StartOptions) (*System, error) {
-	if options.ReadyTimeout == 0 {
-		options.ReadyTimeout = stage.DefaultReadyTimeout
-	}
-	sys := &System{
-		stage: s, variant: v, topology: t, options: options,
-		nonce: stage.NewNonce(), machines: make([]Machine, len(t.Machines)),
-	}
+// Start implements stage.Stage. The error holds the end of the log of the machine
+// that failed first.
+func (s *Stage) Start(ctx context.Context, r stage.Request) (stage.System, error) {
+	sys := &System{stage: s, asked: r, nonce: stage.NewNonce(), machines: make([]localMachine, len(r.Topology.Machines))}
 	s.mu.Lock()
 	s.running[sys] = true
-	sys.dataset = s.dataset[options.Dataset]
+	sys.dataset = s.dataset[r.Dataset]
 	s.mu.Unlock()
 	err := sys.plan()
 	if err == nil {
-		err = stage.InOrder(ctx, t, sys.startMachine)
+		err = sys.up(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", v, err), sys.Close(ctx))
+		return nil, errors.Join(fmt.Errorf("start %s: %w", r.Variant, err), sys.Close(ctx))
 	}
 	return sys, nil
+}
+
+func (sys *System) up(ctx context.Context) error {
+	ctx, done := sys.watch.Starting(ctx)
+	defer done()
+	err := stage.InOrder(ctx, sys.asked.Topology, sys.startMachine)
+	if first := stage.FirstDeath(ctx); first != nil {
+		return first // the cause, not what followed from it
+	}
+	return err
 }
 
 // plan gives every machine its address and its folder, before any starts: a
 // machine's links may lead to any other.
 func (sys *System) plan() error {
-	for i, m := range sys.topology.Machines {
+	for i, m := range sys.asked.Topology.Machines {
 		if stage.NeedsDataset(m) && sys.dataset == "" {
 			return fmt.Errorf("machine %s needs a dataset that is not seeded: call EnsureDataset before", m.Name)
 		}
@@ -87,7 +80,7 @@ func (sys *System) plan() error {
 		for _, p := range m.Processes {
 			ports = append(ports, p.Port)
 		}
-		running := Machine{Name: m.Name, Group: m.Group, External: m.External}
+		running := localMachine{Machine: stage.Machine{Name: m.Name, Group: m.Group, External: m.External, QuotaCPUs: sys.stage.options.HostCPUs}}
 		var err error
 		if running.address, err = reserve(ports); err != nil {
 			return fmt.Errorf("machine %s: %w", m.Name, err)
@@ -96,17 +89,20 @@ func (sys *System) plan() error {
 		if sys.machines[i].folder, err = sys.stage.newFolder(); err != nil {
 			return fmt.Errorf("machine %s: %w", m.Name, err)
 		}
-		sys.machines[i].AgentURL = "http://" + net.JoinHostPort(running.address.address, strconv.Itoa(spec.AgentPort))
+		sys.machines[i].Agent = observe.Target{
+			Machine: m.Name, Nonce: sys.nonce,
+			AgentURL: "http://" + net.JoinHostPort(running.address.address, strconv.Itoa(spec.AgentPort)),
+		}
 	}
 	var err error
-	sys.entryURLs, err = stage.EntryURLs(sys.topology, sys.host)
+	sys.entryURLs, err = stage.EntryURLs(sys.asked.Topology, sys.host)
 	return err
 }
 
 func (sys *System) startMachine(ctx context.Context, m scenarios.Machine, i int) error {
 	began := time.Now()
 	running := &sys.machines[i]
-	machineSpec, err := spec.ForMachine(sys.topology, m, sys.host, sys.nonce, sys.options.Dataset, &spec.Local{
+	machineSpec, err := spec.ForMachine(sys.asked.Topology, m, sys.host, sys.nonce, sys.asked.Dataset, &spec.Local{
 		Address: running.address.address, DataDir: running.folder, DatasetDir: sys.dataset,
 	})
 	if err != nil {
@@ -123,23 +119,31 @@ func (sys *System) startMachine(ctx context.Context, m scenarios.Machine, i int)
 	if err != nil {
 		return err
 	}
+	go sys.follow(running.Name, running.child)
 	if err := sys.waitReady(ctx, running); err != nil {
 		return fmt.Errorf("machine %s: %w", m.Name, err)
 	}
-	sys.stage.progress("%s: machine %s is ready after %.1f s", sys.variant, m.Name, time.Since(began).Seconds())
+	sys.stage.progress("%s: machine %s is ready after %.1f s", sys.asked.Variant, m.Name, time.Since(began).Seconds())
 	return nil
 }
 
-// waitReady asks the machine's agent until it is ready, the machine ends, or
-// the time is over.
-func (sys *System) waitReady(ctx context.Context, m *Machine) error {
-	ctx, cancel := context.WithTimeout(ctx, sys.options.ReadyTimeout)
+// follow waits for a machine's end, and notes it as its death unless the system
+// is being stopped.
+func (sys *System) follow(name string, c *child.Child) {
+	<-c.Done()
+	sys.watch.Died(stage.Death{Machine: name, At: time.Now(), Err: c.Death(), Log: c.Log})
+}
+
+// waitReady asks the machine's agent until it is ready or ctx ends, as it does
+// when the machine dies.
+func (sys *System) waitReady(ctx context.Context, m *localMachine) error {
+	ctx, cancel := context.WithTimeout(ctx, sys.asked.Timeout())
 	defer cancel()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	last := errors.New("its agent was never asked")
 	for {
-		err := observe.Ready(ctx, m.AgentURL, sys.nonce)
+		err := observe.Ready(ctx, m.Agent.AgentURL, sys.nonce)
 		if err == nil {
 			return nil
 		}
@@ -147,37 +151,37 @@ func (sys *System) waitReady(ctx context.Context, m *Machine) error {
 			last = err
 		}
 		select {
-		case <-m.child.done:
-			ending := m.child.err
-			if ending == nil {
-				ending = errors.New("exit status 0")
-			}
-			return m.child.log.Explain(fmt.Errorf("it ended before it was ready: %w", ending))
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return ctx.Err()
 			}
-			return m.child.log.Explain(fmt.Errorf("not ready after %v: %w", sys.options.ReadyTimeout, last))
+			return m.child.Log.Explain(fmt.Errorf("not ready after %v: %w", sys.asked.Timeout(), last))
 		case <-tick.C:
 		}
 	}
 }
 
-// EntryURL returns where users of a place talk to the system; "" is the main
-// entry.
+// EntryURL implements stage.System.
 func (sys *System) EntryURL(from string) string { return sys.entryURLs[from] }
 
-// Nonce returns what every agent's answer must carry.
-func (sys *System) Nonce() string { return sys.nonce }
+// Machines implements stage.System.
+func (sys *System) Machines() []stage.Machine {
+	out := make([]stage.Machine, len(sys.machines))
+	for i := range sys.machines {
+		out[i] = sys.machines[i].Machine
+	}
+	return out
+}
 
-// Machines returns the running machines in the topology's order.
-func (sys *System) Machines() []Machine { return append([]Machine(nil), sys.machines...) }
+// Deaths implements stage.System.
+func (sys *System) Deaths() []stage.Death { return sys.watch.Deaths() }
 
 // Close stops the system's machines, whether ctx has ended or not, and removes
 // their folders: SIGTERM, 4 s later SIGKILL, and then what a killed machine
 // left. Only the first call works; all return its error.
 func (sys *System) Close(ctx context.Context) error {
 	sys.closeOnce.Do(func() {
+		sys.watch.Stopping()
 		errs := make([]error, len(sys.machines))
 		var stopping sync.WaitGroup
 		for i := range sys.machines {
@@ -185,7 +189,7 @@ func (sys *System) Close(ctx context.Context) error {
 		}
 		stopping.Wait()
 		if err := errors.Join(errs...); err != nil {
-			sys.closeErr = fmt.Errorf("close %s: %w", sys.variant, err)
+			sys.closeErr = fmt.Errorf("close %s: %w", sys.asked.Variant, err)
 		}
 		sys.stage.mu.Lock()
 		defer sys.stage.mu.Unlock()
@@ -194,10 +198,10 @@ func (sys *System) Close(ctx context.Context) error {
 	return sys.closeErr
 }
 
-func (m *Machine) close(ctx context.Context) error {
+func (m *localMachine) close(ctx context.Context) error {
 	var err error
 	if m.child != nil {
-		m.child.stop()
+		m.child.Stop(stopGrace)
 	}
 	if m.folder != "" {
 		_, err = remove(ctx, m.folder)

@@ -66,6 +66,15 @@ func machine() error {
 			refusal = p.Name + " does not accept connections"
 			fmt.Println(refusal)
 		}
+		switch p.Settings["dies"] {
+		case "soon":
+			time.AfterFunc(time.Second, func() {
+				fmt.Println("the disk is full")
+				os.Exit(3)
+			})
+		case "of hunger":
+			time.AfterFunc(time.Second, eat)
+		}
 		if p.Settings["nonce"] == "wrong" {
 			s.Nonce = "somebody else's"
 		}
@@ -88,6 +97,20 @@ func machine() error {
 		}))
 	}
 	return http.ListenAndServe(":"+strconv.Itoa(spec.AgentPort), agent(s, refusal))
+}
+
+// eat takes memory until the kernel ends it, or 4 GiB.
+func eat() {
+	var eaten [][]byte
+	for range 64 {
+		plate := make([]byte, 64<<20)
+		for i := range plate {
+			plate[i] = 1
+		}
+		eaten = append(eaten, plate)
+	}
+	fmt.Println(len(eaten), "plates: there is no memory limit")
+	os.Exit(4)
 }
 
 func agent(s spec.Spec, refusal string) http.Handler {

@@ -1,15 +1,16 @@
-package machine
+package child
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 )
 
-func TestLineLogPrefixesWholeLines(t *testing.T) {
+func TestLogPrefixesWholeLines(t *testing.T) {
 	var out bytes.Buffer
-	l := newLineLog("db", &out)
+	l := NewLog("db", &out)
 	for _, piece := range []string{"one\ntw", "o\n\nthr", "ee"} {
 		if n, err := l.Write([]byte(piece)); n != len(piece) || err != nil {
 			t.Fatalf("Write = %d, %v", n, err)
@@ -21,20 +22,20 @@ func TestLineLogPrefixesWholeLines(t *testing.T) {
 	}
 }
 
-func TestLineLogKeepsTheLastLinesOnly(t *testing.T) {
-	l := newLineLog("p", &bytes.Buffer{})
-	for i := range 3 * tailLines {
+func TestLogKeepsTheLastLinesOnly(t *testing.T) {
+	l := NewLog("p", &bytes.Buffer{})
+	for i := range 3 * TailLines {
 		fmt.Fprintf(l, "line %d\n", i)
 	}
-	tail := strings.Split(l.lastLines(), "\n")[1:]
-	if len(tail) != tailLines || tail[tailLines-1] != fmt.Sprintf("p | line %d", 3*tailLines-1) {
+	tail := l.Last()
+	if len(tail) != TailLines || tail[TailLines-1] != fmt.Sprintf("p | line %d", 3*TailLines-1) {
 		t.Errorf("tail is %q", tail)
 	}
 }
 
-func TestLineLogCutsEndlessLines(t *testing.T) {
+func TestLogCutsEndlessLines(t *testing.T) {
 	var out bytes.Buffer
-	l := newLineLog("p", &out)
+	l := NewLog("p", &out)
 	for range 10 {
 		l.Write(bytes.Repeat([]byte("x"), maxLineBytes))
 	}
@@ -44,8 +45,10 @@ func TestLineLogCutsEndlessLines(t *testing.T) {
 	}
 }
 
-func TestSilentProcess(t *testing.T) {
-	if got := newLineLog("p", &bytes.Buffer{}).lastLines(); got != "it printed nothing" {
-		t.Errorf("got %q", got)
+func TestSilentChild(t *testing.T) {
+	cause := errors.New("exit status 1")
+	err := NewLog("p", nil).Explain(cause)
+	if !errors.Is(err, cause) || err.Error() != "exit status 1; it printed nothing" {
+		t.Errorf("got %q", err)
 	}
 }

@@ -1,0 +1,208 @@
+// Package child starts programs, keeps the end of what they print, and sees to
+// it that none outlives the program that started it.
+//
+//  1. A Family starts children, each in a process group of its own. A Child says
+//     when and how it ended; Stop asks it to end, and then kills its group.
+//  2. A Log keeps a child's last lines for the error that names it.
+//  3. A tied child ends when its starter is gone, by whatever signal (Follow).
+//     A child that knows nothing of this gets a signal from the kernel instead.
+//  4. A folder's lock tells whether the program that took it is alive (LockDir).
+package child
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// drainLimit bounds the wait for output of a child that has exited but left
+// another process holding its pipe.
+const drainLimit = 2 * time.Second
+
+// Options say how a child is started.
+type Options struct {
+	Name string         // for errors, and before each of its lines
+	Stop syscall.Signal // asks it to end without losing anything; 0 is SIGTERM
+	// Out gets each line behind the name; nil: only the Log has the last ones.
+	// A standard output that the command names itself goes there instead.
+	Out io.Writer
+	// Tied ties the child to this program by a lifeline. It is for our own
+	// programs, which Follow it; the others get the Stop signal from the kernel.
+	Tied bool
+}
+
+// Child is one running process, in a process group of its own: an interrupt in
+// the terminal is its starter's to hand on.
+type Child struct {
+	Name string
+	PID  int
+	Log  *Log
+
+	stop syscall.Signal
+	done chan struct{} // closed once the process is gone
+	err  error         // read after done
+}
+
+// Family knows every running child that it started, so that a reaper of orphans
+// never takes the exit status of one of them. The zero Family is ready.
+type Family struct {
+	mu   sync.Mutex
+	pids map[int]bool
+}
+
+// Start runs cmd. Its error names the child.
+func (f *Family) Start(cmd *exec.Cmd, o Options) (*Child, error) {
+	c := &Child{Name: o.Name, Log: NewLog(o.Name, o.Out), stop: o.Stop, done: make(chan struct{})}
+	if c.stop == 0 {
+		c.stop = syscall.SIGTERM
+	}
+	cmd.Stderr = c.Log
+	if cmd.Stdout == nil {
+		cmd.Stdout = c.Log
+	}
+	cmd.WaitDelay = drainLimit
+	line, err := o.protect(cmd, c.stop)
+	if err == nil {
+		err = f.begin(cmd)
+	}
+	line.letGo()
+	if err != nil {
+		line.cut()
+		return nil, fmt.Errorf("process %s: starting %s: %w", o.Name, cmd.Path, err)
+	}
+	c.PID = cmd.Process.Pid
+	go func() {
+		err := cmd.Wait()
+		line.cut()
+		c.Log.flush()
+		f.mu.Lock()
+		delete(f.pids, c.PID)
+		f.mu.Unlock()
+		c.err = err
+		close(c.done)
+	}()
+	return c, nil
+}
+
+// protect makes the child end with this program.
+func (o Options) protect(cmd *exec.Cmd, stop syscall.Signal) (*lifeline, error) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid = true
+	if o.Tied {
+		return tie(cmd)
+	}
+	// The kernel sends the signal when our thread ends. No thread of this program
+	// ends before the program.
+	cmd.SysProcAttr.Pdeathsig = stop
+	return nil, nil
+}
+
+// begin starts the command and notes its pid, at once for a reaper.
+func (f *Family) begin(cmd *exec.Cmd) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if f.pids == nil {
+		f.pids = make(map[int]bool)
+	}
+	f.pids[cmd.Process.Pid] = true
+	return nil
+}
+
+// Run runs cmd to its end. The error holds the last lines of what it printed.
+func (f *Family) Run(ctx context.Context, cmd *exec.Cmd, o Options) error {
+	c, err := f.Start(cmd, o)
+	if err != nil {
+		return err
+	}
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		c.Kill()
+		<-c.done
+		return fmt.Errorf("process %s: stopped: %w", o.Name, context.Cause(ctx))
+	}
+	if c.err == nil {
+		return nil
+	}
+	return c.Log.Explain(fmt.Errorf("process %s: %w", o.Name, c.err))
+}
+
+// Reap takes the exit status of these dead processes, which lost their parent to
+// us, as PID 1 has to. The family's own children are left to their Child.
+func (f *Family) Reap(orphans []int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, pid := range orphans {
+		if !f.pids[pid] {
+			_, _ = syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
+		}
+	}
+}
+
+// Done is closed once the child is gone.
+func (c *Child) Done() <-chan struct{} { return c.done }
+
+// Err is how the child ended, nil for exit status 0. It is known once Done is
+// closed.
+func (c *Child) Err() error { return c.err }
+
+// Death is Err for a child that was not to end: exit status 0 is an error too.
+func (c *Child) Death() error {
+	if c.err == nil {
+		return errors.New("exit status 0")
+	}
+	return c.err
+}
+
+// gone says whether the process has exited.
+func (c *Child) gone() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Kill ends the whole process group at once.
+func (c *Child) Kill() { _ = syscall.Kill(-c.PID, syscall.SIGKILL) }
+
+// Stop asks the child to end, kills its group after the limit, and returns when
+// the child is gone. killed says that the limit was reached.
+func (c *Child) Stop(limit time.Duration) (killed bool) {
+	if c.gone() {
+		c.Kill() // what it left behind in its group
+		return false
+	}
+	_ = syscall.Kill(c.PID, c.stop)
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-c.done:
+	case <-timer.C:
+		killed = true
+	}
+	c.Kill()
+	<-c.done // drainLimit bounds it
+	return killed
+}
+
+// Self is the command line of this very program.
+func Self() ([]string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find the headroom binary: %w", err)
+	}
+	return []string{path}, nil
+}

@@ -1,0 +1,74 @@
+package child
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRunToEnd(t *testing.T) {
+	var out bytes.Buffer
+	var family Family
+	if err := family.Run(t.Context(), exec.Command("/bin/sh", "-c", "echo hello"), Options{Name: "fine", Out: &out}); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); got != "fine | hello\n" {
+		t.Errorf("output is %q", got)
+	}
+	err := family.Run(t.Context(), exec.Command("/bin/sh", "-c", "echo why >&2; exit 2"), Options{Name: "bad", Out: &out})
+	if err == nil || !strings.Contains(err.Error(), "process bad: exit status 2") || !strings.Contains(err.Error(), "bad | why") {
+		t.Errorf("error is %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := family.Run(ctx, exec.Command("sleep", "60"), Options{Name: "long"}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error is %v", err)
+	}
+	if len(family.pids) != 0 {
+		t.Errorf("processes are still known: %v", family.pids)
+	}
+}
+
+// Only orphans are reaped: the family's own child still says how it ended.
+func TestReapLeavesTheFamilyAlone(t *testing.T) {
+	var family Family
+	c, err := family.Start(exec.Command("/bin/sh", "-c", "exit 3"), Options{Name: "own"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	family.Reap([]int{c.PID})
+	<-c.Done()
+	if err := c.Err(); err == nil || err.Error() != "exit status 3" {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+// A child that ends well is dead all the same when it was not to end.
+func TestDeath(t *testing.T) {
+	var family Family
+	c, err := family.Start(exec.Command("true"), Options{Name: "true"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-c.Done()
+	if c.Err() != nil || c.Death() == nil || c.Death().Error() != "exit status 0" {
+		t.Errorf("ended with %v, as a death %v", c.Err(), c.Death())
+	}
+}
+
+func TestStartNamesWhatIsNotThere(t *testing.T) {
+	var family Family
+	for _, tied := range []bool{false, true} {
+		_, err := family.Start(exec.Command("/nonexistent/server"), Options{Name: "db", Tied: tied})
+		if err == nil || !strings.Contains(err.Error(), "process db: starting /nonexistent/server") {
+			t.Errorf("error %v", err)
+		}
+	}
+	if len(family.pids) != 0 {
+		t.Errorf("processes are known that were never started: %v", family.pids)
+	}
+}
