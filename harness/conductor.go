@@ -45,6 +45,8 @@ type Progress interface {
 // TrialWriter keeps trials: a record.Writer does, in a run's file.
 type TrialWriter interface {
 	WriteTrial(t record.Trial) error
+	// WriteRestart makes trials void that were written before.
+	WriteRestart(r record.Restart) error
 }
 
 // Conductor runs one scenario.
@@ -68,6 +70,8 @@ type Conductor struct {
 	commonRPS float64        // 0: not known yet
 	idle      time.Duration  // of a counted run; 0: countIdle
 	counting  bool           // caches are filled whole, for as long as their TTL
+	partBegan int            // the order of the first trial that a restart would void
+	restarts  int            // of blocks, because a machine died
 }
 
 // commonShare of the smaller capacity is the rate at which both are compared.
@@ -86,20 +90,33 @@ func (c *Conductor) Run(ctx context.Context) error {
 		if block%2 == 0 { // its mirror image
 			order[0], order[1] = order[1], order[0]
 		}
-		err := c.systems(ctx, block, func(running map[scenarios.Variant]stage.System) error {
-			if err := c.block(ctx, block, running, order); err != nil {
-				return err
-			}
-			if block < c.Plan.Blocks {
-				return nil
-			}
-			return c.finale(ctx, block, running, order)
-		})
-		if err != nil {
+		if err := c.wholeBlock(ctx, block, order); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// wholeBlock measures a block on fresh systems. Behind the last block follows the
+// finale, on the same systems. When a machine dies in the finale, the block's own
+// trials stay.
+func (c *Conductor) wholeBlock(ctx context.Context, block int, order []scenarios.Variant) error {
+	measured := false
+	return c.anew(ctx, block, func() error {
+		return c.systems(ctx, block, func(running map[scenarios.Variant]stage.System) error {
+			if !measured {
+				if err := c.block(ctx, block, running, order); err != nil {
+					return err
+				}
+			}
+			measured = true
+			if block < c.Plan.Blocks {
+				return nil
+			}
+			c.partBegan = c.order + 1
+			return c.finale(ctx, block, running, order)
+		})
+	})
 }
 
 // block measures one block: the staircases, then the slices at the common rate.
@@ -164,6 +181,10 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s stage.System) (reco
 	readCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastReadTimeout)
 	defer cancel()
 	after, err := readAll(readCtx, machines)
+	died := deathBehind(ctx, map[scenarios.Variant]stage.System{of.variant: s}, err)
+	if died == nil {
+		died = diedOf(of.variant, s)
+	}
 	if err != nil {
 		trial.Invalid = append(trial.Invalid, err.Error())
 	} else {
@@ -172,13 +193,21 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s stage.System) (reco
 			observe.Gauges(&trial.Machines[i], counters)
 		}
 	}
-	c.audit(ctx, of, s, &trial, before, after)
-	c.drainQueues(ctx, of.variant, machines)
+	if died != nil { // nobody need be asked, or waited for, any more
+		trial.Invalid = append(trial.Invalid, died.Brief())
+		trial.Measurement.Oracles, trial.Measurement.Created = nil, nil
+	} else {
+		c.audit(ctx, of, s, &trial, before, after)
+		c.drainQueues(ctx, of.variant, machines)
+	}
 	verdict := slo.Judge(&trial, c.Scenario.SLO)
 	trial.Verdict = &verdict
 	c.order++
 	trial.Order = c.order
-	return trial, errors.Join(c.Writer.WriteTrial(trial), ctx.Err())
+	if err := errors.Join(c.Writer.WriteTrial(trial), ctx.Err()); err != nil || died == nil {
+		return trial, err
+	}
+	return trial, died
 }
 
 // readAttempts bounds how often a reading is tried: behind a slice that

@@ -166,6 +166,11 @@ func (s *countSystem) Close(context.Context) error {
 // kept keeps trials in memory.
 type kept struct{ trials []record.Trial }
 
+func (k *kept) WriteRestart(r record.Restart) error {
+	r.Void(k.trials)
+	return nil
+}
+
 func (k *kept) WriteTrial(t record.Trial) error {
 	k.trials = append(k.trials, t)
 	return t.Check()

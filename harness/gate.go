@@ -38,7 +38,7 @@ func (c *Conductor) Gate(ctx context.Context, finished func(blocks int) bool) er
 		slices.Reverse(order)
 	}
 	for block := 1; block <= c.Plan.Blocks; block++ {
-		err := c.gateBlock(ctx, block, order)
+		err := c.anew(ctx, block, func() error { return c.gateBlock(ctx, block, order) })
 		if err != nil {
 			return fmt.Errorf("block %d: %w", block, err)
 		}

@@ -57,7 +57,11 @@ func (c *Conductor) started(ctx context.Context, block int, use func(map[scenari
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return use(running)
+	err = use(running)
+	if death := deathBehind(ctx, running, err); death != nil {
+		return death // the cause, not what followed from it
+	}
+	return err
 }
 
 // start starts a variant afresh for a block.

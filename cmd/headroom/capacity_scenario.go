@@ -93,3 +93,5 @@ func (f *capacityFlags) scenarioPlan(cmd *cobra.Command, name string) (*scenario
 type unkept struct{}
 
 func (unkept) WriteTrial(record.Trial) error { return nil }
+
+func (unkept) WriteRestart(record.Restart) error { return nil }

@@ -100,3 +100,12 @@ func (g *gathered) WriteTrial(t record.Trial) error {
 	}
 	return g.file.WriteTrial(t)
 }
+
+// WriteRestart implements harness.TrialWriter.
+func (g *gathered) WriteRestart(r record.Restart) error {
+	r.Void(g.trials)
+	if g.file == nil {
+		return nil
+	}
+	return g.file.WriteRestart(r)
+}

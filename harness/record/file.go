@@ -61,6 +61,9 @@ func (w *Writer) WriteTrial(t Trial) error {
 	return w.write(Line{Trial: &t})
 }
 
+// WriteRestart appends that a block is started anew.
+func (w *Writer) WriteRestart(r Restart) error { return w.write(Line{Restart: &r}) }
+
 // Finish appends the end and closes the file.
 func (w *Writer) Finish(end End) error {
 	return errors.Join(w.write(Line{End: &end}), w.file.Close())
@@ -182,10 +185,12 @@ func (l *Log) add(number int, data []byte) error {
 			return fmt.Errorf("does not add up: %w", err)
 		}
 		l.Trials = append(l.Trials, *line.Trial)
+	case line.Restart != nil:
+		line.Restart.Void(l.Trials)
 	case line.End != nil:
 		l.End = line.End
 	default:
-		return errors.New("holds neither a run, a trial nor an end")
+		return errors.New("holds neither a run, a trial, a restart nor an end")
 	}
 	return nil
 }

@@ -18,10 +18,11 @@ const SchemaVersion = 1
 // Line is one line of a trials file: exactly one of its fields is set. The
 // first line is a Run, the last of a run that ended by itself an End.
 type Line struct {
-	Schema int    `json:"schema"`
-	Run    *Run   `json:"run,omitempty"`
-	Trial  *Trial `json:"trial,omitempty"`
-	End    *End   `json:"end,omitempty"`
+	Schema  int      `json:"schema"`
+	Run     *Run     `json:"run,omitempty"`
+	Trial   *Trial   `json:"trial,omitempty"`
+	Restart *Restart `json:"restart,omitempty"`
+	End     *End     `json:"end,omitempty"`
 }
 
 // Run is what all trials of a file share.

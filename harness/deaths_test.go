@@ -1,0 +1,146 @@
+package harness
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"headroom/harness/drive"
+	"headroom/harness/record"
+	"headroom/harness/stage"
+	"headroom/scenarios"
+)
+
+// dying lets a machine of the loaded system die in the drives that die says.
+func dying(die func(n int, job drive.Job) bool) *fakeStage {
+	fake := &fakeStage{capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 500}}
+	n := 0
+	fake.spoiled = func(job drive.Job) bool {
+		n++
+		if !die(n, job) {
+			return false
+		}
+		for system := range fake.running {
+			if string(system.variant) == job.BaseURL {
+				system.mu.Lock()
+				system.deaths = append(system.deaths, stage.Death{Machine: "server", At: time.Unix(0, 0), Err: errors.New("out of memory")})
+				system.mu.Unlock()
+			}
+		}
+		return false
+	}
+	return fake
+}
+
+// A machine dies in a slice of the third block: the slice is on file with that
+// reason, the block is started anew on fresh systems, and what the block had
+// until then counts for nothing.
+func TestDeathStartsTheBlockAnew(t *testing.T) {
+	slices3 := 0
+	var fake *fakeStage
+	fake = dying(func(_ int, job drive.Job) bool {
+		if job.Duration == FullPlan().Slice && len(fake.started) == 6 { // the third block's
+			slices3++
+			return slices3 == 2
+		}
+		return false
+	})
+	log, err := conduct(t, t.Context(), fake)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(fake.started) != 2*(5+1) {
+		t.Errorf("%d starts, want both variants for each of 5 blocks and for one again", len(fake.started))
+	}
+	valid, void, died := map[int]int{}, 0, 0
+	for _, trial := range log.Trials {
+		reasons := strings.Join(trial.Invalid, "; ")
+		switch {
+		case strings.Contains(reasons, "machine server died at 00:00:00 UTC: out of memory; its block was started anew"):
+			died++
+		case strings.Contains(reasons, "its block was started anew: "):
+			void++
+			if trial.Block != 3 || trial.Verdict.Outcome != record.Spoiled {
+				t.Errorf("trial %d of block %d is void, as %s", trial.Order, trial.Block, trial.Verdict.Outcome)
+			}
+		case trial.Kind == record.KindSlice && trial.Valid():
+			valid[trial.Block]++
+		}
+	}
+	if died != 1 || void != 2*FullPlan().Turns+1 {
+		t.Errorf("%d trials with the death, %d void; want 1 and the block's %d steps and a slice", died, void, 2*FullPlan().Turns)
+	}
+	for block := 1; block <= 5; block++ {
+		if valid[block] != 6 {
+			t.Errorf("block %d has %d valid slices, want 6", block, valid[block])
+		}
+	}
+}
+
+// In the first block the search for the capacities begins again too.
+func TestDeathInTheFirstBlock(t *testing.T) {
+	died := false
+	fake := dying(func(_ int, job drive.Job) bool {
+		now := job.Duration == FullPlan().Slice && !died
+		died = died || now
+		return now
+	})
+	log, err := conduct(t, t.Context(), fake)
+	if err != nil {
+		t.Fatal(err)
+	}
+	brackets := map[bool]int{}
+	for _, trial := range log.Trials {
+		if trial.RateName == record.RateBracket {
+			brackets[trial.Valid()]++
+		}
+	}
+	if brackets[true] == 0 || brackets[false] != brackets[true] {
+		t.Errorf("brackets by validity: %v, want as many again", brackets)
+	}
+}
+
+// A soak that a machine does not survive is soaked again on fresh systems. The
+// block's own slices stay.
+func TestDeathInTheFinale(t *testing.T) {
+	died := false
+	fake := dying(func(_ int, job drive.Job) bool {
+		now := job.Duration == FullPlan().Search.Soak && !died
+		died = died || now
+		return now
+	})
+	log, err := conduct(t, t.Context(), fake)
+	if err != nil {
+		t.Fatal(err)
+	}
+	soaked := map[scenarios.Variant]bool{}
+	for _, trial := range log.Trials {
+		if trial.Kind == record.KindSlice && !trial.Valid() {
+			t.Errorf("slice %d is void: %q", trial.Order, trial.Invalid)
+		}
+		if trial.RateName == record.RateSoak && trial.Verdict.Outcome == record.Held {
+			soaked[trial.Variant] = true
+		}
+	}
+	if len(soaked) != 2 || len(fake.started) != 2*(5+1) {
+		t.Errorf("soaked %v after %d starts", soaked, len(fake.started))
+	}
+}
+
+// A machine that dies again and again ends the run, with what it died of.
+func TestDeathsEndTheRun(t *testing.T) {
+	fake := dying(func(_ int, job drive.Job) bool { return job.Duration == FullPlan().Slice })
+	log, err := conduct(t, t.Context(), fake)
+	if err == nil || !strings.Contains(err.Error(), "machine server died") || !strings.Contains(err.Error(), "out of memory") ||
+		!strings.Contains(err.Error(), "started anew 2 times") {
+		t.Errorf("got %v", err)
+	}
+	if len(fake.started) != 2*(1+mostRestarts) || len(log.Trials) == 0 {
+		t.Errorf("%d starts, %d trials", len(fake.started), len(log.Trials))
+	}
+	if slices.ContainsFunc(log.Trials, func(t record.Trial) bool { return t.Kind == record.KindSlice && t.Valid() }) {
+		t.Error("a slice counts though its machine died")
+	}
+}
