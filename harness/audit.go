@@ -107,7 +107,7 @@ func (a *audit) misplacedOf(ctx context.Context, kind string, databases []placed
 func (a *audit) shards() []placed {
 	var out []placed
 	for _, at := range processes(a.topology, scenarios.KindPostgres) {
-		if at.process.Settings["data"] == "shard" && !linked(at.process, "primary") {
+		if at.process.Settings["data"] == "shard" && !linked(at.process, scenarios.RolePrimary) {
 			out = append(out, at)
 		}
 	}

@@ -182,7 +182,7 @@ func (c *Conductor) marksOf(v scenarios.Variant) time.Duration {
 	var longest time.Duration
 	for _, at := range processes(c.Scenario.Topology(v), scenarios.KindShop) {
 		marks, err := time.ParseDuration(at.process.Settings["own_writes_for"])
-		if err == nil && linked(at.process, "replicas") && linked(at.process, roleCache) {
+		if err == nil && linked(at.process, scenarios.RoleReplicas) && linked(at.process, scenarios.RoleCache) {
 			longest = max(longest, marks+marks/4)
 		}
 	}

@@ -25,8 +25,6 @@ const (
 	fillChunk = 2000
 	// mostPlayed bounds how many requests are played forward.
 	mostPlayed = 400_000
-	// roleCache is a shop's link to its cache.
-	roleCache = "cache"
 )
 
 // fillCaches puts into a fresh variant's caches what they would hold after long
@@ -77,7 +75,7 @@ func cachesOf(t scenarios.Topology) []*cache {
 				continue
 			}
 			for _, l := range p.Links {
-				if l.Role != roleCache {
+				if l.Role != scenarios.RoleCache {
 					continue
 				}
 				name := strings.Join(l.To, ",")

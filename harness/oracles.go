@@ -102,7 +102,7 @@ func processes(t scenarios.Topology, kind scenarios.Kind) []placed {
 func has(t scenarios.Topology, kind scenarios.Kind) bool { return len(processes(t, kind)) > 0 }
 
 // linked says whether a process has a link of that role.
-func linked(p scenarios.Process, role string) bool {
+func linked(p scenarios.Process, role scenarios.Role) bool {
 	return slices.ContainsFunc(p.Links, func(l scenarios.Link) bool { return l.Role == role })
 }
 
@@ -211,7 +211,7 @@ func (a *audit) lag(ctx context.Context) {
 	var replicas []string
 	samples := map[string][]oracle.LagSample{}
 	for _, at := range processes(a.topology, scenarios.KindPostgres) {
-		if linked(at.process, "primary") {
+		if linked(at.process, scenarios.RolePrimary) {
 			replicas = append(replicas, at.machine.Name)
 		}
 	}
@@ -221,7 +221,7 @@ func (a *audit) lag(ctx context.Context) {
 	}
 	for _, at := range processes(a.topology, scenarios.KindPostgres) {
 		m := a.machines[at.machine.Name]
-		if linked(at.process, "primary") {
+		if linked(at.process, scenarios.RolePrimary) {
 			continue
 		}
 		if m.till <= m.from {

@@ -37,7 +37,7 @@ func machinesOf(t scenarios.Topology, quotaCPUs map[string]float64) []Machine {
 		for _, p := range m.Processes {
 			process := Process{Name: p.Name, Kind: p.Kind, Settings: p.Telling()}
 			for _, link := range p.Links {
-				process.Links = append(process.Links, link.Role+": "+t.LinkText(m, p, link))
+				process.Links = append(process.Links, string(link.Role)+": "+t.LinkText(m, p, link))
 			}
 			machine.Processes = append(machine.Processes, process)
 		}

@@ -9,10 +9,10 @@ import (
 
 // mattersWith names, for settings that mean nothing by themselves, the link
 // that they need.
-var mattersWith = map[Kind]map[string]string{
+var mattersWith = map[Kind]map[string]Role{
 	KindShop: {
-		"own_writes": "replicas", "own_writes_for": "replicas", "purge": "edges",
-		"cache_ttl": "cache", "cache_write": "cache",
+		"own_writes": RoleReplicas, "own_writes_for": RoleReplicas, "purge": RoleEdges,
+		"cache_ttl": RoleCache, "cache_write": RoleCache,
 	},
 }
 
@@ -35,13 +35,13 @@ func (p Process) uses(setting string) bool {
 	}
 	switch {
 	case p.Kind == KindShop && setting == "shard_by":
-		return len(p.targets("database")) > 1
+		return len(p.targets(RoleDatabase)) > 1
 	case p.Kind == KindShop && (setting == "burn" || setting == "plant"):
 		return false // a planted difference, where there is one
 	case p.Kind == KindPostgres && setting == "data":
 		return false // "all" is what every database has unless it says otherwise
 	case p.Kind == KindPostgres && setting == "indexes":
-		return len(p.targets("primary")) == 0 // a replica has its primary's
+		return len(p.targets(RolePrimary)) == 0 // a replica has its primary's
 	case p.Kind == KindGateway && (setting == "rate_limit" || setting == "rate_window"):
 		return p.Settings["limiter"] != "none"
 	}
@@ -49,7 +49,7 @@ func (p Process) uses(setting string) bool {
 }
 
 // targets is what the process's link in a role leads to.
-func (p Process) targets(role string) []string {
+func (p Process) targets(role Role) []string {
 	for _, l := range p.Links {
 		if l.Role == role {
 			return l.To

@@ -35,11 +35,15 @@ func find(t *testing.T, topology Topology, address string) (Machine, Process) {
 
 func TestLinkText(t *testing.T) {
 	after := final(t).After
-	tests := []struct{ process, role, want string }{
-		{"app-1/shop", "database", "shard/postgres x2"},
-		{"app-3/shop", "cache", "cache/valkey"},
-		{"replica-1/postgres", "primary", "shard/postgres, one each"},
-		{"balancer/haproxy", "backends", "app/shop x3"},
+	tests := []struct {
+		process string
+		role    Role
+		want    string
+	}{
+		{"app-1/shop", RoleDatabase, "shard/postgres x2"},
+		{"app-3/shop", RoleCache, "cache/valkey"},
+		{"replica-1/postgres", RolePrimary, "shard/postgres, one each"},
+		{"balancer/haproxy", RoleBackends, "app/shop x3"},
 	}
 	for _, tt := range tests {
 		m, p := find(t, after, tt.process)
@@ -49,10 +53,10 @@ func TestLinkText(t *testing.T) {
 		}
 	}
 	m, p := find(t, after, "balancer/haproxy")
-	if got := after.LinkText(m, p, Link{Role: "backends", To: []string{"app-1/shop", "app-3/shop"}}); got != "app-1/shop, app-3/shop" {
+	if got := after.LinkText(m, p, Link{Role: RoleBackends, To: []string{"app-1/shop", "app-3/shop"}}); got != "app-1/shop, app-3/shop" {
 		t.Errorf("a part of the copies is %q", got)
 	}
-	if got := after.LinkText(m, p, Link{Role: "backends", To: []string{"gone/shop"}}); got != "gone/shop" {
+	if got := after.LinkText(m, p, Link{Role: RoleBackends, To: []string{"gone/shop"}}); got != "gone/shop" {
 		t.Errorf("an unknown machine is %q", got)
 	}
 }

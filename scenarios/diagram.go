@@ -178,10 +178,10 @@ func orNone(text string) string {
 func (t Topology) words(m Machine, p Process) map[string]string {
 	out := maps.Clone(p.Settings)
 	for role := range kinds[p.Kind].links {
-		out[role] = ""
+		out[string(role)] = ""
 	}
 	for _, l := range p.Links {
-		out[l.Role] = t.LinkText(m, p, l)
+		out[string(l.Role)] = t.LinkText(m, p, l)
 	}
 	return out
 }

@@ -69,7 +69,7 @@ type kindRule struct {
 	port     int
 	keeps    string // KeepsData, KeepsQueue, or nothing
 	settings map[string]setting
-	links    map[string]linkRule
+	links    map[Role]linkRule
 }
 
 // kinds is the one table of what a process may say. The parser refuses
@@ -101,14 +101,14 @@ var kinds = map[Kind]kindRule{
 			// the database more, answers twice as large.
 			"plant": {fallback: "none", values: []string{"none", "statement", "round_trip", "body"}, typ: "enum"},
 		},
-		links: map[string]linkRule{
-			"database": {kinds: []Kind{KindPostgres}, required: true, many: true}, // several are shards
+		links: map[Role]linkRule{
+			RoleDatabase: {kinds: []Kind{KindPostgres}, required: true, many: true}, // several are shards
 			// Replica i belongs to database i, counted round.
-			"replicas": {kinds: []Kind{KindPostgres}, many: true},
-			"cache":    {kinds: []Kind{KindValkey}},
-			"queue":    {kinds: []Kind{KindNATS}},
-			"edges":    {kinds: []Kind{KindVarnish}, many: true},
-			"mail":     {kinds: []Kind{KindMail}, required: true},
+			RoleReplicas: {kinds: []Kind{KindPostgres}, many: true},
+			RoleCache:    {kinds: []Kind{KindValkey}},
+			RoleQueue:    {kinds: []Kind{KindNATS}},
+			RoleEdges:    {kinds: []Kind{KindVarnish}, many: true},
+			RoleMail:     {kinds: []Kind{KindMail}, required: true},
 		},
 	},
 	KindMail: {
@@ -125,7 +125,7 @@ var kinds = map[Kind]kindRule{
 			"data": {fallback: "all", values: []string{"all", "shard"}, typ: "enum"},
 		},
 		// With a primary it is a streaming replica, a hot standby.
-		links: map[string]linkRule{"primary": {kinds: []Kind{KindPostgres}, pairwise: true}},
+		links: map[Role]linkRule{RolePrimary: {kinds: []Kind{KindPostgres}, pairwise: true}},
 	},
 	KindValkey: {
 		port: 6379, keeps: KeepsData,
@@ -138,11 +138,11 @@ var kinds = map[Kind]kindRule{
 		},
 		// Requests for /api/orders, /api/users and /api/search go to their own
 		// backends where there are any.
-		links: map[string]linkRule{
-			"backends": {kinds: []Kind{KindShop, KindGateway}, required: true, many: true},
-			"orders":   {kinds: []Kind{KindShop}, many: true},
-			"users":    {kinds: []Kind{KindShop}, many: true},
-			"search":   {kinds: []Kind{KindShop}, many: true},
+		links: map[Role]linkRule{
+			RoleBackends: {kinds: []Kind{KindShop, KindGateway}, required: true, many: true},
+			RoleOrders:   {kinds: []Kind{KindShop}, many: true},
+			RoleUsers:    {kinds: []Kind{KindShop}, many: true},
+			RoleSearch:   {kinds: []Kind{KindShop}, many: true},
 		},
 	},
 	KindNATS: {port: 4222, keeps: KeepsQueue},
@@ -153,10 +153,10 @@ var kinds = map[Kind]kindRule{
 			"idempotent": {fallback: "yes", values: []string{"yes", "no"}, typ: "enum"},
 			"image_work": {fallback: "5ms", typ: "duration"}, // CPU time of one image
 		},
-		links: map[string]linkRule{
-			"queue": {kinds: []Kind{KindNATS}, required: true},
-			"cache": {kinds: []Kind{KindValkey}, required: true}, // remembers what was done
-			"mail":  {kinds: []Kind{KindMail}, required: true},
+		links: map[Role]linkRule{
+			RoleQueue: {kinds: []Kind{KindNATS}, required: true},
+			RoleCache: {kinds: []Kind{KindValkey}, required: true}, // remembers what was done
+			RoleMail:  {kinds: []Kind{KindMail}, required: true},
 		},
 	},
 	KindGateway: {
@@ -166,9 +166,9 @@ var kinds = map[Kind]kindRule{
 			"rate_limit":  {fallback: "100", typ: "int"}, // requests of one user in rate_window
 			"rate_window": {fallback: "1m0s", typ: "duration"},
 		},
-		links: map[string]linkRule{
-			"upstream": {kinds: []Kind{KindHAProxy, KindShop}, required: true, many: true},
-			"cache":    {kinds: []Kind{KindValkey}, required: true}, // sessions and rates
+		links: map[Role]linkRule{
+			RoleUpstream: {kinds: []Kind{KindHAProxy, KindShop}, required: true, many: true},
+			RoleCache:    {kinds: []Kind{KindValkey}, required: true}, // sessions and rates
 		},
 	},
 	KindVarnish: {
@@ -178,7 +178,7 @@ var kinds = map[Kind]kindRule{
 			"api_ttl":    {fallback: "2s", typ: "duration"}, // of public API answers
 			"storage":    {fallback: "64MB", typ: "size"},
 		},
-		links: map[string]linkRule{"origin": {kinds: []Kind{KindHAProxy, KindGateway, KindShop, KindLink}, required: true}},
+		links: map[Role]linkRule{RoleOrigin: {kinds: []Kind{KindHAProxy, KindGateway, KindShop, KindLink}, required: true}},
 	},
 	KindLink: {
 		port: 9000,
@@ -187,6 +187,6 @@ var kinds = map[Kind]kindRule{
 			"jitter":    {fallback: "0s", typ: "duration"},   // added to it, 0 to this, uniform
 			"bandwidth": {fallback: "1GB", typ: "size"},      // a second, each way
 		},
-		links: map[string]linkRule{"to": {kinds: []Kind{KindHAProxy, KindGateway, KindShop, KindVarnish, KindLink}, required: true}},
+		links: map[Role]linkRule{RoleTo: {kinds: []Kind{KindHAProxy, KindGateway, KindShop, KindVarnish, KindLink}, required: true}},
 	},
 }

@@ -125,8 +125,8 @@ type Process struct {
 
 // Link says that a process talks to others in a role that its kind names.
 type Link struct {
-	Role string   `json:"role"` // "database", "cache", "backends", ...
-	To   []string `json:"to"`   // machine/process, copies expanded
+	Role Role     `json:"role"`
+	To   []string `json:"to"` // machine/process, copies expanded
 }
 
 // Load is the traffic, the same for both variants.

@@ -180,7 +180,10 @@ func readProcess(group, name string, n node, links map[string]node) Process {
 	for key, s := range rule.settings {
 		p.Settings[key] = s.fallback
 	}
-	known := append(slices.Collect(maps.Keys(rule.settings)), slices.Collect(maps.Keys(rule.links))...)
+	known := slices.Collect(maps.Keys(rule.settings))
+	for role := range rule.links {
+		known = append(known, string(role))
+	}
 	known = append(known, "kind", "port")
 	seen := map[string]bool{}
 	for _, f := range given {
@@ -192,14 +195,14 @@ func readProcess(group, name string, n node, links map[string]node) Process {
 		case isSetting:
 			p.Settings[f.key] = readSetting(s, f.value)
 		case slices.Contains(known, f.key):
-			p.Links = append(p.Links, Link{Role: f.key, To: []string{f.value.text()}})
+			p.Links = append(p.Links, Link{Role: Role(f.key), To: []string{f.value.text()}})
 			links[group+"/"+name+" "+f.key] = f.value
 		default:
 			f.value.fail("unknown key %q of a %s%s", f.key, kind, nearest(f.key, known))
 		}
 	}
 	for role, link := range rule.links {
-		if link.required && !seen[role] {
+		if link.required && !seen[string(role)] {
 			n.fail("a %s needs %q: the process that it talks to, for example %s: machine/process", kind, role, role)
 		}
 	}
@@ -248,7 +251,7 @@ func (t *Topology) expandLinks(said map[string]node) {
 			process := &machine.Processes[j]
 			for k := range process.Links {
 				link := &process.Links[k]
-				n := said[machine.Group+"/"+process.Name+" "+link.Role]
+				n := said[machine.Group+"/"+process.Name+" "+string(link.Role)]
 				link.To = t.checkLink(link.To[0], t.copyOf(*machine), kinds[process.Kind].links[link.Role], n)
 			}
 		}

@@ -130,7 +130,7 @@ func TestKilledWorkerLosesNothing(t *testing.T) {
 	worker := func() spec.Process {
 		return at(t, spec.Process{Name: "worker", Kind: scenarios.KindWorker,
 			Settings: map[string]string{"jobs": "all", "idempotent": "yes", "image_work": "1ms"},
-			Links:    map[string][]string{"queue": {nats.Address()}, "cache": {cache.Addr()}, "mail": {mail.Near()}}})
+			Links:    map[scenarios.Role][]string{"queue": {nats.Address()}, "cache": {cache.Addr()}, "mail": {mail.Near()}}})
 	}
 	first := worker()
 	doomed := startInside(t, first, first.Near())
@@ -237,12 +237,12 @@ func TestGatewayOverALink(t *testing.T) {
 	startInside(t, mail, mail.Near())
 	ocean := at(t, spec.Process{Name: "ocean", Kind: scenarios.KindLink,
 		Settings: map[string]string{"delay": "2ms", "jitter": "1ms", "bandwidth": "1GB"},
-		Links:    map[string][]string{"to": {mail.Near()}}})
+		Links:    map[scenarios.Role][]string{"to": {mail.Near()}}})
 	control := net.JoinHostPort("127.0.0.1", strconv.Itoa(ocean.Port+1))
 	startInside(t, ocean, control)
 	door := at(t, spec.Process{Name: "gateway", Kind: scenarios.KindGateway,
 		Settings: map[string]string{"limiter": "sliding", "rate_limit": "1", "rate_window": "1h"},
-		Links:    map[string][]string{"upstream": {ocean.Near()}, "cache": {cache.Addr()}}})
+		Links:    map[scenarios.Role][]string{"upstream": {ocean.Near()}, "cache": {cache.Addr()}}})
 	startInside(t, door, door.Near())
 
 	for i, want := range []int{http.StatusNotFound, http.StatusTooManyRequests} { // the service's own 404, then the gateway's word

@@ -85,7 +85,7 @@ func linksAreStarted(m scenarios.Machine, started map[string]bool) bool {
 // seeded data: all do but replicas, which copy their primary.
 func NeedsDataset(m scenarios.Machine) bool {
 	for _, p := range m.Processes {
-		isReplica := slices.ContainsFunc(p.Links, func(l scenarios.Link) bool { return l.Role == "primary" })
+		isReplica := slices.ContainsFunc(p.Links, func(l scenarios.Link) bool { return l.Role == scenarios.RolePrimary })
 		if p.Kind == scenarios.KindPostgres && !isReplica {
 			return true
 		}

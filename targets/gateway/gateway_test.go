@@ -174,7 +174,7 @@ func TestUpstreamAway(t *testing.T) {
 func TestConfigFromProcess(t *testing.T) {
 	p := spec.Process{Name: "g", Kind: scenarios.KindGateway, Port: 8081,
 		Settings: map[string]string{"limiter": "fixed", "rate_limit": "7", "rate_window": "1m"},
-		Links:    map[string][]string{"upstream": {"a:1", "b:2"}, "cache": {"c:3"}}}
+		Links:    map[scenarios.Role][]string{"upstream": {"a:1", "b:2"}, "cache": {"c:3"}}}
 	c, err := ConfigFromProcess(p)
 	if err != nil || c.Listen != ":8081" || len(c.Upstreams) != 2 || c.Cache != "c:3" || c.Limiter != "fixed" || c.Limit != 7 || c.Window != time.Minute {
 		t.Errorf("%+v, %v", c, err)

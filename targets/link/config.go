@@ -30,7 +30,7 @@ func ConfigFromProcess(p spec.Process) (Config, error) {
 	c := Config{
 		Listen:    r.Listen(),
 		Control:   net.JoinHostPort(p.Address, strconv.Itoa(p.Port+1)),
-		To:        r.Link("to"),
+		To:        r.Link(scenarios.RoleTo),
 		Delay:     r.Duration("delay", 0, maxDelay),
 		Jitter:    r.Duration("jitter", 0, maxDelay),
 		Bandwidth: r.Bytes("bandwidth"),

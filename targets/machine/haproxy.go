@@ -54,25 +54,25 @@ const frontend = "users"
 // pool is a group of servers, in HAProxy's words a backend.
 type pool struct {
 	name   string
-	server string // names of its servers begin so
-	role   string // of the process's links to them
-	path   string // whose requests it gets; "" is all that no other gets
+	server string         // names of its servers begin so
+	role   scenarios.Role // of the process's links to them
+	path   string         // whose requests it gets; "" is all that no other gets
 }
 
 // haproxyPools are all that there can be. The first must be there; the others
 // are where there are links for them.
 var haproxyPools = []pool{
-	{"apps", "app", "backends", ""},
-	{"api-orders", "orders", "orders", "/api/orders"},
-	{"api-users", "users", "users", "/api/users"},
-	{"api-search", "search", "search", "/api/search"},
+	{"apps", "app", scenarios.RoleBackends, ""},
+	{"api-orders", "orders", scenarios.RoleOrders, "/api/orders"},
+	{"api-users", "users", scenarios.RoleUsers, "/api/users"},
+	{"api-search", "search", scenarios.RoleSearch, "/api/search"},
 }
 
 // haproxyConfig writes the configuration. Names are resolved at the start when
 // their machines are there already, and by the container's own name server
 // until then. dropRoot makes it run as its own user.
 func haproxyConfig(p spec.Process, socket string, dropRoot bool) (string, error) {
-	if len(p.Links["backends"]) == 0 {
+	if len(p.Links[scenarios.RoleBackends]) == 0 {
 		return "", errors.New("has no backends")
 	}
 	var b strings.Builder

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
 
@@ -16,7 +17,7 @@ func TestHAProxyConfig(t *testing.T) {
 	got, err := haproxyConfig(spec.Process{
 		Name: "lb", Port: 8080,
 		Settings: map[string]string{"balance": "leastconn"},
-		Links: map[string][]string{
+		Links: map[scenarios.Role][]string{
 			"backends": {"app-1:8000", "127.0.0.1:8001", "[::1]:8002"},
 			"orders":   {"app-4:8000", "app-1:8000"},
 			"search":   {"app-4:8000"},
@@ -41,7 +42,7 @@ func TestHAProxyConfig(t *testing.T) {
 }
 
 func TestHAProxyConfigRefuses(t *testing.T) {
-	for _, links := range []map[string][]string{
+	for _, links := range []map[scenarios.Role][]string{
 		nil, {"backends": {"app-1"}}, {"backends": {"app-1:8000", "nonsense"}},
 		{"orders": {"app-1:8000"}}, {"backends": {"app-1:8000"}, "users": {"app-2"}},
 	} {
@@ -128,7 +129,7 @@ func FuzzParseHAProxyStats(f *testing.F) {
 // A machine that shares its host must not take the port of all others.
 func TestHAProxyBindsItsAddress(t *testing.T) {
 	got, err := haproxyConfig(spec.Process{Address: "127.64.0.9", Port: 8080,
-		Links: map[string][]string{"backends": {"127.64.0.10:8000"}}}, "s", false)
+		Links: map[scenarios.Role][]string{"backends": {"127.64.0.10:8000"}}}, "s", false)
 	if err != nil || !strings.Contains(got, "bind 127.64.0.9:8080\n") {
 		t.Errorf("%v\n%s", err, got)
 	}

@@ -16,7 +16,7 @@ func TestSpecFromEnv(t *testing.T) {
 	want := spec.Spec{Machine: "one", Nonce: "n", Dataset: scenarios.Dataset{Users: 1, Posts: 2, Orders: 3},
 		Processes: []spec.Process{
 			{Name: "db", Kind: scenarios.KindPostgres, Port: 5432, Settings: map[string]string{"indexes": "all"}},
-			{Name: "shop", Kind: scenarios.KindShop, Port: 8000, Links: map[string][]string{"database": {"127.0.0.1:5432"}}},
+			{Name: "shop", Kind: scenarios.KindShop, Port: 8000, Links: map[scenarios.Role][]string{"database": {"127.0.0.1:5432"}}},
 		}}
 	text, err := json.Marshal(want)
 	if err != nil {

@@ -10,14 +10,15 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"headroom/internal/child"
+	"headroom/scenarios"
 )
 
 // isReplica says whether the server follows a primary.
-func (p *postgres) isReplica() bool { return len(p.spec.Links["primary"]) > 0 }
+func (p *postgres) isReplica() bool { return len(p.spec.Links[scenarios.RolePrimary]) > 0 }
 
 // primary is how a replica reaches its primary, as libpq reads it.
 func (p *postgres) primary() (string, error) {
-	address := p.spec.Links["primary"][0]
+	address := p.spec.Links[scenarios.RolePrimary][0]
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return "", fmt.Errorf("primary %q: not host:port", address)

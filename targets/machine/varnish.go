@@ -98,7 +98,7 @@ func varnishSize(size string) (string, error) {
 // came with the request. A response says in X-Cache what the edge did; what an
 // application's own cache did moves to X-Shop-Cache.
 func varnishConfig(p spec.Process) (string, error) {
-	origin := p.Links["origin"]
+	origin := p.Links[scenarios.RoleOrigin]
 	if len(origin) != 1 {
 		return "", fmt.Errorf("has %d origins, not one", len(origin))
 	}

@@ -6,11 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
 
 func edge(origin ...string) spec.Process {
-	return spec.Process{Name: "varnish", Port: 8082, Links: map[string][]string{"origin": origin},
+	return spec.Process{Name: "varnish", Port: 8082, Links: map[scenarios.Role][]string{"origin": origin},
 		Settings: map[string]string{"assets_ttl": "24h0m0s", "api_ttl": "2.5s", "storage": "64MB"}}
 }
 

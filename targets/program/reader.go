@@ -50,7 +50,7 @@ func (r *Reader) Listen() string {
 }
 
 // Link is the one host:port that a role leads to.
-func (r *Reader) Link(role string) string {
+func (r *Reader) Link(role scenarios.Role) string {
 	to := r.Links(role)
 	if len(to) != 1 {
 		r.Fail("link %s leads to %d places, want exactly 1", role, len(to))
@@ -60,7 +60,7 @@ func (r *Reader) Link(role string) string {
 }
 
 // OptionalLink is Link for a role that may be missing: "" then.
-func (r *Reader) OptionalLink(role string) string {
+func (r *Reader) OptionalLink(role scenarios.Role) string {
 	if len(r.p.Links[role]) == 0 {
 		return ""
 	}
@@ -68,7 +68,7 @@ func (r *Reader) OptionalLink(role string) string {
 }
 
 // Links are the host:port that a role leads to, at least one.
-func (r *Reader) Links(role string) []string {
+func (r *Reader) Links(role scenarios.Role) []string {
 	if len(r.p.Links[role]) == 0 {
 		r.Fail("link %s leads nowhere", role)
 	}
@@ -76,7 +76,7 @@ func (r *Reader) Links(role string) []string {
 }
 
 // OptionalLinks are the host:port that a role leads to, if any.
-func (r *Reader) OptionalLinks(role string) []string {
+func (r *Reader) OptionalLinks(role scenarios.Role) []string {
 	to := r.p.Links[role]
 	for _, address := range to {
 		if _, _, err := net.SplitHostPort(address); err != nil {

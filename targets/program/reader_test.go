@@ -13,7 +13,7 @@ func sample() spec.Process {
 	return spec.Process{
 		Name: "gate", Kind: scenarios.KindGateway, Address: "127.0.0.1", Port: 8081,
 		Settings: map[string]string{"word": "some", "count": "3", "time": "5s", "size": "2MB"},
-		Links:    map[string][]string{"one": {"a:1"}, "two": {"a:1", "b:2"}, "bad": {"a"}},
+		Links:    map[scenarios.Role][]string{"one": {"a:1"}, "two": {"a:1", "b:2"}, "bad": {"a"}},
 	}
 }
 

@@ -16,7 +16,7 @@ func shopProcess() spec.Process {
 		Name: "shop", Kind: scenarios.KindShop, Port: 8000,
 		Settings: map[string]string{"feed": "n_plus_1", "orders": "unbounded", "email": "inline", "pool_size": "16", "cache_ttl": "5m", "cache_write": "delete",
 			"own_writes": "primary", "own_writes_for": "1s", "shard_by": "hash", "purge": "none", "burn": "9%", "plant": "body"},
-		Links: map[string][]string{"database": {"db:5432"}, "cache": {"cache:6379"}, "mail": {"mail:8025"}},
+		Links: map[scenarios.Role][]string{"database": {"db:5432"}, "cache": {"cache:6379"}, "mail": {"mail:8025"}},
 	}
 }
 

@@ -180,7 +180,7 @@ func (f File) ports() ([]port, error) {
 // one that is not a replica, which begins as its primary.
 func seeded(m scenarios.Machine) bool {
 	return slices.ContainsFunc(m.Processes, func(p scenarios.Process) bool {
-		return p.Kind == scenarios.KindPostgres && !slices.ContainsFunc(p.Links, func(l scenarios.Link) bool { return l.Role == "primary" })
+		return p.Kind == scenarios.KindPostgres && !slices.ContainsFunc(p.Links, func(l scenarios.Link) bool { return l.Role == scenarios.RolePrimary })
 	})
 }
 

@@ -275,7 +275,7 @@ func request(t *testing.T, sys *System, machine, address, method, path string) (
 func TestEdgeCaches(t *testing.T) {
 	d := scenarios.Dataset{Users: 50, Posts: 60, Orders: 50}
 	s := openReal(t, d, realUnitCPUs)
-	link := func(role string, to ...string) scenarios.Link { return scenarios.Link{Role: role, To: to} }
+	link := func(role scenarios.Role, to ...string) scenarios.Link { return scenarios.Link{Role: role, To: to} }
 	app := func(name string) scenarios.Machine {
 		return one(name, scenarios.KindShop, 8000, map[string]string{
 			"feed": "join", "orders": "limited", "email": "background", "pool_size": "2", "cache_ttl": "5m0s", "cache_write": "delete",

@@ -31,7 +31,7 @@ func newShop(t *testing.T) *System {
 	t.Helper()
 	d := scenarios.Dataset{Users: 200, Posts: 300, Orders: 500, Shards: 2}
 	s := openReal(t, d, realUnitCPUs)
-	link := func(role string, to ...string) scenarios.Link { return scenarios.Link{Role: role, To: to} }
+	link := func(role scenarios.Role, to ...string) scenarios.Link { return scenarios.Link{Role: role, To: to} }
 	return startReal(t, s, d, database("shard-1", "shard"), database("shard-2", "shard"),
 		database("replica-1", "shard", link("primary", "shard-1/postgres")), database("replica-2", "shard", link("primary", "shard-2/postgres")),
 		one("mail", scenarios.KindMail, 8025, map[string]string{"delay": "1ms"}),

@@ -77,7 +77,7 @@ func processTime(t *testing.T) time.Duration {
 func process() spec.Process {
 	return spec.Process{Name: "w", Kind: scenarios.KindWorker, Port: 8026,
 		Settings: map[string]string{"jobs": "all", "idempotent": "yes", "image_work": "5ms"},
-		Links:    map[string][]string{"queue": {"q:4222"}, "cache": {"c:6379"}, "mail": {"m:8025"}}}
+		Links:    map[scenarios.Role][]string{"queue": {"q:4222"}, "cache": {"c:6379"}, "mail": {"m:8025"}}}
 }
 
 func TestConfigFromProcess(t *testing.T) {

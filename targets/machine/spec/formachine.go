@@ -43,7 +43,7 @@ func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine str
 				return Spec{}, fmt.Errorf("link %s of %s/%s: %w", link.Role, m.Name, p.Name, err)
 			}
 			if process.Links == nil {
-				process.Links = make(map[string][]string, len(p.Links))
+				process.Links = make(map[scenarios.Role][]string, len(p.Links))
 			}
 			process.Links[link.Role] = append(process.Links[link.Role], addresses...)
 		}

@@ -39,7 +39,7 @@ func TestForMachine(t *testing.T) {
 		{Name: "mail", Kind: scenarios.KindMail, Port: 8025, Copy: 1, Copies: 2},
 		{
 			Name: "shop", Kind: scenarios.KindShop, Port: 8000, Settings: map[string]string{"feed": "join"}, Copy: 1, Copies: 2,
-			Links: map[string][]string{"database": {"after-db:5432"}, "mail": {"127.0.0.1:8025"}},
+			Links: map[scenarios.Role][]string{"database": {"after-db:5432"}, "mail": {"127.0.0.1:8025"}},
 		},
 	}}
 	if err != nil || !reflect.DeepEqual(got, want) {

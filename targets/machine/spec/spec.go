@@ -72,12 +72,12 @@ func (s Spec) AgentAddress() string {
 // Process is one program with everything resolved: its address, its settings
 // and, for each role, the host:port of what it talks to.
 type Process struct {
-	Name     string              `json:"name"`
-	Kind     scenarios.Kind      `json:"kind"`
-	Address  string              `json:"address,omitempty"` // listens there only; "" is everywhere
-	Port     int                 `json:"port"`
-	Settings map[string]string   `json:"settings,omitempty"`
-	Links    map[string][]string `json:"links,omitempty"`
+	Name     string                      `json:"name"`
+	Kind     scenarios.Kind              `json:"kind"`
+	Address  string                      `json:"address,omitempty"` // listens there only; "" is everywhere
+	Port     int                         `json:"port"`
+	Settings map[string]string           `json:"settings,omitempty"`
+	Links    map[scenarios.Role][]string `json:"links,omitempty"`
 	// Copy of Copies says which of its group the machine is, from 1; Node is
 	// its place in the whole topology, from 0.
 	Copy   int `json:"copy"`
