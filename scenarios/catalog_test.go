@@ -111,7 +111,7 @@ func wayOf(t *testing.T, topology Topology, from string) []string {
 		if len(found) != 1 {
 			t.Fatalf("%q is not one process", next)
 		}
-		p := found[0].process
+		p := found[0].Process
 		way = append(way, strings.TrimSpace(string(p.Kind)+" "+p.Settings["delay"]))
 		if p.Kind == KindHAProxy {
 			return way
@@ -139,7 +139,7 @@ func TestFinalPairsEachReplicaWithItsShard(t *testing.T) {
 	s := loaded(t, "final")
 	for replica, shard := range map[string]string{"replica-1": "shard-1", "replica-2": "shard-2"} {
 		found := s.After.match(replica + "/postgres")
-		if len(found) != 1 || len(found[0].process.Links) != 1 || !slices.Equal(found[0].process.Links[0].To, []string{shard + "/postgres"}) {
+		if len(found) != 1 || len(found[0].Process.Links) != 1 || !slices.Equal(found[0].Process.Links[0].To, []string{shard + "/postgres"}) {
 			t.Errorf("%s: got %+v, want one link to %s", replica, found, shard)
 		}
 	}

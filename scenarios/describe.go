@@ -31,31 +31,21 @@ func (p Process) Telling() map[string]string {
 
 func (p Process) uses(setting string) bool {
 	if role := mattersWith[p.Kind][setting]; role != "" {
-		return len(p.targets(role)) > 0
+		return p.Linked(role)
 	}
 	switch {
 	case p.Kind == KindShop && setting == "shard_by":
-		return len(p.targets(RoleDatabase)) > 1
+		return len(p.Targets(RoleDatabase)) > 1
 	case p.Kind == KindShop && (setting == "burn" || setting == "plant"):
 		return false // a planted difference, where there is one
 	case p.Kind == KindPostgres && setting == "data":
 		return false // "all" is what every database has unless it says otherwise
 	case p.Kind == KindPostgres && setting == "indexes":
-		return len(p.targets(RolePrimary)) == 0 // a replica has its primary's
+		return !p.IsReplica() // a replica has its primary's
 	case p.Kind == KindGateway && (setting == "rate_limit" || setting == "rate_window"):
 		return p.Settings["limiter"] != "none"
 	}
 	return true
-}
-
-// targets is what the process's link in a role leads to.
-func (p Process) targets(role Role) []string {
-	for _, l := range p.Links {
-		if l.Role == role {
-			return l.To
-		}
-	}
-	return nil
 }
 
 // LinkText says where a link of a machine's process leads, copies folded
@@ -90,14 +80,9 @@ func (t Topology) oneEach(m Machine, p Process, l Link) bool {
 	if len(l.To) != 1 {
 		return false
 	}
-	for _, other := range t.Machines {
-		if other.GroupName() != m.GroupName() {
-			continue
-		}
-		for _, q := range other.Processes {
-			if to := q.targets(l.Role); q.Name == p.Name && !slices.Equal(to, l.To) {
-				return true
-			}
+	for _, other := range t.Of(m.GroupName()) {
+		if q, ok := other.Process(p.Name); ok && !slices.Equal(q.Targets(l.Role), l.To) {
+			return true
 		}
 	}
 	return false
@@ -107,25 +92,12 @@ func (t Topology) oneEach(m Machine, p Process, l Link) bool {
 // many copies there are.
 func (t Topology) fold(to string) (name string, copies int, ok bool) {
 	machine, process, _ := strings.Cut(to, "/")
-	i := slices.IndexFunc(t.Machines, func(m Machine) bool { return m.Name == machine })
+	i := t.Index(machine)
 	if i < 0 {
 		return to, 1, false
 	}
 	group := t.Machines[i].GroupName()
-	for _, m := range t.Machines {
-		if m.GroupName() == group {
-			copies++
-		}
-	}
-	return group + "/" + process, copies, true
-}
-
-// GroupName is the name that the machine and its copies share.
-func (m Machine) GroupName() string {
-	if m.Group == "" {
-		return m.Name
-	}
-	return m.Group
+	return group + "/" + process, len(t.Of(group)), true
 }
 
 // EntryText says where users come in: "balancer/haproxy", or by place,
@@ -135,7 +107,7 @@ func (t Topology) EntryText() string {
 		return t.Entry
 	}
 	var parts []string
-	for _, place := range slices.Sorted(maps.Keys(t.Entries)) {
+	for _, place := range t.Places() {
 		parts = append(parts, place+": "+t.Entries[place])
 	}
 	return strings.Join(parts, "; ")

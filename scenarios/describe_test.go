@@ -30,7 +30,7 @@ func find(t *testing.T, topology Topology, address string) (Machine, Process) {
 	if len(found) == 0 {
 		t.Fatalf("no process %s", address)
 	}
-	return found[0].machine, found[0].process
+	return found[0].Machine, found[0].Process
 }
 
 func TestLinkText(t *testing.T) {
@@ -47,7 +47,7 @@ func TestLinkText(t *testing.T) {
 	}
 	for _, tt := range tests {
 		m, p := find(t, after, tt.process)
-		got := after.LinkText(m, p, Link{Role: tt.role, To: p.targets(tt.role)})
+		got := after.LinkText(m, p, Link{Role: tt.role, To: p.Targets(tt.role)})
 		if got != tt.want {
 			t.Errorf("%s %s is %q, want %q", tt.process, tt.role, got, tt.want)
 		}

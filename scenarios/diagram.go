@@ -8,37 +8,19 @@ import (
 	"unicode/utf8"
 )
 
-// group is machines that are alike: app-1 ... app-5 are one.
-type group struct {
-	Machine
-	copies int
-}
-
-// groups returns the topology's groups of machines, the one that users talk
-// to first.
-func (t Topology) groups() []group {
-	var out []group
-	for _, m := range slices.Backward(t.Machines) {
-		i := slices.IndexFunc(out, func(g group) bool { return g.Group == m.Group })
-		if i >= 0 {
-			out[i].copies++
-			continue
-		}
-		out = append(out, group{m, 1})
-	}
-	return out
-}
-
 // diagramWidth is the room inside a box.
 const diagramWidth = 42
 
-// Diagram draws the topology as boxes of text, one a group of machines.
+// Diagram draws the topology as boxes of text, one a group of machines, the one
+// that users talk to first.
 func (t Topology) Diagram() []string {
 	lines := []string{"users → " + t.EntryText()}
-	for _, g := range t.groups() {
-		title := g.Group
-		if g.copies > 1 {
-			title = fmt.Sprintf("%s x%d", g.Group, g.copies)
+	backward := slices.Clone(t.Machines)
+	slices.Reverse(backward)
+	for _, g := range (Topology{Machines: backward}).Groups() {
+		title := g.GroupName()
+		if g.Copies > 1 {
+			title = fmt.Sprintf("%s x%d", title, g.Copies)
 		}
 		size := fmt.Sprintf("%s, %.4g vCPU", g.Size, g.VCPU)
 		if g.External {
@@ -112,47 +94,40 @@ func (s *Scenario) Differences() []string {
 			out = append(out, fmt.Sprintf("+ %s is new (%s)", name, a.describe()))
 			continue
 		}
-		if b.copies != a.copies || b.Size != a.Size {
-			out = append(out, fmt.Sprintf("~ %s: %d %s becomes %d %s", name, b.copies, b.Size, a.copies, a.Size))
+		if b.Copies != a.Copies || b.Size != a.Size {
+			out = append(out, fmt.Sprintf("~ %s: %d %s becomes %d %s", name, b.Copies, b.Size, a.Copies, a.Size))
 		}
 		out = append(out, s.processDifferences(b.Machine, a.Machine)...)
 	}
 	return out
 }
 
-func byGroup(t Topology) map[string]group {
-	out := map[string]group{}
-	for _, g := range t.groups() {
-		out[g.Group] = g
+func byGroup(t Topology) map[string]Group {
+	out := map[string]Group{}
+	for _, g := range t.Groups() {
+		out[g.GroupName()] = g
 	}
 	return out
 }
 
-func (g group) describe() string {
+func (g Group) describe() string {
 	var names []string
 	for _, p := range g.Processes {
 		names = append(names, p.Name)
 	}
-	return fmt.Sprintf("%d x %s: %s", g.copies, g.Size, strings.Join(names, ", "))
+	return fmt.Sprintf("%d x %s: %s", g.Copies, g.Size, strings.Join(names, ", "))
 }
 
 func (s *Scenario) processDifferences(from, to Machine) []string {
-	machine, before, after := to.Group, from.Processes, to.Processes
+	machine := to.GroupName()
 	var out []string
-	find := func(list []Process, name string) (Process, bool) {
-		i := slices.IndexFunc(list, func(p Process) bool { return p.Name == name })
-		if i < 0 {
-			return Process{}, false
-		}
-		return list[i], true
-	}
-	for _, b := range before {
-		if _, stays := find(after, b.Name); !stays {
+	for _, b := range from.Processes {
+		if _, stays := to.Process(b.Name); !stays {
 			out = append(out, fmt.Sprintf("- %s/%s is gone", machine, b.Name))
 		}
 	}
-	for _, a := range after {
-		b, was := find(before, a.Name)
+	for _, a := range to.Processes {
+		b, was := from.Process(a.Name)
 		if !was {
 			out = append(out, fmt.Sprintf("+ %s/%s is new", machine, a.Name))
 			continue

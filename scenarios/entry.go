@@ -1,6 +1,10 @@
 package scenarios
 
-import "maps"
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
 
 // readEntry reads `machine/process`, or a mapping of names to them where users
 // come from several places.
@@ -27,7 +31,7 @@ func (t *Topology) readEntry(n node) {
 func (t *Topology) readEntryAddress(n node) string {
 	address := n.text()
 	if found := t.match(address); len(found) != 1 {
-		n.fail("%q is not exactly one process of this topology%s", address, nearest(address, t.addresses()))
+		n.fail("%q is not exactly one process of this topology%s", address, nearest(address, t.Addresses()))
 	}
 	return address
 }
@@ -38,6 +42,27 @@ func (t Topology) EntryOf(from string) string {
 		return t.Entry
 	}
 	return t.Entries[from]
+}
+
+// Places are where users come from, in order: a single "" where there is one
+// entry.
+func (t Topology) Places() []string {
+	if len(t.Entries) == 0 {
+		return []string{""}
+	}
+	return slices.Sorted(maps.Keys(t.Entries))
+}
+
+// FindEntry returns the process that requests from a place go to.
+func (t Topology) FindEntry(from string) (Placed, error) {
+	at, err := t.Find(t.EntryOf(from))
+	if err != nil && from != "" {
+		return Placed{}, fmt.Errorf("entry %s: %w", from, err)
+	}
+	if err != nil {
+		return Placed{}, fmt.Errorf("entry: %w", err)
+	}
+	return at, nil
 }
 
 // checkEntries holds both variants' entries against where the mix comes from.

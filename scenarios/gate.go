@@ -13,10 +13,8 @@ func readGate(n node, s *Scenario) []string {
 		}
 		for _, v := range Variants() {
 			var known []string
-			for _, m := range s.Topology(v).Machines {
-				if !m.External && !slices.Contains(known, m.Group) {
-					known = append(known, m.Group)
-				}
+			for _, g := range s.Topology(v).PricedGroups() {
+				known = append(known, g.GroupName())
 			}
 			if !slices.Contains(known, group) {
 				item.fail("%s has no machines %q%s", v, group, nearest(group, known))

@@ -34,6 +34,9 @@ func (k Kind) Keeps() string {
 	return rule.keeps
 }
 
+// IsDatabase says whether a process of the kind keeps the dataset's rows.
+func (k Kind) IsDatabase() bool { return kinds[k].database }
+
 // Keeps is what the machine's processes keep, data before a queue.
 func (m Machine) Keeps() string {
 	keeps := KeepsNothing
@@ -68,6 +71,7 @@ type linkRule struct {
 type kindRule struct {
 	port     int
 	keeps    string // KeepsData, KeepsQueue, or nothing
+	database bool   // keeps the dataset's rows
 	settings map[string]setting
 	links    map[Role]linkRule
 }
@@ -116,7 +120,7 @@ var kinds = map[Kind]kindRule{
 		settings: map[string]setting{"delay": {fallback: "80ms", typ: "duration"}},
 	},
 	KindPostgres: {
-		port: 5432, keeps: KeepsData,
+		port: 5432, keeps: KeepsData, database: true,
 		settings: map[string]setting{
 			"indexes":         {fallback: "all", values: []string{"all", "primary_keys_only"}, typ: "enum"},
 			"max_connections": {fallback: "100", typ: "int"},

@@ -1,5 +1,7 @@
 package scenarios
 
+import "slices"
+
 // Role is what a process takes another one for: its kind names the roles of its
 // links.
 type Role string
@@ -21,3 +23,35 @@ const (
 	RoleOrigin   Role = "origin"   // of an edge
 	RoleTo       Role = "to"       // of a link: its far side
 )
+
+// Linked says whether the process has a link of that role.
+func (p Process) Linked(role Role) bool {
+	return slices.ContainsFunc(p.Links, func(l Link) bool { return l.Role == role })
+}
+
+// Targets are what the process's link in a role leads to, each as
+// machine/process.
+func (p Process) Targets(role Role) []string {
+	for _, l := range p.Links {
+		if l.Role == role {
+			return l.To
+		}
+	}
+	return nil
+}
+
+// talksTo are the targets of all links, in their order.
+func (p Process) talksTo() []string {
+	var all []string
+	for _, l := range p.Links {
+		all = append(all, l.To...)
+	}
+	return all
+}
+
+// IsReplica says whether the process is a database that follows another one.
+func (p Process) IsReplica() bool { return p.Linked(RolePrimary) }
+
+// StartsFromDataset says whether the process is a database that begins as the
+// seeded data. A replica begins as a copy of its primary.
+func (p Process) StartsFromDataset() bool { return p.Kind.IsDatabase() && !p.IsReplica() }

@@ -42,7 +42,7 @@ func (m Machine) QuotaCPUs(unitCPUs float64) float64 {
 	if !m.External {
 		return m.VCPU * unitCPUs * cmp.Or(m.QuotaShare, 1)
 	}
-	if slices.ContainsFunc(m.Processes, func(p Process) bool { return p.Kind == KindLink }) {
+	if m.Runs(KindLink) {
 		return LinkCPUs
 	}
 	return ExternalCPUs
@@ -67,8 +67,8 @@ func readTopology(n node) Topology {
 		return t
 	}
 	t.expandLinks(links)
-	if sorted, cycle := startOrder(t.Machines); cycle != "" {
-		machines.fail("cycle in links: %s", cycle)
+	if sorted, err := startOrder(t.Machines); err != nil {
+		machines.fail("%v", err)
 	} else {
 		t.Machines = sorted
 	}
@@ -247,27 +247,24 @@ func readSetting(s setting, n node) string {
 func (t *Topology) expandLinks(said map[string]node) {
 	for i := range t.Machines {
 		machine := &t.Machines[i]
+		copy, _ := t.CopyOf(*machine)
 		for j := range machine.Processes {
 			process := &machine.Processes[j]
 			for k := range process.Links {
 				link := &process.Links[k]
 				n := said[machine.Group+"/"+process.Name+" "+string(link.Role)]
-				link.To = t.checkLink(link.To[0], t.copyOf(*machine), kinds[process.Kind].links[link.Role], n)
+				link.To = t.checkLink(link.To[0], copy-1, kinds[process.Kind].links[link.Role], n)
 			}
 		}
 	}
 }
 
-// copyOf is which of its group a machine is, from 0.
-func (t *Topology) copyOf(m Machine) int {
-	copy, _ := t.CopyOf(m)
-	return copy - 1
-}
-
+// checkLink returns the machines' processes that a link's target stands for. copy
+// says which of its group the linking machine is, from 0.
 func (t *Topology) checkLink(target string, copy int, rule linkRule, n node) []string {
 	found := t.match(target)
 	if len(found) == 0 {
-		n.fail("there is no process %q%s", target, nearest(target, t.addresses()))
+		n.fail("there is no process %q%s", target, nearest(target, t.Addresses()))
 		return nil
 	}
 	if rule.pairwise {
@@ -278,141 +275,10 @@ func (t *Topology) checkLink(target string, copy int, rule linkRule, n node) []s
 	}
 	var names []string
 	for _, f := range found {
-		if !slices.Contains(rule.kinds, f.process.Kind) {
-			n.fail("%q is a %s; this link takes %v", target, f.process.Kind, rule.kinds)
+		if !slices.Contains(rule.kinds, f.Process.Kind) {
+			n.fail("%q is a %s; this link takes %v", target, f.Process.Kind, rule.kinds)
 		}
-		names = append(names, f.machine.Name+"/"+f.process.Name)
+		names = append(names, f.Address())
 	}
 	return names
-}
-
-type located struct {
-	machine Machine
-	process Process
-}
-
-// match finds the processes that "machine/process" or "group/process" names.
-func (t *Topology) match(address string) []located {
-	where, name, _ := strings.Cut(address, "/")
-	var out []located
-	for _, m := range t.Machines {
-		for _, p := range m.Processes {
-			if (m.Name == where || m.Group == where) && p.Name == name {
-				out = append(out, located{m, p})
-			}
-		}
-	}
-	return out
-}
-
-func (t *Topology) addresses() []string {
-	var out []string
-	for _, m := range t.Machines {
-		for _, p := range m.Processes {
-			out = append(out, m.Group+"/"+p.Name)
-		}
-	}
-	return slices.Compact(out)
-}
-
-// VCPUs is the sum over the priced machines.
-func (t Topology) VCPUs() float64 {
-	sum := 0.0
-	for _, m := range t.Machines {
-		sum += m.VCPU
-	}
-	return sum
-}
-
-// CopyOf says which of its group a machine is, from 1, and of how many.
-func (t Topology) CopyOf(m Machine) (copy, copies int) {
-	for _, other := range t.Machines {
-		if other.Group != m.Group {
-			continue
-		}
-		copies++
-		if other.Name == m.Name {
-			copy = copies
-		}
-	}
-	return copy, copies
-}
-
-// Shards is over how many databases the topology spreads its rows, 0 when each
-// has all of them.
-func (t Topology) Shards() int {
-	for _, m := range t.Machines {
-		for _, p := range m.Processes {
-			if p.Kind == KindPostgres && p.Settings["data"] == "shard" {
-				_, copies := t.CopyOf(m)
-				return copies
-			}
-		}
-	}
-	return 0
-}
-
-// startOrder sorts machines so that each stands after those its processes
-// talk to, and a machine's processes likewise. A cycle is returned as text.
-func startOrder(machines []Machine) (sorted []Machine, cycle string) {
-	needs := map[string][]string{} // of machines by name, of processes by machine/process
-	for _, m := range machines {
-		for _, p := range m.Processes {
-			self := m.Name + "/" + p.Name
-			for _, l := range p.Links {
-				for _, to := range l.To {
-					if other, _, _ := strings.Cut(to, "/"); other != m.Name {
-						needs[m.Name] = append(needs[m.Name], other)
-					} else {
-						needs[self] = append(needs[self], to)
-					}
-				}
-			}
-		}
-	}
-	machines, cycle = dependencyOrder(machines, func(m Machine) string { return m.Name }, needs)
-	for i := range machines {
-		if cycle != "" {
-			return nil, cycle
-		}
-		m := &machines[i]
-		m.Processes, cycle = dependencyOrder(m.Processes, func(p Process) string { return m.Name + "/" + p.Name }, needs)
-	}
-	return machines, cycle
-}
-
-// dependencyOrder sorts items so that each stands after those it needs, and
-// otherwise keeps their order.
-func dependencyOrder[T any](items []T, name func(T) string, needs map[string][]string) (sorted []T, cycle string) {
-	byName := map[string]T{}
-	for _, item := range items {
-		byName[name(item)] = item
-	}
-	const visiting, done = 1, 2
-	state := map[string]int{}
-	var visit func(current string, path []string) string
-	visit = func(current string, path []string) string {
-		path = append(path, current)
-		switch state[current] {
-		case done:
-			return ""
-		case visiting:
-			return strings.Join(path[slices.Index(path, current):], " -> ")
-		}
-		state[current] = visiting
-		for _, other := range needs[current] {
-			if c := visit(other, path); c != "" {
-				return c
-			}
-		}
-		state[current] = done
-		sorted = append(sorted, byName[current])
-		return ""
-	}
-	for _, item := range items {
-		if c := visit(name(item), nil); c != "" {
-			return nil, c
-		}
-	}
-	return sorted, ""
 }

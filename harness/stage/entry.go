@@ -5,22 +5,18 @@ import (
 	"strconv"
 
 	"headroom/scenarios"
-	"headroom/targets/machine/spec"
 )
 
 // EntryURLs returns where users talk to topology t, by where they are; "" is
 // the main entry. host names a machine as the stage's network knows it.
 func EntryURLs(t scenarios.Topology, host func(machine string) string) (map[string]string, error) {
-	urls := map[string]string{"": ""}
-	for from := range t.Entries {
-		urls[from] = ""
-	}
-	for from := range urls {
-		machine, port, err := spec.Entry(t, from)
+	urls := map[string]string{}
+	for _, from := range append(t.Places(), "") {
+		at, err := t.FindEntry(from)
 		if err != nil {
 			return nil, err
 		}
-		urls[from] = "http://" + net.JoinHostPort(host(machine), strconv.Itoa(port))
+		urls[from] = "http://" + net.JoinHostPort(host(at.Machine.Name), strconv.Itoa(at.Process.Port))
 	}
 	return urls, nil
 }

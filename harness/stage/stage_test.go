@@ -3,8 +3,6 @@ package stage
 import (
 	"context"
 	"errors"
-	"reflect"
-	"strings"
 	"sync"
 	"testing"
 
@@ -17,65 +15,6 @@ func machine(name string, to ...string) scenarios.Machine {
 		p.Links = []scenarios.Link{{Role: "r", To: to}}
 	}
 	return scenarios.Machine{Name: name, Processes: []scenarios.Process{p}}
-}
-
-func TestWaves(t *testing.T) {
-	tests := []struct {
-		name     string
-		machines []scenarios.Machine
-		want     [][]string
-		err      string
-	}{
-		{name: "one machine", machines: []scenarios.Machine{machine("a")}, want: [][]string{{"a"}}},
-		{name: "a link within a machine", machines: []scenarios.Machine{machine("a", "a/other")}, want: [][]string{{"a"}}},
-		{
-			name:     "entry first in the file",
-			machines: []scenarios.Machine{machine("lb", "app-1/p", "app-2/p"), machine("app-1", "db/p"), machine("app-2", "db/p", "mail/p"), machine("db"), machine("mail")},
-			want:     [][]string{{"db", "mail"}, {"app-1", "app-2"}, {"lb"}},
-		},
-		{name: "cycle", machines: []scenarios.Machine{machine("x"), machine("a", "b/p"), machine("b", "a/p")}, err: "machines a, b wait for each other"},
-		{name: "unknown machine", machines: []scenarios.Machine{machine("a", "nowhere/p")}, err: "machines a wait"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			got, err := waves(scenarios.Topology{Label: "t", Machines: test.machines})
-			if test.err != "" {
-				if err == nil || !strings.Contains(err.Error(), test.err) {
-					t.Fatalf("error %v, want %q", err, test.err)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			var names [][]string
-			for _, wave := range got {
-				var row []string
-				for _, m := range wave {
-					row = append(row, m.Name)
-				}
-				names = append(names, row)
-			}
-			if !reflect.DeepEqual(names, test.want) {
-				t.Errorf("waves %v, want %v", names, test.want)
-			}
-		})
-	}
-}
-
-func TestNeedsDataset(t *testing.T) {
-	primary := scenarios.Process{Name: "p", Kind: scenarios.KindPostgres}
-	replica := scenarios.Process{Name: "r", Kind: scenarios.KindPostgres, Links: []scenarios.Link{{Role: "primary", To: []string{"m/p"}}}}
-	shop := scenarios.Process{Name: "s", Kind: scenarios.KindShop, Links: []scenarios.Link{{Role: "database", To: []string{"m/p"}}}}
-	for _, test := range []struct {
-		processes []scenarios.Process
-		want      bool
-	}{{nil, false}, {[]scenarios.Process{shop}, false}, {[]scenarios.Process{replica}, false},
-		{[]scenarios.Process{shop, primary}, true}, {[]scenarios.Process{replica, primary}, true}} {
-		if got := NeedsDataset(scenarios.Machine{Processes: test.processes}); got != test.want {
-			t.Errorf("%+v needs the dataset: %t", test.processes, got)
-		}
-	}
 }
 
 // Each machine is told its place in the topology, after all that it links to.

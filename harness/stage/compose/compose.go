@@ -13,12 +13,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"text/template"
 
-	"headroom/harness/stage"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -133,11 +131,11 @@ func (f File) service(m scenarios.Machine, entries []port) (service, error) {
 		Name:      m.Name,
 		Says:      says(m),
 		MemoryMiB: int(m.MemoryGiB * mibPerGiB),
-		Database:  stage.Runs(m, scenarios.KindPostgres),
-		Seeded:    seeded(m),
-		Keeps:     stage.Runs(m, scenarios.KindPostgres) || stage.Runs(m, scenarios.KindNATS),
+		Database:  m.HasDatabase(),
+		Seeded:    m.NeedsDataset(),
+		Keeps:     m.HasDatabase() || m.HasQueue(),
 		Spec:      quote(string(encoded)),
-		Needs:     needs(m),
+		Needs:     slices.Sorted(slices.Values(m.Needs())),
 	}
 	for _, e := range entries {
 		if e.machine == m.Name {
@@ -149,54 +147,20 @@ func (f File) service(m scenarios.Machine, entries []port) (service, error) {
 
 // ports says where the entries answer.
 func (f File) ports() ([]port, error) {
-	entries := map[string]string{"": f.Topology.Entry}
-	if len(f.Topology.Entries) > 0 {
-		entries = f.Topology.Entries
-	}
 	var out []port
-	for i, from := range slices.Sorted(maps.Keys(entries)) {
-		topology := f.Topology
-		topology.Entry = entries[from]
-		p := port{From: from, Variable: "HEADROOM_PORT", Default: firstPort + i}
+	for i, from := range f.Topology.Places() {
+		entry := f.Topology.EntryOf(from)
+		at, err := f.Topology.Find(entry)
+		if err != nil {
+			return nil, errors.New("entry " + entry + " is no process")
+		}
+		p := port{From: from, Variable: "HEADROOM_PORT", Default: firstPort + i, machine: at.Machine.Name, Inside: at.Process.Port}
 		if from != "" {
 			p.Variable += "_" + strings.ToUpper(strings.ReplaceAll(from, "-", "_"))
-		}
-		for _, m := range topology.Machines {
-			for _, process := range m.Processes {
-				if m.Name+"/"+process.Name == topology.Entry {
-					p.machine, p.Inside = m.Name, process.Port
-				}
-			}
-		}
-		if p.machine == "" {
-			return nil, errors.New("entry " + topology.Entry + " is no process")
 		}
 		out = append(out, p)
 	}
 	return out, nil
-}
-
-// seeded says whether a machine has a database that begins as the seeded data:
-// one that is not a replica, which begins as its primary.
-func seeded(m scenarios.Machine) bool {
-	return slices.ContainsFunc(m.Processes, func(p scenarios.Process) bool {
-		return p.Kind == scenarios.KindPostgres && !slices.ContainsFunc(p.Links, func(l scenarios.Link) bool { return l.Role == scenarios.RolePrimary })
-	})
-}
-
-// needs names the machines that must be ready before m starts, in order.
-func needs(m scenarios.Machine) []string {
-	names := map[string]bool{}
-	for _, p := range m.Processes {
-		for _, link := range p.Links {
-			for _, to := range link.To {
-				machine, _, _ := strings.Cut(to, "/")
-				names[machine] = true
-			}
-		}
-	}
-	delete(names, m.Name)
-	return slices.Sorted(maps.Keys(names))
 }
 
 // says tells what a machine runs.

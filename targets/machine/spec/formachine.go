@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
-	"strings"
 
 	"headroom/scenarios"
 )
@@ -31,11 +29,10 @@ func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine str
 		return host(machine)
 	}
 	copy, copies := t.CopyOf(m)
-	node := slices.IndexFunc(t.Machines, func(other scenarios.Machine) bool { return other.Name == m.Name })
 	for _, p := range m.Processes {
 		process := Process{
 			Name: p.Name, Kind: p.Kind, Address: address, Port: p.Port, Settings: p.Settings,
-			Copy: copy, Copies: copies, Node: node,
+			Copy: copy, Copies: copies, Node: t.Index(m.Name),
 		}
 		for _, link := range p.Links {
 			addresses, err := resolve(t, link.To, at)
@@ -52,47 +49,14 @@ func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine str
 	return s, nil
 }
 
-// Entry returns the machine and the port that users of topology t talk to;
-// from is where they are, "" for the main entry.
-func Entry(t scenarios.Topology, from string) (machine string, port int, err error) {
-	machine, p, err := find(t, t.EntryOf(from))
-	if err != nil && from != "" {
-		return "", 0, fmt.Errorf("entry %s: %w", from, err)
-	}
-	if err != nil {
-		return "", 0, fmt.Errorf("entry: %w", err)
-	}
-	return machine, p.Port, nil
-}
-
 func resolve(t scenarios.Topology, to []string, host func(machine string) string) ([]string, error) {
 	addresses := make([]string, 0, len(to))
 	for _, target := range to {
-		machine, process, err := find(t, target)
+		found, err := t.Find(target)
 		if err != nil {
 			return nil, err
 		}
-		addresses = append(addresses, net.JoinHostPort(host(machine), strconv.Itoa(process.Port)))
+		addresses = append(addresses, net.JoinHostPort(host(found.Machine.Name), strconv.Itoa(found.Process.Port)))
 	}
 	return addresses, nil
-}
-
-// find returns the process that "machine/process" names.
-func find(t scenarios.Topology, target string) (string, scenarios.Process, error) {
-	machine, process, found := strings.Cut(target, "/")
-	if !found {
-		return "", scenarios.Process{}, fmt.Errorf("%q is not machine/process", target)
-	}
-	for _, m := range t.Machines {
-		if m.Name != machine {
-			continue
-		}
-		for _, p := range m.Processes {
-			if p.Name == process {
-				return machine, p, nil
-			}
-		}
-		return "", scenarios.Process{}, fmt.Errorf("machine %s has no process %q", machine, process)
-	}
-	return "", scenarios.Process{}, fmt.Errorf("no machine %q", machine)
 }

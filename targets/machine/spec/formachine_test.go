@@ -93,23 +93,3 @@ func TestForMachineRefusesLinksThatLeadNowhere(t *testing.T) {
 		}
 	}
 }
-
-func TestEntry(t *testing.T) {
-	topology := shopTopology()
-	topology.Entries = map[string]string{"far": "app-2/shop", "lost": "cdn/varnish"}
-	if machine, port, err := Entry(topology, ""); err != nil || machine != "balancer" || port != 8080 {
-		t.Errorf("entry %s:%d, %v", machine, port, err)
-	}
-	if machine, port, err := Entry(topology, "far"); err != nil || machine != "app-2" || port != 8001 {
-		t.Errorf("entry far is %s:%d, %v", machine, port, err)
-	}
-	for from, says := range map[string]string{"lost": "cdn", "nowhere": "entry nowhere"} {
-		if _, _, err := Entry(topology, from); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("entry %s: error %v", from, err)
-		}
-	}
-	topology.Entry = "balancer/nginx"
-	if _, _, err := Entry(topology, ""); err == nil || !strings.Contains(err.Error(), "nginx") {
-		t.Errorf("error %v", err)
-	}
-}

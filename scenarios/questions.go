@@ -1,0 +1,208 @@
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Placed is a process and the machine that it runs on.
+type Placed struct {
+	Machine Machine
+	Process Process
+}
+
+// Address is machine/process, as links name it.
+func (at Placed) Address() string { return at.Machine.Name + "/" + at.Process.Name }
+
+// Group is machines that are copies of one another: app-1 ... app-5 are one.
+type Group struct {
+	Machine // the first of them
+	Copies  int
+}
+
+// All are the topology's processes, in start order.
+func (t Topology) All() []Placed {
+	var all []Placed
+	for _, m := range t.Machines {
+		for _, p := range m.Processes {
+			all = append(all, Placed{m, p})
+		}
+	}
+	return all
+}
+
+// where are the processes that a rule holds for.
+func (t Topology) where(holds func(Placed) bool) []Placed {
+	return slices.DeleteFunc(t.All(), func(at Placed) bool { return !holds(at) })
+}
+
+// Processes are those of a kind, in start order.
+func (t Topology) Processes(kind Kind) []Placed {
+	return t.where(func(at Placed) bool { return at.Process.Kind == kind })
+}
+
+// Has says whether one of the processes is of the kind.
+func (t Topology) Has(kind Kind) bool { return len(t.Processes(kind)) > 0 }
+
+// Databases are all processes that keep the dataset's rows, replicas too.
+func (t Topology) Databases() []Placed {
+	return t.where(func(at Placed) bool { return at.Process.Kind.IsDatabase() })
+}
+
+// ShardDatabases are the databases that each hold a part of the rows, in their
+// order. Their replicas are not among them.
+func (t Topology) ShardDatabases() []Placed {
+	return t.where(func(at Placed) bool {
+		return at.Process.StartsFromDataset() && at.Process.Settings["data"] == "shard"
+	})
+}
+
+// Shards is over how many databases the topology spreads its rows, 0 when each
+// has all of them.
+func (t Topology) Shards() int {
+	databases := t.ShardDatabases()
+	if len(databases) == 0 {
+		return 0
+	}
+	_, copies := t.CopyOf(databases[0].Machine)
+	return copies
+}
+
+// Find returns the process that "machine/process" names.
+func (t Topology) Find(address string) (Placed, error) {
+	machine, process, isAddress := strings.Cut(address, "/")
+	if !isAddress {
+		return Placed{}, fmt.Errorf("%q is not machine/process", address)
+	}
+	i := t.Index(machine)
+	if i < 0 {
+		return Placed{}, fmt.Errorf("no machine %q", machine)
+	}
+	p, ok := t.Machines[i].Process(process)
+	if !ok {
+		return Placed{}, fmt.Errorf("machine %s has no process %q", machine, process)
+	}
+	return Placed{t.Machines[i], p}, nil
+}
+
+// match finds the processes that "machine/process" or "group/process" names.
+func (t Topology) match(address string) []Placed {
+	where, name, _ := strings.Cut(address, "/")
+	return t.where(func(at Placed) bool {
+		return (at.Machine.Name == where || at.Machine.GroupName() == where) && at.Process.Name == name
+	})
+}
+
+// Addresses are group/process of all processes, in start order, copies once.
+func (t Topology) Addresses() []string {
+	var out []string
+	for _, at := range t.All() {
+		if name := at.Machine.GroupName() + "/" + at.Process.Name; !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// Index is a machine's place in the topology, from 0; -1 where there is none of
+// that name.
+func (t Topology) Index(machine string) int {
+	return slices.IndexFunc(t.Machines, func(m Machine) bool { return m.Name == machine })
+}
+
+// Of are the machines of a group, in start order.
+func (t Topology) Of(group string) []Machine {
+	var out []Machine
+	for _, m := range t.Machines {
+		if m.GroupName() == group {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// CopyOf says which of its group a machine is, from 1, and of how many.
+func (t Topology) CopyOf(m Machine) (copy, copies int) {
+	alike := t.Of(m.GroupName())
+	return 1 + slices.IndexFunc(alike, func(other Machine) bool { return other.Name == m.Name }), len(alike)
+}
+
+// Groups are the topology's groups of machines, in start order of their first.
+func (t Topology) Groups() []Group {
+	var out []Group
+	for _, m := range t.Machines {
+		i := slices.IndexFunc(out, func(g Group) bool { return g.GroupName() == m.GroupName() })
+		if i < 0 {
+			i = len(out)
+			out = append(out, Group{Machine: m})
+		}
+		out[i].Copies++
+	}
+	return out
+}
+
+// PricedGroups are the groups that are paid for: all but external ones.
+func (t Topology) PricedGroups() []Group {
+	return slices.DeleteFunc(t.Groups(), func(g Group) bool { return g.External })
+}
+
+// VCPUs is the sum over the priced machines.
+func (t Topology) VCPUs() float64 {
+	sum := 0.0
+	for _, m := range t.Machines {
+		sum += m.VCPU
+	}
+	return sum
+}
+
+// ExternalQuotaCPUs is what all external machines together may use, in CPUs of
+// the host.
+func (t Topology) ExternalQuotaCPUs() float64 {
+	sum := 0.0
+	for _, m := range t.Machines {
+		if m.External {
+			sum += m.QuotaCPUs(0)
+		}
+	}
+	return sum
+}
+
+// GroupName is the name that the machine and its copies share.
+func (m Machine) GroupName() string {
+	if m.Group == "" {
+		return m.Name
+	}
+	return m.Group
+}
+
+// Process returns the machine's process of that name.
+func (m Machine) Process(name string) (p Process, ok bool) {
+	i := slices.IndexFunc(m.Processes, func(p Process) bool { return p.Name == name })
+	if i < 0 {
+		return Process{}, false
+	}
+	return m.Processes[i], true
+}
+
+// Runs says whether one of the machine's processes is of the kind.
+func (m Machine) Runs(kind Kind) bool {
+	return slices.ContainsFunc(m.Processes, func(p Process) bool { return p.Kind == kind })
+}
+
+// HasDatabase says whether one of the machine's processes keeps the dataset's
+// rows, as a replica does too.
+func (m Machine) HasDatabase() bool {
+	return slices.ContainsFunc(m.Processes, func(p Process) bool { return p.Kind.IsDatabase() })
+}
+
+// HasQueue says whether one of the machine's processes keeps jobs in their order.
+func (m Machine) HasQueue() bool {
+	return slices.ContainsFunc(m.Processes, func(p Process) bool { return p.Kind.Keeps() == KeepsQueue })
+}
+
+// NeedsDataset says whether one of the machine's databases starts from the
+// seeded data.
+func (m Machine) NeedsDataset() bool {
+	return slices.ContainsFunc(m.Processes, Process.StartsFromDataset)
+}

@@ -1,0 +1,235 @@
+package scenarios
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func machineNames(machines []Machine) string {
+	var out []string
+	for _, m := range machines {
+		out = append(out, m.Name)
+	}
+	return strings.Join(out, " ")
+}
+
+func addressesOf(all []Placed) string {
+	var out []string
+	for _, at := range all {
+		out = append(out, at.Address())
+	}
+	return strings.Join(out, " ")
+}
+
+// groupNames are the groups with their copies: "shard*2 cache*1".
+func groupNames(groups []Group) string {
+	var out []string
+	for _, g := range groups {
+		out = append(out, g.GroupName()+"*"+strconv.Itoa(g.Copies))
+	}
+	return strings.Join(out, " ")
+}
+
+// A topology with shards, replicas, copies and two entries, and one of a single
+// server.
+func TestTopologyAnswers(t *testing.T) {
+	s := final(t)
+	before, after := s.Before, s.After
+	const server, priced = "mail/mail server/postgres server/shop server/haproxy",
+		"shard*2 replica*2 cache*1 queue*1 worker*1 app*3 balancer*1 gateway*1 edge-far*1 edge-near*1"
+	for _, test := range []struct{ question, got, want string }{
+		{"all", addressesOf(before.All()), server},
+		{"of a kind", addressesOf(after.Processes(KindShop)), "app-1/shop app-2/shop app-3/shop"},
+		{"of a kind that is not there", addressesOf(after.Processes(KindLink)), ""},
+		{"databases", addressesOf(after.Databases()), "shard-1/postgres shard-2/postgres replica-1/postgres replica-2/postgres"},
+		{"one database", addressesOf(before.Databases()), "server/postgres"},
+		{"shards", addressesOf(after.ShardDatabases()), "shard-1/postgres shard-2/postgres"},
+		{"no shards", addressesOf(before.ShardDatabases()), ""},
+		{"a group", machineNames(after.Of("app")), "app-1 app-2 app-3"},
+		{"a group of one", machineNames(after.Of("cache")), "cache"},
+		{"a copy is no group", machineNames(after.Of("app-1")), ""},
+		{"groups", groupNames(after.Groups()), "mail*1 " + priced},
+		{"priced groups", groupNames(after.PricedGroups()), priced},
+		{"no groups", groupNames(Topology{}.Groups()), ""},
+		{"addresses", strings.Join(before.Addresses(), " "), server},
+		{"places", strings.Join(after.Places(), " "), "far near"},
+		{"one entry", strings.Join(Topology{Entry: "a/p"}.Places(), "|"), ""},
+	} {
+		if test.got != test.want {
+			t.Errorf("%s: got %q, want %q", test.question, test.got, test.want)
+		}
+	}
+	if n := len((Topology{Entry: "a/p"}).Places()); n != 1 {
+		t.Errorf("users of one entry come from %d places", n)
+	}
+	if !after.Has(KindVarnish) || before.Has(KindVarnish) || before.Shards() != 0 || after.Shards() != 2 {
+		t.Errorf("edges: before %v, after %v; shards: %d and %d", before.Has(KindVarnish), after.Has(KindVarnish), before.Shards(), after.Shards())
+	}
+	want := []string{"mail/mail", "shard/postgres", "replica/postgres", "cache/valkey", "queue/nats", "worker/worker", "app/shop", "balancer/haproxy",
+		"gateway/gateway", "edge-far/varnish", "edge-near/varnish"}
+	if got := after.Addresses(); !slices.Equal(got, want) {
+		t.Errorf("addresses %v, want %v", got, want)
+	}
+}
+
+// A replica has its primary's rows, whatever its own setting says.
+func TestReplicasAreNoShards(t *testing.T) {
+	shard := map[string]string{"data": "shard"}
+	postgres := func(name string, settings map[string]string, links ...Link) Machine {
+		return Machine{Name: name, Group: strings.TrimRight(name, "-0123456789"),
+			Processes: []Process{{Name: "db", Kind: KindPostgres, Settings: settings, Links: links}}}
+	}
+	topology := Topology{Machines: []Machine{
+		postgres("replica-1", shard, Link{RolePrimary, []string{"part-1/db"}}), postgres("part-1", shard), postgres("part-2", shard), postgres("whole", nil),
+	}}
+	if got := addressesOf(topology.ShardDatabases()); got != "part-1/db part-2/db" || topology.Shards() != 2 {
+		t.Errorf("%d shards: %s", topology.Shards(), got)
+	}
+}
+
+// Copies need not stand together: what another machine needs starts before it.
+func TestCopiesThatStandApart(t *testing.T) {
+	topology := Topology{Machines: []Machine{{Name: "db-1", Group: "db", Size: "large"}, {Name: "app", Group: "app"}, {Name: "db-2", Group: "db"}, {Name: "a"}, {Name: "b"}}}
+	if got := groupNames(topology.Groups()); got != "db*2 app*1 a*1 b*1" || topology.Groups()[0].Size != "large" {
+		t.Errorf("groups %s", got)
+	}
+	for name, want := range map[string][2]int{"db-1": {1, 2}, "db-2": {2, 2}, "app": {1, 1}, "b": {1, 1}} { // without a group's name each is alone
+		if copy, copies := topology.CopyOf(topology.Machines[topology.Index(name)]); copy != want[0] || copies != want[1] {
+			t.Errorf("%s is copy %d of %d, want %v", name, copy, copies, want)
+		}
+	}
+	if copy, copies := topology.CopyOf(Machine{Name: "gone"}); copy != 0 || copies != 0 {
+		t.Errorf("a machine that is not there is copy %d of %d", copy, copies)
+	}
+	if got := topology.Index("gone"); got != -1 {
+		t.Errorf("it stands at %d", got)
+	}
+}
+
+func TestFind(t *testing.T) {
+	after := final(t).After
+	at, err := after.Find("replica-2/postgres")
+	if err != nil || at.Address() != "replica-2/postgres" || at.Process.Port != 5432 || at.Machine.Size != "medium" {
+		t.Errorf("%+v, %v", at, err)
+	}
+	for address, want := range map[string]string{
+		"cache":            `"cache" is not machine/process`,
+		"cash/valkey":      `no machine "cash"`,
+		"app/shop":         `no machine "app"`, // a group of several
+		"cache/redis":      `machine cache has no process "redis"`,
+		"cache/valkey/one": `machine cache has no process "valkey/one"`,
+	} {
+		if at, err := after.Find(address); err == nil || err.Error() != want {
+			t.Errorf("%s: %+v, %v; want %s", address, at, err, want)
+		}
+	}
+}
+
+func TestFindEntry(t *testing.T) {
+	topology := Topology{Entry: "balancer/haproxy", Entries: map[string]string{"far": "app-2/shop", "lost": "cdn/varnish"}, Machines: []Machine{
+		{Name: "app-2", Processes: []Process{{Name: "shop", Port: 8001}}},
+		{Name: "balancer", Processes: []Process{{Name: "haproxy", Port: 8080}}},
+	}}
+	for from, want := range map[string]string{"": "balancer/haproxy:8080", "far": "app-2/shop:8001"} {
+		at, err := topology.FindEntry(from)
+		if got := at.Address() + ":" + strconv.Itoa(at.Process.Port); err != nil || got != want {
+			t.Errorf("entry %q is %s, %v; want %s", from, got, err, want)
+		}
+	}
+	topology.Entry = "balancer/nginx"
+	for from, want := range map[string]string{
+		"lost": `entry lost: no machine "cdn"`, "nowhere": `entry nowhere: "" is not machine/process`, "": `entry: machine balancer has no process "nginx"`,
+	} {
+		if _, err := topology.FindEntry(from); err == nil || err.Error() != want {
+			t.Errorf("entry %q: error %v, want %s", from, err, want)
+		}
+	}
+}
+
+func TestProcessAnswers(t *testing.T) {
+	after := final(t).After
+	for _, test := range []struct {
+		address         string
+		replica, seeded bool
+		role            Role
+		targets         string
+	}{
+		{"shard-1/postgres", false, true, RolePrimary, ""},
+		{"replica-2/postgres", true, false, RolePrimary, "shard-2/postgres"},
+		{"app-1/shop", false, false, RoleDatabase, "shard-1/postgres shard-2/postgres"},
+		{"app-1/shop", false, false, RoleEdges, ""},
+		{"cache/valkey", false, false, RoleCache, ""}, // keeps data, and none of the dataset
+		{"edge-far/varnish", false, false, RoleOrigin, "gateway/gateway"},
+	} {
+		at, err := after.Find(test.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := at.Process
+		if p.IsReplica() != test.replica || p.StartsFromDataset() != test.seeded {
+			t.Errorf("%s: a replica %v, starts from the dataset %v", test.address, p.IsReplica(), p.StartsFromDataset())
+		}
+		if got := strings.Join(p.Targets(test.role), " "); got != test.targets || p.Linked(test.role) != (got != "") {
+			t.Errorf("%s: its %s is %q, linked %v; want %q", test.address, test.role, got, p.Linked(test.role), test.targets)
+		}
+	}
+}
+
+func TestMachineAnswers(t *testing.T) {
+	s := final(t)
+	for _, test := range []struct {
+		topology                       Topology
+		machine                        string
+		shop, database, queue, dataset bool
+	}{
+		{s.Before, "server", true, true, false, true},
+		{s.After, "app-3", true, false, false, false},
+		{s.After, "shard-2", false, true, false, true},
+		{s.After, "replica-1", false, true, false, false},
+		{s.After, "cache", false, false, false, false},
+		{s.After, "queue", false, false, true, false},
+		{s.After, "worker", false, false, false, false},
+	} {
+		m := test.topology.Machines[test.topology.Index(test.machine)]
+		if m.Runs(KindShop) != test.shop || m.HasDatabase() != test.database || m.HasQueue() != test.queue || m.NeedsDataset() != test.dataset {
+			t.Errorf("%s: runs a shop %v, has a database %v, has a queue %v, needs the dataset %v", test.machine,
+				m.Runs(KindShop), m.HasDatabase(), m.HasQueue(), m.NeedsDataset())
+		}
+	}
+	m := s.Before.Machines[s.Before.Index("server")]
+	if p, ok := m.Process("haproxy"); !ok || p.Kind != KindHAProxy {
+		t.Errorf("haproxy is %+v, %v", p, ok)
+	}
+	if p, ok := m.Process("valkey"); ok {
+		t.Errorf("valkey is %+v", p)
+	}
+}
+
+func TestNeedsDataset(t *testing.T) {
+	primary := Process{Name: "p", Kind: KindPostgres}
+	replica := Process{Name: "r", Kind: KindPostgres, Links: []Link{{RolePrimary, []string{"m/p"}}}}
+	shop := Process{Name: "s", Kind: KindShop, Links: []Link{{RoleDatabase, []string{"m/p"}}}}
+	for _, test := range []struct {
+		processes []Process
+		want      bool
+	}{{nil, false}, {[]Process{shop}, false}, {[]Process{replica}, false},
+		{[]Process{shop, primary}, true}, {[]Process{replica, primary}, true}} {
+		if got := (Machine{Processes: test.processes}).NeedsDataset(); got != test.want {
+			t.Errorf("%+v needs the dataset: %t", test.processes, got)
+		}
+	}
+}
+
+// Streets and a provider beside the priced machines.
+func TestQuotasTogether(t *testing.T) {
+	after := loaded(t, "phase6").After
+	if got, want := after.ExternalQuotaCPUs(), ExternalCPUs+2*LinkCPUs; math.Abs(got-want) > 1e-9 {
+		t.Errorf("external machines may use %v CPUs, want %v", got, want)
+	}
+	if got := (Topology{Machines: []Machine{{VCPU: 4}}}).ExternalQuotaCPUs(); got != 0 {
+		t.Errorf("without external machines: %v", got)
+	}
+}
