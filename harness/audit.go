@@ -76,7 +76,7 @@ const (
 // misplaced asks every shard, past the shop's router, which of the created
 // rows it holds.
 func (a *audit) misplaced(ctx context.Context) {
-	databases := a.shards()
+	databases := a.topology.ShardDatabases()
 	if len(databases) == 0 {
 		a.unmeasured(scenarios.OracleMisplaced, "the rows are not spread over shards")
 		return
@@ -90,12 +90,12 @@ func (a *audit) misplaced(ctx context.Context) {
 	}
 }
 
-func (a *audit) misplacedOf(ctx context.Context, kind string, databases []placed) record.Oracle {
+func (a *audit) misplacedOf(ctx context.Context, kind string, databases []scenarios.Placed) record.Oracle {
 	created := a.created[kind]
 	present := make([][]int64, len(databases))
 	for i, at := range databases {
 		var err error
-		present[i], err = a.Rows(ctx, a.machines[at.machine.Name].Agent, at.process.Name, tables[kind], idsOf(created))
+		present[i], err = a.Rows(ctx, a.machines[at.Machine.Name].Agent, at.Process.Name, tables[kind], idsOf(created))
 		if err != nil {
 			return oracle.Unmeasured(scenarios.OracleMisplaced, kind, "%v", err)
 		}
@@ -103,22 +103,11 @@ func (a *audit) misplacedOf(ctx context.Context, kind string, databases []placed
 	return oracle.Misplaced(kind, created, present, a.home(kind, created, len(databases)))
 }
 
-// shards are the databases that each hold a part of the rows, in their order.
-func (a *audit) shards() []placed {
-	var out []placed
-	for _, at := range processes(a.topology, scenarios.KindPostgres) {
-		if at.process.Settings["data"] == "shard" && !linked(at.process, scenarios.RolePrimary) {
-			out = append(out, at)
-		}
-	}
-	return out
-}
-
 // home says in which of n shards a row belongs, nil where that can't be said:
 // of orders only where it is known whose they are, and by the hash alone.
 func (a *audit) home(kind string, created []record.Created, n int) func(record.Created) int {
-	for _, at := range processes(a.topology, scenarios.KindShop) {
-		if at.process.Settings["shard_by"] != "hash" {
+	for _, at := range a.topology.Processes(scenarios.KindShop) {
+		if at.Process.Settings["shard_by"] != "hash" {
 			return nil
 		}
 	}
@@ -169,7 +158,7 @@ var (
 // under way any more: once the workers have nothing left, or, without a queue,
 // once every mail was sent.
 func (a *audit) settled(ctx context.Context, orders []record.Created) (map[int64]int64, error) {
-	workers := processes(a.topology, scenarios.KindWorker)
+	workers := a.topology.Processes(scenarios.KindWorker)
 	patience := time.NewTimer(drainTimeout)
 	defer patience.Stop()
 	tick := time.NewTicker(drainPoll)
@@ -199,10 +188,10 @@ func (a *audit) settled(ctx context.Context, orders []record.Created) (map[int64
 }
 
 // drained says whether no worker has anything left.
-func (a *audit) drained(ctx context.Context, workers []placed) (bool, error) {
+func (a *audit) drained(ctx context.Context, workers []scenarios.Placed) (bool, error) {
 	for _, at := range workers {
 		var left jobs.Backlog
-		if err := a.Ask(ctx, a.machines[at.machine.Name].Agent, at.process.Name, jobs.BacklogPath, nil, &left); err != nil {
+		if err := a.Ask(ctx, a.machines[at.Machine.Name].Agent, at.Process.Name, jobs.BacklogPath, nil, &left); err != nil {
 			return false, err
 		}
 		if left.Pending > 0 || left.AckPending > 0 {
@@ -214,7 +203,7 @@ func (a *audit) drained(ctx context.Context, workers []placed) (bool, error) {
 
 // mailed adds up what the mail providers sent.
 func (a *audit) mailed(ctx context.Context, orders []record.Created) (map[int64]int64, error) {
-	providers := processes(a.topology, scenarios.KindMail)
+	providers := a.topology.Processes(scenarios.KindMail)
 	if len(providers) == 0 {
 		return nil, errNoMail
 	}
@@ -222,7 +211,7 @@ func (a *audit) mailed(ctx context.Context, orders []record.Created) (map[int64]
 	sent := map[int64]int64{}
 	for _, at := range providers {
 		var seen jobs.Seen
-		if err := a.Ask(ctx, a.machines[at.machine.Name].Agent, at.process.Name, jobs.AuditPath, question, &seen); err != nil {
+		if err := a.Ask(ctx, a.machines[at.Machine.Name].Agent, at.Process.Name, jobs.AuditPath, question, &seen); err != nil {
 			return nil, err
 		}
 		if seen.Full {

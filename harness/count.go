@@ -130,7 +130,7 @@ func (c *Conductor) warmForCount(ctx context.Context, v scenarios.Variant, s sta
 	if err := c.fillCaches(ctx, v, s); err != nil {
 		return err
 	}
-	machines, each := s.Machines(), countTurn*len(processes(c.Scenario.Topology(v), scenarios.KindShop))
+	machines, each := s.Machines(), countTurn*len(c.Scenario.Topology(v).Processes(scenarios.KindShop))
 	for turn := range countTurns {
 		if err := c.settle(ctx, v, machines); err != nil {
 			return err
@@ -180,9 +180,9 @@ func (c *Conductor) idleFor() time.Duration { return cmp.Or(c.idle, countIdle) }
 // little: 0 where none does. Meanwhile such a session's reads go past the cache.
 func (c *Conductor) marksOf(v scenarios.Variant) time.Duration {
 	var longest time.Duration
-	for _, at := range processes(c.Scenario.Topology(v), scenarios.KindShop) {
-		marks, err := time.ParseDuration(at.process.Settings["own_writes_for"])
-		if err == nil && linked(at.process, scenarios.RoleReplicas) && linked(at.process, scenarios.RoleCache) {
+	for _, at := range c.Scenario.Topology(v).Processes(scenarios.KindShop) {
+		marks, err := time.ParseDuration(at.Process.Settings["own_writes_for"])
+		if err == nil && at.Process.Linked(scenarios.RoleReplicas) && at.Process.Linked(scenarios.RoleCache) {
 			longest = max(longest, marks+marks/4)
 		}
 	}
@@ -260,15 +260,15 @@ type worked struct {
 // settle has the shops finish what goes on behind their answers, and bring their
 // databases' counters up to date.
 func (c *Conductor) settle(ctx context.Context, v scenarios.Variant, machines []stage.Machine) error {
-	for _, at := range processes(c.Scenario.Topology(v), scenarios.KindShop) {
-		i := slices.IndexFunc(machines, func(m stage.Machine) bool { return m.Name == at.machine.Name })
+	for _, at := range c.Scenario.Topology(v).Processes(scenarios.KindShop) {
+		i := slices.IndexFunc(machines, func(m stage.Machine) bool { return m.Name == at.Machine.Name })
 		if i < 0 {
-			return errors.New("machine " + at.machine.Name + " is not there")
+			return errors.New("machine " + at.Machine.Name + " is not there")
 		}
 		var settled struct{ Settled int }
 		var err error
 		for range readAttempts { // a shop with many mails under way needs longer than one question may take
-			if err = c.auditor().Ask(ctx, machines[i].Agent, at.process.Name, settlePath, nil, &settled); err == nil || ctx.Err() != nil {
+			if err = c.auditor().Ask(ctx, machines[i].Agent, at.Process.Name, settlePath, nil, &settled); err == nil || ctx.Err() != nil {
 				break
 			}
 		}

@@ -270,8 +270,8 @@ func TestCountWaitsForMarks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, at := range processes(s.After, scenarios.KindShop) {
-			at.process.Settings["own_writes_for"] = text
+		for _, at := range s.After.Processes(scenarios.KindShop) {
+			at.Process.Settings["own_writes_for"] = text
 		}
 		c := &Conductor{Scenario: s}
 		if got := c.marksOf(scenarios.After); got != want {

@@ -59,32 +59,22 @@ func (c *Conductor) fillCaches(ctx context.Context, v scenarios.Variant, s stage
 type cache struct {
 	ttl     time.Duration
 	deletes bool // a write takes its pages out; else only the TTL does
-	shops   []shopOf
+	shops   []scenarios.Placed
 }
-
-// shopOf is a process of a machine.
-type shopOf struct{ machine, process string }
 
 // cachesOf are a topology's caches.
 func cachesOf(t scenarios.Topology) []*cache {
 	found := map[string]*cache{}
-	for _, m := range t.Machines {
-		for _, p := range m.Processes {
-			ttl, err := time.ParseDuration(p.Settings["cache_ttl"])
-			if p.Kind != scenarios.KindShop || err != nil || ttl <= 0 {
-				continue
-			}
-			for _, l := range p.Links {
-				if l.Role != scenarios.RoleCache {
-					continue
-				}
-				name := strings.Join(l.To, ",")
-				if found[name] == nil {
-					found[name] = &cache{ttl: ttl, deletes: p.Settings["cache_write"] == "delete"}
-				}
-				found[name].shops = append(found[name].shops, shopOf{m.Name, p.Name})
-			}
+	for _, at := range t.Processes(scenarios.KindShop) {
+		ttl, err := time.ParseDuration(at.Process.Settings["cache_ttl"])
+		if err != nil || ttl <= 0 || !at.Process.Linked(scenarios.RoleCache) {
+			continue
 		}
+		name := strings.Join(at.Process.Targets(scenarios.RoleCache), ",")
+		if found[name] == nil {
+			found[name] = &cache{ttl: ttl, deletes: at.Process.Settings["cache_write"] == "delete"}
+		}
+		found[name].shops = append(found[name].shops, at)
 	}
 	var caches []*cache
 	for _, name := range slices.Sorted(maps.Keys(found)) {
@@ -171,9 +161,9 @@ func (c *Conductor) fillCache(ctx context.Context, s stage.System, into *cache, 
 	var filled atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	for i, shop := range into.shops {
-		machine, ok := agentsOf[shop.machine]
+		machine, ok := agentsOf[shop.Machine.Name]
 		if !ok {
-			return errors.New("machine " + shop.machine + " is not there")
+			return errors.New("machine " + shop.Machine.Name + " is not there")
 		}
 		group.Go(func() error {
 			for first := i * fillChunk; first < len(pages) && time.Now().Before(enough); first += len(into.shops) * fillChunk {
@@ -181,7 +171,7 @@ func (c *Conductor) fillCache(ctx context.Context, s stage.System, into *cache, 
 				for _, page := range pages[first:min(first+fillChunk, len(pages))] {
 					wanted[page.name] = page.leftMS
 				}
-				n, err := fillPages(ctx, auditor, machine, shop.process, wanted)
+				n, err := fillPages(ctx, auditor, machine, shop.Process.Name, wanted)
 				if err != nil {
 					return err
 				}

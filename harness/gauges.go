@@ -42,17 +42,11 @@ func (c *Conductor) driveWatched(ctx context.Context, of sliceOf, job drive.Job,
 
 // queueMachines are the machines on which a queue runs.
 func (c *Conductor) queueMachines(v scenarios.Variant, machines []stage.Machine) []stage.Machine {
-	with := map[string]bool{}
-	for _, at := range processes(c.Scenario.Topology(v), scenarios.KindNATS) {
-		with[at.machine.Name] = true
-	}
-	var out []stage.Machine
-	for _, m := range machines {
-		if with[m.Name] {
-			out = append(out, m)
-		}
-	}
-	return out
+	t := c.Scenario.Topology(v)
+	return slices.DeleteFunc(slices.Clone(machines), func(m stage.Machine) bool {
+		i := t.Index(m.Name)
+		return i < 0 || !t.Machines[i].HasQueue()
+	})
 }
 
 // watchQueues reads the depth of every queue at once and then each second, until

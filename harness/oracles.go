@@ -49,8 +49,8 @@ func (c *Conductor) oraclesOf(of sliceOf) []string {
 // watch adds to a job what oracles want, and the headers that are counted.
 func (c *Conductor) watch(job *drive.Job, of sliceOf) {
 	topology := c.Scenario.Topology(of.variant)
-	edge := has(topology, scenarios.KindVarnish)
-	if edge || has(topology, scenarios.KindValkey) {
+	edge := topology.Has(scenarios.KindVarnish)
+	if edge || topology.Has(scenarios.KindValkey) {
 		job.CountHeaders = []string{cacheHeader}
 	}
 	job.Oracles = c.oraclesOf(of)
@@ -71,39 +71,14 @@ func (c *Conductor) watch(job *drive.Job, of sliceOf) {
 // none. A gateway that does not limit promises it too: that is what the oracle
 // shows.
 func rateLimit(t scenarios.Topology) (limit drive.RateLimit, ok bool) {
-	for _, at := range processes(t, scenarios.KindGateway) {
-		requests, err := strconv.Atoi(at.process.Settings["rate_limit"])
-		window, windowErr := time.ParseDuration(at.process.Settings["rate_window"])
+	for _, at := range t.Processes(scenarios.KindGateway) {
+		requests, err := strconv.Atoi(at.Process.Settings["rate_limit"])
+		window, windowErr := time.ParseDuration(at.Process.Settings["rate_window"])
 		if err == nil && windowErr == nil && requests > 0 && window > 0 {
 			return drive.RateLimit{Limit: requests, Window: window}, true
 		}
 	}
 	return drive.RateLimit{}, false
-}
-
-// placed is a process and where it runs.
-type placed struct {
-	machine scenarios.Machine
-	process scenarios.Process
-}
-
-func processes(t scenarios.Topology, kind scenarios.Kind) []placed {
-	var out []placed
-	for _, m := range t.Machines {
-		for _, p := range m.Processes {
-			if p.Kind == kind {
-				out = append(out, placed{m, p})
-			}
-		}
-	}
-	return out
-}
-
-func has(t scenarios.Topology, kind scenarios.Kind) bool { return len(processes(t, kind)) > 0 }
-
-// linked says whether a process has a link of that role.
-func linked(p scenarios.Process, role scenarios.Role) bool {
-	return slices.ContainsFunc(p.Links, func(l scenarios.Link) bool { return l.Role == role })
 }
 
 // audit asks, once a slice is over, what only the machines know, and puts all
@@ -210,22 +185,22 @@ func (a *audit) reordered() {
 func (a *audit) lag(ctx context.Context) {
 	var replicas []string
 	samples := map[string][]oracle.LagSample{}
-	for _, at := range processes(a.topology, scenarios.KindPostgres) {
-		if linked(at.process, scenarios.RolePrimary) {
-			replicas = append(replicas, at.machine.Name)
+	for _, at := range a.topology.Databases() {
+		if at.Process.IsReplica() {
+			replicas = append(replicas, at.Machine.Name)
 		}
 	}
 	if len(replicas) == 0 {
 		a.unmeasured(scenarios.OracleLag, "there is no replica")
 		return
 	}
-	for _, at := range processes(a.topology, scenarios.KindPostgres) {
-		m := a.machines[at.machine.Name]
-		if linked(at.process, scenarios.RolePrimary) {
+	for _, at := range a.topology.Databases() {
+		m := a.machines[at.Machine.Name]
+		if at.Process.IsReplica() {
 			continue
 		}
 		if m.till <= m.from {
-			a.unmeasured(scenarios.OracleLag, "machine %s could not be read after the slice", at.machine.Name)
+			a.unmeasured(scenarios.OracleLag, "machine %s could not be read after the slice", at.Machine.Name)
 			return
 		}
 		seen, err := a.Lag(ctx, m.Agent, m.from, m.till)

@@ -35,7 +35,7 @@ func Share(s *scenarios.Scenario, hostCPUs float64) (record.Shares, error) {
 	unit := 1.0
 	for _, v := range scenarios.Variants() {
 		t := s.Topology(v)
-		unit = min(unit, (forVariant-externalCPUs(t))/t.VCPUs())
+		unit = min(unit, (forVariant-t.ExternalQuotaCPUs())/t.VCPUs())
 	}
 	if unit < minUnitCPUs {
 		return record.Shares{}, fmt.Errorf("%s needs more CPUs than the %.4g here: one vCPU of its machines would be %.3f CPUs, and below %.2f quotas measure the scheduler; use a larger machine",
@@ -51,7 +51,7 @@ func Share(s *scenarios.Scenario, hostCPUs float64) (record.Shares, error) {
 	}
 	for _, v := range scenarios.Variants() {
 		t := s.Topology(v)
-		shares.VariantCPUs[v] = t.VCPUs()*unit + externalCPUs(t)
+		shares.VariantCPUs[v] = t.VCPUs()*unit + t.ExternalQuotaCPUs()
 	}
 	return shares, nil
 }
@@ -64,14 +64,4 @@ func ShareFreely(hostCPUs float64) record.Shares {
 		shares.VariantCPUs[v] = hostCPUs
 	}
 	return shares
-}
-
-func externalCPUs(t scenarios.Topology) float64 {
-	sum := 0.0
-	for _, m := range t.Machines {
-		if m.External {
-			sum += m.QuotaCPUs(0)
-		}
-	}
-	return sum
 }
