@@ -2,7 +2,6 @@ package reports
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"headroom/harness/record"
@@ -79,7 +78,7 @@ func notCharged(s scenarios.Scenario, prices cost.Book) string {
 		{"CDN", scenarios.KindVarnish, prices.CDN != nil},
 		{"queue", scenarios.KindNATS, prices.Queue != nil},
 	} {
-		if service.priced && (runs(s.Before, service.kind) || runs(s.After, service.kind)) {
+		if service.priced && (s.Before.Has(service.kind) || s.After.Has(service.kind)) {
 			services = append(services, service.name)
 		}
 	}
@@ -88,10 +87,4 @@ func notCharged(s scenarios.Scenario, prices cost.Book) string {
 	}
 	return fmt.Sprintf("the price book's managed %s: here it runs on machines that are priced; nor what machines send to each other",
 		strings.Join(services, ", "))
-}
-
-func runs(t scenarios.Topology, kind scenarios.Kind) bool {
-	return slices.ContainsFunc(t.Machines, func(m scenarios.Machine) bool {
-		return slices.ContainsFunc(m.Processes, func(p scenarios.Process) bool { return p.Kind == kind })
-	})
 }

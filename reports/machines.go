@@ -2,7 +2,6 @@ package reports
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"headroom/harness/record"
@@ -26,18 +25,13 @@ func quotas(trials []record.Trial, v scenarios.Variant) map[string]float64 {
 // machinesOf lists a topology's machines, copies of one another once.
 func machinesOf(t scenarios.Topology, quotaCPUs map[string]float64) []Machine {
 	machines := []Machine{}
-	for _, m := range t.Machines {
-		i := slices.IndexFunc(machines, func(have Machine) bool { return have.Name == m.GroupName() })
-		if i >= 0 {
-			machines[i].Copies++
-			continue
-		}
-		machine := Machine{Name: m.GroupName(), Copies: 1, Size: m.Size, VCPU: m.VCPU, MemoryGiB: m.MemoryGiB,
-			QuotaCPUs: quotaCPUs[m.Name], External: m.External, Processes: []Process{}}
-		for _, p := range m.Processes {
+	for _, g := range t.Groups() {
+		machine := Machine{Name: g.GroupName(), Copies: g.Copies, Size: g.Size, VCPU: g.VCPU, MemoryGiB: g.MemoryGiB,
+			QuotaCPUs: quotaCPUs[g.Name], External: g.External, Processes: []Process{}}
+		for _, p := range g.Processes {
 			process := Process{Name: p.Name, Kind: p.Kind, Settings: p.Telling()}
 			for _, link := range p.Links {
-				process.Links = append(process.Links, string(link.Role)+": "+t.LinkText(m, p, link))
+				process.Links = append(process.Links, string(link.Role)+": "+t.LinkText(g.Machine, p, link))
 			}
 			machine.Processes = append(machine.Processes, process)
 		}

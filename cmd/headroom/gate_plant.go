@@ -29,33 +29,28 @@ func plantInto(s *scenarios.Scenario, plants []string) (*scenarios.Scenario, err
 		if !found || !isProcess {
 			return nil, fmt.Errorf("--plant %q: write GROUP/PROCESS:SETTING=VALUE, for example app/shop:plant=statement", text)
 		}
-		if err := plant(out.After.Machines, group, process, setting, value); err != nil {
+		if err := plant(out.After, group, process, setting, value); err != nil {
 			return nil, fmt.Errorf("--plant %q: %w", text, err)
 		}
 	}
 	return &out, nil
 }
 
-func plant(machines []scenarios.Machine, group, process, setting, value string) error {
+func plant(t scenarios.Topology, group, process, setting, value string) error {
 	planted := false
-	var there []string
-	for _, m := range machines {
-		for _, p := range m.Processes {
-			if name := m.Group + "/" + p.Name; !slices.Contains(there, name) {
-				there = append(there, name)
-			}
-			if m.Group != group || p.Name != process {
-				continue
-			}
-			if _, known := p.Settings[setting]; !known {
-				return fmt.Errorf("a %s has no setting %q; it has %s", p.Kind, setting, strings.Join(slices.Sorted(maps.Keys(p.Settings)), ", "))
-			}
-			p.Settings[setting] = value
-			planted = true
+	for _, m := range t.Of(group) {
+		p, there := m.Process(process)
+		if !there {
+			continue
 		}
+		if _, known := p.Settings[setting]; !known {
+			return fmt.Errorf("a %s has no setting %q; it has %s", p.Kind, setting, strings.Join(slices.Sorted(maps.Keys(p.Settings)), ", "))
+		}
+		p.Settings[setting] = value
+		planted = true
 	}
 	if !planted {
-		return fmt.Errorf("after has no process %s/%s; it has %s", group, process, strings.Join(there, ", "))
+		return fmt.Errorf("after has no process %s/%s; it has %s", group, process, strings.Join(t.Addresses(), ", "))
 	}
 	return nil
 }

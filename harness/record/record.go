@@ -6,6 +6,7 @@
 package record
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -388,6 +389,9 @@ type MachineUse struct {
 	NetTxBytes       int64        `json:"net_tx_bytes"`
 	Processes        []ProcessUse `json:"processes"`
 }
+
+// GroupName is the name that the machine and its copies share.
+func (m MachineUse) GroupName() string { return cmp.Or(m.Group, m.Machine) }
 
 // ProcessUse is the difference of one process's counters over one slice.
 // Counts keep the keys of spec.ProcessCounters less the "_total"; gauges are

@@ -40,7 +40,7 @@ func (s Sample) Demands() []Demand {
 			continue
 		}
 		d := Demand{
-			Machine: m.Machine, Group: groupOf(m), Machines: 1, QuotaCPUs: m.QuotaCPUs,
+			Machine: m.Machine, Group: m.GroupName(), Machines: 1, QuotaCPUs: m.QuotaCPUs,
 			CPUms: s.millis(m.CPUSeconds), Utilisation: m.CPUSeconds / (m.QuotaCPUs * m.WindowS),
 		}
 		if m.Periods > 0 {
@@ -63,9 +63,6 @@ func (s Sample) millis(cpuSeconds float64) float64 { return cpuSeconds / float64
 func sortDemands(demands []Demand) {
 	slices.SortStableFunc(demands, func(a, b Demand) int { return cmp.Compare(b.Utilisation, a.Utilisation) })
 }
-
-// groupOf is the group that a machine is a copy in; alone it is its own.
-func groupOf(m record.MachineUse) string { return cmp.Or(m.Group, m.Machine) }
 
 // alike is by how much the utilisation of machines may differ for their mean
 // to speak for them.

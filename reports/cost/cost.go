@@ -55,7 +55,7 @@ func (b Book) Monthly(t scenarios.Topology) (Bill, error) {
 			bill.Items = append(bill.Items, Item{Size: m.Size, USDPerHour: size.USDPerHour})
 		}
 		bill.Items[i].Machines++
-		if b.Storage != nil && slices.ContainsFunc(m.Processes, func(p scenarios.Process) bool { return p.Kind == scenarios.KindPostgres }) {
+		if b.Storage != nil && m.HasDatabase() {
 			bill.StorageUSD += b.Storage.GiB * b.Storage.USDPerGiBMonth
 		}
 	}

@@ -34,10 +34,10 @@ func Gated(s *scenarios.Scenario) []string {
 		return s.Gate
 	}
 	var groups []string
-	for _, m := range s.Before.Machines {
-		inBoth := slices.ContainsFunc(s.After.Machines, func(o scenarios.Machine) bool { return o.Group == m.Group && !o.External })
-		if inBoth && !m.External && !slices.Contains(groups, m.Group) {
-			groups = append(groups, m.Group)
+	after := s.After.PricedGroups()
+	for _, g := range s.Before.PricedGroups() {
+		if slices.ContainsFunc(after, func(o scenarios.Group) bool { return o.GroupName() == g.GroupName() }) {
+			groups = append(groups, g.GroupName())
 		}
 	}
 	return groups
@@ -63,7 +63,7 @@ func sideOf(trials []record.Trial) side {
 		s.inFlight += float64(m.Sent) * m.Response.Mean().Seconds() // Little's law
 		s.duration += m.DurationS
 		for _, use := range t.Machines {
-			s.cpu[cmp.Or(use.Group, use.Machine)] += use.CPUSeconds
+			s.cpu[use.GroupName()] += use.CPUSeconds
 		}
 	}
 	return s

@@ -98,13 +98,6 @@ func (g Group) boundRPS() float64 { return g.CPUs / (g.DemandMS / 1000) }
 
 func (g Group) known() bool { return g.DemandMS > 0 && g.CPUs > 0 }
 
-func groupName(m scenarios.Machine) string {
-	if m.Group != "" {
-		return m.Group
-	}
-	return m.Name
-}
-
 // groupsOf reads the service demands off the trials at rates near the capacity.
 func groupsOf(t scenarios.Topology, trials []record.Trial, limitRPS float64) []Group {
 	var loaded []record.Trial
@@ -121,20 +114,16 @@ func groupsOf(t scenarios.Topology, trials []record.Trial, limitRPS float64) []G
 		}
 	}
 	var groups []Group
-	for _, m := range t.Machines {
-		if m.External {
-			continue
+	for _, of := range t.PricedGroups() {
+		keeps := of.Keeps()
+		g := Group{Name: of.GroupName(), Size: of.Size, Stateless: keeps == scenarios.KeepsNothing, Keeps: keeps, Measured: of.Copies}
+		for _, m := range t.Of(g.Name) {
+			g.CPUs += cpus[m.Name]
+			if demand := sample.Value("cpu_ms_per_request[" + m.Name + "]"); demand.OK() {
+				g.DemandMS += demand.V
+			}
 		}
-		i := slices.IndexFunc(groups, func(g Group) bool { return g.Name == groupName(m) })
-		if i < 0 {
-			i = len(groups)
-			groups = append(groups, Group{Name: groupName(m), Size: m.Size, Stateless: m.Keeps() == scenarios.KeepsNothing, Keeps: m.Keeps()})
-		}
-		groups[i].Measured++
-		groups[i].CPUs += cpus[m.Name]
-		if demand := sample.Value("cpu_ms_per_request[" + m.Name + "]"); demand.OK() {
-			groups[i].DemandMS += demand.V
-		}
+		groups = append(groups, g)
 	}
 	return groups
 }
@@ -142,13 +131,9 @@ func groupsOf(t scenarios.Topology, trials []record.Trial, limitRPS float64) []G
 // withCopies is the topology with so many copies of each group, for a bill.
 func withCopies(t scenarios.Topology, copies map[string]int) scenarios.Topology {
 	machines := slices.Clone(t.Machines)
-	have := map[string]int{}
-	for _, m := range t.Machines {
-		have[groupName(m)]++
-	}
-	for _, m := range t.Machines {
-		for name := groupName(m); have[name] < copies[name]; have[name]++ {
-			machines = append(machines, m)
+	for _, g := range t.Groups() {
+		for range copies[g.GroupName()] - g.Copies {
+			machines = append(machines, g.Machine)
 		}
 	}
 	t.Machines = machines

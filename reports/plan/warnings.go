@@ -31,9 +31,7 @@ func warningsOf(log *record.Log, capacity Capacity) []string {
 func edgeWarnings(t scenarios.Topology, groups []Group, copies map[string]int) []string {
 	var warnings []string
 	for _, g := range groups {
-		edge := slices.ContainsFunc(t.Machines, func(m scenarios.Machine) bool {
-			return groupName(m) == g.Name && slices.ContainsFunc(m.Processes, func(p scenarios.Process) bool { return p.Kind == scenarios.KindVarnish })
-		})
+		edge := slices.ContainsFunc(t.Of(g.Name), func(m scenarios.Machine) bool { return m.Runs(scenarios.KindVarnish) })
 		if edge && copies[g.Name] > g.Measured {
 			warnings = append(warnings, fmt.Sprintf("each copy of %s fills a cache of its own, so the machines behind it get a larger share of the requests than was measured", g.Name))
 		}
@@ -44,22 +42,15 @@ func edgeWarnings(t scenarios.Topology, groups []Group, copies map[string]int) [
 // poolWarning tells when all copies' connections are more than PostgreSQL
 // takes.
 func poolWarning(t scenarios.Topology, copies map[string]int) []string {
-	measured := map[string]int{}
-	for _, m := range t.Machines {
-		measured[groupName(m)]++
-	}
 	connections, most := 0.0, 0
-	for _, m := range t.Machines {
-		for _, p := range m.Processes {
-			switch p.Kind {
-			case scenarios.KindShop:
-				pool, _ := strconv.Atoi(p.Settings["pool_size"])
-				connections += float64(pool*copies[groupName(m)]) / float64(measured[groupName(m)])
-			case scenarios.KindPostgres:
-				limit, _ := strconv.Atoi(p.Settings["max_connections"])
-				most += limit
-			}
-		}
+	for _, at := range t.Processes(scenarios.KindShop) {
+		pool, _ := strconv.Atoi(at.Process.Settings["pool_size"])
+		_, measured := t.CopyOf(at.Machine)
+		connections += float64(pool*copies[at.Machine.GroupName()]) / float64(measured)
+	}
+	for _, at := range t.Databases() {
+		limit, _ := strconv.Atoi(at.Process.Settings["max_connections"])
+		most += limit
 	}
 	if most == 0 || connections <= float64(most) {
 		return nil
