@@ -6,9 +6,8 @@
 //  1. schedule says when request k is due, mix says what it is; both are pure.
 //  2. An engine sends what is due and hands every outcome, a vegeta.Result
 //     with its intended time, to a recorder. The engine is an event loop of our
-//     own (loop_linux.go), which speaks HTTP/1.1 and HTTP/2, plain and over TLS;
-//     or vegeta's (engine_vegeta.go), which is a second opinion, and the only
-//     one on systems without epoll.
+//     own (loop.go), which speaks HTTP/1.1 and HTTP/2, plain and over TLS; or
+//     vegeta's (engine_vegeta.go), which is a second opinion.
 //  3. Each loop has a recorder of its own, counts and histograms; at the end
 //     they are merged into one record.Measurement.
 //  4. With oracles in the job, watch.go tells them what goes out and what
