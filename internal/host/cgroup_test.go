@@ -1,0 +1,209 @@
+package host
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+)
+
+func files(pairs ...string) fstest.MapFS {
+	root := fstest.MapFS{}
+	for i := 0; i < len(pairs); i += 2 {
+		root[pairs[i]] = &fstest.MapFile{Data: []byte(pairs[i+1])}
+	}
+	return root
+}
+
+func TestQuotaAndThrottling(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		root      fstest.MapFS
+		quota     float64 // 0: none
+		throttled time.Duration
+	}{
+		{name: "no cgroups", root: files()},
+		{name: "v2, no quota", root: files("proc/self/cgroup", "0::/\n", "sys/fs/cgroup/cpu.max", "max 100000\n", "sys/fs/cgroup/cpu.stat", "usage_usec 5\nthrottled_usec 0\n")},
+		{
+			name: "v2, the least of two levels",
+			root: files("proc/self/cgroup", "0::/a/b\n",
+				"sys/fs/cgroup/a/cpu.max", "50000 100000\n", "sys/fs/cgroup/a/cpu.stat", "throttled_usec 1500\n",
+				"sys/fs/cgroup/a/b/cpu.max", "200000 100000\n", "sys/fs/cgroup/a/b/cpu.stat", "nr_throttled 1\nthrottled_usec 500\n"),
+			quota: 0.5, throttled: 2 * time.Millisecond,
+		},
+		{
+			name: "v1",
+			root: files("proc/self/cgroup", "4:cpu,cpuacct:/x\n1:name=systemd:/\n0::/\n",
+				"sys/fs/cgroup/cpu,cpuacct/cpu.stat", "throttled_time 0\n",
+				"sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_quota_us", "15000\n", "sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_period_us", "10000\n",
+				"sys/fs/cgroup/cpu,cpuacct/x/cpu.stat", "nr_periods 9\nnr_throttled 2\nthrottled_time 7000000\n"),
+			quota: 1.5, throttled: 7 * time.Millisecond,
+		},
+		{
+			name: "v1 in a container: the path is the host's",
+			root: files("proc/self/cgroup", "2:cpu:/docker/abc\n",
+				"sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n", "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n",
+				"sys/fs/cgroup/cpu/cpu.stat", "throttled_time 3000\n"),
+			throttled: 3 * time.Microsecond,
+		},
+		{
+			name: "v1 in a container that runs containers: theirs are not above it",
+			root: files("proc/self/cgroup", "2:cpu:/docker/abc\n",
+				"sys/fs/cgroup/cpu/docker/cpu.cfs_quota_us", "1000\n", "sys/fs/cgroup/cpu/docker/cpu.cfs_period_us", "100000\n",
+				"sys/fs/cgroup/cpu/docker/cpu.stat", "throttled_time 5000\n",
+				"sys/fs/cgroup/cpu/cpu.stat", "throttled_time 3000\n"),
+			throttled: 3 * time.Microsecond,
+		},
+		{
+			name: "v1, mounted under the names in another order",
+			root: files("proc/self/cgroup", "2:cpuacct,cpu:/\n",
+				"sys/fs/cgroup/cpu,cpuacct/cpu.stat", "throttled_time 4000\n"),
+			throttled: 4 * time.Microsecond,
+		},
+	} {
+		c := findCgroup(test.root)
+		quota, limited := c.QuotaCPUs()
+		if limited != (test.quota > 0) || quota != test.quota || c.Throttled() != test.throttled {
+			t.Errorf("%s: quota %v (%v), throttled %v; want %v and %v", test.name, quota, limited, c.Throttled(), test.quota, test.throttled)
+		}
+	}
+}
+
+// below returns the files with their names below dir.
+func below(dir string, of map[string]string) map[string]string {
+	moved := map[string]string{}
+	for name, text := range of {
+		moved[dir+name] = text
+	}
+	return moved
+}
+
+func rootOf(parts ...map[string]string) fstest.MapFS {
+	root := fstest.MapFS{}
+	for _, part := range parts {
+		for name, text := range part {
+			root[name] = &fstest.MapFile{Data: []byte(text)}
+		}
+	}
+	return root
+}
+
+var (
+	cpu1Files = map[string]string{
+		"cpu.stat": "nr_periods 200\nnr_throttled 50\nthrottled_time 2500000000\n",
+	}
+	cpuacct1Files = map[string]string{"cpuacct.usage": "1500000000\n"}
+	memory1Files  = map[string]string{
+		"memory.usage_in_bytes": "1000000\n",
+		"memory.stat":           "cache 5\ninactive_file 1\ntotal_inactive_file 400000\n",
+		"memory.oom_control":    "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
+	}
+	group2Files = map[string]string{
+		"cpu.stat":       "usage_usec 1500000\nuser_usec 1\nnr_periods 200\nnr_throttled 50\nthrottled_usec 2500000\n",
+		"memory.current": "1000000\n",
+		"memory.stat":    "anon 5\ninactive_file 400000\n",
+		"memory.events":  "low 0\nhigh 0\nmax 9\noom 3\noom_kill 2\n",
+	}
+	// others are of groups that a reading must not take.
+	others = map[string]string{
+		"cpu.stat":      "nr_periods 1\nnr_throttled 1\nthrottled_time 1\nusage_usec 1\nthrottled_usec 1\n",
+		"cpuacct.usage": "1\n", "memory.current": "1\n", "memory.usage_in_bytes": "1\n",
+		"memory.stat":        "inactive_file 0\ntotal_inactive_file 0\n",
+		"memory.oom_control": "oom_kill 1\n", "memory.events": "oom_kill 1\n",
+	}
+)
+
+func placed(text string) map[string]string { return map[string]string{"proc/self/cgroup": text} }
+
+// containers are what a container sees whose group is at the mount.
+func containers() map[string]fstest.MapFS {
+	const mount = "sys/fs/cgroup/"
+	all1 := rootOf(below(mount+"cpu/", cpu1Files), below(mount+"cpuacct/", cpuacct1Files), below(mount+"memory/", memory1Files))
+	with := func(root fstest.MapFS, places string) fstest.MapFS {
+		root = maps.Clone(root)
+		maps.Copy(root, rootOf(placed(places)))
+		return root
+	}
+	return map[string]fstest.MapFS{
+		"version 1":                             with(all1, "4:memory:/\n2:cpuacct:/\n1:cpu:/\n0::/\n"),
+		"version 1, the path is the host's":     with(all1, "4:memory:/docker/abc\n2:cpuacct:/docker/abc\n1:cpu:/docker/abc\n"),
+		"version 1, memory is in no line":       with(all1, "2:cpu,cpuacct:/docker/abc\n"),
+		"version 2":                             with(rootOf(below(mount, group2Files)), "0::/\n"),
+		"version 2, the path is the host's":     with(rootOf(below(mount, group2Files)), "0::/system.slice/docker-abc.scope\n"),
+		"version 2, whose own place is unknown": rootOf(below(mount, group2Files)),
+	}
+}
+
+// hosts are what a process sees whose group is below the mount.
+func hosts() map[string]fstest.MapFS {
+	const mount = "sys/fs/cgroup/"
+	return map[string]fstest.MapFS{
+		"version 1, each controller elsewhere": rootOf(
+			placed("4:memory:/m/deep\n2:cpuacct:/a\n1:cpu:/\n0::/\n"),
+			below(mount+"cpu/", cpu1Files), below(mount+"cpuacct/a/", cpuacct1Files), below(mount+"memory/m/deep/", memory1Files),
+			below(mount+"cpuacct/", others), below(mount+"memory/", others), below(mount+"memory/m/", others)),
+		"version 2, below the mount": rootOf(
+			placed("0::/user.slice/mine\n"),
+			below(mount+"user.slice/mine/", group2Files), below(mount+"user.slice/", others), below(mount, others)),
+	}
+}
+
+func TestCgroupUse(t *testing.T) {
+	want := CgroupUse{
+		CPU: 1500 * time.Millisecond, Throttled: 2500 * time.Millisecond, Periods: 200, ThrottledPeriods: 50,
+		WorkingSetBytes: 600000, OOMKills: 2,
+	}
+	all := containers()
+	maps.Copy(all, hosts())
+	for name, root := range all {
+		got, err := findCgroup(root).Use()
+		if err != nil || got != want {
+			t.Errorf("%s: %+v, error %v; want %+v", name, got, err, want)
+		}
+	}
+}
+
+// Each file that is missing, and each that lacks its key, must be named.
+func TestCgroupUseNamesWhatIsMissing(t *testing.T) {
+	for name, root := range containers() {
+		for broken := range root {
+			if broken == "proc/self/cgroup" {
+				continue
+			}
+			for what, text := range map[string]string{"empty": "", "wrong": "unknown 1\n", "garbage": "a b c\n", "no number": "oom_kill x\n"} {
+				changed := maps.Clone(root)
+				changed[broken] = &fstest.MapFile{Data: []byte(text)}
+				if _, err := findCgroup(changed).Use(); err == nil || !strings.Contains(err.Error(), broken) {
+					t.Errorf("%s: %s is %s: error is %v", name, broken, what, err)
+				}
+			}
+			without := maps.Clone(root)
+			delete(without, broken)
+			_, err := findCgroup(without).Use()
+			if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), broken) {
+				t.Errorf("%s: %s is not there: error is %v", name, broken, err)
+			}
+		}
+	}
+}
+
+func TestMissingKeyIsNamed(t *testing.T) {
+	root := rootOf(below("sys/fs/cgroup/", group2Files))
+	root["sys/fs/cgroup/memory.events"] = &fstest.MapFile{Data: []byte("oom 3\n")}
+	use, err := findCgroup(root).Use()
+	if err == nil || err.Error() != "sys/fs/cgroup/memory.events: no oom_kill" {
+		t.Errorf("error is %v", err)
+	}
+	if use.CPU != 1500*time.Millisecond {
+		t.Errorf("what can be read is lost: %+v", use)
+	}
+}
+
+func TestNoCgroupIsAnError(t *testing.T) {
+	if use, err := findCgroup(files()).Use(); err == nil {
+		t.Errorf("%+v is read of nothing", use)
+	}
+}
