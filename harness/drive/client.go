@@ -105,9 +105,9 @@ func (r *result) measurement(ctx context.Context, job *Job, requests *mix.Mix, w
 	m.Protocol, m.Connections.Cap = r.protocol, r.cap
 	m.Interrupted = ctx.Err() != nil && r.rec.till < job.Warmup+job.Duration
 	m.Driver = record.DriverUse{
-		CPUSeconds: r.used.process.Seconds(), MaxRSSMB: float64(r.used.maxRSSKB) / 1024,
+		CPUSeconds: r.used.process.Seconds(), MaxRSSMB: float64(r.used.peakBytes) / (1 << 20),
 		CPUs: usableCPUs(), ThrottledS: r.used.throttled.Seconds(),
-		StolenShare: r.used.host.stolenShare(), StolenWorstSecond: r.used.worstStolen,
+		StolenShare: r.used.host.StolenShare(), StolenWorstSecond: r.used.worstStolen,
 	}
 	facts := driverFacts{
 		late: r.rec.late, lagLimit: job.lagLimit(),

@@ -3,57 +3,7 @@ package drive
 import (
 	"strings"
 	"testing"
-	"testing/fstest"
-	"time"
 )
-
-func files(pairs ...string) fstest.MapFS {
-	root := fstest.MapFS{}
-	for i := 0; i < len(pairs); i += 2 {
-		root[pairs[i]] = &fstest.MapFile{Data: []byte(pairs[i+1])}
-	}
-	return root
-}
-
-func TestCPUController(t *testing.T) {
-	for _, test := range []struct {
-		name      string
-		root      fstest.MapFS
-		quota     float64 // 0: none
-		throttled time.Duration
-	}{
-		{name: "no cgroups", root: files()},
-		{name: "v2, no quota", root: files("proc/self/cgroup", "0::/\n", "sys/fs/cgroup/cpu.max", "max 100000\n", "sys/fs/cgroup/cpu.stat", "usage_usec 5\nthrottled_usec 0\n")},
-		{
-			name: "v2, the least of two levels",
-			root: files("proc/self/cgroup", "0::/a/b\n",
-				"sys/fs/cgroup/a/cpu.max", "50000 100000\n", "sys/fs/cgroup/a/cpu.stat", "throttled_usec 1500\n",
-				"sys/fs/cgroup/a/b/cpu.max", "200000 100000\n", "sys/fs/cgroup/a/b/cpu.stat", "nr_throttled 1\nthrottled_usec 500\n"),
-			quota: 0.5, throttled: 2 * time.Millisecond,
-		},
-		{
-			name: "v1",
-			root: files("proc/self/cgroup", "4:cpu,cpuacct:/x\n1:name=systemd:/\n0::/\n",
-				"sys/fs/cgroup/cpu,cpuacct/cpu.stat", "throttled_time 0\n",
-				"sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_quota_us", "15000\n", "sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_period_us", "10000\n",
-				"sys/fs/cgroup/cpu,cpuacct/x/cpu.stat", "nr_periods 9\nnr_throttled 2\nthrottled_time 7000000\n"),
-			quota: 1.5, throttled: 7 * time.Millisecond,
-		},
-		{
-			name: "v1 in a container: the path is the host's",
-			root: files("proc/self/cgroup", "2:cpu:/docker/abc\n",
-				"sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n", "sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n",
-				"sys/fs/cgroup/cpu/cpu.stat", "throttled_time 3000\n"),
-			throttled: 3 * time.Microsecond,
-		},
-	} {
-		c := cpuController(test.root)
-		quota, ok := c.quotaCPUs()
-		if ok != (test.quota > 0) || quota != test.quota || c.throttled() != test.throttled {
-			t.Errorf("%s: quota %v (%v), throttled %v; want %v and %v", test.name, quota, ok, c.throttled(), test.quota, test.throttled)
-		}
-	}
-}
 
 func TestThisProcessHasCPUs(t *testing.T) {
 	if cpus := usableCPUs(); cpus <= 0 || cpus > 4096 {

@@ -3,6 +3,10 @@ package drive
 import (
 	"context"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"headroom/internal/host"
 )
 
 // usage is what the driver used between the start and the end of the slice.
@@ -16,8 +20,8 @@ type usage struct {
 
 // hostRead is the host's CPU time at one moment.
 type hostRead struct {
-	at   time.Duration
-	host hostTime
+	at  time.Duration
+	cpu host.CPUTime
 }
 
 // reading is what had been used at one moment.
@@ -26,9 +30,9 @@ type reading struct {
 	thread    time.Duration // CPU time of the calling thread
 	process   time.Duration // CPU time of the process
 	throttled time.Duration
-	maxRSSKB  int64
-	host      hostTime
-	known     bool // whether this system tells anything but the time
+	peakBytes int64 // the most memory that was resident
+	host      host.CPUTime
+	known     bool // whether it was taken: an interrupted slice may have none
 
 	worstStolen float64 // of a difference: the largest share that the hypervisor took of one second
 }
@@ -51,7 +55,7 @@ func (u *usage) follow(now, from, till time.Duration) {
 // nextSecond ends a second: what the hypervisor takes at once does more harm
 // than the same spread out. The rest of a slice is no second.
 func (u *usage) nextSecond(next hostRead) {
-	share := next.host.since(u.second.host).stolenShare()
+	share := next.cpu.Since(u.second.cpu).StolenShare()
 	u.worstStolen, u.second = max(u.worstStolen, share), next
 }
 
@@ -65,25 +69,57 @@ func (u *usage) finish(now time.Duration) {
 	u.total = reading{
 		at: last.at - u.start.at, thread: last.thread - u.start.thread,
 		process: last.process - u.start.process, throttled: last.throttled - u.start.throttled,
-		maxRSSKB: last.maxRSSKB, known: last.known,
-		host: last.host.since(u.start.host), worstStolen: u.worstStolen,
+		peakBytes: last.peakBytes, known: last.known,
+		host: last.host.Since(u.start.host), worstStolen: u.worstStolen,
 	}
 }
 
-// hostTime is CPU time of all the host's cores, in the kernel's ticks.
-type hostTime struct {
-	stolen float64 // by the hypervisor
-	idle   float64 // also while a disk was waited for
-	total  float64
+// readUsage reads what the calling thread and, if asked for, the process have
+// used. What can't be read is zero.
+func readUsage(now time.Duration, wholeProcess bool) reading {
+	r := reading{at: now, known: true}
+	r.thread = cpuTime(unix.RUSAGE_THREAD)
+	if wholeProcess {
+		r.process = cpuTime(unix.RUSAGE_SELF)
+		r.peakBytes, _ = host.OwnPeakMemoryBytes()
+		r.throttled = host.OwnCgroup().Throttled()
+		r.host = readHostTime()
+	}
+	return r
 }
 
-func (h hostTime) since(start hostTime) hostTime {
-	return hostTime{stolen: h.stolen - start.stolen, idle: h.idle - start.idle, total: h.total - start.total}
+// cpuTime returns the CPU time of a thread or process.
+func cpuTime(who int) time.Duration {
+	var r unix.Rusage
+	if err := unix.Getrusage(who, &r); err != nil {
+		return 0 // cannot be: who is one of two constants
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-func (h hostTime) busyShare() float64 { return 1 - h.idle/max(h.total, 1) }
+// readHostTime is zero when the kernel does not say.
+func readHostTime() host.CPUTime {
+	t, _ := host.ReadCPUTime()
+	return t
+}
 
-func (h hostTime) stolenShare() float64 { return h.stolen / max(h.total, 1) }
+// usableCPUs is how many CPUs this process may use: its cgroups' quota, or the
+// cores it may run on, whichever is less.
+func usableCPUs() float64 {
+	cpus := float64(usableCores())
+	if quota, limited := host.OwnCgroup().QuotaCPUs(); limited {
+		cpus = min(cpus, quota)
+	}
+	return cpus
+}
+
+func usableCores() int {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return 1
+	}
+	return max(set.Count(), 1)
+}
 
 // BusyShare waits for d and returns the share of all cores' time that was used
 // or stolen meanwhile, 0 to 1. The share is not known where the kernel does not
@@ -91,6 +127,6 @@ func (h hostTime) stolenShare() float64 { return h.stolen / max(h.total, 1) }
 func BusyShare(ctx context.Context, d time.Duration) (share float64, known bool) {
 	start := readHostTime()
 	sleep(ctx, d)
-	took := readHostTime().since(start)
-	return took.busyShare(), took.total > 0 && ctx.Err() == nil
+	took := readHostTime().Since(start)
+	return took.BusyShare(), took.Total > 0 && ctx.Err() == nil
 }
