@@ -10,8 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"headroom/internal/host"
 	"headroom/targets/machine/spec"
 )
 
@@ -94,25 +93,33 @@ func (a *agent) observe(ctx context.Context) spec.Counters {
 		}
 	}
 	var err error
-	c.MonotonicNano, err = monotonicNanos()
+	c.MonotonicNano, err = host.MonotonicNanos()
 	fail("clock", err)
 	if a.spec.Local == nil { // else both are the host's, and no machine's
-		fail("cgroup", readCgroup(cgroupRoot, &c))
-		c.NetRxBytesTotal, c.NetTxBytesTotal, err = readNet()
+		use, err := host.OwnCgroup().Use()
+		fail("cgroup", err)
+		setMachine(&c, use)
+		c.NetRxBytesTotal, c.NetTxBytesTotal, err = host.NetworkBytes()
 		fail("network", err)
 	}
 
 	countErrors := a.readCounts(ctx, c.Processes)
-	procs, err := readProcs(procRoot)
+	processes, err := host.ReadProcesses()
 	fail("processes", err)
-	a.observeProcesses(procs, countErrors, &c, fail)
+	a.observeProcesses(processes, countErrors, &c, fail)
 	if a.spec.Local != nil {
-		fail("agent", addUp(procs, &c))
+		fail("agent", addUp(processes, &c))
 	}
 	return c
 }
 
-func (a *agent) observeProcesses(procs map[int]proc, countErrors []error, c *spec.Counters, fail func(string, error)) {
+// setMachine fills in what the kernel says of the whole machine.
+func setMachine(c *spec.Counters, use host.CgroupUse) {
+	c.CPUSecondsTotal, c.MemoryBytes, c.OOMKillsTotal = use.CPU.Seconds(), use.WorkingSetBytes, use.OOMKills
+	c.PeriodsTotal, c.ThrottledPeriods, c.ThrottledSTotal = use.Periods, use.ThrottledPeriods, use.Throttled.Seconds()
+}
+
+func (a *agent) observeProcesses(processes host.Processes, countErrors []error, c *spec.Counters, fail func(string, error)) {
 	for i, p := range a.spec.Processes {
 		out := &c.Processes[i]
 		out.Name, out.Kind = p.Name, p.Kind
@@ -122,22 +129,22 @@ func (a *agent) observeProcesses(procs map[int]proc, countErrors []error, c *spe
 			fail(p.Name, errors.New("not started"))
 			continue
 		}
-		var err error
-		out.CPUSecondsTotal, out.RSSBytes, err = treeUsage(procRoot, procs, pid)
+		use, err := processes.TreeUse(pid)
+		out.CPUSecondsTotal, out.RSSBytes = use.CPU.Seconds(), use.ResidentBytes
 		fail(p.Name, err)
 	}
 }
 
 // addUp makes the machine's use the sum of its processes' and the agent's own.
-func addUp(procs map[int]proc, c *spec.Counters) error {
+func addUp(processes host.Processes, c *spec.Counters) error {
 	self := os.Getpid()
-	alone := map[int]proc{self: procs[self]}
-	cpuSeconds, rss, err := treeUsage(procRoot, alone, self)
+	alone := host.Processes{self: processes[self]}
+	use, err := alone.TreeUse(self)
+	c.CPUSecondsTotal, c.MemoryBytes = use.CPU.Seconds(), use.ResidentBytes
 	for _, p := range c.Processes {
-		cpuSeconds += p.CPUSecondsTotal
-		rss += p.RSSBytes
+		c.CPUSecondsTotal += p.CPUSecondsTotal
+		c.MemoryBytes += p.RSSBytes
 	}
-	c.CPUSecondsTotal, c.MemoryBytes = cpuSeconds, rss
 	return err
 }
 
@@ -150,20 +157,4 @@ func (a *agent) readCounts(ctx context.Context, into []spec.ProcessCounters) []e
 	}
 	wg.Wait()
 	return failed
-}
-
-func readNet() (rx, tx int64, err error) {
-	text, err := os.ReadFile("/proc/net/dev")
-	if err != nil {
-		return 0, 0, err
-	}
-	return parseNetDev(text)
-}
-
-func monotonicNanos() (int64, error) {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		return 0, err
-	}
-	return now.Nano(), nil
 }

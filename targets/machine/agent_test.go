@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"headroom/internal/host"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -94,6 +96,21 @@ func TestAgentObserve(t *testing.T) {
 	}
 	if broken := c.Processes[1]; broken.Counts != nil || broken.RSSBytes != 0 {
 		t.Errorf("broken is %+v", broken)
+	}
+}
+
+func TestSetMachine(t *testing.T) {
+	want := spec.Counters{
+		CPUSecondsTotal: 1.5, ThrottledSTotal: 2.5, PeriodsTotal: 200, ThrottledPeriods: 50,
+		MemoryBytes: 600000, OOMKillsTotal: 2,
+	}
+	var got spec.Counters
+	setMachine(&got, host.CgroupUse{
+		CPU: 1500 * time.Millisecond, Throttled: 2500 * time.Millisecond, Periods: 200, ThrottledPeriods: 50,
+		WorkingSetBytes: 600000, OOMKills: 2,
+	})
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

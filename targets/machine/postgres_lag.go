@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"headroom/internal/host"
 	"headroom/targets/machine/spec"
 )
 
@@ -96,7 +97,7 @@ func (s *lagSampler) look(ctx context.Context, dsn string, conn *pgx.Conn) (*pgx
 		conn, err = pgx.Connect(ctx, dsn)
 	}
 	var standbys []standby
-	at, clockErr := monotonicNanos()
+	at, clockErr := host.MonotonicNanos()
 	if err == nil && clockErr == nil {
 		standbys, err = readStandbys(ctx, conn)
 	}

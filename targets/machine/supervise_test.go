@@ -195,14 +195,7 @@ func TestKillsTheWholeGroupAfterTheDeadline(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 	pid := lines(t, pidFile)[0]
-	until(t, "gone", func() bool {
-		text, err := os.ReadFile("/proc/" + pid + "/stat")
-		if err != nil {
-			return true
-		}
-		p, err := parseStat(text)
-		return err == nil && p.state == 'Z'
-	})
+	until(t, "gone", func() bool { return hasEnded(t, pid) })
 }
 
 func TestStopWhileStartingIsNoError(t *testing.T) {

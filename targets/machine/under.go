@@ -1,16 +1,14 @@
 package machine
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"headroom/internal/host"
 	"headroom/targets/machine/spec"
 )
 
@@ -32,7 +30,7 @@ func StopUnder(ctx context.Context, dir string) (stopped int, err error) {
 	defer poll.Stop()
 	seen := map[int]bool{}
 	for begun := time.Now(); ; {
-		pids, err := belongingTo(procRoot, dir)
+		pids, err := belongingTo(dir)
 		if err != nil || len(pids) == 0 {
 			return len(seen), err
 		}
@@ -54,26 +52,26 @@ func StopUnder(ctx context.Context, dir string) (stopped int, err error) {
 }
 
 // belongingTo returns the processes of dir, but not this one.
-func belongingTo(root, dir string) ([]int, error) {
-	procs, err := readProcs(root)
+func belongingTo(dir string) ([]int, error) {
+	processes, err := host.ReadProcesses()
 	if err != nil {
 		return nil, err
 	}
 	var pids []int
-	for pid, p := range procs {
+	for pid, p := range processes {
 		// One that has ended, or is another user's, has no environment for us.
-		environment, err := os.ReadFile(filepath.Join(root, strconv.Itoa(pid), "environ"))
-		if err == nil && p.state != 'Z' && pid != os.Getpid() && isOf(dir, environment) {
+		environment, err := host.Environment(pid)
+		if err == nil && p.State != 'Z' && pid != os.Getpid() && isOf(dir, environment) {
 			pids = append(pids, pid)
 		}
 	}
 	return pids, nil
 }
 
-func isOf(dir string, environment []byte) bool {
-	for variable := range bytes.SplitSeq(environment, []byte{0}) {
-		if folder, found := bytes.CutPrefix(variable, []byte(spec.EnvFolder+"=")); found {
-			return string(folder) == dir || strings.HasPrefix(string(folder), dir+"/")
+func isOf(dir string, environment []string) bool {
+	for _, variable := range environment {
+		if folder, found := strings.CutPrefix(variable, spec.EnvFolder+"="); found {
+			return folder == dir || strings.HasPrefix(folder, dir+"/")
 		}
 	}
 	return false
