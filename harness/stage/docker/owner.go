@@ -1,14 +1,13 @@
 package docker
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"strconv"
-	"strings"
+
+	"headroom/internal/host"
 )
 
 // Labels of everything that a run makes. The owner is the process that made
@@ -39,10 +38,8 @@ type owner struct {
 func self() owner {
 	o := owner{pid: os.Getpid()}
 	o.pidStart, _ = startTime(o.pid)
-	o.pidSpace, _ = os.Readlink("/proc/self/ns/pid")
-	if boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
-		o.boot = strings.TrimSpace(string(boot))
-	}
+	o.pidSpace, _ = host.PIDNamespace()
+	o.boot, _ = host.BootID()
 	o.host, _ = os.Hostname()
 	return o
 }
@@ -85,24 +82,11 @@ func ownerIsDead(labels map[string]string, me owner, started func(pid int) (stri
 	return now != labels[labelPIDStart]
 }
 
-// startTime returns field 22 of /proc/PID/stat: clock ticks from boot to the
-// start of the process.
+// startTime returns the start of a process as labelPIDStart has it.
 func startTime(pid int) (string, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	ticks, err := host.StartTicks(pid)
 	if err != nil {
 		return "", err
 	}
-	return parseStartTime(stat)
-}
-
-// parseStartTime counts from the last ")", because the command's name, field
-// 2, may hold blanks and brackets.
-func parseStartTime(stat []byte) (string, error) {
-	const fieldsAfterName = 20 // field 22 is the 20th after field 2
-	_, rest, found := bytes.Cut(stat[max(bytes.LastIndexByte(stat, ')'), 0):], []byte(")"))
-	fields := bytes.Fields(rest)
-	if !found || len(fields) < fieldsAfterName {
-		return "", fmt.Errorf("not a /proc/PID/stat line: %.100q", stat)
-	}
-	return string(fields[fieldsAfterName-1]), nil
+	return strconv.FormatUint(ticks, 10), nil
 }

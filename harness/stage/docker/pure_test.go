@@ -100,21 +100,6 @@ func TestOwnerIsDead(t *testing.T) {
 	}
 }
 
-func TestParseStartTime(t *testing.T) {
-	tail := " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 424242 20 21"
-	for _, name := range []string{"sh", "a b) (c", ")"} {
-		got, err := parseStartTime([]byte("77 (" + name + ")" + tail))
-		if err != nil || got != "424242" {
-			t.Errorf("name %q: %q, %v", name, got, err)
-		}
-	}
-	for _, bad := range []string{"", "77", "77 (sh) S 1 2"} {
-		if got, err := parseStartTime([]byte(bad)); err == nil {
-			t.Errorf("parseStartTime(%q) = %q, want an error", bad, got)
-		}
-	}
-}
-
 func TestStartTimeTellsTheLivingFromTheDead(t *testing.T) {
 	me := self()
 	if me.pidStart == "" || me.boot == "" || me.pidSpace == "" {
