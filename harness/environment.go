@@ -1,27 +1,25 @@
 package harness
 
 import (
-	"bufio"
-	"os"
 	"runtime"
 	"runtime/debug"
-	"strconv"
-	"strings"
 
 	"headroom/harness/record"
+	"headroom/internal/host"
 )
 
 // HostEnvironment describes the machine under the run and the program that
 // measures. The stage adds what it knows: engine, image and packages.
 func HostEnvironment() record.Environment {
+	memory, _ := host.MemoryBytes() // 0: not known
 	return record.Environment{
 		Headroom:    Version(),
 		OS:          runtime.GOOS,
 		Arch:        runtime.GOARCH,
-		Kernel:      firstLine("/proc/sys/kernel/osrelease"),
-		CPUModel:    procValue("/proc/cpuinfo", "model name"),
+		Kernel:      orUnknown(host.KernelRelease()),
+		CPUModel:    orUnknown(host.CPUModel()),
 		CPUs:        runtime.NumCPU(),
-		MemoryBytes: memoryBytes(),
+		MemoryBytes: memory,
 	}
 }
 
@@ -53,36 +51,9 @@ func Version() string {
 	return info.Main.Version
 }
 
-func firstLine(path string) string {
-	data, err := os.ReadFile(path)
+func orUnknown(text string, err error) string {
 	if err != nil {
 		return "unknown"
 	}
-	line, _, _ := strings.Cut(string(data), "\n")
-	return line
-}
-
-// procValue returns the first value of key in a "key : value" file.
-func procValue(path, key string) string {
-	file, err := os.Open(path)
-	if err != nil {
-		return "unknown"
-	}
-	defer file.Close()
-	scanner := bufio.NewScanner(file)
-	for scanner.Scan() {
-		k, v, found := strings.Cut(scanner.Text(), ":")
-		if found && strings.TrimSpace(k) == key {
-			return strings.TrimSpace(v)
-		}
-	}
-	return "unknown"
-}
-
-func memoryBytes() int64 {
-	kilobytes, err := strconv.ParseInt(strings.TrimSuffix(procValue("/proc/meminfo", "MemTotal"), " kB"), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return kilobytes << 10
+	return text
 }

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"headroom/harness/machinelock"
+	"headroom/internal/host"
 )
 
 const (
@@ -171,26 +172,17 @@ func (f findings) failures() error {
 }
 
 func kernel() string {
-	var u syscall.Utsname
-	if err := syscall.Uname(&u); err != nil {
+	release, err := host.KernelRelease()
+	if err != nil {
 		return "unknown"
 	}
-	var text strings.Builder
-	for _, c := range u.Release {
-		if c == 0 {
-			break
-		}
-		text.WriteByte(byte(c))
-	}
-	return text.String()
+	return release
 }
 
 func cpuModel() string {
-	data, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(data)) {
-		if key, value, found := strings.Cut(line, ":"); found && strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value) + "."
-		}
+	model, err := host.CPUModel()
+	if err != nil {
+		return ""
 	}
-	return ""
+	return model + "."
 }

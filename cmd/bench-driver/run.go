@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/internal/host"
 )
 
 const (
@@ -24,9 +24,9 @@ const (
 	late = time.Minute
 	// rssEvery is how often a tool's peak memory is read.
 	rssEvery = 100 * time.Millisecond
-	// rssSlackKB is how far the kernel's counts of a process's memory may be
+	// rssSlackBytes is how far the kernel's counts of a process's memory may be
 	// apart.
-	rssSlackKB = 1024
+	rssSlackBytes = 1 << 20
 	// exitUnusable is how headroom ends when its own figures can't be used:
 	// that is a finding here, not a failure.
 	exitUnusable = 3
@@ -60,7 +60,8 @@ func (t tool) run(ctx context.Context, l load, cores string) (outcome, error) {
 	said := t.ours && json.Unmarshal(stdout.kept, &o.summary) == nil
 	usage, _ := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 	o.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	o.rssMB = float64(peakKB(usage.Maxrss, ownPeakKB(), polled())) / 1024
+	own, _ := host.OwnPeakMemoryBytes()
+	o.rssMB = float64(peakBytes(usage.Maxrss<<10, own, polled())) / (1 << 20)
 	if said && cmd.ProcessState.ExitCode() == exitUnusable && o.summary.Sent > o.summary.Failed {
 		return o, nil
 	}
@@ -91,11 +92,11 @@ func reason(stderr, stdout []byte) string {
 	return strings.ToValidUTF8(text[:min(len(text), maxReason)], "")
 }
 
-// peakKB is the peak resident memory of a command. What the kernel tells at its
+// peakBytes is the peak resident memory of a command. What the kernel tells at its
 // end is exact, but a process inherits it over exec from us who started it: up
 // to our own peak it may be ours, and then what was read while it ran counts.
-func peakKB(atEnd, own, polled int64) int64 {
-	if atEnd > own+rssSlackKB {
+func peakBytes(atEnd, own, polled int64) int64 {
+	if atEnd > own+rssSlackBytes {
 		return atEnd
 	}
 	return polled
@@ -107,12 +108,10 @@ func watchPeak(pid int) (peak func() int64) {
 	go func() {
 		ticker := time.NewTicker(rssEvery)
 		defer ticker.Stop()
-		status := fmt.Sprintf("/proc/%d/status", pid)
 		latest := int64(0) // and not the largest: exec starts anew
 		for {
-			data, _ := os.ReadFile(status)
-			if kb := statusPeakKB(string(data)); kb > 0 {
-				latest = kb
+			if read, err := host.PeakMemoryBytes(pid); err == nil { // else it has ended
+				latest = read
 			}
 			select {
 			case <-stop:
@@ -131,48 +130,15 @@ func watchPeak(pid int) (peak func() int64) {
 // watchCore begins to watch a core; busy tells how much of the time since then it
 // was not idle, 0 where the kernel does not say.
 func watchCore(core string) (busy func() float64) {
-	idle, all := coreTimes(core)
+	number, _ := strconv.Atoi(core) // cannot fail: a constant of ours
+	start, err := host.ReadCoreTime(number)
 	return func() float64 {
-		idleNow, allNow := coreTimes(core)
-		if allNow <= all {
+		end, errEnd := host.ReadCoreTime(number)
+		if err != nil || errEnd != nil {
 			return 0
 		}
-		return 1 - float64(idleNow-idle)/float64(allNow-all)
+		return end.Since(start).BusyShare()
 	}
-}
-
-// coreTimes reads a core's idle and whole time off the kernel's account.
-func coreTimes(core string) (idle, all int64) {
-	data, _ := os.ReadFile("/proc/stat")
-	for line := range strings.Lines(string(data)) {
-		fields := strings.Fields(line)
-		if len(fields) < 9 || fields[0] != "cpu"+core {
-			continue
-		}
-		for i, field := range fields[1:9] { // user to steal; guests are in user
-			ticks, _ := strconv.ParseInt(field, 10, 64)
-			if all += ticks; i == 3 || i == 4 {
-				idle += ticks // idle, and waiting for a disk
-			}
-		}
-	}
-	return idle, all
-}
-
-func ownPeakKB() int64 {
-	data, _ := os.ReadFile("/proc/self/status")
-	return statusPeakKB(string(data))
-}
-
-// statusPeakKB reads VmHWM; 0 when there is none, as of a process that ended.
-func statusPeakKB(status string) int64 {
-	for line := range strings.Lines(status) {
-		if value, found := strings.CutPrefix(line, "VmHWM:"); found {
-			kb, _ := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
-			return kb
-		}
-	}
-	return 0
 }
 
 // interrupted is an error when the run, and with it the tool, was ended.
