@@ -1,5 +1,5 @@
 // Package host reads what the kernel tells about this computer and its
-// processes. It is the one place that reads procfs and cgroups.
+// processes. It is the one place that takes measurements from procfs and cgroups.
 //
 //   - process.go reads the process table: trees of processes and their use.
 //   - cgroup.go reads the cgroup of this process, in version 1 or 2.
