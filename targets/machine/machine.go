@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"headroom/internal/child"
+	"headroom/internal/host"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -173,13 +174,13 @@ func reapUntil(ctx context.Context, family *child.Family) {
 // zombiesOf are the processes that have ended below a parent which has not taken
 // their exit status.
 func zombiesOf(parent int) ([]int, error) {
-	procs, err := readProcs(procRoot)
+	processes, err := host.ReadProcesses()
 	if err != nil {
 		return nil, err
 	}
 	var zombies []int
-	for pid, p := range procs {
-		if p.state == 'Z' && p.ppid == parent {
+	for pid, p := range processes {
+		if p.State == 'Z' && p.Parent == parent {
 			zombies = append(zombies, pid)
 		}
 	}
