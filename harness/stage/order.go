@@ -1,4 +1,3 @@
-// Package stage holds what every stage needs, whatever it stands on.
 package stage
 
 import (
@@ -28,9 +27,3 @@ func InOrder(ctx context.Context, t scenarios.Topology, start func(ctx context.C
 	}
 	return nil
 }
-
-// NeedsDataset is Machine.NeedsDataset.
-func NeedsDataset(m scenarios.Machine) bool { return m.NeedsDataset() }
-
-// Runs is Machine.Runs.
-func Runs(m scenarios.Machine, kind scenarios.Kind) bool { return m.Runs(kind) }

@@ -89,7 +89,7 @@ func Seed(ctx context.Context, size scenarios.Dataset, dir string, logOut io.Wri
 		return nil // another seeder was faster
 	}
 	// In a container everything of a killed seeder is gone with it.
-	if _, err := StopUnder(ctx, dir); err != nil {
+	if _, err := child.StopUnder(ctx, dir); err != nil {
 		return fmt.Errorf("seed: stopping what a killed seeder left: %w", err)
 	}
 	if err := removeOld(dir); err != nil {

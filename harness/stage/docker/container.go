@@ -59,7 +59,7 @@ func (s *Stage) create(ctx context.Context, c containerSpec) (testcontainers.Con
 		Image:      s.options.Image,
 		Entrypoint: c.entrypoint,
 		Env:        c.env,
-		Labels:     s.owner.labels(s.options.RunID, map[string]string{labelInstance: c.instance}),
+		Labels:     labelsOf(s.owner, s.options.RunID, map[string]string{labelInstance: c.instance}),
 		// Named even where nothing listens: without a port of ours the library
 		// publishes the image's, on all addresses.
 		ExposedPorts: []string{agentPort.String()},

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/quick"
 	"time"
+
+	"headroom/internal/child"
 )
 
 func TestQuotaFor(t *testing.T) {
@@ -62,7 +64,7 @@ func TestQuotaForIsWhatTheKernelTakes(t *testing.T) {
 }
 
 func TestOwnerIsDead(t *testing.T) {
-	me := owner{pid: 100, pidStart: "5000", pidSpace: "pid:[1]", boot: "boot-2", host: "here"}
+	me := child.Owner{PID: 100, Start: "5000", Namespace: "pid:[1]", Boot: "boot-2", Host: "here"}
 	started := func(pid int) (string, error) {
 		switch pid {
 		case 100:
@@ -73,7 +75,7 @@ func TestOwnerIsDead(t *testing.T) {
 		return "", fmt.Errorf("read: %w", fs.ErrNotExist)
 	}
 	with := func(changes map[string]string) map[string]string {
-		labels := me.labels("run", nil)
+		labels := labelsOf(me, "run", nil)
 		maps.Copy(labels, changes)
 		return labels
 	}
@@ -94,42 +96,42 @@ func TestOwnerIsDead(t *testing.T) {
 		{"not a pid", with(map[string]string{labelPID: "-1"}), false},
 	}
 	for _, test := range tests {
-		if got := ownerIsDead(test.labels, me, started); got != test.want {
+		if got := ownerOf(test.labels).IsDead(me, started); got != test.want {
 			t.Errorf("%s: dead = %v, want %v", test.name, got, test.want)
 		}
 	}
 }
 
 func TestStartTimeTellsTheLivingFromTheDead(t *testing.T) {
-	me := self()
-	if me.pidStart == "" || me.boot == "" || me.pidSpace == "" {
+	me := child.Myself()
+	if me.Start == "" || me.Boot == "" || me.Namespace == "" {
 		t.Skipf("no /proc here: %+v", me)
 	}
-	labels := deadOwner(t).labels("run", nil)
-	if !ownerIsDead(labels, me, startTime) {
+	labels := labelsOf(deadOwner(t), "run", nil)
+	if !ownerOf(labels).IsDead(me, child.StartOf) {
 		t.Error("a child that has exited counts as alive")
 	}
-	if ownerIsDead(me.labels("run", nil), me, startTime) {
+	if ownerOf(labelsOf(me, "run", nil)).IsDead(me, child.StartOf) {
 		t.Error("this process counts as dead")
 	}
 }
 
 // deadOwner returns a process of ours that has exited.
-func deadOwner(t *testing.T) owner {
+func deadOwner(t *testing.T) child.Owner {
 	t.Helper()
-	child := exec.Command("cat") // waits for the end of its stdin
-	stdin, err := child.StdinPipe()
+	ended := exec.Command("cat") // waits for the end of its stdin
+	stdin, err := ended.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := child.Start(); err != nil {
+	if err := ended.Start(); err != nil {
 		t.Fatal(err)
 	}
-	dead := self()
-	dead.pid = child.Process.Pid
-	dead.pidStart, err = startTime(dead.pid)
+	dead := child.Myself()
+	dead.PID = ended.Process.Pid
+	dead.Start, err = child.StartOf(dead.PID)
 	stdin.Close()
-	if waitErr := child.Wait(); err != nil || waitErr != nil {
+	if waitErr := ended.Wait(); err != nil || waitErr != nil {
 		t.Fatal(err, waitErr)
 	}
 	return dead

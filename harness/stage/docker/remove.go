@@ -10,6 +10,8 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
+
+	"headroom/internal/child"
 )
 
 const (
@@ -27,9 +29,9 @@ const (
 func Sweep(ctx context.Context, cli *client.Client, datasets bool) (removed []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
 	defer cancel()
-	me := self()
+	me := child.Myself()
 	removed, err = removeAll(ctx, cli, labelled(labelOurs, "1"), func(labels map[string]string) bool {
-		return ownerIsDead(labels, me, startTime)
+		return ownerOf(labels).IsDead(me, child.StartOf)
 	})
 	if !datasets {
 		return removed, err

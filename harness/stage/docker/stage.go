@@ -16,6 +16,7 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 
 	"headroom/harness/record"
+	"headroom/internal/child"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -44,7 +45,7 @@ type Stage struct {
 	options  Options
 	cli      *client.Client
 	provider *testcontainers.DockerProvider
-	owner    owner
+	owner    child.Owner
 	network  string
 	reaper   *reaper
 	driver   *driver // nil before StartDriver
@@ -74,7 +75,7 @@ func Open(ctx context.Context, options Options) (*Stage, error) {
 	s := &Stage{
 		options:  options,
 		cli:      cli,
-		owner:    self(),
+		owner:    child.Myself(),
 		network:  "headroom-" + options.RunID,
 		running:  map[scenarios.Variant]*System{},
 		datasets: map[scenarios.Dataset]bool{},
@@ -143,7 +144,7 @@ func (s *Stage) createNetwork(ctx context.Context) error {
 	defer cancel()
 	_, err := s.cli.NetworkCreate(ctx, s.network, client.NetworkCreateOptions{
 		Driver: "bridge",
-		Labels: s.owner.labels(s.options.RunID, nil),
+		Labels: labelsOf(s.owner, s.options.RunID, nil),
 	})
 	if err != nil {
 		return explainNetwork(err)

@@ -20,6 +20,7 @@ import (
 	"headroom/harness/observe"
 	"headroom/harness/record"
 	"headroom/harness/stage"
+	"headroom/internal/child"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -319,13 +320,13 @@ func TestReaperOutlivesItsOwner(t *testing.T) {
 		t.Fatal(err)
 	}
 	runID := newRunID(t)
-	child := exec.Command(executable, "own", runID, testImage)
-	child.Stderr = os.Stderr
-	out, err := child.StdoutPipe()
+	owner := exec.Command(executable, "own", runID, testImage)
+	owner.Stderr = os.Stderr
+	out, err := owner.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := child.Start(); err != nil {
+	if err := owner.Start(); err != nil {
 		t.Fatal(err)
 	}
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "running\n" {
@@ -334,10 +335,10 @@ func TestReaperOutlivesItsOwner(t *testing.T) {
 	if left := leftOf(t, cli, runID); len(left) != 2 {
 		t.Errorf("before: %q, want a container and a network", left)
 	}
-	if err := child.Process.Signal(syscall.SIGKILL); err != nil {
+	if err := owner.Process.Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if err := child.Wait(); err == nil {
+	if err := owner.Wait(); err == nil {
 		t.Fatal("the owner ended well")
 	}
 	eventually(t, "everything of the run is gone", 15*time.Second, func() bool { return len(leftOf(t, cli, runID)) == 0 })
@@ -349,8 +350,8 @@ func TestSweep(t *testing.T) {
 	alive, dead := newRunID(t)+"-alive", newRunID(t)+"-dead"
 	foreign := newRunID(t) + "-foreign"
 	for run, labels := range map[string]map[string]string{
-		alive:   self().labels(alive, nil),
-		dead:    deadOwner(t).labels(dead, nil),
+		alive:   labelsOf(child.Myself(), alive, nil),
+		dead:    labelsOf(deadOwner(t), dead, nil),
 		foreign: {labelRun: foreign}, // not "ours"
 	} {
 		volume, err := cli.VolumeCreate(t.Context(), client.VolumeCreateOptions{Name: "headroom-" + run, Labels: labels})
@@ -364,7 +365,7 @@ func TestSweep(t *testing.T) {
 			}
 		})
 	}
-	if _, err := cli.NetworkCreate(t.Context(), "headroom-"+dead, client.NetworkCreateOptions{Labels: deadOwner(t).labels(dead, nil)}); err != nil {
+	if _, err := cli.NetworkCreate(t.Context(), "headroom-"+dead, client.NetworkCreateOptions{Labels: labelsOf(deadOwner(t), dead, nil)}); err != nil {
 		t.Fatal(err)
 	}
 	removed, err := Sweep(t.Context(), cli, false)

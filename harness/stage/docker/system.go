@@ -100,7 +100,7 @@ func (s *Stage) claim(sys *System) error {
 	}
 	for _, m := range sys.asked.Topology.Machines {
 		// The engine would mount an empty volume of that name instead.
-		if stage.NeedsDataset(m) && !s.datasets[sys.asked.Dataset] {
+		if m.NeedsDataset() && !s.datasets[sys.asked.Dataset] {
 			return fmt.Errorf("machine %s needs a dataset that is not seeded: call EnsureDataset before", m.Name)
 		}
 	}
@@ -180,7 +180,7 @@ func (sys *System) makeMachine(ctx context.Context, m scenarios.Machine, i int) 
 		env:         map[string]string{spec.EnvSpec: string(encoded)},
 		memoryBytes: sys.machines[i].MemoryLimitBytes,
 	}
-	if stage.Runs(m, scenarios.KindPostgres) {
+	if m.HasDatabase() {
 		c.shmBytes = postgresShmBytes
 		c.mounts = sys.stage.databaseMounts(m, sys.asked.Dataset)
 	}
@@ -310,9 +310,9 @@ func (sys *System) Resize(ctx context.Context, group string, factor float64) err
 func (s *Stage) databaseMounts(m scenarios.Machine, d scenarios.Dataset) []mount.Mount {
 	mounts := []mount.Mount{{
 		Type: mount.TypeVolume, Target: spec.DataDir,
-		VolumeOptions: &mount.VolumeOptions{Labels: s.owner.labels(s.options.RunID, nil)},
+		VolumeOptions: &mount.VolumeOptions{Labels: labelsOf(s.owner, s.options.RunID, nil)},
 	}}
-	if stage.NeedsDataset(m) {
+	if m.NeedsDataset() {
 		mounts = append(mounts, mount.Mount{
 			Type: mount.TypeVolume, Source: datasetVolume(d, s.options.DatasetVersion), Target: spec.DatasetDir, ReadOnly: true,
 		})

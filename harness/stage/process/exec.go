@@ -13,7 +13,6 @@ import (
 
 	"headroom/harness/stage"
 	"headroom/internal/child"
-	"headroom/targets/machine/spec"
 )
 
 // stopGrace is between SIGTERM and SIGKILL.
@@ -33,7 +32,7 @@ type job struct {
 func (s *Stage) launch(c job) (*child.Child, error) {
 	self := s.options.Command
 	cmd := exec.Command(self[0], append(self[1:len(self):len(self)], c.args...)...)
-	cmd.Env = append(append(os.Environ(), spec.EnvFolder+"="+c.folder), c.env...)
+	cmd.Env = append(append(os.Environ(), child.EnvFolder+"="+c.folder), c.env...)
 	cmd.Dir = c.folder
 	cmd.Stdin = bytes.NewReader(c.stdin)
 	cmd.Stdout = c.stdout

@@ -179,7 +179,7 @@ func belonging(t *testing.T, folder string) []int {
 			continue
 		}
 		environment, err := os.ReadFile("/proc/" + entry.Name() + "/environ")
-		if err == nil && strings.Contains(string(environment), spec.EnvFolder+"="+folder) {
+		if err == nil && strings.Contains(string(environment), child.EnvFolder+"="+folder) {
 			pids = append(pids, pid)
 		}
 	}

@@ -33,7 +33,6 @@ import (
 	"headroom/harness/stage"
 	"headroom/internal/child"
 	"headroom/scenarios"
-	"headroom/targets/machine"
 )
 
 const (
@@ -228,7 +227,7 @@ func removeIdle(ctx context.Context, cache, prefix string, removed *[]string) er
 
 // remove stops what belongs to a folder, and removes it.
 func remove(ctx context.Context, dir string) (stopped int, err error) {
-	stopped, err = machine.StopUnder(ctx, dir)
+	stopped, err = child.StopUnder(ctx, dir)
 	return stopped, errors.Join(err, os.RemoveAll(dir))
 }
 

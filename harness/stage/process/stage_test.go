@@ -17,8 +17,8 @@ import (
 
 	"headroom/harness/observe"
 	"headroom/harness/stage"
+	"headroom/internal/child"
 	"headroom/scenarios"
-	"headroom/targets/machine/spec"
 )
 
 // The whole life of two systems at once: they find their own, answer with their
@@ -316,7 +316,7 @@ func TestSweepSparesTheLiving(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	orphan, bystander := sleeper(t, spec.EnvFolder+"="+dead+"/1"), sleeper(t, "MY_FOLDER="+dead)
+	orphan, bystander := sleeper(t, child.EnvFolder+"="+dead+"/1"), sleeper(t, "MY_FOLDER="+dead)
 	removed, err := sweepAnd(t.Context(), cache, func() error { return nil })
 	if err != nil || !slices.Equal(removed, []string{dead + " and its 1 processes"}) {
 		t.Errorf("removed %q, %v", removed, err)

@@ -73,7 +73,7 @@ func (sys *System) up(ctx context.Context) error {
 // machine's links may lead to any other.
 func (sys *System) plan() error {
 	for i, m := range sys.asked.Topology.Machines {
-		if stage.NeedsDataset(m) && sys.dataset == "" {
+		if m.NeedsDataset() && sys.dataset == "" {
 			return fmt.Errorf("machine %s needs a dataset that is not seeded: call EnsureDataset before", m.Name)
 		}
 		ports := []int{spec.AgentPort}

@@ -23,10 +23,6 @@ const NonceHeader = "X-Headroom-Nonce"
 // EnvSpec is the environment variable that hands a machine its Spec as JSON.
 const EnvSpec = "HEADROOM_MACHINE"
 
-// EnvFolder is the environment variable that says which folder a process on a
-// shared host belongs to: all that a machine starts inherits it.
-const EnvFolder = "HEADROOM_FOLDER"
-
 // Paths inside a machine.
 const (
 	DatasetDir  = "/dataset"               // the seeded PostgreSQL data directory, read-only

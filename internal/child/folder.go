@@ -1,4 +1,4 @@
-package machine
+package child
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"headroom/internal/host"
-	"headroom/targets/machine/spec"
 )
 
 const (
@@ -18,11 +17,14 @@ const (
 	underPoll      = 20 * time.Millisecond
 )
 
-// StopUnder stops every process whose environment says, in spec.EnvFolder,
-// that it belongs to dir or a folder below it, and returns how many there
-// were. Stages set it for what they start on a shared host, and it is handed
-// down, so this finds what lost its parent, also after a restart of headroom,
-// and nothing of anybody else.
+// EnvFolder is the environment variable that says which folder a process on a
+// shared host belongs to: all that a machine starts inherits it.
+const EnvFolder = "HEADROOM_FOLDER"
+
+// StopUnder stops every process whose environment says, in EnvFolder, that the
+// process belongs to dir or a folder below it, and returns how many there were.
+// Children inherit the variable. So StopUnder finds what lost its parent, also
+// after a restart of headroom, and nothing of anybody else.
 func StopUnder(ctx context.Context, dir string) (stopped int, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), underLimit)
 	defer cancel()
@@ -70,7 +72,7 @@ func belongingTo(dir string) ([]int, error) {
 
 func isOf(dir string, environment []string) bool {
 	for _, variable := range environment {
-		if folder, found := strings.CutPrefix(variable, spec.EnvFolder+"="); found {
+		if folder, found := strings.CutPrefix(variable, EnvFolder+"="); found {
 			return folder == dir || strings.HasPrefix(folder, dir+"/")
 		}
 	}

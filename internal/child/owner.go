@@ -1,0 +1,62 @@
+package child
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strconv"
+
+	"headroom/internal/host"
+)
+
+// Owner identifies a process beyond the reuse of its pid, for what outlives the
+// process. Fields that the system does not tell are empty, and such an owner is
+// never called dead.
+type Owner struct {
+	PID       int
+	Start     string // ticks from boot to the start of the process
+	Namespace string // of pids
+	Boot      string
+	Host      string
+}
+
+// Myself is this process as an owner.
+func Myself() Owner {
+	o := Owner{PID: os.Getpid()}
+	o.Start, _ = StartOf(o.PID)
+	o.Namespace, _ = host.PIDNamespace()
+	o.Boot, _ = host.BootID()
+	o.Host, _ = os.Hostname()
+	return o
+}
+
+// StartOf is a process's start as Owner has it. The error is fs.ErrNotExist when
+// there is no such process.
+func StartOf(pid int) (string, error) {
+	ticks, err := host.StartTicks(pid)
+	if err != nil {
+		return "", err
+	}
+	return strconv.FormatUint(ticks, 10), nil
+}
+
+// IsDead says whether the owner is provably dead, as me, on this machine, can
+// prove it: the owner ran here before the last boot, or it ran since, in my pid
+// namespace, and its pid is gone or another process's now. startOf is StartOf,
+// but in tests.
+func (o Owner) IsDead(me Owner, startOf func(pid int) (string, error)) bool {
+	if o.PID <= 0 || o.Boot == "" || o.Start == "" || o.Namespace == "" {
+		return false
+	}
+	if o.Boot != me.Boot {
+		return me.Boot != "" && me.Host != "" && o.Host == me.Host
+	}
+	if o.Namespace != me.Namespace {
+		return false
+	}
+	now, err := startOf(o.PID)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	return now != o.Start
+}
