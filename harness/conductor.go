@@ -69,6 +69,7 @@ type Conductor struct {
 	trials    []record.Trial // of brackets, staircases and soaks, without their histograms
 	commonRPS float64        // 0: not known yet
 	idle      time.Duration  // of a counted run; 0: countIdle
+	drain     time.Duration  // how long a queue is waited for; 0: drainTimeout
 	counting  bool           // caches are filled whole, for as long as their TTL
 	partBegan int            // the order of the first trial that a restart would void
 	restarts  int            // of blocks, because a machine died

@@ -236,7 +236,9 @@ func (c *Conductor) countTrial(ctx context.Context, v scenarios.Variant, s stage
 	if err != nil {
 		return err
 	}
-	c.drainQueues(ctx, v, machines)
+	if !c.drainQueues(ctx, v, machines) {
+		trial.Invalid = append(trial.Invalid, "the queue did not drain: what its jobs make the machines do is not counted whole")
+	}
 	after, err := c.readWork(ctx, v, machines)
 	if err != nil {
 		return err

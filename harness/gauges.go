@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -64,24 +65,25 @@ func watchQueues(ctx context.Context, machines []stage.Machine) []record.Queue {
 }
 
 // drainQueues waits until the system's queues are empty, for the next step not to
-// begin with the work of this one.
-func (c *Conductor) drainQueues(ctx context.Context, v scenarios.Variant, machines []stage.Machine) {
+// begin with the work of this one, and says whether they are.
+func (c *Conductor) drainQueues(ctx context.Context, v scenarios.Variant, machines []stage.Machine) (drained bool) {
 	withQueue := c.queueMachines(v, machines)
 	if len(withQueue) == 0 {
-		return
+		return true
 	}
-	drainCtx, cancel := context.WithTimeout(ctx, drainTimeout)
+	patience := cmp.Or(c.drain, drainTimeout)
+	drainCtx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		counters, err := observe.ReadAll(drainCtx, agentTargets(withQueue))
 		if err == nil && !slices.ContainsFunc(addDepths(nil, counters), func(q record.Queue) bool { return q.Depth[0] > 0 }) {
-			return
+			return true
 		}
 		if sleep(drainCtx, drainPoll) != nil {
 			if ctx.Err() == nil {
-				c.Progress.Note("%s's queue did not drain within %v: the next step begins with what is left in it", v, drainTimeout)
+				c.Progress.Note("%s's queue did not drain within %v: the next step begins with what is left in it", v, patience)
 			}
-			return
+			return false
 		}
 	}
 }

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -12,6 +13,8 @@ import (
 	"headroom/harness/observe"
 	"headroom/harness/record"
 	"headroom/harness/stage"
+	"headroom/scenarios"
+	"headroom/targets/machine/spec"
 )
 
 // busyStage drives until its machine was asked, or for as long as the test may
@@ -59,5 +62,37 @@ func TestNoReadingIsWaitedFor(t *testing.T) {
 	_, middle, _, err := (&Conductor{Stage: busy}).driveWatched(ctx, sliceOf{}, drive.Job{Duration: time.Hour}, nil)
 	if err != nil || middle != nil {
 		t.Errorf("%v, %v", middle, err)
+	}
+}
+
+// A counted trial whose queue does not drain is invalid: some of its work would
+// be counted for the next endpoint.
+func TestCountOfAQueueThatDoesNotDrain(t *testing.T) {
+	s := phase3(t)
+	s.After = scenarios.Topology{Machines: []scenarios.Machine{{Name: "queue", Processes: []scenarios.Process{{Name: "nats", Kind: scenarios.KindNATS, Port: 4222}}}}}
+	for pending, want := range map[float64]int{0: 0, 3: 1} {
+		agent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set(spec.NonceHeader, "n")
+			if r.URL.Path == spec.WorkPath {
+				_, _ = w.Write([]byte("[]"))
+				return
+			}
+			_ = json.NewEncoder(w).Encode(spec.Counters{Machine: "queue", MonotonicNano: time.Now().UnixNano(), Processes: []spec.ProcessCounters{
+				{Name: "nats", Kind: scenarios.KindNATS, Counts: map[string]float64{"pending": pending, "ack_pending": 0, "published_total": 3}},
+			}})
+		}))
+		defer agent.Close()
+		system := &standing{machines: []stage.Machine{{Name: "queue", Agent: observe.Target{Machine: "queue", AgentURL: agent.URL, Nonce: "n"}}}}
+		writer := &kept{}
+		c := &Conductor{Scenario: s, Writer: writer, Progress: silent{}, drain: 50 * time.Millisecond}
+		err := c.countTrial(t.Context(), scenarios.After, system, CountPlan{Run: 1}, "POST /api/checkout", func() (record.Measurement, error) {
+			return record.Measurement{DurationS: 1}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := writer.trials[0].Invalid; len(got) != want {
+			t.Errorf("%v pending: invalid for %q", pending, got)
+		}
 	}
 }
