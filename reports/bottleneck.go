@@ -17,19 +17,6 @@ const (
 	someWait       = 0.5  // waiting in the mean of the readings
 )
 
-// kindNames are the kinds of process by the names that people know.
-var kindNames = map[scenarios.Kind]string{
-	scenarios.KindPostgres: "PostgreSQL", scenarios.KindValkey: "Valkey", scenarios.KindHAProxy: "HAProxy",
-	scenarios.KindShop: "the shop", scenarios.KindMail: "mail",
-}
-
-func kindName(k scenarios.Kind) string {
-	if name, ok := kindNames[k]; ok {
-		return name
-	}
-	return string(k)
-}
-
 // bottleneckSentence names the machine that limits a variant, the process and
 // the reason, from what the machines did at its capacity; "" when that is not
 // known.
@@ -63,7 +50,7 @@ func bottleneckSentence(s compare.Sample) string {
 func usesText(d compare.Demand) string {
 	who := ""
 	if len(d.Processes) == 1 {
-		who = kindName(d.Processes[0].Kind) + " uses "
+		who = d.Processes[0].Kind.Facts().Label + " uses "
 	}
 	if d.Machines > 1 {
 		return fmt.Sprintf("%s%.0f%% of the %.2g CPUs of each of %d machines", who, d.Utilisation*100, d.QuotaCPUs, d.Machines)
@@ -79,7 +66,7 @@ func partsText(d compare.Demand) string {
 	}
 	var parts []string
 	for _, p := range d.Processes {
-		parts = append(parts, fmt.Sprintf("%s %.0f%%", kindName(p.Kind), p.Utilisation*100))
+		parts = append(parts, fmt.Sprintf("%s %.0f%%", p.Kind.Facts().Label, p.Utilisation*100))
 	}
 	return " (" + strings.Join(parts, ", ") + ")"
 }

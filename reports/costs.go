@@ -2,6 +2,7 @@ package reports
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"headroom/harness/record"
@@ -68,18 +69,13 @@ func costLines(points []CostPoint) []chart.Line {
 // notCharged names the managed services that the price book has and the
 // variants run themselves, "" when there are none.
 func notCharged(s scenarios.Scenario, prices cost.Book) string {
+	priced := map[string]bool{"balancer": prices.Balancer != nil, "CDN": prices.CDN != nil, "queue": prices.Queue != nil}
+	processes := append(s.Before.All(), s.After.All()...)
 	var services []string
-	for _, service := range []struct {
-		name   string
-		kind   scenarios.Kind
-		priced bool
-	}{
-		{"balancer", scenarios.KindHAProxy, prices.Balancer != nil},
-		{"CDN", scenarios.KindVarnish, prices.CDN != nil},
-		{"queue", scenarios.KindNATS, prices.Queue != nil},
-	} {
-		if service.priced && (s.Before.Has(service.kind) || s.After.Has(service.kind)) {
-			services = append(services, service.name)
+	for _, service := range []string{"balancer", "CDN", "queue"} {
+		runs := func(at scenarios.Placed) bool { return at.Process.Kind.Facts().Managed == service }
+		if priced[service] && slices.ContainsFunc(processes, runs) {
+			services = append(services, service)
 		}
 	}
 	if len(services) == 0 {

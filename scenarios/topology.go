@@ -58,7 +58,7 @@ func readTopology(n node) Topology {
 	if !ok {
 		return t
 	}
-	links := map[string]node{} // "machine/process role" -> where it was said
+	links := map[string]node{} // "machine/process", and "machine/process role" -> where it was said
 	for _, f := range machines.fields() {
 		t.Machines = append(t.Machines, readMachines(f.key, f.value, links)...)
 	}
@@ -173,9 +173,10 @@ func readProcess(group, name string, n node, links map[string]node) Process {
 		if kindNode != nil {
 			at = *kindNode
 		}
-		at.fail("unknown process %q%s", kind, nearest(string(kind), kindNames()))
+		at.fail("unknown process %q%s", kind, nearest(kind, Kinds()))
 		return Process{Name: name}
 	}
+	links[group+"/"+name] = n
 	p := Process{Name: name, Kind: kind, Port: rule.port, Settings: map[string]string{}}
 	for key, s := range rule.settings {
 		p.Settings[key] = s.fallback
@@ -209,22 +210,14 @@ func readProcess(group, name string, n node, links map[string]node) Process {
 	return p
 }
 
-func kindNames() []string {
-	var names []string
-	for k := range kinds {
-		names = append(names, string(k))
-	}
-	return names
-}
-
 var sizeText = regexp.MustCompile(`^[1-9][0-9]*(kB|MB|GB)$`)
 
 func readSetting(s setting, n node) string {
 	switch s.typ {
 	case "int":
-		return strconv.Itoa(n.integer(1, 100_000))
+		return strconv.Itoa(n.integer(1, cmp.Or(s.largest, 100_000)))
 	case "duration":
-		return n.duration(0, 24*time.Hour).String()
+		return n.duration(s.least, cmp.Or(s.most, 24*time.Hour)).String()
 	case "share":
 		text := n.text()
 		if text != "0%" {
@@ -254,6 +247,12 @@ func (t *Topology) expandLinks(said map[string]node) {
 				link := &process.Links[k]
 				n := said[machine.Group+"/"+process.Name+" "+string(link.Role)]
 				link.To = t.checkLink(link.To[0], copy-1, kinds[process.Kind].links[link.Role], n)
+			}
+			if check := kinds[process.Kind].check; check != nil && copy == 1 { // complaints about the others would repeat the first's
+				if wrong := check(*process); wrong != "" {
+					at := said[machine.Group+"/"+process.Name]
+					at.fail("%s", wrong)
+				}
 			}
 		}
 	}

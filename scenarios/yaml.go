@@ -203,10 +203,10 @@ func (n node) need(m map[string]node, key string) (node, bool) {
 }
 
 // nearest suggests the known word that is closest to word, or lists them all.
-func nearest(word string, known []string) string {
-	best, bestDistance := "", 4
+func nearest[S ~string](word S, known []S) string {
+	best, bestDistance := S(""), 4
 	for _, k := range known {
-		if d := editDistance(word, k); d < bestDistance {
+		if d := editDistance(string(word), string(k)); d < bestDistance {
 			best, bestDistance = k, d
 		}
 	}
@@ -216,8 +216,11 @@ func nearest(word string, known []string) string {
 	if len(known) == 0 {
 		return "; none is known here"
 	}
-	sorted := slices.Sorted(slices.Values(known))
-	return "; known are " + strings.Join(sorted, ", ")
+	names := make([]string, 0, len(known))
+	for _, k := range slices.Sorted(slices.Values(known)) {
+		names = append(names, string(k))
+	}
+	return "; known are " + strings.Join(names, ", ")
 }
 
 // editDistance is Levenshtein's.

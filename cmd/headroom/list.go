@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -33,7 +34,7 @@ func wrap(text, indent string, width int) string {
 	var lines []string
 	line := indent
 	for word := range strings.FieldsSeq(text) {
-		if len(line)+len(word) > width && line != indent {
+		if utf8.RuneCountInString(line)+utf8.RuneCountInString(word) > width && line != indent {
 			lines = append(lines, strings.TrimRight(line, " "))
 			line = indent
 		}

@@ -23,7 +23,7 @@ Start with:  headroom list   then   headroom run phase3`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError(cmd, err)
 	})
-	root.AddCommand(newList(), newShow(), newTopology(), newRun(), newReport(), newBaseline(), newGate(), newDrive(), newCapacity(), newSelftest(), newPlan(), newImage(), newClean())
+	root.AddCommand(newList(), newShow(), newKinds(), newTopology(), newRun(), newReport(), newBaseline(), newGate(), newDrive(), newCapacity(), newSelftest(), newPlan(), newImage(), newClean())
 	root.AddCommand(insideCommands()...)
 	return root
 }

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"syscall"
 
-	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
 
@@ -87,11 +86,7 @@ func (a *app) counts(ctx context.Context) (map[string]float64, error) {
 
 // get asks the program about itself.
 func (a *app) get(ctx context.Context, path string) ([]byte, error) {
-	address := a.spec.Near()
-	if a.spec.Kind == scenarios.KindLink {
-		address = nextPort(address)
-	}
-	return get(ctx, a.client, "http://"+address+path)
+	return get(ctx, a.client, "http://"+ownAddress(a.spec)+path)
 }
 
 // get returns the body of a 200 answer; anything else is an error.

@@ -6,14 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"path"
-	"strconv"
 	"strings"
 	"time"
 
-	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
 
@@ -61,14 +58,10 @@ func (a *agent) insideOf(q spec.Question) (string, error) {
 		if p.Name != q.Process {
 			continue
 		}
-		switch p.Kind {
-		case scenarios.KindShop, scenarios.KindMail, scenarios.KindWorker, scenarios.KindGateway:
-			return p.Near(), nil
-		case scenarios.KindLink: // its port relays, the one after it answers
-			host, _, err := net.SplitHostPort(p.Near())
-			return net.JoinHostPort(host, strconv.Itoa(p.Port+1)), err
+		if p.Kind.Facts().Server != nil {
+			return "", fmt.Errorf("process %s is a %s: only programs of our own can be asked", p.Name, p.Kind)
 		}
-		return "", fmt.Errorf("process %s is a %s: only programs of our own can be asked", p.Name, p.Kind)
+		return ownAddress(p), nil
 	}
 	return "", fmt.Errorf("machine %s has no process %q", a.spec.Machine, q.Process)
 }

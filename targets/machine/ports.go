@@ -4,18 +4,27 @@ import (
 	"net"
 	"strconv"
 
-	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
 
 // portsOf are the ports that a process takes: a link relays everything that
-// comes to its own port, and NATS speaks its own language there, so that both
-// tell about themselves on the next one.
+// comes to its own port, and NATS speaks its own language there. Both tell about
+// themselves on the next port.
 func portsOf(p spec.Process) []int {
-	if p.Kind == scenarios.KindLink || p.Kind == scenarios.KindNATS {
-		return []int{p.Port, p.Port + 1}
+	ports := make([]int, p.Kind.Ports())
+	for i := range ports {
+		ports[i] = p.Port + i
 	}
-	return []int{p.Port}
+	return ports
+}
+
+// ownAddress is where a program of ours answers for itself, as host:port: at the
+// next port where its own is others' traffic.
+func ownAddress(p spec.Process) string {
+	if p.Kind.Facts().Relays {
+		return nextPort(p.Near())
+	}
+	return p.Near()
 }
 
 // nextPort turns host:port into host:port+1.

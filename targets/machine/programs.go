@@ -28,24 +28,15 @@ const (
 	versionLimit = 5 * time.Second
 )
 
-// serverPackages is what to install for a kind, on Debian. Kinds that are not
-// here are our own programs.
-var serverPackages = map[scenarios.Kind]struct{ program, packages string }{
-	scenarios.KindPostgres: {"PostgreSQL 15 or newer", "postgresql"},
-	scenarios.KindValkey:   {"valkey-server or redis-server", "valkey-server (or redis-server)"},
-	scenarios.KindHAProxy:  {"haproxy", "haproxy"},
-	scenarios.KindVarnish:  {"varnishd", "varnish"},
-	scenarios.KindNATS:     {"nats-server", "nats-server"},
-}
-
 // CheckPrograms returns one error that names every server program that these
 // kinds need and this host does not have, and what to install.
 func CheckPrograms(kinds []scenarios.Kind) error {
 	var missing, packages []string
 	for _, kind := range sortedKinds(kinds) {
 		if _, err := find(kind); err != nil {
-			missing = append(missing, serverPackages[kind].program)
-			packages = append(packages, serverPackages[kind].packages)
+			server := kind.Facts().Server
+			missing = append(missing, server.Program)
+			packages = append(packages, server.Packages)
 		}
 	}
 	if len(missing) == 0 {
@@ -72,7 +63,7 @@ func Versions(ctx context.Context, kinds []scenarios.Kind) (map[string]string, e
 
 // sortedKinds returns the kinds that are servers, each once.
 func sortedKinds(kinds []scenarios.Kind) []scenarios.Kind {
-	kinds = slices.DeleteFunc(slices.Clone(kinds), func(k scenarios.Kind) bool { return serverPackages[k].program == "" })
+	kinds = slices.DeleteFunc(slices.Clone(kinds), func(k scenarios.Kind) bool { return k.Facts().Server == nil })
 	slices.Sort(kinds)
 	return slices.Compact(kinds)
 }

@@ -133,7 +133,7 @@ func (f File) service(m scenarios.Machine, entries []port) (service, error) {
 		MemoryMiB: int(m.MemoryGiB * mibPerGiB),
 		Database:  m.HasDatabase(),
 		Seeded:    m.NeedsDataset(),
-		Keeps:     m.HasDatabase() || m.HasQueue(),
+		Keeps:     m.Stores(),
 		Spec:      quote(string(encoded)),
 		Needs:     slices.Sorted(slices.Values(m.Needs())),
 	}

@@ -138,7 +138,7 @@ func checkContainer(t *testing.T, sys *System, m stage.Machine) {
 	if len(writable) != 2 || writable[spec.DatasetDir] || !writable[spec.DataDir] {
 		t.Errorf("%s: mounts (writable) %v", m.Name, writable)
 	}
-	if c.HostConfig.ShmSize != postgresShmBytes {
+	if c.HostConfig.ShmSize != 256<<20 {
 		t.Errorf("%s: %d bytes of shared memory", m.Name, c.HostConfig.ShmSize)
 	}
 }

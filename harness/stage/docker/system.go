@@ -23,8 +23,7 @@ import (
 )
 
 const (
-	postgresShmBytes = 256 << 20 // its parallel queries share memory there; the engine's default is 64 MiB
-	bytesPerGiB      = 1 << 30
+	bytesPerGiB = 1 << 30
 )
 
 // System is a topology that runs. It is a stage.Resizer.
@@ -180,10 +179,8 @@ func (sys *System) makeMachine(ctx context.Context, m scenarios.Machine, i int) 
 		env:         map[string]string{spec.EnvSpec: string(encoded)},
 		memoryBytes: sys.machines[i].MemoryLimitBytes,
 	}
-	if m.HasDatabase() {
-		c.shmBytes = postgresShmBytes
-		c.mounts = sys.stage.databaseMounts(m, sys.asked.Dataset)
-	}
+	c.shmBytes = m.SharedMemoryBytes()
+	c.mounts = sys.stage.mounts(m, sys.asked.Dataset)
 	made, err := sys.stage.create(ctx, c)
 	if err == nil {
 		sys.containers[i] = made.GetContainerID()
@@ -304,10 +301,12 @@ func (sys *System) Resize(ctx context.Context, group string, factor float64) err
 	return nil
 }
 
-// databaseMounts are a volume of its own for what the machine keeps, and the
-// seeded data, read-only, where it starts from them. The former's labels let a
-// sweep find it.
-func (s *Stage) databaseMounts(m scenarios.Machine, d scenarios.Dataset) []mount.Mount {
+// mounts are a volume of its own for what the machine stores, and the seeded data,
+// read-only, where it starts from them. The former's labels let a sweep find it.
+func (s *Stage) mounts(m scenarios.Machine, d scenarios.Dataset) []mount.Mount {
+	if !m.Stores() {
+		return nil
+	}
 	mounts := []mount.Mount{{
 		Type: mount.TypeVolume, Target: spec.DataDir,
 		VolumeOptions: &mount.VolumeOptions{Labels: labelsOf(s.owner, s.options.RunID, nil)},
