@@ -5,19 +5,13 @@ import (
 	"slices"
 )
 
-// headline are the metrics of the table that everybody sees.
-var headline = []string{
-	"p50_ms", "p95_ms", "p99_ms", "throughput_rps", "error_rate",
-	"db_cpu_ms_per_request", "db_cpu_share", "statements_per_request", "feed_statements_per_request", "rows_read_per_row_returned", "bytes_per_request",
-	"cache_hit_ratio", "edge_hit_ratio", "origin_requests_per_request",
-}
-
 // Tables lists the metrics of a rate's two tables: those that everybody sees,
 // and those by endpoint and machine. The rows of a table are judged together.
 func (c Comparison) Tables() (rows, details []string) {
-	for _, key := range headline {
-		if c.telling(key) {
-			rows = append(rows, key)
+	rows = []string{"p50_ms", "p95_ms", "p99_ms"}
+	for _, m := range metrics {
+		if m.headline && c.tells(m) {
+			rows = append(rows, m.Key)
 		}
 	}
 	details = []string{"postgres_demand_share"}
@@ -28,24 +22,17 @@ func (c Comparison) Tables() (rows, details []string) {
 		details = append(details, fmt.Sprintf("header_share[%s]", header))
 	}
 	for _, m := range c.Machines() {
-		for _, metric := range []string{"cpu_ms_per_request", "utilisation", "throttled_share"} {
-			details = append(details, fmt.Sprintf("%s[%s]", metric, m))
+		for _, base := range []string{"cpu_ms_per_request", "utilisation", "throttled_share"} {
+			details = append(details, fmt.Sprintf("%s[%s]", base, m))
 		}
 	}
 	return rows, details
 }
 
-// telling says whether a headline metric tells anything: those of a pattern
-// only where one of the variants has it.
-func (c Comparison) telling(key string) bool {
-	has := func(key string) bool { return c.allBefore.Value(key).OK() || c.allAfter.Value(key).OK() }
-	switch key {
-	case "feed_statements_per_request", "cache_hit_ratio", "edge_hit_ratio":
-		return has(key)
-	case "origin_requests_per_request":
-		return has("edge_hit_ratio") // without an edge every request gets there
-	}
-	return true
+// tells says whether a headline metric tells anything: those of a pattern only
+// where one of the variants has it.
+func (c Comparison) tells(m metric) bool {
+	return m.tellsWith == "" || c.allBefore.Value(m.tellsWith).OK() || c.allAfter.Value(m.tellsWith).OK()
 }
 
 // Machines lists the machines of both variants.

@@ -2,7 +2,6 @@ package compare
 
 import (
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -30,84 +29,14 @@ type Metric struct {
 	Unit  Unit   `json:"unit"`
 }
 
-// Metrics whose values do not come from a slice but from the search for a
-// limit and the price book: see Given.
-const (
-	LimitRPS       = "limit_rps"
-	MonthlyUSD     = "monthly_cost_usd"
-	CostPerUserUSD = "cost_per_user_usd"
-	// The two parts of a user's cost, for reports; no claim speaks of them.
-	InfraPerUserUSD     = "infrastructure_per_user_usd"
-	DownloadsPerUserUSD = "downloads_per_user_usd"
-)
-
-// Rateless says whether a key is one of the metrics that no rate belongs to.
-func Rateless(key string) bool {
-	return slices.Contains([]string{LimitRPS, MonthlyUSD, CostPerUserUSD, InfraPerUserUSD, DownloadsPerUserUSD}, key)
-}
-
-// described holds the metrics without a parameter.
-var described = []Metric{
-	{"throughput_rps", "throughput", PerSecond},
-	{"error_rate", "error rate", Share},
-	{"db_cpu_ms_per_request", "database CPU per request", Millis},
-	{"statements_per_request", "statements per request", Count},
-	{"feed_statements_per_request", "statements per feed request", Count},
-	{"rows_read_per_row_returned", "rows read per row returned", Count},
-	{"bytes_per_request", "bytes per request", Bytes},
-	{"postgres_demand_share", "PostgreSQL's demand over the largest other", Count},
-	{"cache_hit_ratio", "cache hit ratio", Share},
-	{"db_cpu_share", "database CPU utilisation", Share},
-	{"edge_hit_ratio", "edge hit ratio", Share},
-	{"origin_requests_per_request", "shop requests per request", Count},
-	{"stale_share", "stale reads", Share},
-	{"read_your_writes_share", "own writes not read", Share},
-	{"monotonic_reads_share", "reads going back in time", Share},
-	{"replication_lag_p50_ms", "replication lag, p50", Millis},
-	{"replication_lag_p99_ms", "replication lag, p99", Millis},
-	{"misplaced_share", "rows in the wrong shard", Share},
-	{"duplicate_ids_share", "ids given twice", Share},
-	{"lost_share", "jobs lost", Share},
-	{"duplicated_share", "jobs done twice", Share},
-	{"reordered_share", "jobs out of order", Share},
-	{"over_limit_share", "admitted over the limit", Share},
-	{LimitRPS, "capacity under the SLO", PerSecond},
-	{MonthlyUSD, "monthly cost", USD},
-	{CostPerUserUSD, "monthly cost per user", USD},
-	{InfraPerUserUSD, "of it infrastructure", USD},
-	{DownloadsPerUserUSD, "of it downloads", USD},
-}
-
-// Metrics with a parameter in brackets: a machine or a response header.
-var parametric = map[string]Metric{
-	"cpu_ms_per_request": {Label: "CPU per request", Unit: Millis},
-	"utilisation":        {Label: "CPU utilisation", Unit: Share},
-	"throttled_share":    {Label: "throttled CPU periods", Unit: Share},
-	"header_share":       {Label: "answers with", Unit: Share},
-}
-
 var (
 	quantileKey = regexp.MustCompile(`^p(\d{1,2}(?:\.\d+)?)_ms$`)
 	withArg     = regexp.MustCompile(`^([a-z0-9_.]+)\[(.+)\]$`)
 )
 
-// Describe returns the metric of a key, false when no metric has that key:
-//
-//	p95_ms, p99.9_ms, p95_ms[GET /api/feed]        response time
-//	throughput_rps, error_rate, bytes_per_request  of all requests
-//	db_cpu_ms_per_request, statements_per_request,
-//	feed_statements_per_request, rows_read_per_row_returned,
-//	postgres_demand_share
-//	cache_hit_ratio                                of all Valkeys
-//	db_cpu_share                                   of PostgreSQL on its machine, the busiest
-//	edge_hit_ratio                                 of all Varnishes, without what they pass on
-//	origin_requests_per_request                    requests that reached the shop, per request sent
-//	stale_share, lost_share, ...                   violations per check of an oracle
-//	replication_lag_p50_ms, replication_lag_p99_ms of all replicas
-//	header_share[X-Cache: hit]                     of the requests sent
-//	cpu_ms_per_request[machine], utilisation[machine], throttled_share[machine]
-//	limit_rps, monthly_cost_usd, cost_per_user_usd,
-//	infrastructure_per_user_usd, downloads_per_user_usd of the variant, at no rate
+// Describe returns the metric of a key, false when no metric has that key. Besides
+// the rows of metrics there are p95_ms, p99.9_ms (response time), by endpoint as
+// p95_ms[GET /api/feed], and those by machine or header (byArgument).
 func Describe(key string) (Metric, bool) {
 	base, arg := splitKey(key)
 	if q := quantileKey.FindStringSubmatch(base); q != nil {
@@ -116,15 +45,11 @@ func Describe(key string) (Metric, bool) {
 		}
 		return Metric{Key: key, Label: labelled("p"+q[1], arg), Unit: Millis}, true
 	}
-	if m, ok := parametric[base]; ok && arg != "" {
-		return Metric{Key: key, Label: labelled(m.Label, arg), Unit: m.Unit}, true
+	if m, ok := argumentOf(base); ok && arg != "" {
+		return Metric{Key: key, Label: labelled(m.label, arg), Unit: m.unit}, true
 	}
-	for _, m := range described {
-		if m.Key == key {
-			return m, true
-		}
-	}
-	return Metric{}, false
+	m, ok := metricOf(key)
+	return m.Metric, ok
 }
 
 func labelled(label, arg string) string { return strings.TrimSpace(label + " " + arg) }
@@ -146,54 +71,11 @@ func (s Sample) Value(key string) Value {
 	if q := quantileKey.FindStringSubmatch(base); q != nil {
 		return s.quantileOf(q[1], arg)
 	}
-	if base == "header_share" && arg != "" {
-		return s.headerShare(arg)
+	if m, ok := argumentOf(base); ok && arg != "" {
+		return m.compute(s, arg)
 	}
-	if _, ok := parametric[base]; ok && arg != "" {
-		return s.machineValue(base, arg)
-	}
-	switch key {
-	case "throughput_rps":
-		return ratioOfCount(float64(s.Succeeded), s.DurationS, "the slices have no duration")
-	case "error_rate":
-		return share(float64(s.Failed+s.Unsent), float64(s.Planned), "no request was planned")
-	case "bytes_per_request":
-		return s.perRequest(float64(s.bytesIn))
-	case "db_cpu_ms_per_request":
-		cpu := 0.0
-		if !s.each(scenarios.KindPostgres, func(m record.MachineUse, p record.ProcessUse) { cpu += processCPU(m, p) }) {
-			return missing("no PostgreSQL")
-		}
-		return s.perRequest(cpu * 1000)
-	case "statements_per_request":
-		return s.countPer(scenarios.KindPostgres, "statements", s.Succeeded, "PostgreSQL's statements were not counted", noneSucceeded)
-	case "feed_statements_per_request":
-		return s.countBy(scenarios.KindShop, "feed_statements", "feed_requests", "the feed's statements were not counted", "no feed was asked for")
-	case "rows_read_per_row_returned":
-		return s.countBy(scenarios.KindPostgres, "tuples_read", "rows", "PostgreSQL's rows were not counted", "no row was returned")
-	case "cache_hit_ratio":
-		return s.hitRatio(scenarios.KindValkey, "no cache", "the cache was not asked")
-	case "postgres_demand_share":
-		return s.postgresDemandShare()
-	}
-	return s.patternValue(key)
-}
-
-// patternValue computes the metrics of replicas, edges and oracles.
-func (s Sample) patternValue(key string) Value {
-	if q, ok := lagQuantiles[key]; ok {
-		return s.lagMS(q)
-	}
-	if name, ok := scenarios.OracleOf(key); ok {
-		return s.oracleShare(name)
-	}
-	switch key {
-	case "db_cpu_share":
-		return s.dbCPUShare()
-	case "edge_hit_ratio":
-		return s.hitRatio(scenarios.KindVarnish, "no edge", "the edges were not asked for what they keep")
-	case "origin_requests_per_request":
-		return s.countPer(scenarios.KindShop, "requests", s.Sent, "the shop's requests were not counted", "no request was sent")
+	if m, ok := metricOf(key); ok && m.compute != nil {
+		return m.compute(s)
 	}
 	return missing("unknown metric %q", key)
 }
@@ -214,19 +96,25 @@ func (s Sample) quantileOf(percentile, endpoint string) Value {
 	return missing("no request went to %s", endpoint)
 }
 
-func (s Sample) machineValue(base, machine string) Value {
-	for _, m := range s.machines {
-		switch {
-		case m.Machine != machine:
-		case base == "utilisation":
-			return per(m.CPUSeconds, m.WindowS*m.QuotaCPUs, "its CPU quota is not known")
-		case base == "throttled_share":
-			return share(float64(m.ThrottledPeriods), float64(m.Periods), "its CPU periods were not counted")
-		default:
-			return s.perRequest(m.CPUSeconds * 1000)
+// ofMachine computes a metric of one machine.
+func ofMachine(compute func(s Sample, m record.MachineUse) Value) func(Sample, string) Value {
+	return func(s Sample, machine string) Value {
+		for _, m := range s.machines {
+			if m.Machine == machine {
+				return compute(s, m)
+			}
 		}
+		return missing("no machine %s", machine)
 	}
-	return missing("no machine %s", machine)
+}
+
+// dbCPUPerRequest is what all PostgreSQL processes used.
+func (s Sample) dbCPUPerRequest() Value {
+	cpu := 0.0
+	if !s.each(scenarios.KindPostgres, func(m record.MachineUse, p record.ProcessUse) { cpu += processCPU(m, p) }) {
+		return missing("no PostgreSQL")
+	}
+	return s.perRequest(cpu * 1000)
 }
 
 // postgresDemandShare is the service demand of PostgreSQL (the busiest, if
