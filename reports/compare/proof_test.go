@@ -182,7 +182,7 @@ func TestStillness(t *testing.T) {
 // The pages' texts take the bounds from the rule; so must the guides.
 func TestGuidesNameTheRulesBounds(t *testing.T) {
 	for file, wants := range map[string][]string{
-		"../../README.md": {"surely rises by more than " + percentOver(leastMoved) + " with the first, and comes out within " + percentOver(mostStill) + " of the same"},
+		"../../docs/reading.md": {"surely rises by more than " + percentOver(leastMoved) + " with the first, and comes out within " + percentOver(mostStill) + " of the same"},
 		"../../docs/measurement.md": {fmt.Sprintf("interval lies above %g, and the other's estimate within %s of 1", leastMoved, percentOver(mostStill)),
 			"rose by less than " + percentOver(leastMoved) + " with the named group"},
 	} {
