@@ -204,3 +204,86 @@ func TestCoverageOfTheChosenBasis(t *testing.T) {
 		}
 	}
 }
+
+// Differences of just as much as may be, by the smaller of the two, are none.
+func TestNearEnoughForTheSameWork(t *testing.T) {
+	for _, test := range []struct {
+		before, after float64
+		same          bool
+	}{{100, 101, true}, {101, 100, true}, {100, 101.005, false}, {101.005, 100, false}} {
+		trials := unsteady()
+		for i := range trials {
+			trials[i].Measurement.OfferedRPS = test.before
+			if trials[i].Variant == scenarios.After {
+				trials[i].Measurement.OfferedRPS = test.after
+			}
+		}
+		if why := NewTable(trials).At("common").driverDiffers(); (why == "") != test.same {
+			t.Errorf("%v and %v requests/s: %q", test.before, test.after, why)
+		}
+	}
+	if got := SameWork(); got != "rates or bytes per response apart by more than 1%, requests in flight by more than 10%" {
+		t.Errorf("the rule says %q", got)
+	}
+	for key, want := range map[string]bool{"db_cpu_ms_per_request": true, "cpu_ms_per_request[a]": true, "cpu_ms_per_request": false, "utilisation[a]": false} {
+		if got := cpuPerSuccess(key); got != want {
+			t.Errorf("%s is CPU per success: %v", key, got)
+		}
+	}
+}
+
+// The driver's CPU is taken where its own squares leave less than 80%, by four
+// degrees of freedom at least; where the figures hardly scatter, where it adds no
+// more than the figures' resolution.
+func TestWhenADriverIsTaken(t *testing.T) {
+	type logs = [][]float64 // by block and slice, in ln
+	// comparing has so many slices of the one machine, whose CPU and whose driver's
+	// are those of the logarithms; after has one slice a block.
+	comparing := func(own, driver logs) Comparison {
+		var trials []record.Trial
+		for block := range own {
+			for i, log := range own[block] {
+				trial := atSpeed(scenarios.Before, block+1, 1)
+				trial.Machines = trial.Machines[1:2]
+				trial.Machines[0].CPUSeconds *= math.Exp(log)
+				trial.Measurement.Driver.CPUSeconds *= math.Exp(driver[block][i])
+				trials = append(trials, trial)
+			}
+			trials = append(trials, atSpeed(scenarios.After, block+1, 1))
+		}
+		return NewTable(trials).At("common")
+	}
+	times := func(of logs, factor float64) logs {
+		var out logs
+		for _, block := range of {
+			var scaled []float64
+			for _, x := range block {
+				scaled = append(scaled, x*factor)
+			}
+			out = append(out, scaled)
+		}
+		return out
+	}
+	wide := logs{{-0.1, 0, 0.1}, {-0.2, 0.1, 0.1}}
+	fine := logs{{-0.001, 0, 0.001}, {-0.0005, 0, 0.0005}} // squares of 2.5e-6, where 4e-6 are no scatter
+	for _, test := range []struct {
+		name        string
+		own, driver logs
+		scatters    bool
+	}{
+		{"it follows all", wide, wide, false},
+		{"79% of the squares are left", wide, times(wide, 1-math.Sqrt(0.79)), false},
+		{"81% of the squares are left", wide, times(wide, 1-math.Sqrt(0.81)), true},
+		{"the other way round", wide, times(wide, -0.5), true},
+		{"three degrees of freedom", logs{{-0.1, 0, 0.1}, {-0.2, 0.2}}, logs{{-0.1, 0, 0.1}, {-0.2, 0.2}}, true},
+		{"one slice a block", logs{{0}, {0}}, logs{{0}, {0}}, false},
+		{"no scatter, and the driver has little", logs{{0, 0, 0}, {0, 0, 0}}, logs{{0, 0, 0.001}, {0, 0, 0}}, false},
+		{"no scatter, and the driver has some", logs{{0, 0, 0}, {0, 0, 0}}, logs{{0, 0, 0.0015}, {0, 0, 0}}, true},
+		{"hardly any scatter, and the driver leaves all", fine, times(fine, 0), false},
+		{"hardly any scatter, and the driver doubles it", fine, times(fine, -1), true},
+	} {
+		if got := comparing(test.own, test.driver).driverScatters("cpu_ms_per_request[edge]"); got != test.scatters {
+			t.Errorf("%s: scatters %v, want %v", test.name, got, test.scatters)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"reflect"
 	"strings"
@@ -267,4 +268,85 @@ func TestDemands(t *testing.T) {
 	if got := Collapse(Pool([]record.Trial{trial}).Demands()); len(got) != 5 || got[1].Machine != "app-1" {
 		t.Errorf("%+v", got)
 	}
+}
+
+// Each doubt at the bounds of its interval.
+func TestDoubtsOfAProof(t *testing.T) {
+	at := func(low, ratio, high float64) Effect {
+		return Effect{Ratio: ratio, Interval: &Interval{Low: low, High: high}}
+	}
+	moved, same := at(1.06, 1.2, 1.3), at(0.99, 1, 1.01)
+	for _, test := range []struct {
+		name         string
+		named, other Effect
+		want         string
+	}{
+		{"proved", moved, same, ""},
+		{"hardly", at(1.0501, 1.2, 1.3), same, ""},
+		{"from the bound on", at(1.05, 1.2, 1.3), same, "can't be told"},
+		{"up to the bound", at(1, 1.02, 1.05), same, "can't be told"},
+		{"below the bound", at(1, 1.02, 1.0499), same, "rose by less than 5%"},
+		{"as much as may be, around 1", moved, at(1, 1.07, 1.2), ""},
+		{"as little as may be, around 1", moved, at(0.8, 1/1.07, 1), ""},
+		{"more than may be", moved, at(0.99, 1.071, 1.2), "can't be told"},
+		{"less than may be", moved, at(0.8, 0.934, 1.01), "can't be told"},
+		{"not around 1, within what may be", moved, at(1.01, 1.03, 1.07), ""},
+		{"not around 1, below, within what may be", moved, at(1/1.07, 0.96, 0.99), ""},
+		{"not around 1, beyond what may be", moved, at(1.01, 1.03, 1.071), "rose with cache larger too"},
+		{"not around 1, below what may be", moved, at(0.93, 0.96, 0.99), "fell with cache larger"},
+		{"no interval of the named", Effect{}, same, "2 rounds with all three systems, at the least 3"},
+		{"no interval of the other", moved, Effect{}, "2 rounds with all three systems, at the least 3"},
+	} {
+		p := Proof{Named: "database", Other: "cache", NamedEffect: test.named, OtherEffect: test.other}
+		if got := p.doubt(false, 2); !strings.Contains(got, test.want) || (got == "") != (test.want == "") {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// The larger machines, the driver, the reserve and what is not ours have to fit into
+// the host together.
+func TestProofScale(t *testing.T) {
+	shares := record.Shares{HostCPUs: 4, DriverCPUs: 1, ReserveCPUs: 0.5, VariantCPUs: map[scenarios.Variant]float64{scenarios.After: 2.25}}
+	quotas := map[string]float64{"app": 1, "database": 1}
+	// 4 - 1 - 0.5 - 0.25 are 2.25; with one of 1 CPU larger by a quarter it is just that.
+	near(t, "just enough", proofScale(shares, scenarios.After, quotas, 1), 1, 1e-12)
+	near(t, "more than enough", proofScale(shares, scenarios.After, quotas, 0.5), 1, 0)
+	near(t, "not enough", proofScale(shares, scenarios.After, quotas, 2), 2.25/2.5, 1e-12)
+	shares.VariantCPUs[scenarios.After] = 1 // a part of the machines alone
+	near(t, "nothing that is not ours", proofScale(shares, scenarios.After, quotas, 4), 2.5/3, 1e-12)
+}
+
+// A proof's capacities are geometric means, of the steps in a round and of the rounds.
+func TestCapacitiesOfAProof(t *testing.T) {
+	trials := steps(t, []float64{100, 200, 400}, []float64{200, 400, 800}, []float64{100, 200, 400})
+	again := steps(t, []float64{400}, []float64{50}, []float64{100}) // of the first round
+	p := JudgeProof(proofRun(t), append(trials, again...), scenarios.After)
+	near(t, "base", p.BaseRPS, math.Cbrt(200*200*400), 1e-9) // of the first round sqrt(100 * 400)
+	near(t, "named", p.NamedRPS, math.Cbrt(100*400*800), 1e-9)
+	near(t, "other", p.OtherRPS, 200, 1e-9)
+	if p.Steps != 12 || p.Disturbed != 0 || len(p.OtherEffect.Pairs) != 3 || p.OtherEffect.Pairs[2].Block != 3 {
+		t.Errorf("%+v", p)
+	}
+	near(t, "the first round's ratio", p.NamedEffect.Pairs[0].After/p.NamedEffect.Pairs[0].Before, 0.5, 1e-9)
+	near(t, "the last round's after", p.NamedEffect.Pairs[2].After, 800, 1e-9)
+}
+
+// The largest machine of the two decides how far all must shrink, also where it is
+// not the bottleneck.
+func TestAimProofAtALargeOther(t *testing.T) {
+	run, trials := proofRun(t), measured(t)
+	for i := range trials {
+		trials[i].Machines[3].QuotaCPUs = 0.8 // the cache, as idle as before
+		trials[i].Machines[3].CPUSeconds = 0.2 * 0.8 * trials[i].Machines[3].WindowS
+	}
+	run.Shares.HostCPUs, run.Shares.VariantCPUs = 1.8, nil
+	aim, err := AimProof(run, trials, scenarios.After)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if aim.Other != "cache" || aim.Named != "database" {
+		t.Fatalf("%+v", aim)
+	}
+	near(t, "scale", aim.Scale, (1.8-0.5)/(1.7+0.25*0.8), 1e-9)
 }

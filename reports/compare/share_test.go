@@ -60,6 +60,32 @@ func TestShareInterval(t *testing.T) {
 	}
 }
 
+// What blocks count is worth as much as their scatter shows: 10, 20 and 30 of 100
+// each have the variance 3/2 * 200 / 300^2, which is 6.25 times 0.2 * 0.8 / 300; so
+// 300 are worth 48, less what three blocks leave unknown: (1.959964/4.30265)^2.
+func TestEffectiveCount(t *testing.T) {
+	got := effectiveCount([]tally{{10, 100}, {20, 100}, {30, 100}}, 3)
+	near(t, "differing blocks", got, 48*0.207503, 1e-3)
+	near(t, "none", effectiveCount([]tally{{0, 100}, {0, 100}, {0, 100}}, 3), 15, 1e-12)
+	near(t, "all", effectiveCount([]tally{{100, 100}, {100, 100}}, 3), 10, 1e-12)
+}
+
+// Of what is counted and of what is not the intervals mirror each other.
+func TestShareIntervalMirrors(t *testing.T) {
+	for _, counts := range [][]float64{{0, 0, 0}, {0, 1, 0}, {1, 0, 3}, {40, 60, 50}, {399, 400, 400}, {400, 400, 400}} {
+		var bad, good []tally
+		for _, c := range counts {
+			bad, good = append(bad, tally{c, 400}), append(good, tally{400 - c, 400})
+		}
+		b, g := shareInterval(bad), shareInterval(good)
+		near(t, "low", b.Low, 1-g.High, 1e-7)
+		near(t, "high", b.High, 1-g.Low, 1e-7)
+		if share := shareOf(bad); !b.holds(share) || b.Low < 0 || b.High > 1 {
+			t.Errorf("%v: %+v", counts, b)
+		}
+	}
+}
+
 // The interval has to hold the truth where violations come in bursts and blocks
 // differ: taken as independent the same checks covered 49% with bursts of 5, 26%
 // with bursts of 20, 55 and 30% with blocks that differ by 0.5 and 1 (standard

@@ -47,6 +47,9 @@ func TestSilences(t *testing.T) {
 		{"longer than a queue delays", answering(t, 80, 6, [2]int{10, 31}), "p99<1s", []found{{1, 2.1}}},
 		{"a gap that arrivals leave", answering(t, 10, 3, [2]int{10, 22}), "p99<250ms", nil},
 		{"longer than arrivals leave", answering(t, 10, 3, [2]int{10, 26}), "p99<250ms", []found{{1, 1.6}}},
+		{"just what arrivals hardly leave", answering(t, 10, 3, [2]int{10, 25}), "p99<250ms", []found{{1, 1.5}}},
+		{"few requests a second", answering(t, 5, 6, [2]int{10, 40}), "p99<250ms", []found{{1, 3}}},
+		{"fewer requests a second", answering(t, 4.99, 60, [2]int{10, 500}), "p99<250ms", nil},
 		{"hardly a request a second", answering(t, 2, 60, [2]int{10, 500}), "p99<250ms", nil},
 	} {
 		slo, err := scenarios.ParseSLO(test.slo)
@@ -115,6 +118,29 @@ func TestTheFirstAnswerOfAnOverloadIsLate(t *testing.T) {
 		trial.RateName = name
 		if got := Silences([]record.Trial{trial}, slo); len(got) != 1 || got[0].Seconds != 3.5 {
 			t.Errorf("%s without any answer: %+v", name, got)
+		}
+	}
+}
+
+// A step takes no part by its verdict, a slice by its validity.
+func TestSetAside(t *testing.T) {
+	held := &record.Verdict{Outcome: record.Held}
+	spoiled := &record.Verdict{Outcome: record.Spoiled}
+	late := []string{"late"}
+	for _, test := range []struct {
+		trial record.Trial
+		want  bool
+	}{
+		{record.Trial{Kind: record.KindProbe, Verdict: held, Invalid: late}, false},
+		{record.Trial{Kind: record.KindProbe, Verdict: spoiled}, true},
+		{record.Trial{Kind: record.KindProbe, Invalid: late}, true},
+		{record.Trial{Kind: record.KindProbe}, false},
+		{record.Trial{Kind: record.KindSlice, Verdict: held, Invalid: late}, true},
+		{record.Trial{Kind: record.KindSlice, Verdict: spoiled}, false},
+		{record.Trial{Kind: record.KindSlice, Measurement: record.Measurement{Interrupted: true}}, true},
+	} {
+		if got := setAside(&test.trial); got != test.want {
+			t.Errorf("%s with %+v, %v: set aside %v", test.trial.Kind, test.trial.Verdict, test.trial.Invalid, got)
 		}
 	}
 }

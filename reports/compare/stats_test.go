@@ -54,6 +54,21 @@ func TestSignedRankInterval(t *testing.T) {
 	}
 }
 
+// Asked for no confidence the interval is the narrowest that there is: of 1, 1.5, 2,
+// 2, 2.5, 3 two are left out at each end, which leaves 1 - 2 * 3/8.
+func TestNarrowestSignedRankInterval(t *testing.T) {
+	low, high, has := SignedRankInterval([]float64{1, 2, 3}, 0)
+	near(t, "low", low, 2, 0)
+	near(t, "high", high, 2, 0)
+	near(t, "confidence", has, 0.25, 1e-15)
+	if low, high, has = SignedRankInterval([]float64{1, 2, 3}, 0.75); low != 1 || high != 3 || has != 0.75 {
+		t.Errorf("just the confidence that there is: %v to %v with %v", low, high, has)
+	}
+	if low, high, _ = SignedRankInterval([]float64{1, 2, 3}, 0.5); low != 1.5 || high != 2.5 {
+		t.Errorf("1 - 2 * 2/8 is enough for 50%%: %v to %v", low, high)
+	}
+}
+
 // TestSignedRankAgainstEnumeration counts all sign patterns by hand.
 func TestSignedRankAgainstEnumeration(t *testing.T) {
 	const n = 8

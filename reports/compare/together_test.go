@@ -57,6 +57,31 @@ func TestHolm(t *testing.T) {
 	}
 }
 
+// The t of 1, 2, 3 is 2 sqrt 3; with the first turned it is that of -1, 2, 3: mean 4/3,
+// variance 13/3.
+func TestStudentOfARow(t *testing.T) {
+	r := newRow([]float64{1, 2, 3}, 0)
+	near(t, "as they are", r.student(0), 2*math.Sqrt(3), 1e-12)
+	near(t, "all turned", r.student(0b111), 2*math.Sqrt(3), 1e-12)
+	near(t, "the first turned", r.student(0b001), 4.0/3/math.Sqrt(13.0/9), 1e-12)
+	near(t, "the last turned", r.student(0b100), 0, 1e-12)
+	// Values that agree are known to the resolution: an interval of 0.1 to both sides
+	// has a standard error of 0.1 / 4.30265.
+	near(t, "no scatter", newRow([]float64{1, 1, 1}, 0.1).student(0), 43.0265, 1e-3)
+}
+
+// From 7 to 16 blocks signs are flipped, with fewer or more it is Student's p.
+func TestWhichAdjustment(t *testing.T) {
+	for blocks, want := range map[int]float64{6: leastP, 7: 2.0 / (1 << 7), 16: 2.0 / (1 << 16), 17: leastP} {
+		d := make([]float64, blocks)
+		for i := range d {
+			d[i] = 5 // far beyond the resolution: Student's p is as good as none
+		}
+		got := adjusted([]row{newRow(d, 1e-4)}, blocks)[0]
+		near(t, "p", got, want, want/100)
+	}
+}
+
 // With five blocks a clear change has to be able to survive. Max-T's p by ranks
 // could not fall below 2/32, whatever the change.
 func TestWhatSurvives(t *testing.T) {
