@@ -170,3 +170,35 @@ func TestAcceptRefuses(t *testing.T) {
 		t.Errorf("an empty file: %v, %v", a, err)
 	}
 }
+
+// What is accepted is more than nothing and at most ten times as much again.
+func TestAcceptedShare(t *testing.T) {
+	for share, want := range map[string]float64{"0%": 0, "0.5%": 1.005, "8%": 1.08, " 8 %": 1.08, "1000%": 11, "1000.1%": 0} {
+		accepted, err := ParseAccept("a.yaml", []byte(strings.Replace(acceptText, "8%", "'"+share+"'", 1)))
+		if want == 0 {
+			if err == nil || !strings.Contains(err.Error(), "up_to is") {
+				t.Errorf("%q: %v", share, err)
+			}
+			continue
+		}
+		if err != nil || len(accepted) != 1 || math.Abs(accepted[0].UpTo-want) > 1e-12 {
+			t.Errorf("%q: %+v, %v; want %v", share, accepted, err, want)
+		}
+	}
+	accepted := parsed(t, acceptText)[0]
+	if got := accepted.words(); got != "the new serializer, see issue 12 (up to +8%, until 2027-03-31)" {
+		t.Errorf("in words: %q", got)
+	}
+	if got := acceptanceOf(parsed(t, acceptText), "p50"); got != nil {
+		t.Errorf("of another metric: %+v", got)
+	}
+}
+
+// The estimate of 1% is the same, and 3% needs the acceptance.
+func TestWhatNeedsNoAcceptance(t *testing.T) {
+	for ratio, want := range map[float64]Status{1.015: StatusSame, 1.03: StatusAccepted} {
+		if got := Decide([]Series{about(ratio)}, parsed(t, acceptText))[0]; got.Status != want {
+			t.Errorf("%v: %s (%s), want %s", ratio, got.Status, got.Why, want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package gate
 import (
 	"bytes"
 	"maps"
+	"math"
 	"reflect"
 	"runtime"
 	"slices"
@@ -176,5 +177,50 @@ func TestBaselineFits(t *testing.T) {
 	words.Name = "phase2"
 	if err := b.Fits(&words, 1); err == nil || !strings.Contains(err.Error(), "of scenario phase1") {
 		t.Errorf("another scenario: %v", err)
+	}
+}
+
+// A head's figures at their bounds.
+func TestBaselineHead(t *testing.T) {
+	head := func(change func(*Baseline)) Baseline {
+		b := Baseline{Scenario: "s", Hash: "h", Requests: 1, Runs: 2}
+		change(&b)
+		return b
+	}
+	for want, b := range map[string]Baseline{
+		"":                   head(func(*Baseline) {}),
+		"names no scenario":  head(func(b *Baseline) { b.Scenario = "" }),
+		"names no scenario ": head(func(b *Baseline) { b.Hash = "" }),
+		"counts 0 requests":  head(func(b *Baseline) { b.Requests = 0 }),
+		"rests on 1 runs":    head(func(b *Baseline) { b.Runs = 1 }),
+		"fill_rps is -1":     head(func(b *Baseline) { b.FillRPS = -1 }),
+		"fill_rps is +Inf":   head(func(b *Baseline) { b.FillRPS = math.Inf(1) }),
+		"fill_rps is NaN":    head(func(b *Baseline) { b.FillRPS = math.NaN() }),
+	} {
+		err := b.checkHead()
+		if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), strings.TrimSpace(want)) {
+			t.Errorf("%+v: %v, want %q", b, err, want)
+		}
+	}
+}
+
+// A metric's faults that the file's text does not show by itself, each with its line.
+func TestBaselineRefusesAMetric(t *testing.T) {
+	_, data := written(t)
+	for name, test := range map[string]struct{ old, new, want string }{
+		"a tolerance below 0": {`"value":0`, `"value":0,"within":-1`, "b.json:11: after, GET /api/feed: errors: is below 0"},
+		"no endpoint":         {`"endpoint":"GET /api/feed","metric":"errors"`, `"endpoint":"","metric":"errors"`, "b.json:11: after, : errors: is of no endpoint"},
+	} {
+		if _, err := ParseBaseline("b.json", []byte(strings.Replace(string(data), test.old, test.new, 1))); err == nil || !strings.HasPrefix(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %s", name, err, test.want)
+		}
+	}
+	if _, err := ParseBaseline("b.json", []byte(strings.Replace(string(data), `"value":0`, `"value":0,"within":0`, 1))); err != nil {
+		t.Errorf("a tolerance of 0: %v", err)
+	}
+	for _, mark := range []string{"<<<<<<<", "|||||||", "=======", ">>>>>>>"} {
+		if _, err := ParseBaseline("b.json", append([]byte(mark+" x\n"), data...)); err == nil || !strings.HasPrefix(err.Error(), "b.json:1: has an unresolved merge conflict") {
+			t.Errorf("%s: %v", mark, err)
+		}
 	}
 }

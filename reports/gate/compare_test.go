@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -146,5 +147,102 @@ func TestRareNewText(t *testing.T) {
 	// Their blocks are less than what equal runs may differ by.
 	if status, _ := outcome(t, results, "statement blocks", authorSQL); status != StatusBetter {
 		t.Errorf("their blocks are %s", status)
+	}
+}
+
+// A value against its baseline at the bounds of its tolerance and of belief.
+func TestJudgeACount(t *testing.T) {
+	const insertSQL = "INSERT INTO orders (user_id) VALUES ($1)"
+	for _, test := range []struct {
+		name             string
+		c                Count
+		measured         float64
+		want, wantExpect Status
+	}{
+		{"just the tolerance more", Count{Metric: "allocations", Value: 100, Within: 5}, 105, StatusSame, StatusSame},
+		{"a little beyond it", Count{Metric: "allocations", Value: 100, Within: 5}, 105.001, StatusRegression, StatusRegression},
+		{"just the tolerance less", Count{Metric: "allocations", Value: 100, Within: 5}, 95, StatusSame, StatusSame},
+		{"a little less", Count{Metric: "allocations", Value: 100, Within: 5}, 94.999, StatusBetter, StatusBetter},
+		{"30% less", Count{Metric: "allocations", Value: 100}, 70, StatusBetter, StatusBetter},
+		{"more than 30% less", Count{Metric: "allocations", Value: 100}, 69.999, StatusUnbelievable, StatusBetter},
+		{"what rounding does, more", Count{Metric: "statements", Value: 1}, 1.0000009, StatusSame, StatusSame},
+		{"what rounding does, less", Count{Metric: "statements", Value: 1}, 0.9999991, StatusSame, StatusSame},
+		{"more than rounding does", Count{Metric: "statements", Value: 1}, 1.000002, StatusRegression, StatusRegression},
+		{"an answer that is shorter", Count{Metric: "response", Value: 100}, 99, StatusUnbelievable, StatusBetter},
+		{"a row that is not written", Count{Metric: "statement calls", Of: insertSQL, Value: 100}, 99, StatusUnbelievable, StatusBetter},
+		{"a row that is not read", Count{Metric: "statement calls", Of: feedSQL, Value: 100}, 99, StatusBetter, StatusBetter},
+		{"fewer failures", Count{Metric: errorsKey, Value: 1}, 0, StatusBetter, StatusBetter},
+		{"no number", Count{Metric: "allocations", Value: 100}, math.NaN(), StatusAbsent, StatusAbsent},
+		{"no end", Count{Metric: "allocations", Value: 100}, math.Inf(1), StatusAbsent, StatusAbsent},
+	} {
+		for expect, want := range map[bool]Status{false: test.want, true: test.wantExpect} {
+			r := CountResult{Count: test.c}
+			if r.judge(test.measured, expect); r.Status != want || (r.Measured == nil) != (want == StatusAbsent) {
+				t.Errorf("%s, expected %v: %s, want %s", test.name, expect, r.Status, want)
+			}
+		}
+	}
+}
+
+// An endpoint's sum has grown beyond its rows' tolerances and what rounding each may
+// add, and has fallen by more than 30%.
+func TestSumsOfAnEndpoint(t *testing.T) {
+	for _, test := range []struct {
+		total         total
+		grown, fallen bool
+	}{
+		{total{value: 100, within: 5, measured: 105, rows: 2}, false, false},
+		{total{value: 100, within: 5, measured: 105.0000019, rows: 2}, false, false},
+		{total{value: 100, within: 5, measured: 105.0000021, rows: 2}, true, false},
+		{total{value: 100, measured: 70}, false, false},
+		{total{value: 100, measured: 69.9}, false, true},
+		{total{}, false, false},
+	} {
+		if grown, fallen := test.total.grown(), test.total.fallen(); grown != test.grown || fallen != test.fallen {
+			t.Errorf("%+v: grown %v, fallen %v", test.total, grown, fallen)
+		}
+	}
+}
+
+// A name took another's place only where one went, one came, and both as often.
+func TestWhichNameTookAPlace(t *testing.T) {
+	const otherSQL, thirdSQL = "SELECT 2", "SELECT 3"
+	for _, test := range []struct {
+		name string
+		now  []record.Work
+		want bool
+	}{
+		{"as often", []record.Work{statement(otherSQL, 1, 160)}, true},
+		{"less often", []record.Work{statement(otherSQL, 0.99, 160)}, false},
+		{"two came", []record.Work{statement(otherSQL, 0.5, 80), statement(thirdSQL, 0.5, 80)}, false},
+	} {
+		results := against(t, []record.Work{statement(feedSQL, 1, 160)}, test.now, false)
+		if _, why := outcome(t, results, "statement calls", otherSQL); strings.HasPrefix(why, "the text changed: was ") != test.want {
+			t.Errorf("%s: %q", test.name, why)
+		}
+	}
+	two := []record.Work{statement(feedSQL, 1, 160), statement(thirdSQL, 1, 5)}
+	if _, why := outcome(t, against(t, two, []record.Work{statement(otherSQL, 1, 160)}, false), "statement calls", otherSQL); why != "another text; "+notGrown {
+		t.Errorf("two went: %q", why)
+	}
+}
+
+// A new count of 0 is none; one at an endpoint that the baseline lacks is absent.
+func TestNewCounts(t *testing.T) {
+	at := func(endpoint, metric string, value float64) Count {
+		return Count{Variant: scenarios.After, Endpoint: endpoint, Metric: metric, Value: value}
+	}
+	b := Baseline{Metrics: []Count{at("GET /", errorsKey, 0)}}
+	run := Counted([]record.Trial{trial(scenarios.After, "GET /"), trial(scenarios.After, "GET /new")}, requests)
+	run.metrics = []Count{at("GET /", errorsKey, 0), at("GET /", "round trips", 0), at("GET /", "messages", 2), at("GET /new", "messages", 3)}
+	got := Compare(b, run, true)
+	if len(got) != 3 || got[0].Status != StatusSame || got[0].New {
+		t.Fatalf("%+v", got)
+	}
+	if got[1].Metric != "messages" || got[1].Status != StatusRegression || !got[1].New || got[1].Value != 0 || *got[1].Measured != 2 {
+		t.Errorf("of a known endpoint: %+v", got[1])
+	}
+	if got[2].Endpoint != "GET /new" || got[2].Status != StatusAbsent || got[2].Why != "the baseline does not have this endpoint" {
+		t.Errorf("of a new endpoint: %+v", got[2])
 	}
 }

@@ -179,3 +179,91 @@ func TestChanceOfFailures(t *testing.T) {
 		}
 	}
 }
+
+// Of unequal sides chance goes by how much each was asked: all of five bad ones come
+// to a quarter of the requests one time in 4^5. The side that burst more says how
+// much each is worth.
+func TestChanceOfUnequalSides(t *testing.T) {
+	before := tally{of: 3000, bySlice: []int64{0, 0}}
+	after := tally{bad: 5, of: 1000, bySlice: []int64{3, 2}}
+	if got, want := chance(before, after), math.Pow(0.25, 5); math.Abs(got-want) > 1e-9 {
+		t.Errorf("five of a quarter: %v, want %v", got, want)
+	}
+	// 0 and 4 have the mean 2 and the variance 8: bursts of 4, whichever side they
+	// came on. Two bursts against one are P[Beta(2, 2) < 1/2] = 1/2.
+	burst, even := tally{bad: 4, of: 1000, bySlice: []int64{0, 4}}, tally{bad: 8, of: 1000, bySlice: []int64{4, 4}}
+	if got := chance(burst, even); math.Abs(got-0.5) > 1e-9 {
+		t.Errorf("two bursts against one: %v, want 0.5", got)
+	}
+	// One burst against two: P[Beta(1, 3) < 1/2] = 1 - 1/8.
+	if got := chance(even, burst); math.Abs(got-0.875) > 1e-9 {
+		t.Errorf("one burst against two: %v, want 0.875", got)
+	}
+}
+
+// A row of correctness at the bounds of what is allowed, and of twice as many and a
+// thousandth.
+func TestJudgeCorrectness(t *testing.T) {
+	side := func(bad, of int64) tally {
+		out := tally{}
+		for range 10 { // one by one, as good as that goes
+			out.add(bad/10, of/10)
+		}
+		return out
+	}
+	requests, answers := check{key: keyFailures, allowed: 0.01, requests: true}, check{key: keyAnswers + "stale"}
+	loose := check{key: keyAnswers + "stale", allowed: 0.01}
+	for _, test := range []struct {
+		name          string
+		c             check
+		before, after tally
+		want          Status
+		says          string
+	}{
+		{"just as many as may, and more than twice as many", requests, side(0, 100_000), side(1000, 100_000), StatusOpen, "after has more than twice as many"},
+		{"more than may", requests, side(0, 100_000), side(1010, 100_000), StatusRegression, "before 0 of 100000 (0%), after 1010 of 100000 (1.01%); 1% are allowed"},
+		{"twice as many and a thousandth", requests, side(400, 100_000), side(900, 100_000), StatusSame, "before 400"},
+		{"a little more than that", requests, side(400, 100_000), side(910, 100_000), StatusOpen, "after has more than twice as many"},
+		{"both too many, after more than twice", requests, side(2000, 100_000), side(4200, 100_000), StatusRegression, "before 2000"},
+		{"both too many, after twice", requests, side(2000, 100_000), side(4000, 100_000), StatusAbsent, "both fail"},
+		{"before too many", requests, side(2000, 100_000), side(1000, 100_000), StatusAbsent, "before fails"},
+		{"before just as many as may", requests, side(1000, 100_000), side(1000, 100_000), StatusSame, ""},
+		{"before was not asked", requests, side(0, 0), side(10, 100_000), StatusAbsent, "one side has nothing"},
+		{"answers of before were not looked at", answers, side(0, 0), side(0, 100_000), StatusSame, ""},
+		{"answers of after were not looked at", answers, side(0, 100_000), side(0, 0), StatusAbsent, "one side has nothing"},
+		{"a wrong answer where none may be", answers, side(0, 100_000), side(10, 100_000), StatusRegression, "after 10 of 100000"},
+		{"wrong answers on both sides where none may be", answers, side(10, 100_000), side(20, 100_000), StatusSame, ""},
+		{"many more wrong answers on both sides", answers, side(10, 100_000), side(1000, 100_000), StatusRegression, ""},
+		{"wrong answers of both, more than may", loose, side(2000, 100_000), side(2000, 100_000), StatusSame, ""},
+		{"a little more than may, by chance", loose, side(1000, 100_000), side(1010, 100_000), StatusOpen, "which may be chance"},
+	} {
+		if got := test.c.judge(test.before, test.after); got.Status != test.want || !strings.Contains(got.Why, test.says) {
+			t.Errorf("%s: %s (%s), want %s (%s)", test.name, got.Status, got.Why, test.want, test.says)
+		}
+	}
+}
+
+// What may fail is the least that a condition of all requests lets fail.
+func TestAllowedFailures(t *testing.T) {
+	for text, want := range map[string]float64{
+		"p99<1s": 0.01, "errors<0.5%": 0.005, "errors<0.5%,p99<1s": 0.005, "p99.9<1s,errors<0.5%": 0.001,
+		"GET /a errors<0.01%,p95<1s": 0.05, "stale<0.01%,p95<1s": 0.05, "GET /a p99<1s": 0.001,
+	} {
+		s, err := scenarios.ParseSLO(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := allowedFailures(s); math.Abs(got-want) > 1e-12 {
+			t.Errorf("%s lets %v fail, want %v", text, got, want)
+		}
+	}
+	s, err := scenarios.ParseSLO("stale<2%,lost=0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]float64{"stale": 0.02, "lost": 0, "duplicated": 0} {
+		if got := allowedViolations(s, name); got != want {
+			t.Errorf("of %s %v may be, want %v", name, got, want)
+		}
+	}
+}

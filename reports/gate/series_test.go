@@ -2,6 +2,8 @@ package gate
 
 import (
 	"math"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -265,5 +267,138 @@ func TestChance(t *testing.T) {
 		if got := Chance(test.slowdown, test.sd, test.metrics); math.Abs(got-test.want) > 0.04 {
 			t.Errorf("%+v: %v", test, got)
 		}
+	}
+}
+
+// Two figures are alike by a share of the larger, that share included.
+func TestAlike(t *testing.T) {
+	for _, test := range []struct {
+		a, b, within float64
+		want         bool
+	}{{100, 90, 0.1, true}, {90, 100, 0.1, true}, {100, 89.9, 0.1, false}, {89.9, 100, 0.1, false}, {0, 0, 0.1, true}} {
+		if got := alike(test.a, test.b, test.within); got != test.want {
+			t.Errorf("%v and %v are alike by %v: %v", test.a, test.b, test.within, got)
+		}
+	}
+}
+
+// The driver's CPU falls out only where both sides kept as many requests in flight,
+// and where it is known of every slice.
+func TestWhenTheDriverFallsOut(t *testing.T) {
+	takes := func(ms float64) func(*record.Trial) {
+		return func(trial *record.Trial) {
+			if trial.Variant == scenarios.Before {
+				return
+			}
+			trial.Measurement.Response = record.Histogram{}
+			for range trial.Measurement.Sent {
+				trial.Measurement.Response.Record(time.Duration(ms * float64(time.Millisecond)))
+			}
+		}
+	}
+	for name, test := range map[string]struct {
+		change func(*record.Trial)
+		want   bool
+	}{
+		"10.5% more in flight": {takes(11.05), true},
+		"12% more in flight":   {takes(11.3), false}, // of the larger
+		"one slice's driver is not known": {func(trial *record.Trial) {
+			if trial.Order == 33 {
+				trial.Measurement.Driver.CPUSeconds = 0
+			}
+		}, false},
+		"one slice sent nothing": {func(trial *record.Trial) {
+			if trial.Order == 33 {
+				trial.Measurement.Sent = 0
+			}
+		}, false},
+	} {
+		if got := TimedSeries(gateRun(6, 1, test.change), gateScenario(t))[0].Adjusted; got != test.want {
+			t.Errorf("%s: adjusted %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+// Up to three blocks may be spoilt; trials count by their order and not by their
+// place, and only those of a gate.
+func TestWhichSlicesCount(t *testing.T) {
+	spoil := func(most int) func(*record.Trial) {
+		return func(trial *record.Trial) {
+			if trial.Block <= most && trial.Order%6 == 1 {
+				trial.Invalid = []string{"stolen"}
+			}
+		}
+	}
+	three, four := TimedSeries(gateRun(8, 1.1, spoil(3)), gateScenario(t))[0], TimedSeries(gateRun(8, 1.1, spoil(4)), gateScenario(t))[0]
+	if three.Missing != "" || len(three.D) != 5 {
+		t.Errorf("three of eight spoilt: %q, %d blocks", three.Missing, len(three.D))
+	}
+	if !strings.HasPrefix(four.Missing, "4 of 8 blocks have an invalid slice, at most 3 may: block 1 has 2 valid slices of ") || len(four.D) != 0 {
+		t.Errorf("four of eight spoilt: %q", four.Missing)
+	}
+	trials := gateRun(4, 1.1, nil)
+	want := TimedSeries(trials, gateScenario(t))
+	other := trials[0]
+	other.RateName, other.Machines = record.RateCommon, nil
+	probe := trials[1]
+	probe.Kind, probe.Machines = record.KindProbe, nil
+	shuffled := append([]record.Trial{other, probe}, trials...)
+	slices.Reverse(shuffled)
+	if got := TimedSeries(shuffled, gateScenario(t)); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got[0], want[0])
+	}
+}
+
+// CPU time is by success and less the driver's by request; a machine without a group
+// is its own.
+func TestLnRatio(t *testing.T) {
+	of := func(succeeded, sent int64, cpu, driver float64) side {
+		return sideOf([]record.Trial{{Measurement: record.Measurement{Succeeded: succeeded, Sent: sent, Driver: record.DriverUse{CPUSeconds: driver}},
+			Machines: []record.MachineUse{{Machine: "app", CPUSeconds: cpu}, {Machine: "db-1", Group: "db", CPUSeconds: 1}, {Machine: "db-2", Group: "db", CPUSeconds: 2}}}})
+	}
+	before, after := of(100, 200, 5, 1), of(50, 100, 5, 1)
+	near(t, "twice the CPU by success", lnRatio(before, after, "app", false), math.Log(2), 1e-12)
+	near(t, "less twice the driver's by request", lnRatio(before, after, "app", true), 0, 1e-12)
+	near(t, "copies add up", before.cpu["db"], 3, 1e-12)
+	both := sideOf(append(before.slices, after.slices...))
+	if both.succeeded != 150 || both.sent != 300 || both.driverCPU != 2 || both.cpu["app"] != 10 || len(both.slices) != 2 {
+		t.Errorf("two slices are %+v", both)
+	}
+}
+
+// What does not gate is shown over all blocks, where there are samples enough.
+func TestShownOf(t *testing.T) {
+	shown := ShownOf(gateRun(4, 1, nil))
+	if len(shown) != 2 || shown[0].Label != "p95" || shown[1].Label != "p99" || shown[0].Unit != "ms" {
+		t.Fatalf("%+v", shown)
+	}
+	near(t, "before", shown[0].Before, 10, 0.02)
+	near(t, "after", shown[0].After, 10.5, 0.02)
+	few := gateRun(1, 1, func(trial *record.Trial) {
+		trial.Measurement.Planned = 60 // 180 in three slices: enough for p95 alone
+		trial.Measurement.Response = record.Histogram{}
+		for range 60 {
+			trial.Measurement.Response.Record(10 * time.Millisecond)
+		}
+	})
+	if shown = ShownOf(few); len(shown) != 1 || shown[0].Label != "p95" {
+		t.Errorf("of 180 requests: %+v", shown)
+	}
+}
+
+// A group gates by itself where both variants have it and somebody pays for it.
+func TestGatedGroups(t *testing.T) {
+	machine := func(group string, external bool) scenarios.Machine {
+		return scenarios.Machine{Name: group, Group: group, External: external}
+	}
+	s := &scenarios.Scenario{
+		Before: scenarios.Topology{Machines: []scenarios.Machine{machine("app", false), machine("app", false), machine("mail", true), machine("old", false), machine("bought", false)}},
+		After:  scenarios.Topology{Machines: []scenarios.Machine{machine("app", false), machine("mail", true), machine("new", false), machine("bought", true)}},
+	}
+	if got := Gated(s); !slices.Equal(got, []string{"app"}) {
+		t.Errorf("%v gate, want app alone", got)
+	}
+	if got := timedKeys(s); !slices.Equal(got, []string{"cpu app", "p50"}) {
+		t.Errorf("the metrics are %v", got)
 	}
 }

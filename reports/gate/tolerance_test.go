@@ -167,3 +167,85 @@ func TestRenewKeepsWhatHolds(t *testing.T) {
 		t.Errorf("again: %s, want %s: %+v", changes, want, again)
 	}
 }
+
+// A tolerance by its definition: of three runs that scatter by a tenth, with what the
+// source lends, Student's t of 2 + 4 degrees is 3.70743 at 99.5% where one row may
+// raise an alarm, and 4.31683 at 99.75% where two may; one more run scatters by the
+// square root of 1 + 1/3 as much.
+func TestToleranceByItsDefinition(t *testing.T) {
+	one, two := 3.70743*math.Sqrt(4.0/3), 4.31683*math.Sqrt(4.0/3)
+	wild, calm, few := []float64{90, 100, 110}, []float64{100, 100, 100}, []float64{0.09, 0.099, 0.099}
+	for _, test := range []struct {
+		name   string
+		values map[string][]float64
+		want   map[string]float64
+	}{
+		{"alone", map[string][]float64{"wild": wild}, map[string]float64{"wild": one * 10}},
+		// The median of 0.01 and 0 is lent; the wild row's own is more than what comes of both.
+		{"two", map[string][]float64{"wild": wild, "calm": calm}, map[string]float64{"wild": two * 10, "calm": two * 100 * math.Sqrt(4*0.005/6)}},
+		// What is counted fewer than ten times in a run lends nothing.
+		{"few", map[string][]float64{"few": few, "calm": calm}, map[string]float64{"calm": 0}},
+		{"just enough", map[string][]float64{"few": {0.09, 0.1, 0.11}, "calm": calm}, map[string]float64{"calm": two * 100 * math.Sqrt(4*0.005/6)}},
+	} {
+		got := tolerances(t, runsOf("allocations", test.values))
+		for of, want := range test.want {
+			unit := 0.1 // three digits, rounded up
+			if got[of] < want-1e-3 || got[of] > want+unit {
+				t.Errorf("%s: %s has the tolerance %v, want %v and less than %v more", test.name, of, got[of], want, unit)
+			}
+		}
+	}
+}
+
+// At the bounds of what is of use: a share of the value, or a number by request.
+func TestTooWideAtItsBounds(t *testing.T) {
+	for _, test := range []struct {
+		metric        string
+		value, within float64
+		want          bool
+	}{
+		{"statements", 10, 0.3, false}, {"statements", 10, 0.31, true},
+		{"statements", 1, 0.05, false}, {"statements", 1, 0.051, true},
+		{"statement blocks", 10, 1, false}, {"statement blocks", 10, 1.01, true},
+		{"statement blocks", 1, 0.2, false}, {"statement blocks", 1, 0.21, true},
+		{"response", 100, 10, false}, {"response", 100, 10.1, true}, {"response", 1, 1, false}, {"response", 1, 1.1, true},
+		{"allocations", 100, 20, false}, {"allocations", 100, 20.1, true}, {"allocations", 10, 15, false}, {"allocations", 10, 15.1, true},
+		{"table rows", 1, 0.2, false}, {"table rows", 1, 0.21, true},
+	} {
+		if got := (Count{Metric: test.metric, Value: test.value, Within: test.within}).tooWide(); got != test.want {
+			t.Errorf("%s %v ± %v is too wide: %v", test.metric, test.value, test.within, got)
+		}
+	}
+}
+
+func TestFiguresOfTolerances(t *testing.T) {
+	for v, want := range map[float64]float64{42.81: 42.9, 42.9: 42.9, 0.01234: 0.0124, 100: 100, 100.2: 101, 9.991: 10, 1234: 1240, 0: 0, -1: 0} {
+		near(t, "three digits, rounded up", coarse(v), want, 1e-9)
+	}
+	for _, test := range []struct {
+		values []float64
+		want   float64
+	}{{nil, 0}, {[]float64{5}, 5}, {[]float64{3, 1, 2}, 2}, {[]float64{4, 1, 2, 3}, 2.5}} {
+		near(t, "median", middle(test.values), test.want, 1e-12)
+	}
+	near(t, "variance as a share", row{values: []float64{90, 100, 110}}.variance(), 0.01, 1e-12)
+	near(t, "variance of nothing", row{values: []float64{0, 0}}.variance(), 0, 0)
+	near(t, "spread", row{values: []float64{3, 1, 2}}.spread(), 2, 0)
+	line := Count{Value: 10, Within: 1}
+	for _, test := range []struct {
+		values []float64
+		want   bool
+	}{{[]float64{9, 11}, true}, {[]float64{9, 11.001}, false}, {[]float64{8.999, 11}, false}} {
+		if got := (row{values: test.values}).within(line); got != test.want {
+			t.Errorf("%v is within %v ± %v: %v", test.values, line.Value, line.Within, got)
+		}
+	}
+	for metric, want := range map[string]bool{"allocations": true, "statements": false} {
+		if got := (row{Count: Count{Metric: metric}, values: []float64{1, 1}}).loose(); got != want {
+			t.Errorf("equal runs of %s have a tolerance: %v", metric, got)
+		}
+	}
+	if !(row{Count: Count{Metric: "statements"}, values: []float64{1, 2}}).loose() {
+		t.Error("runs that differ have none")
+	}
+}
