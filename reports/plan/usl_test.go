@@ -157,3 +157,161 @@ func TestPeakAndItsInverse(t *testing.T) {
 		}
 	}
 }
+
+// noisyPoints are of a system that the law does not quite fit, each with a weight of
+// its own.
+func noisyPoints() []Point {
+	points := pointsOf(Law{LambdaRPS: 100, Sigma: 0.05, Kappa: 0.002}, 0.08, 0.5, 1, 2, 4, 8, 16, 24, 32, 48)
+	for i := range points {
+		points[i].Requests = float64(100 * (1 + i*i%7))
+	}
+	return points
+}
+
+// The best fit is the one of which every small change makes the sum of the squared
+// relative errors larger, each weighted by its requests.
+func TestFitIsTheLeastSquares(t *testing.T) {
+	points := noisyPoints()
+	law, ok := fit(points)
+	if !ok || !(law.Sigma > 0) || !(law.Kappa > 0) {
+		t.Fatalf("%+v (%v) is not within the bounds", law, ok)
+	}
+	squares := func(l Law) (sum float64) {
+		for _, p := range points {
+			n := p.Concurrency()
+			sum += p.Requests * math.Pow(n/l.throughput(n)/p.ResponseS-1, 2)
+		}
+		return sum
+	}
+	least := squares(law)
+	for _, by := range []float64{-1e-3, 1e-3} {
+		for name, change := range map[string]func(*Law){
+			"lambda": func(l *Law) { l.LambdaRPS *= 1 + by },
+			"sigma":  func(l *Law) { l.Sigma *= 1 + by },
+			"kappa":  func(l *Law) { l.Kappa *= 1 + by },
+		} {
+			other := law
+			if change(&other); squares(other) <= least {
+				t.Errorf("%s times %v: the squares are %v, and %v with the fit", name, 1+by, squares(other), least)
+			}
+		}
+	}
+	// A weight of three is three points of one.
+	var repeated []Point
+	for i, p := range points {
+		points[i].Requests = 3
+		p.Requests = 1
+		repeated = append(repeated, p, p, p)
+	}
+	once, _ := fit(points)
+	thrice, _ := fit(repeated)
+	if math.Abs(once.LambdaRPS/thrice.LambdaRPS-1) > 1e-9 || math.Abs(once.Sigma-thrice.Sigma) > 1e-9 || math.Abs(once.Kappa-thrice.Kappa) > 1e-9 {
+		t.Errorf("by weight %+v, three times each %+v", once, thrice)
+	}
+}
+
+// Each rate is left out once; the errors at it weigh as the rate does.
+func TestHeldOutErrors(t *testing.T) {
+	points := noisyPoints()
+	law, err := Fit(points)
+	if err != nil {
+		t.Fatal(err)
+	}
+	throughput, response, worst, requests := 0.0, 0.0, 0.0, 0.0
+	for i, p := range points {
+		var others []Point
+		for k, other := range points {
+			if k != i {
+				others = append(others, other)
+			}
+		}
+		without, _ := fit(others)
+		n := p.RPS * p.ResponseS
+		x := without.LambdaRPS * n / (1 + without.Sigma*(n-1) + without.Kappa*n*(n-1))
+		off := 1.0 // a rate beyond the peak
+		if seconds, ok := without.ResponseS(p.RPS); ok {
+			off = math.Abs(seconds-p.ResponseS) / p.ResponseS
+		}
+		throughput += p.Requests * math.Abs(x-p.RPS) / p.RPS
+		response += p.Requests * off
+		worst, requests = max(worst, off), requests+p.Requests
+	}
+	agrees(t, "of throughput", law.HeldOutError, throughput/requests, 1e-9)
+	agrees(t, "of response", law.HeldOutResponseError, response/requests, 1e-9)
+	agrees(t, "the worst", law.WorstResponseError, worst, 1e-9)
+	if beyond := (Law{LambdaRPS: 100, Sigma: 1}).responseError(Point{RPS: 200, ResponseS: 1}); beyond != 1 {
+		t.Errorf("beyond the peak it is off by %v, want 1", beyond)
+	}
+	if off := (Law{LambdaRPS: 10}).responseError(Point{RPS: 5, ResponseS: 0.2}); math.Abs(off-0.5) > 1e-12 {
+		t.Errorf("100 ms in place of 200: off by %v", off)
+	}
+}
+
+// At the bounds of what is fitted: one request in progress at most, and a range of
+// two.
+func TestJustEnoughToFit(t *testing.T) {
+	of := func(rps ...float64) []Point {
+		var points []Point
+		for _, r := range rps {
+			points = append(points, Point{RPS: r, ResponseS: 0.125, Requests: 10}) // eighths are exact
+		}
+		return points
+	}
+	for name, points := range map[string][]Point{"one in progress": of(1, 2, 4, 6, 8), "a range of two": of(16, 20, 24, 28, 32)} {
+		law, err := Fit(points)
+		if err != nil || math.Abs(law.LambdaRPS-8) > 1e-9 || law.Sigma != 0 || law.Kappa != 0 || law.HeldOutError > 1e-9 {
+			t.Errorf("%s: %+v, %v", name, law, err)
+		}
+	}
+	for name, points := range map[string][]Point{"less than one": of(1, 2, 4, 6, 7.9), "less than two": of(16.1, 20, 24, 28, 32)} {
+		if law, err := Fit(points); err == nil {
+			t.Errorf("%s: %+v", name, law)
+		}
+	}
+}
+
+// Gauss's elimination, with rows that have to change places and with none that can.
+func TestSolve(t *testing.T) {
+	for _, test := range []struct {
+		a    [3][4]float64
+		want [3]float64
+		ok   bool
+	}{
+		{[3][4]float64{{0, 2, 0, 4}, {3, 0, 0, 3}, {0, 0, 4, 12}}, [3]float64{1, 2, 3}, true},
+		{[3][4]float64{{2, 1, -1, 1}, {-3, -1, 2, 1}, {-2, 1, 2, 6}}, [3]float64{1, 2, 3}, true},
+		{[3][4]float64{{1e-9, 2e-9, 3e-9, 14e-9}, {1e6, 0, 1e6, 4e6}, {0, 1, -1, -1}}, [3]float64{1, 2, 3}, true},
+		{[3][4]float64{{1, 2, 3, 6}, {2, 4, 6, 12}, {0, 0, 1, 1}}, [3]float64{}, false},
+		{[3][4]float64{{1, 0, 0, 1}, {0, 0, 0, 0}, {0, 0, 1, 1}}, [3]float64{}, false},
+		{[3][4]float64{{math.Inf(1), 0, 0, 1}, {0, 1, 0, 0}, {0, 0, 1, 1}}, [3]float64{}, false},
+		{[3][4]float64{{math.NaN(), 0, 0, 1}, {0, 1, 0, 0}, {0, 0, 1, 1}}, [3]float64{}, false},
+	} {
+		got, ok := solve(test.a)
+		if ok != test.ok {
+			t.Errorf("%v: solved %v", test.a, ok)
+		}
+		for i := range got {
+			if ok && math.Abs(got[i]-test.want[i]) > 1e-9 {
+				t.Errorf("%v: %v, want %v", test.a, got, test.want)
+			}
+		}
+	}
+}
+
+// Without load there is no response time, nor where all waits in one queue at its
+// end.
+func TestResponseAtTheEnds(t *testing.T) {
+	law := Law{LambdaRPS: 100, Sigma: 0.05, Kappa: 0.002}
+	for _, test := range []struct {
+		law  Law
+		rps  float64
+		want float64 // 0: none
+	}{
+		{law, 0, 0}, {law, -1, 0}, {law, 100, 0.01}, // one request in progress
+		{Law{LambdaRPS: 100}, 500, 0.01},
+		{Law{LambdaRPS: 100, Sigma: 0.5}, 100, 0.01}, {Law{LambdaRPS: 100, Sigma: 0.5}, 150, 0.02}, {Law{LambdaRPS: 100, Sigma: 0.5}, 200, 0},
+	} {
+		if got, ok := test.law.ResponseS(test.rps); ok != (test.want > 0) || math.Abs(got-test.want) > 1e-9 {
+			t.Errorf("%+v at %v/s: %v (%v), want %v", test.law, test.rps, got, ok, test.want)
+		}
+	}
+}
