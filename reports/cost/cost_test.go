@@ -193,3 +193,61 @@ func TestCurveShowsBothSidesOfEveryStep(t *testing.T) {
 		t.Error("a curve without a limit")
 	}
 }
+
+// A size that has other CPUs or other memory in the book is warned of; storage is
+// paid for each machine with a database.
+func TestMonthlyWarnsOfEither(t *testing.T) {
+	book, err := Parse("b.yaml", []byte(validBook+"storage: {gib: 50, usd_per_gib_month: 0.1}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	database := []scenarios.Process{{Kind: scenarios.KindShop}, {Kind: scenarios.KindPostgres}}
+	for _, test := range []struct {
+		vcpu, gib float64
+		warns     bool
+	}{{2, 4, false}, {4, 4, true}, {2, 8, true}} {
+		bill, err := book.Monthly(scenarios.Topology{Machines: []scenarios.Machine{
+			{Name: "a", Size: "small", VCPU: test.vcpu, MemoryGiB: test.gib, Processes: database}, {Name: "b", Size: "small", VCPU: 2, MemoryGiB: 4, Processes: database}}})
+		if err != nil || (len(bill.Warnings) == 1) != test.warns || bill.StorageUSD != 10 {
+			t.Errorf("%v vCPU and %v GiB: %+v, %v", test.vcpu, test.gib, bill, err)
+		}
+	}
+	for unit, want := range map[float64]float64{0: 50, 0.1: 500, 2: 25, -1: 50} {
+		if got := FullScaleRPS(50, unit); math.Abs(got-want) > 1e-9 {
+			t.Errorf("50 requests/s at %v CPUs a vCPU stand for %v, want %v", unit, got, want)
+		}
+	}
+}
+
+// Ten users a copy: from one user, a tenth of a copy, to six copies; twelve points a
+// decade, and both sides of each step before the end.
+func TestCurveOfOneOffer(t *testing.T) {
+	got := CurveUsers(Offer{CopyUSD: 1, CopyUsers: 10})
+	want := []float64{1, 60, 10, 11, 20, 21, 30, 31, 40, 41, 50, 51}
+	for i := 1; i < 22; i++ { // 10^(22/12) are 68
+		if at := math.Round(math.Pow(10, float64(i)/12)); at < 60 {
+			want = append(want, at)
+		}
+	}
+	slices.Sort(want)
+	if want = slices.Compact(want); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	// Twenty-four steps are drawn, and no more.
+	got = CurveUsers(Offer{CopyUSD: 1, CopyUsers: 7}, Offer{CopyUSD: 1, CopyUsers: 1000})
+	if !slices.Contains(got, 24*7) || !slices.Contains(got, 24*7+1) || slices.Contains(got, 25*7) {
+		t.Errorf("around the last step it has %v", got)
+	}
+}
+
+// What a price has of its own stands with it, and the book's for what it has not.
+func TestOriginsOfPrices(t *testing.T) {
+	book, err := Parse("b.yaml", []byte(strings.Replace(validBook, "usd_per_hour: 0.1", "usd_per_hour: 0.1, source: a quote", 1)+
+		"balancer: {usd_per_hour: 1}\ncdn: {usd_per_gib: 1, date: 2026-11-05}\nqueue: {usd_per_million: 1}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := book.Origins(), []string{"size small, 2026-11-01: a quote", "cdn, 2026-11-05: our contract"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

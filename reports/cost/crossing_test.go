@@ -1,7 +1,9 @@
 package cost
 
 import (
+	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -82,5 +84,59 @@ func TestBreakEvenOfRandomPairs(t *testing.T) {
 	}
 	if never < 100 || crossed < 1000 || notAtOnce < 500 {
 		t.Errorf("the pairs are not of all kinds: %d never cross, %d do, %d of them not for good at once", never, crossed, notAtOnce)
+	}
+}
+
+// Where users cost the same in bulk nobody can look at all numbers: up to 100,000 steps
+// of both together are compared, and that is said.
+func TestHowFarOffersAreCompared(t *testing.T) {
+	c, ok := BreakEven(Offer{100, 1000, 0}, Offer{200, 2000, 0})
+	if !ok || c != (Crossing{Compared: 66_666_666}) { // a step in every 1,000 and in every 2,000 users
+		t.Errorf("%+v (%v)", c, ok)
+	}
+	if c, _ := BreakEven(Offer{100, 1000, 0}, Offer{250, 3000, 0}); c.Compared != 0 {
+		t.Errorf("known for all numbers, and compared up to %v", c.Compared)
+	}
+	// Beyond these many users one of both is always the cheaper: a copy too much is
+	// less than what each user saves.
+	for _, test := range []struct {
+		cheap, dear Offer
+		want        float64
+	}{
+		{Offer{100, 1000, 0}, Offer{160, 2000, 0}, 160/(0.1-0.08) + 1}, {Offer{100, 1000, 0}, Offer{300, 2000, 0}, 100/(0.15-0.1) + 1},
+		{Offer{100, 1000, 0}, Offer{200, 2000, 0}, math.Inf(1)},
+	} {
+		if got := (pair{test.cheap, test.dear}).settled(); got != test.want && math.Abs(got-test.want) > 1.5 {
+			t.Errorf("%+v and %+v are settled at %v, want %v", test.cheap, test.dear, got, test.want)
+		}
+	}
+}
+
+// Between two steps the dearer begins to cost less once at most.
+func TestWithinAStretch(t *testing.T) {
+	p := pair{Offer{100, 1000, 1}, Offer{150, 1000, 0.5}} // alike at 100 users
+	for _, test := range []struct {
+		s           stretch
+		first, last float64 // 0: none
+	}{
+		{stretch{1, 1000}, 101, 100}, {stretch{1, 100}, 0, 100}, {stretch{1, 101}, 101, 100},
+		{stretch{100, 101}, 101, 100}, {stretch{101, 1000}, 101, 0}, {stretch{101, 101}, 101, 0}, {stretch{100, 100}, 0, 100},
+	} {
+		first, below := p.firstBelow(test.s)
+		last, above := p.lastNotBelow(test.s)
+		if first != test.first || below != (test.first > 0) || last != test.last || above != (test.last > 0) {
+			t.Errorf("%+v: less from %v (%v) on, not at %v (%v); want %v and %v", test.s, first, below, last, above, test.first, test.last)
+		}
+	}
+	want := []stretch{{1, 10}, {11, 15}, {16, 20}, {21, 30}}
+	if got := (pair{Offer{1, 10, 0}, Offer{1, 15, 0}}).stretches(21); !slices.Equal(got, want) {
+		t.Errorf("stretches %v, want %v", got, want)
+	}
+	if got := (pair{Offer{1, 10, 0}, Offer{1, 15, 0}}).stretches(20); !slices.Equal(got, want[:3]) {
+		t.Errorf("stretches up to a step: %v, want %v", got, want[:3])
+	}
+	// Of less than a user there is no stretch.
+	if got := (pair{Offer{1, 0.4, 0}, Offer{1, 3, 0}}).stretches(2); !slices.Equal(got, []stretch{{1, 1}, {2, 2}, {3, 3}}[:2]) {
+		t.Errorf("stretches of parts of a user: %v", got)
 	}
 }
