@@ -25,10 +25,12 @@ func (c *Conductor) CapacityOf(ctx context.Context, v scenarios.Variant, onStep 
 		c.Progress.Begin(fmt.Sprintf("stop %s", v), 2*time.Second)
 		err = errors.Join(err, s.Close(ctx))
 	}()
-	if err := c.makeReady(ctx, 1, map[scenarios.Variant]stage.System{v: s}); err != nil {
-		return nil, err
+	running := map[scenarios.Variant]stage.System{v: s}
+	if err := c.makeReady(ctx, 1, running); err != nil {
+		return nil, named(ctx, running, err)
 	}
-	return c.searchCapacity(ctx, v, s, &boundFinder{hostCPUs: float64(c.Environment.CPUs)}, onStep)
+	found, err = c.searchCapacity(ctx, v, s, &boundFinder{hostCPUs: float64(c.Environment.CPUs)}, onStep)
+	return found, named(ctx, running, err)
 }
 
 // startShare of the throughput that CPU demand allows is where a search begins:

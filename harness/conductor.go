@@ -11,7 +11,8 @@
 //  3. Then both get slices at the common rate, 80% of the smaller capacity, in
 //     the order ABBAAB or its mirror image. One is loaded while the other idles.
 //  4. On the systems of the last block follow a soak just below each capacity, an
-//     overload with its recovery, and the load-latency curve.
+//     overload with its recovery, and the load-latency curve. If a machine dies
+//     there, these are measured again on fresh systems.
 //  5. Every step and slice is a line of the trials file before the next begins.
 //  6. Where it is asked for, the bottleneck that those trials name is put to the
 //     proof (Prove).
@@ -71,8 +72,8 @@ type Conductor struct {
 	idle      time.Duration  // of a counted run; 0: countIdle
 	drain     time.Duration  // how long a queue is waited for; 0: drainTimeout
 	counting  bool           // caches are filled whole, for as long as their TTL
-	partBegan int            // the order of the first trial that a restart would void
-	restarts  int            // of blocks, because a machine died
+	part      part           // what is being measured
+	restarts  int            // because a machine died
 }
 
 // commonShare of the smaller capacity is the rate at which both are compared.
@@ -99,8 +100,8 @@ func (c *Conductor) Run(ctx context.Context) error {
 }
 
 // wholeBlock measures a block on fresh systems. Behind the last block follows the
-// finale, on the same systems. When a machine dies in the finale, the block's own
-// trials stay.
+// finale, on the same systems. When a machine dies in the finale the block's own
+// trials stay, and the finale is measured on fresh systems.
 func (c *Conductor) wholeBlock(ctx context.Context, block int, order []scenarios.Variant) error {
 	measured := false
 	return c.anew(ctx, block, func() error {
@@ -114,7 +115,7 @@ func (c *Conductor) wholeBlock(ctx context.Context, block int, order []scenarios
 			if block < c.Plan.Blocks {
 				return nil
 			}
-			c.partBegan = c.order + 1
+			c.beginPart("what follows block %d", block)
 			return c.finale(ctx, block, running, order)
 		})
 	})
@@ -196,6 +197,7 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s stage.System) (reco
 	}
 	if died != nil { // nobody need be asked, or waited for, any more
 		trial.Invalid = append(trial.Invalid, died.Brief())
+		trial.Oracles = trial.Measurement.Oracles
 		trial.Measurement.Oracles, trial.Measurement.Created = nil, nil
 	} else {
 		c.audit(ctx, of, s, &trial, before, after)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/harness/search"
 	"headroom/harness/stage"
 	"headroom/scenarios"
 )
@@ -53,40 +54,74 @@ func deathBehind(ctx context.Context, running map[scenarios.Variant]stage.System
 	return nil
 }
 
-// anew measures a part of a run, and again from its beginning when a machine has
-// died in it. What was measured of the part until then stays on file and is void.
-func (c *Conductor) anew(ctx context.Context, block int, part func() error) error {
+// named puts the death that an error came from before the error.
+func named(ctx context.Context, running map[scenarios.Variant]stage.System, err error) error {
+	var known *diedError
+	if errors.As(err, &known) {
+		return err
+	}
+	if died := deathBehind(ctx, running, err); died != nil {
+		return errors.Join(died, err)
+	}
+	return err
+}
+
+// errNotClosed says that a system could not be removed: the same variant can't be
+// started again beside it.
+var errNotClosed = errors.New("a system could not be stopped")
+
+// part is what a death makes void, and what the run knew before it.
+type part struct {
+	name      string // "block 3"
+	began     int    // the order of its first trial
+	trials    int
+	stairs    search.Climb[scenarios.Variant]
+	commonRPS float64
+	fillRPS   float64
+	repeats   int
+}
+
+// beginPart says that what is measured from now on is void when a machine dies.
+func (c *Conductor) beginPart(format string, args ...any) {
+	c.part = part{
+		name: fmt.Sprintf(format, args...), began: c.order + 1, trials: len(c.trials), stairs: c.stairs.Clone(),
+		commonRPS: c.commonRPS, fillRPS: c.fillRPS, repeats: c.repeats,
+	}
+}
+
+// forgetPart makes the conductor know what it knew before the part.
+func (c *Conductor) forgetPart() {
+	c.trials, c.stairs = c.trials[:c.part.trials], c.part.stairs.Clone()
+	c.commonRPS, c.fillRPS, c.repeats = c.part.commonRPS, c.part.fillRPS, c.part.repeats
+}
+
+// anew measures a block, and the part of it in which a machine has died again,
+// from the part's beginning. What was measured of the part until then stays on
+// file and is void.
+func (c *Conductor) anew(ctx context.Context, block int, measure func() error) error {
+	c.beginPart("block %d", block)
 	for {
-		c.partBegan = c.order + 1
-		err := part()
+		err := measure()
 		var died *diedError
 		if !errors.As(err, &died) || ctx.Err() != nil {
 			return err
 		}
-		if c.restarts == mostRestarts {
-			return fmt.Errorf("%w\nblocks were started anew %d times because of such deaths", err, c.restarts)
+		restart := record.Restart{
+			Block: block, Part: c.part.name, FromOrder: c.part.began, At: time.Now().UTC(),
+			Reason: fmt.Sprintf("%s: %s", died.variant, died.Brief()),
 		}
-		c.restarts++
-		c.Progress.Note("%v\nblock %d is started anew", died, block)
-		restart := record.Restart{Block: block, FromOrder: c.partBegan, At: time.Now().UTC(), Reason: fmt.Sprintf("%s: %s", died.variant, died.Brief())}
 		if err := c.Writer.WriteRestart(restart); err != nil {
 			return err
 		}
-		c.forget()
-	}
-}
-
-// forget makes the conductor know nothing of what is void. When that is all, the
-// search for the capacities begins again.
-func (c *Conductor) forget() {
-	kept := c.trials[:0]
-	for _, t := range c.trials {
-		if t.Order < c.partBegan {
-			kept = append(kept, t)
+		c.forgetPart()
+		c.part.began = c.order + 1 // what is void already stays as it is
+		switch {
+		case errors.Is(err, errNotClosed):
+			return err
+		case c.restarts == mostRestarts:
+			return fmt.Errorf("%w\n%d times before this a machine died, and what was being measured was started anew", err, c.restarts)
 		}
-	}
-	c.trials = kept
-	if c.partBegan == 1 {
-		c.stairs, c.commonRPS = nil, 0
+		c.restarts++
+		c.Progress.Note("%v\n%s is started anew", died, c.part.name)
 	}
 }

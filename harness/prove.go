@@ -51,10 +51,10 @@ func (c *Conductor) Prove(ctx context.Context, of Proof) (err error) {
 		return errors.New("proof: machines have no CPU limits here that could be changed; measure on the docker stage")
 	}
 	p := &prover{conductor: c, of: of, system: s, resizer: resizer, step: step, factors: map[string]float64{}}
-	if err := p.warm(ctx); err != nil {
-		return err
+	if err = p.warm(ctx); err == nil {
+		err = p.rounds(ctx, rounds, turns)
 	}
-	return p.rounds(ctx, rounds, turns)
+	return named(ctx, map[scenarios.Variant]stage.System{of.Variant: s}, err)
 }
 
 // proofStep is how long a step takes: long enough for its samples, and for a

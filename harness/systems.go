@@ -28,7 +28,7 @@ func (c *Conductor) systems(ctx context.Context, block int, use func(map[scenari
 }
 
 // started starts both variants, hands them to use, and stops them whatever
-// happens.
+// happens. An error names the machine whose death it came from.
 func (c *Conductor) started(ctx context.Context, block int, use func(map[scenarios.Variant]stage.System) error) (err error) {
 	var mu sync.Mutex
 	running := map[scenarios.Variant]stage.System{}
@@ -37,7 +37,9 @@ func (c *Conductor) started(ctx context.Context, block int, use func(map[scenari
 		// One after the other: an engine was seen to lock up when the containers of
 		// both went at once (Docker 20.10).
 		for _, s := range running {
-			err = errors.Join(err, s.Close(ctx))
+			if closeErr := s.Close(ctx); closeErr != nil {
+				err = errors.Join(err, fmt.Errorf("%w: %w", errNotClosed, closeErr))
+			}
 		}
 	}()
 	c.Progress.Begin(fmt.Sprintf("block %d of %d: start before (%s) and after (%s)", block, c.Plan.Blocks, c.Scenario.Before.Label, c.Scenario.After.Label), 8*time.Second)
@@ -57,11 +59,7 @@ func (c *Conductor) started(ctx context.Context, block int, use func(map[scenari
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	err = use(running)
-	if death := deathBehind(ctx, running, err); death != nil {
-		return death // the cause, not what followed from it
-	}
-	return err
+	return named(ctx, running, use(running))
 }
 
 // start starts a variant afresh for a block.

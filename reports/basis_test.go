@@ -56,7 +56,7 @@ func TestOutputsSayWhatACPURatioRestsOn(t *testing.T) {
 		"divided by that of the driver's own CPU per request":                        alike,
 		"not corrected for the computer's speed: mean requests in flight differ, 3.": syntheticTrials(3),
 	} {
-		r, err := Build(syntheticRun(), trials, &record.End{}, examplePrices())
+		r, err := Build(&record.Log{Run: syntheticRun(), Trials: trials, End: &record.End{}}, examplePrices())
 		if err != nil {
 			t.Fatal(err)
 		}

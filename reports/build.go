@@ -16,16 +16,15 @@ import (
 // ErrNoTrials says that there is nothing to report on.
 var ErrNoTrials = errors.New("the run has no trials: nothing was measured, so there is nothing to report; run the scenario again")
 
-// Build computes the report of a run. end is nil when the run was cut off. It
-// fails with ErrNoTrials when there are none, and when the price book does not
-// have a machine's size. Earlier runs of the same systems lend their scatter to
-// what is detectable, and nothing else.
-func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.Book, earlier ...*record.Log) (Report, error) {
-	if len(trials) == 0 {
+// Build computes the report of a run. It fails with ErrNoTrials when there are
+// none, and when the price book does not have a machine's size. Earlier runs of
+// the same systems lend their scatter to what is detectable, and nothing else.
+func Build(log *record.Log, prices cost.Book, earlier ...*record.Log) (Report, error) {
+	run, all := log.Run, log.Trials
+	if len(all) == 0 {
 		return Report{}, fmt.Errorf("run %s: %w", run.ID, ErrNoTrials)
 	}
-	all := trials
-	trials = asTheyAre(all)
+	trials := asTheyAre(all)
 	table := compare.NewTable(trials)
 	r := Report{
 		Schema: SchemaVersion, Quick: run.Quick, RunID: run.ID, StartedAt: run.StartedAt.UTC(), Seed: run.Seed,
@@ -36,7 +35,7 @@ func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.B
 		Claims:   []compare.Result{},
 		Warnings: []string{},
 	}
-	r.mark(end)
+	r.mark(log.End)
 	if err := r.addVariants(run, trials, prices); err != nil {
 		return Report{}, err
 	}
@@ -62,7 +61,7 @@ func Build(run record.Run, trials []record.Trial, end *record.End, prices cost.B
 	for _, claim := range run.Scenario.Claims {
 		r.Claims = append(r.Claims, compare.Judge(claim, table, given, run.Quick))
 	}
-	r.Warnings = append(r.Warnings, warningsOf(run, trials, table, prices)...)
+	r.Warnings = append(r.Warnings, warningsOf(log, trials, table, prices)...)
 	r.Method = methodOf(r)
 	r.Answer = answerOf(r, consistencySentence(run.Scenario.Oracles, table))
 	return r, nil
@@ -95,7 +94,15 @@ func (r *Report) mark(end *record.End) {
 			mark = fmt.Sprintf("interrupted (%s): what was measured before is shown", end.Reason)
 		}
 		r.Marks = append(r.Marks, mark)
+	case end.Reason != "":
+		r.Marks = append(r.Marks, fmt.Sprintf("ended early (%s): what was measured before is shown", firstLine(end.Reason)))
 	}
+}
+
+// firstLine leaves out what stands below it, such as a machine's log.
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
 }
 
 func scenarioOf(s scenarios.Scenario) Scenario {

@@ -27,7 +27,7 @@ func (r *Report) poolScatter(run record.Run, prices cost.Book, earlier []*record
 			return fmt.Errorf("run %s says nothing of the scatter of run %s: %s; leave it out", log.Run.ID, run.ID, why)
 		}
 		known = append(known, log.Run.ID)
-		other, err := Build(log.Run, log.Trials, log.End, prices)
+		other, err := Build(log, prices)
 		if err != nil {
 			return err
 		}

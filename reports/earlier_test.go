@@ -22,14 +22,14 @@ func earlierLog(blocks int) *record.Log {
 // else.
 func TestEarlierRunsLendTheirScatter(t *testing.T) {
 	build := func(earlier ...*record.Log) Report {
-		r, err := Build(syntheticRun(), syntheticTrials(3), &record.End{}, examplePrices(), earlier...)
+		r, err := Build(&record.Log{Run: syntheticRun(), Trials: syntheticTrials(3), End: &record.End{}}, examplePrices(), earlier...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return r
 	}
 	lender := earlierLog(5)
-	other, err := Build(lender.Run, lender.Trials, lender.End, examplePrices())
+	other, err := Build(lender, examplePrices())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,17 +96,17 @@ func TestRunsThatLendNothing(t *testing.T) {
 	for want, change := range tests {
 		log := earlierLog(3)
 		change(&log.Run)
-		_, err := Build(syntheticRun(), syntheticTrials(3), &record.End{}, examplePrices(), log)
+		_, err := Build(&record.Log{Run: syntheticRun(), Trials: syntheticTrials(3), End: &record.End{}}, examplePrices(), log)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want ...%s...", err, want)
 		}
 	}
 	log := earlierLog(3)
 	log.Run.Scenario.Claims, log.Run.Scenario.Title = nil, "Renamed"
-	if _, err := Build(syntheticRun(), syntheticTrials(3), &record.End{}, examplePrices(), log); err != nil {
+	if _, err := Build(&record.Log{Run: syntheticRun(), Trials: syntheticTrials(3), End: &record.End{}}, examplePrices(), log); err != nil {
 		t.Errorf("other claims about the same systems: %v", err)
 	}
-	if _, err := Build(syntheticRun(), syntheticTrials(3), &record.End{}, examplePrices(), log, log); err == nil {
+	if _, err := Build(&record.Log{Run: syntheticRun(), Trials: syntheticTrials(3), End: &record.End{}}, examplePrices(), log, log); err == nil {
 		t.Error("a run lends its scatter twice")
 	}
 }

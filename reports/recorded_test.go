@@ -37,7 +37,7 @@ func verdicts(t *testing.T, log *record.Log) map[string]compare.Verdict {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := Build(log.Run, log.Trials, log.End, prices)
+	report, err := Build(log, prices)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 func build(t *testing.T, run record.Run, trials []record.Trial, end *record.End) Report {
 	t.Helper()
-	r, err := Build(run, trials, end, examplePrices())
+	r, err := Build(&record.Log{Run: run, Trials: trials, End: end}, examplePrices())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestBuildLeavesTrialsAlone(t *testing.T) {
 }
 
 func TestNoTrials(t *testing.T) {
-	_, err := Build(syntheticRun(), nil, nil, examplePrices())
+	_, err := Build(&record.Log{Run: syntheticRun()}, examplePrices())
 	if !errors.Is(err, ErrNoTrials) || !strings.Contains(err.Error(), "phase3-20261123-141500") {
 		t.Errorf("error %v, want ErrNoTrials with the run's name", err)
 	}
@@ -169,9 +169,29 @@ func TestNoTrials(t *testing.T) {
 func TestUnknownSize(t *testing.T) {
 	run := syntheticRun()
 	run.Scenario.After.Machines[0].Size = "huge"
-	_, err := Build(run, syntheticTrials(1), nil, examplePrices())
+	_, err := Build(&record.Log{Run: run, Trials: syntheticTrials(1)}, examplePrices())
 	if err == nil || !strings.Contains(err.Error(), "price after") || !strings.Contains(err.Error(), "huge") {
 		t.Errorf("error %v does not name the variant and the size", err)
+	}
+}
+
+// A run that a dead machine ended, and parts of it that were started anew, are told
+// on the page: what is left does not look like a whole run.
+func TestDeathsAreTold(t *testing.T) {
+	log := &record.Log{
+		Run: syntheticRun(), Trials: syntheticTrials(3),
+		Restarts: []record.Restart{{Block: 3, Part: "block 3", Reason: "before: machine database died at 03:04:05 UTC: out of memory"}},
+		End:      &record.End{Reason: "before: machine database died at 03:06:07 UTC: out of memory; its last lines:\n  cannot allocate"},
+	}
+	r, err := Build(log, examplePrices())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "block 3 was started anew, and what it had measured until then takes no part: before: machine database died at 03:04:05 UTC: out of memory"; !slices.Contains(r.Warnings, want) {
+		t.Errorf("warnings %q, want %q", r.Warnings, want)
+	}
+	if len(r.Marks) != 1 || !strings.HasPrefix(r.Marks[0], "ended early (before: machine database died at 03:06:07 UTC: out of memory") || strings.Contains(r.Marks[0], "\n") || r.Interrupted {
+		t.Errorf("marks %q, interrupted %v", r.Marks, r.Interrupted)
 	}
 }
 

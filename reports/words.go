@@ -141,8 +141,12 @@ func scaleText(unit float64) string {
 }
 
 // warningsOf lists what a reader must know that no figure shows.
-func warningsOf(run record.Run, trials []record.Trial, table compare.Table, prices cost.Book) []string {
+func warningsOf(log *record.Log, trials []record.Trial, table compare.Table, prices cost.Book) []string {
+	run := log.Run
 	var warnings []string
+	for _, r := range log.Restarts {
+		warnings = append(warnings, fmt.Sprintf("%s was started anew, and what it had measured until then takes no part: %s", r.Part, r.Reason))
+	}
 	if prices.Example {
 		warnings = append(warnings, "prices are an example, not an offer: costs are only as good as they are")
 	}

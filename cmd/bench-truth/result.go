@@ -114,7 +114,7 @@ func resultOf(log *record.Log) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
-	report, err := reports.Build(log.Run, log.Trials, log.End, prices)
+	report, err := reports.Build(log, prices)
 	if err != nil {
 		return result{}, err
 	}

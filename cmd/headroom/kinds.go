@@ -115,7 +115,7 @@ func writeKind(out io.Writer, k kindPage) error {
 	return table.Flush()
 }
 
-// mayHold is "hash, range" or "a duration".
+// mayHold is "hash, range" or "a time".
 func mayHold(s scenarios.SettingSpec) string {
 	if len(s.Words) > 0 {
 		return strings.Join(s.Words, ", ")

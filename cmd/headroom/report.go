@@ -100,7 +100,7 @@ func rebuild(dir string, prices cost.Book, earlier ...string) (reports.Report, e
 		logs = append(logs, log)
 	}
 	log := logs[0]
-	report, err := reports.Build(log.Run, log.Trials, log.End, prices, logs[1:]...)
+	report, err := reports.Build(log, prices, logs[1:]...)
 	if err != nil {
 		return reports.Report{}, err
 	}

@@ -161,6 +161,10 @@ func TestSmallQuestions(t *testing.T) {
 			t.Errorf("%d unsent, interrupted %v: overloaded %v", test.unsent, test.interrupted, got)
 		}
 	}
+	spoiled := Trial{Measurement: Measurement{Unsent: 1}, Verdict: &Verdict{Outcome: Spoiled}}
+	if spoiled.Overloaded() {
+		t.Error("a trial that says nothing of the system is overloaded")
+	}
 	if got := BesideNote(""); got != "" {
 		t.Errorf("alone: %q", got)
 	}

@@ -21,7 +21,9 @@ const maxLineBytes = 64 << 20
 type Log struct {
 	Run    Run
 	Trials []Trial
-	End    *End // nil when the run did not end by itself
+	// Restarts are in the trials already, as reasons why those before are invalid.
+	Restarts []Restart
+	End      *End // nil when the run did not end by itself
 }
 
 // Writer appends lines to a run's trials file. Every line is on the disk
@@ -61,7 +63,7 @@ func (w *Writer) WriteTrial(t Trial) error {
 	return w.write(Line{Trial: &t})
 }
 
-// WriteRestart appends that a block is started anew.
+// WriteRestart appends that a part of the run is started anew.
 func (w *Writer) WriteRestart(r Restart) error { return w.write(Line{Restart: &r}) }
 
 // Finish appends the end and closes the file.
@@ -187,6 +189,7 @@ func (l *Log) add(number int, data []byte) error {
 		l.Trials = append(l.Trials, *line.Trial)
 	case line.Restart != nil:
 		line.Restart.Void(l.Trials)
+		l.Restarts = append(l.Restarts, *line.Restart)
 	case line.End != nil:
 		l.End = line.End
 	default:

@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// Restart says that a block was started anew, because a machine of it died. What
-// was measured of the block until then stays on file, and is void.
+// Restart says that a part of a run was started anew, because a machine died in
+// it. What was measured of the part until then stays on file, and is void.
 type Restart struct {
 	Block     int       `json:"block"`
+	Part      string    `json:"part"`       // "block 3", "what follows block 5": what was started anew
 	FromOrder int       `json:"from_order"` // of the first trial that is void
 	At        time.Time `json:"at"`
 	Reason    string    `json:"reason"`
@@ -21,10 +22,11 @@ func (r Restart) Void(trials []Trial) {
 		if t.Order < r.FromOrder {
 			continue
 		}
-		t.Invalid = append(slices.Clone(t.Invalid), "its block was started anew: "+r.Reason)
+		reason := r.Part + " was started anew: " + r.Reason
+		t.Invalid = append(slices.Clone(t.Invalid), reason)
 		if t.Verdict != nil {
 			verdict := *t.Verdict
-			verdict.Outcome = Spoiled
+			verdict.Outcome, verdict.Reason = Spoiled, reason
 			t.Verdict = &verdict
 		}
 	}

@@ -14,8 +14,12 @@ func SamplesNeeded(q float64) int64 {
 }
 
 // Overloaded says that requests were due and could not be sent, because as
-// many as the cap allows were still unanswered.
-func (t *Trial) Overloaded() bool { return t.Measurement.Unsent > 0 && !t.Measurement.Interrupted }
+// many as the cap allows were still unanswered. A spoiled trial says nothing of
+// that: its machine died, or the driver was disturbed.
+func (t *Trial) Overloaded() bool {
+	spoiled := t.Verdict != nil && t.Verdict.Outcome == Spoiled
+	return t.Measurement.Unsent > 0 && !t.Measurement.Interrupted && !spoiled
+}
 
 // Endpoint returns the measurement of the endpoint of that name.
 func (m Measurement) Endpoint(name string) (EndpointMeasurement, bool) {

@@ -6,6 +6,20 @@ import "headroom/harness/record"
 // to block.
 type Climb[K comparable] map[K]*Staircase
 
+// Clone is the staircases as they stand: what they are fed from now on does not
+// change it.
+func (c Climb[K]) Clone() Climb[K] {
+	if c == nil {
+		return nil
+	}
+	out := make(Climb[K], len(c))
+	for k, stairs := range c {
+		copied := *stairs
+		out[k] = &copied
+	}
+	return out
+}
+
 // Block takes so many turns of a block: in each turn step measures every system
 // once, at the rate of its staircase, and feeds the staircase. Coin draws from 0
 // to 1.

@@ -35,29 +35,48 @@ func (d *Death) Error() string {
 // Unwrap returns how it ended.
 func (d *Death) Unwrap() error { return d.Err }
 
-// Watch collects the deaths of one system's machines. While the system starts it
-// ends the start at the first death: whatever waits for the dead machine would
-// wait in vain, and then be blamed. The zero Watch is ready.
+const lookPoll = 5 * time.Millisecond
+
+// Watch collects the deaths of one system's machines. The zero Watch is ready.
 type Watch struct {
-	mu     sync.Mutex
-	deaths []Death
-	cancel context.CancelCauseFunc
-	over   bool // the machines are being stopped
+	mu      sync.Mutex
+	deaths  []Death
+	cancel  context.CancelCauseFunc
+	over    bool // the machines are being stopped
+	looking int  // ends of machines that are being looked into
 }
 
-// Starting returns a ctx for the system's start, which the first death ends with
-// itself as the cause. done lets go of it.
-func (w *Watch) Starting(ctx context.Context) (starting context.Context, done func()) {
-	starting, cancel := context.WithCancelCause(ctx)
-	w.mu.Lock()
-	w.cancel = cancel
-	w.mu.Unlock()
-	return starting, func() {
-		w.mu.Lock()
-		w.cancel = nil
-		w.mu.Unlock()
-		cancel(nil)
+// Start runs a system's start. The first death ends it, and is its error: whatever
+// waits for the dead machine would wait in vain, and then be blamed.
+func (w *Watch) Start(ctx context.Context, start func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	w.calledOffBy(cancel)
+	defer w.calledOffBy(nil)
+	err := start(ctx)
+	if first, died := context.Cause(ctx).(*Death); died {
+		return first // the cause, not what followed from it
 	}
+	return err
+}
+
+func (w *Watch) calledOffBy(cancel context.CancelCauseFunc) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cancel = cancel
+}
+
+// LookInto says that a machine has ended, and that it is being found out how:
+// until done Deaths waits for the news.
+func (w *Watch) LookInto() (done func()) {
+	w.look(1)
+	return func() { w.look(-1) }
+}
+
+func (w *Watch) look(change int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.looking += change
 }
 
 // Died notes a machine's death, and calls off a start.
@@ -82,13 +101,18 @@ func (w *Watch) Stopping() {
 
 // Deaths are the deaths so far, the first one first.
 func (w *Watch) Deaths() []Death {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Clone(w.deaths)
+	for {
+		if deaths, known := w.known(); known {
+			return deaths
+		}
+		time.Sleep(lookPoll) // whoever looks has a deadline
+	}
 }
 
-// FirstDeath is the death that ended ctx, or nil when something else did.
-func FirstDeath(ctx context.Context) *Death {
-	d, _ := context.Cause(ctx).(*Death)
-	return d
+func (w *Watch) known() (deaths []Death, all bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	deaths = slices.Clone(w.deaths)
+	slices.SortStableFunc(deaths, func(a, b Death) int { return a.At.Compare(b.At) })
+	return deaths, w.looking == 0
 }

@@ -3,28 +3,32 @@ package stage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"headroom/internal/child"
 )
 
-// The first machine that dies ends the start and is its reason, whoever waits
-// for it.
+// The first machine that dies ends the start and is its error, whoever waits for
+// it.
 func TestDeathEndsTheStart(t *testing.T) {
 	var w Watch
-	ctx, done := w.Starting(t.Context())
-	defer done()
 	oom := errors.New("out of memory")
-	w.Died(Death{Machine: "database", At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Err: oom})
-	w.Died(Death{Machine: "app-1", Err: errors.New("exit code 1")})
-	if ctx.Err() == nil {
-		t.Fatal("the start goes on")
+	log := child.NewLog("", nil)
+	fmt.Fprintln(log, "cannot allocate")
+	err := w.Start(t.Context(), func(ctx context.Context) error {
+		w.Died(Death{Machine: "database", At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Err: oom, Log: log})
+		w.Died(Death{Machine: "app-1", At: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC), Err: errors.New("exit code 1")})
+		<-ctx.Done() // else the test ends with the deadline of all
+		return errors.New("app-1: not ready")
+	})
+	if err == nil || !errors.Is(err, oom) || !strings.HasPrefix(err.Error(), "machine database died at 03:04:05 UTC: out of memory") ||
+		!strings.Contains(err.Error(), "cannot allocate") || strings.Contains(err.Error(), "app-1") {
+		t.Errorf("the reason is %v", err)
 	}
-	first := FirstDeath(ctx)
-	if first == nil || first.Machine != "database" || !errors.Is(first, oom) || !strings.Contains(first.Error(), "machine database died at 03:04:05 UTC: out of memory") {
-		t.Errorf("the reason is %v", first)
-	}
-	if deaths := w.Deaths(); len(deaths) != 2 || deaths[0].Machine != "database" {
+	if deaths := w.Deaths(); len(deaths) != 2 || deaths[0].Machine != "database" || strings.Contains(deaths[0].Brief(), "\n") {
 		t.Errorf("deaths %v", deaths)
 	}
 }
@@ -33,23 +37,46 @@ func TestDeathEndsTheStart(t *testing.T) {
 // does not die.
 func TestDeathsOfARunningSystem(t *testing.T) {
 	var w Watch
-	ctx, done := w.Starting(t.Context())
-	done()
-	w.Died(Death{Machine: "cache"})
-	if FirstDeath(ctx) != nil || len(w.Deaths()) != 1 {
-		t.Errorf("the start's reason is %v, deaths %v", FirstDeath(ctx), w.Deaths())
+	if err := w.Start(t.Context(), func(context.Context) error { return nil }); err != nil {
+		t.Fatal(err)
 	}
+	w.Died(Death{Machine: "cache", Err: errors.New("exit code 1")})
 	w.Stopping()
-	w.Died(Death{Machine: "database"})
-	if len(w.Deaths()) != 1 {
-		t.Errorf("a machine that was stopped counts as dead: %v", w.Deaths())
+	w.Died(Death{Machine: "database", Err: errors.New("exit code 0")})
+	if deaths := w.Deaths(); len(deaths) != 1 || deaths[0].Machine != "cache" {
+		t.Errorf("deaths %v, want the cache's alone", deaths)
 	}
 }
 
+// Of machines that die together the earliest is the first, whosever last words
+// come sooner; and whoever asks waits for the news.
+func TestDeathsWaitForTheNews(t *testing.T) {
+	var w Watch
+	done := w.LookInto()
+	w.Died(Death{Machine: "app-1", At: time.Unix(2, 0)})
+	go func() {
+		time.Sleep(20 * time.Millisecond)
+		w.Died(Death{Machine: "database", At: time.Unix(1, 0)})
+		done()
+	}()
+	if deaths := w.Deaths(); len(deaths) != 2 || deaths[0].Machine != "database" {
+		t.Errorf("deaths %v, want the database's first", deaths)
+	}
+}
+
+// An interrupt is no death, and a start that fails by itself says why.
 func TestNoDeath(t *testing.T) {
+	var w Watch
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if d := FirstDeath(ctx); d != nil {
-		t.Errorf("an interrupt is a death: %v", d)
+	err := w.Start(ctx, func(ctx context.Context) error {
+		cancel()
+		return ctx.Err()
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("an interrupted start gives %v", err)
+	}
+	failure := errors.New("no such image")
+	if err := w.Start(t.Context(), func(context.Context) error { return failure }); !errors.Is(err, failure) || len(w.Deaths()) != 0 {
+		t.Errorf("a start that fails gives %v", err)
 	}
 }

@@ -79,6 +79,7 @@ func (f *Family) Start(cmd *exec.Cmd, o Options) (*Child, error) {
 	c.PID = cmd.Process.Pid
 	go func() {
 		err := cmd.Wait()
+		c.Kill() // what it left behind in its group; later the group may be a stranger's
 		line.cut()
 		c.Log.flush()
 		f.mu.Lock()
@@ -182,7 +183,6 @@ func (c *Child) Kill() { _ = syscall.Kill(-c.PID, syscall.SIGKILL) }
 // the child is gone. killed says that the limit was reached.
 func (c *Child) Stop(limit time.Duration) (killed bool) {
 	if c.gone() {
-		c.Kill() // what it left behind in its group
 		return false
 	}
 	_ = syscall.Kill(c.PID, c.stop)
@@ -192,9 +192,9 @@ func (c *Child) Stop(limit time.Duration) (killed bool) {
 	case <-c.done:
 	case <-timer.C:
 		killed = true
+		c.Kill()
+		<-c.done // drainLimit bounds it
 	}
-	c.Kill()
-	<-c.done // drainLimit bounds it
 	return killed
 }
 

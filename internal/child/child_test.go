@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"headroom/internal/host"
 )
 
 func TestRunToEnd(t *testing.T) {
@@ -33,17 +35,36 @@ func TestRunToEnd(t *testing.T) {
 	}
 }
 
-// Only orphans are reaped: the family's own child still says how it ended.
+// Only orphans are reaped: the exit status of the family's own child is left for
+// the child to tell.
 func TestReapLeavesTheFamilyAlone(t *testing.T) {
-	var family Family
-	c, err := family.Start(exec.Command("/bin/sh", "-c", "exit 3"), Options{Name: "own"})
-	if err != nil {
+	cmd := exec.Command("true")
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	family.Reap([]int{c.PID})
-	<-c.Done()
-	if err := c.Err(); err == nil || err.Error() != "exit status 3" {
-		t.Errorf("ended with %v", err)
+	pid := cmd.Process.Pid
+	isZombie := func() bool {
+		processes, err := host.ReadProcesses()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return processes[pid].State == 'Z'
+	}
+	for deadline := time.Now().Add(10 * time.Second); !isZombie(); {
+		if time.Now().After(deadline) {
+			t.Fatal("true does not end")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	family := Family{pids: map[int]bool{pid: true}}
+	family.Reap([]int{pid})
+	if !isZombie() {
+		t.Error("the family's own child was reaped")
+	}
+	delete(family.pids, pid)
+	family.Reap([]int{pid})
+	if isZombie() {
+		t.Error("an orphan was left")
 	}
 }
 

@@ -2,9 +2,11 @@ package child
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strconv"
+	"syscall"
 
 	"headroom/internal/host"
 )
@@ -31,9 +33,13 @@ func Myself() Owner {
 }
 
 // StartOf is a process's start as Owner has it. The error is fs.ErrNotExist when
-// there is no such process.
+// there is no such process. A process that procfs hides from this user (hidepid)
+// is there all the same.
 func StartOf(pid int) (string, error) {
 	ticks, err := host.StartTicks(pid)
+	if errors.Is(err, fs.ErrNotExist) && !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		return "", fmt.Errorf("process %d is hidden from this user", pid)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -5,7 +5,7 @@
 //   - cgroup.go reads the cgroup of this process, in version 1 or 2.
 //   - host.go reads the rest: the host's CPU time, its name and its size.
 //
-// procfs is parsed by github.com/prometheus/procfs, with two exceptions that say
+// procfs is parsed by github.com/prometheus/procfs. What is parsed by hand says
 // why. That library reads no counters of cgroups, so cgroup.go does. What can't be
 // read is an error that names the file, never a zero.
 package host

@@ -162,7 +162,7 @@ func TestTablesTellOfPatterns(t *testing.T) {
 				told = append(told, key)
 			}
 		}
-		if len(rows)-len(told) != len(headline)-len(patterns) {
+		if len(rows)-len(told) != 10 { // three quantiles, and seven that always tell
 			t.Errorf("the rows are %v", rows)
 		}
 		return told
@@ -170,7 +170,6 @@ func TestTablesTellOfPatterns(t *testing.T) {
 	whole := func(*record.Trial) {}
 	bare := func(t *record.Trial) { t.Machines = nil }
 	want := []string{"feed_statements_per_request", "cache_hit_ratio", "edge_hit_ratio", "origin_requests_per_request"}
-	slices.SortFunc(want, func(a, b string) int { return slices.Index(headline, a) - slices.Index(headline, b) })
 	for name, got := range map[string][]string{"both": of(whole, whole), "before alone": of(whole, bare), "after alone": of(bare, whole)} {
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", name, got, want)

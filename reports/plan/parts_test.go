@@ -339,8 +339,9 @@ func TestWarningsOfARun(t *testing.T) {
 	}{
 		"none":               {func(*record.Log) {}, sure, ""},
 		"quick":              {func(l *record.Log) { l.Run.Quick = true }, sure, "a quick run"},
-		"no end":             {func(l *record.Log) { l.End = nil }, sure, "was interrupted"},
-		"interrupted":        {func(l *record.Log) { l.End = &record.End{Interrupted: true} }, sure, "was interrupted"},
+		"no end":             {func(l *record.Log) { l.End = nil }, sure, "ended early"},
+		"interrupted":        {func(l *record.Log) { l.End = &record.End{Interrupted: true} }, sure, "ended early"},
+		"a machine died":     {func(l *record.Log) { l.End = &record.End{Reason: "machine database died"} }, sure, "ended early"},
 		"local processes":    {func(l *record.Log) { l.Run.Environment.Stage = record.StageProcess }, sure, "as local processes"},
 		"not confirmed":      {func(*record.Log) {}, Capacity{RPS: 10}, "no rate of it was confirmed"},
 		"no capacity at all": {func(*record.Log) {}, Capacity{}, ""},

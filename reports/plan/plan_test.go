@@ -210,7 +210,7 @@ func TestWarnings(t *testing.T) {
 	log.Run.Quick, log.End = true, nil
 	p := answer(t, usersAt(300), "p99<250ms,errors<0.1%", log)
 	all := strings.Join(p.Options[0].Warnings, "\n")
-	for _, want := range []string{"quick run", "interrupted", "up to 32 connections, PostgreSQL takes 20"} {
+	for _, want := range []string{"quick run", "ended early", "up to 32 connections, PostgreSQL takes 20"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no warning of %q in:\n%s", want, all)
 		}

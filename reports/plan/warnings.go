@@ -15,8 +15,8 @@ func warningsOf(log *record.Log, capacity Capacity) []string {
 	if log.Run.Quick {
 		warnings = append(warnings, "a quick run: not evidence")
 	}
-	if log.End == nil || log.End.Interrupted {
-		warnings = append(warnings, "the run was interrupted: its capacity may be higher than what it found")
+	if log.End == nil || log.End.Interrupted || log.End.Reason != "" {
+		warnings = append(warnings, "the run ended early: its capacity may be higher than what it found")
 	}
 	if !log.Run.Environment.HasQuotas() {
 		warnings = append(warnings, "measured as local processes: rates are this computer's, not the machines'")

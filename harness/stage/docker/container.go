@@ -2,12 +2,14 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"strconv"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/go-units"
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
@@ -131,6 +133,24 @@ func stopped(state *container.State) error {
 	default:
 		return fmt.Errorf("it exited with code %d", state.ExitCode)
 	}
+}
+
+// endOf says how a container ended, with its last lines; nil while it runs, and
+// while the engine does not tell.
+func (s *Stage) endOf(ctx context.Context, id string) (log *child.Log, why error) {
+	ctx, cancel := context.WithTimeout(ctx, tailTimeout)
+	defer cancel()
+	inspected, err := s.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	switch {
+	case errdefs.IsNotFound(err):
+		return nil, errors.New("its container was removed")
+	case err != nil:
+		return nil, nil
+	}
+	if why = stopped(inspected.Container.State); why != nil {
+		log, _ = s.tail(ctx, id) // a death without last words is a death too
+	}
+	return log, why
 }
 
 // withTail adds the last lines of the container's log to err.

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func pair(front, back map[string]string) scenarios.Topology {
 func TestDeathWhileOthersStart(t *testing.T) {
 	s := openStage(t)
 	began := time.Now()
-	_, err := s.Start(t.Context(), testRequest(scenarios.Before, pair(map[string]string{"ready": "never"}, map[string]string{"dies": "soon"})))
+	_, err := s.Start(t.Context(), testRequest(scenarios.Before, pair(map[string]string{"kills": "yes", "ready": "never"}, nil)))
 	if err == nil {
 		t.Fatal("it started")
 	}
@@ -44,12 +45,19 @@ func TestDeathWhileOthersStart(t *testing.T) {
 func TestDeathsOfRunningMachines(t *testing.T) {
 	s := openStage(t)
 	for how, want := range map[string][]string{
-		"soon":      {"machine back died at ", "it exited with code 3", "the disk is full"},
-		"of hunger": {"machine back died at ", "out of memory: the kernel killed it"},
+		"die":    {"machine back died at ", "it exited with code 3", "the disk is full"},
+		"starve": {"machine back died at ", "out of memory: the kernel killed it"},
 	} {
-		sys, err := s.Start(t.Context(), testRequest(scenarios.After, pair(nil, map[string]string{"dies": how})))
+		sys, err := s.Start(t.Context(), testRequest(scenarios.After, pair(nil, nil)))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if deaths := sys.Deaths(); len(deaths) > 0 {
+			t.Errorf("deaths of a system that runs: %v", deaths)
+		}
+		told, err := http.Post(sys.Machines()[1].Agent.AgentURL+"/"+how, "", nil)
+		if err == nil {
+			told.Body.Close()
 		}
 		eventually(t, "a death is known", 20*time.Second, func() bool { return len(sys.Deaths()) > 0 })
 		if err := sys.Close(t.Context()); err != nil {

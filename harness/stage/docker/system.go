@@ -24,6 +24,7 @@ import (
 
 const (
 	bytesPerGiB = 1 << 30
+	followPause = time.Second // before an engine that ended a wait is asked again
 )
 
 // System is a topology that runs. It is a stage.Resizer.
@@ -54,7 +55,7 @@ func (s *Stage) Start(ctx context.Context, r stage.Request) (stage.System, error
 	if err := s.claim(sys); err != nil {
 		return nil, fmt.Errorf("start %s: %w", r.Variant, err)
 	}
-	if err := sys.up(ctx); err != nil {
+	if err := sys.watch.Start(ctx, sys.up); err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", r.Variant, err), sys.Close(ctx))
 	}
 	return sys, nil
@@ -110,16 +111,6 @@ func (s *Stage) claim(sys *System) error {
 // up makes all containers at once, and starts each when the machines that it
 // needs are ready and it is made.
 func (sys *System) up(ctx context.Context) error {
-	ctx, done := sys.watch.Starting(ctx)
-	defer done()
-	err := sys.makeAndStart(ctx)
-	if first := stage.FirstDeath(ctx); first != nil {
-		return first // the cause, not what followed from it
-	}
-	return err
-}
-
-func (sys *System) makeAndStart(ctx context.Context) error {
 	made := make([]chan testcontainers.Container, len(sys.machines))
 	makeCtx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -204,24 +195,28 @@ func (sys *System) startMachine(ctx context.Context, made testcontainers.Contain
 }
 
 // follow waits for a container's end, and notes it as the machine's death unless
-// the system is being stopped.
+// the system is being stopped. The engine's word that the wait is over is not
+// enough: a restart of the engine, or a proxy before it, ends the wait too.
 func (sys *System) follow(machine, id string) {
-	ended := sys.stage.cli.ContainerWait(sys.following, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
-	select {
-	case <-ended.Result:
-	case <-ended.Error: // the engine does not tell, or the system is being stopped
-		return
-	}
-	at, ctx := time.Now(), sys.following
-	err := errors.New("it ended")
-	if inspected, inspectErr := sys.stage.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{}); inspectErr == nil {
-		if why := stopped(inspected.Container.State); why != nil {
-			err = why
+	for sys.following.Err() == nil {
+		ended := sys.stage.cli.ContainerWait(sys.following, id, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+		select {
+		case <-ended.Result:
+		case <-ended.Error:
 		}
-	}
-	log, _ := sys.stage.tail(ctx, id) // a death without last words is one too
-	if ctx.Err() == nil {
-		sys.watch.Died(stage.Death{Machine: machine, At: at, Err: err, Log: log})
+		at, done := time.Now(), sys.watch.LookInto()
+		log, why := sys.stage.endOf(sys.following, id)
+		if why != nil && sys.following.Err() == nil {
+			sys.watch.Died(stage.Death{Machine: machine, At: at, Err: why, Log: log})
+		}
+		done()
+		if why != nil {
+			return
+		}
+		select {
+		case <-time.After(followPause):
+		case <-sys.following.Done():
+		}
 	}
 }
 

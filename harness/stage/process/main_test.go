@@ -48,6 +48,11 @@ func command(name string, args []string) error {
 		if err != nil {
 			return err
 		}
+		if s.Processes[0].Settings["kills"] != "" { // the machine that this one needs
+			if err := os.WriteFile("../die", nil, 0o600); err != nil {
+				return err
+			}
+		}
 		if s.Processes[0].Settings["ready"] == "never" {
 			fmt.Fprintln(os.Stderr, "the process waits for Godot")
 			<-ctx.Done()
@@ -55,10 +60,13 @@ func command(name string, args []string) error {
 		}
 		if _, dies := s.Processes[0].Settings["dies"]; dies {
 			delete(s.Processes[0].Settings, "dies")
-			time.AfterFunc(time.Second, func() {
+			go func() {
+				for _, err := os.Stat("../die"); err != nil; _, err = os.Stat("../die") {
+					time.Sleep(10 * time.Millisecond)
+				}
 				fmt.Fprintln(os.Stderr, "the disk is full")
 				os.Exit(3)
-			})
+			}()
 		}
 		return machine.Run(ctx, s, os.Stderr)
 	case "mail":

@@ -112,7 +112,8 @@ func TestFailedStarts(t *testing.T) {
 // is named, with its last words, and at once.
 func TestDeathWhileOthersStart(t *testing.T) {
 	s := openStage(t)
-	topology := pair(map[string]string{"dies": "soon"})
+	topology := pair(map[string]string{"dies": "when it is told"})
+	topology.Machines[0].Processes[0].Settings["kills"] = "back"
 	topology.Machines[0].Processes[0].Settings["ready"] = "never"
 	began := time.Now()
 	_, err := s.Start(t.Context(), stage.Request{Variant: scenarios.Before, Topology: topology, ReadyTimeout: time.Minute})
@@ -125,6 +126,9 @@ func TestDeathWhileOthersStart(t *testing.T) {
 	}
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("it is said after %v", took)
+	}
+	if err := os.Remove(filepath.Join(s.folder, "die")); err != nil {
+		t.Errorf("front was never started: %v", err)
 	}
 	checkEmpty(t, s)
 }

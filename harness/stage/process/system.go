@@ -51,22 +51,12 @@ func (s *Stage) Start(ctx context.Context, r stage.Request) (stage.System, error
 	s.mu.Unlock()
 	err := sys.plan()
 	if err == nil {
-		err = sys.up(ctx)
+		err = sys.watch.Start(ctx, func(ctx context.Context) error { return stage.InOrder(ctx, r.Topology, sys.startMachine) })
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", r.Variant, err), sys.Close(ctx))
 	}
 	return sys, nil
-}
-
-func (sys *System) up(ctx context.Context) error {
-	ctx, done := sys.watch.Starting(ctx)
-	defer done()
-	err := stage.InOrder(ctx, sys.asked.Topology, sys.startMachine)
-	if first := stage.FirstDeath(ctx); first != nil {
-		return first // the cause, not what followed from it
-	}
-	return err
 }
 
 // plan gives every machine its address and its folder, before any starts: a

@@ -66,15 +66,6 @@ func machine() error {
 			refusal = p.Name + " does not accept connections"
 			fmt.Println(refusal)
 		}
-		switch p.Settings["dies"] {
-		case "soon":
-			time.AfterFunc(time.Second, func() {
-				fmt.Println("the disk is full")
-				os.Exit(3)
-			})
-		case "of hunger":
-			time.AfterFunc(time.Second, eat)
-		}
 		if p.Settings["nonce"] == "wrong" {
 			s.Nonce = "somebody else's"
 		}
@@ -95,6 +86,15 @@ func machine() error {
 		go http.ListenAndServe(":"+strconv.Itoa(p.Port), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprintf(w, "%s/%s", s.Machine, p.Name)
 		}))
+		for _, addresses := range p.Links {
+			if p.Settings["kills"] == "" {
+				break
+			}
+			host, _, _ := net.SplitHostPort(addresses[0])
+			if _, err := http.Post(fmt.Sprintf("http://%s:%d/die", host, spec.AgentPort), "", nil); err != nil {
+				fmt.Println(err) // it did as it was told
+			}
+		}
 	}
 	return http.ListenAndServe(":"+strconv.Itoa(spec.AgentPort), agent(s, refusal))
 }
@@ -122,6 +122,11 @@ func agent(s spec.Spec, refusal string) http.Handler {
 			http.Error(w, refusal, http.StatusServiceUnavailable)
 		}
 	})
+	mux.HandleFunc("POST /die", func(http.ResponseWriter, *http.Request) {
+		fmt.Println("the disk is full")
+		os.Exit(3)
+	})
+	mux.HandleFunc("POST /starve", func(http.ResponseWriter, *http.Request) { eat() })
 	mux.HandleFunc("GET /observe", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set(spec.NonceHeader, s.Nonce)
 		counters := spec.Counters{Machine: s.Machine, MonotonicNano: int64(time.Since(started)), StartedUnixNano: started.UnixNano()}
