@@ -153,3 +153,41 @@ func TestLinearTicks(t *testing.T) {
 		}
 	}
 }
+
+// Ticks stand at 1, 2 and 5 of each decade, the ends included; over more than 2,000
+// times at powers of ten alone.
+func TestLogTicks(t *testing.T) {
+	for _, test := range []struct {
+		low, high float64
+		want      string
+	}{
+		{2, 500, "2 5 10 20 50 100 200 500"}, {3, 40, "5 10 20"}, {1, 1, "1"}, {0.2, 1, "0.2 0.5 1"},
+		{1, 2000, "1 2 5 10 20 50 100 200 500 1,000 2,000"}, {1, 2001, "1 10 100 1,000"},
+	} {
+		var labels []string
+		for _, tick := range logTicks(test.low, test.high) {
+			labels = append(labels, tick.Label)
+		}
+		if got := strings.Join(labels, " "); got != test.want {
+			t.Errorf("from %v to %v: %s, want %s", test.low, test.high, got, test.want)
+		}
+	}
+}
+
+func TestTickLabels(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 0.25: "0.25", 999: "999", 1000: "1,000", 12_345: "12,345", 100_007: "100,007", 1234.5: "1234.5"} {
+		if got := tickLabel(v); got != want {
+			t.Errorf("tickLabel(%v) = %q, want %q", v, got, want)
+		}
+	}
+	for v, want := range map[float64]string{999: "999", 1000: "1k", 999_000: "999k", 1e6: "1M", 2.5e6: "2.5M"} {
+		if got := bigLabel(v); got != want {
+			t.Errorf("bigLabel(%v) = %q, want %q", v, got, want)
+		}
+	}
+	for percentile, want := range map[float64]float64{0: 0, 90: 1, 99: 2, 99.9: 3, 50: math.Log10(2)} {
+		if got := nines(percentile); math.Abs(got-want) > 1e-9 {
+			t.Errorf("p%g has %v nines, want %v", percentile, got, want)
+		}
+	}
+}

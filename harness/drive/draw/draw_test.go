@@ -169,3 +169,25 @@ func BenchmarkZipf(b *testing.B) {
 		keys.Key(k)
 	}
 }
+
+// A stream is SplitMix64: these are the published first numbers of seed 1234567
+// (Vigna's reference implementation).
+func TestStreamIsSplitMix64(t *testing.T) {
+	s := Stream{base: 1234567}
+	for k, want := range []uint64{6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821} {
+		if got := s.Uint64(uint64(k)); got != want {
+			t.Errorf("number %d is %d, want %d", k, got, want)
+		}
+		// 53 bits of it, from 0 on and below 1; the exponential is its inverse.
+		if got := s.Float(uint64(k)); got != float64(want>>11)/(1<<53) {
+			t.Errorf("number %d is %v of 1", k, got)
+		}
+		if got := s.Exponential(uint64(k)); math.Abs(math.Exp(-got)-(1-s.Float(uint64(k)))) > 1e-15 {
+			t.Errorf("number %d is %v by the exponential law", k, got)
+		}
+		// A draw's own stream begins with the first number that its draw seeds.
+		if got, want := s.At(uint64(k)), (Stream{base: Stream{base: want}.Uint64(0)}); got != want {
+			t.Errorf("the stream of number %d is %v, want %v", k, got, want)
+		}
+	}
+}

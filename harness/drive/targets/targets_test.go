@@ -220,6 +220,25 @@ func TestBodyOfTheLimitIsRead(t *testing.T) {
 	}
 }
 
+// What is just within each limit is read, and messages show 80 bytes of a line.
+func TestTargetsAtTheirLimits(t *testing.T) {
+	const ok = "GET http://h/\n"
+	longest := "A: " + strings.Repeat("x", maxHTTPLine-3)
+	got, err := parse(ok+longest+"\n", Options{})
+	if err != nil || len(got) != 1 || len(got[0].Header["A"][0]) != maxHTTPLine-3 {
+		t.Errorf("the longest line: %v", err)
+	}
+	got, err = parse(strings.Repeat(ok, maxBodies/maxBody), Options{Body: make([]byte, maxBody)})
+	if err != nil || len(got) != maxBodies/maxBody {
+		t.Errorf("as many bodies as may be: %d, %v", len(got), err)
+	}
+	for text, want := range map[string]string{strings.Repeat("x", 80): strings.Repeat("x", 80), strings.Repeat("x", 81): strings.Repeat("x", 80) + "..."} {
+		if got := clip(text); got != want {
+			t.Errorf("%d bytes are shown as %q", len(text), got)
+		}
+	}
+}
+
 // vegetaReads has vegeta's own reader read the text.
 func vegetaReads(text string, o Options) ([]vegeta.Target, error) {
 	if o.Format == FormatJSON {
