@@ -91,9 +91,11 @@ bench-truth: $(BIN) ## Phase 3 against itself, with planted differences and with
 # CI=true they fail. -p 1: two packages that measure at once would disturb
 # each other on a small machine. -count=1: a cached result knows nothing of
 # Docker.
+# gotestsum ends with the tests that were skipped, each with its reason.
 test: $(BIN) ## All tests, with real containers where Docker is; those without also under the race detector
 	@$(BIN) image --if-docker
-	go test -count=1 -p 1 -timeout 15m ./...
+	@mkdir -p out
+	go tool gotestsum --format pkgname --jsonfile out/tests.jsonl -- -count=1 -p 1 -timeout 15m ./...
 	@.ci/race
 
 test-short: ## The tests without containers
