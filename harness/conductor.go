@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package harness conducts a run: it starts both variants of a scenario on a
 // stage, lets a driver push the same traffic at each, reads what every machine
 // used, and writes one trial per slice.

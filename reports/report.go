@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package reports turns the trials of a run into the report that people and
 // programs read.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package scenarios
 
 // Fallback is what a process of the kind has for a setting that its scenario does

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package scenarios
 
 // ScatterRank is the key, 1..count, of popularity rank 1..count. It is a

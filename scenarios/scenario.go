@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package scenarios holds what an experiment is, before anything runs: the
 // question, two variants of a system, the load, the SLO and the claims.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command bench-capacity measures how true `headroom capacity` is: it lets it
 // search a queue whose capacity is known, again and again, and prints each
 // answer beside the analytic one, in Markdown.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command bench-driver measures headroom's driver beside its peers: one run,
 // one pinned core for whoever sends, the other for the target. It prints
 // tables in Markdown, and ends with what was asked of the driver beside what

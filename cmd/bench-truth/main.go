@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command bench-truth holds headroom run against itself: it runs phase 3 with two
 // variants that are the same, with differences that it has planted, and with a
 // database that stands still for 3 s, and prints how often what came out is true, in

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Command headroom measures what an architecture change buys, what it costs
 // and what it breaks: it runs a before and an after in containers, pushes the
 // same open-loop traffic at both, and compares.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package main
 
 import (
@@ -9,6 +11,7 @@ import (
 	"go/token"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -98,6 +101,28 @@ func TestStructureLengths(t *testing.T) {
 	}
 	if files < 20 {
 		t.Errorf("only %d Go files found: is the root wrong?", files)
+	}
+}
+
+// TestStructureLicence wants the licence on the first line of every file, where
+// who copies one file finds it.
+func TestStructureLicence(t *testing.T) {
+	out, err := exec.Command("git", "-C", filepath.Join("..", ".."), "ls-files", "*.go").Output()
+	if err != nil {
+		t.Skipf("not a git checkout: %v", err)
+	}
+	files := strings.Fields(string(out))
+	if len(files) < 20 {
+		t.Errorf("only %d Go files found", len(files))
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(filepath.Join("..", "..", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.HasPrefix(text, []byte("// SPDX-License-Identifier: Apache-2.0\n\n")) {
+			t.Errorf("%s: does not begin with its licence: // SPDX-License-Identifier: Apache-2.0, and an empty line", file)
+		}
 	}
 }
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package drive sends a schedule of requests at one system and measures it:
 // open loop, both latencies, every request accounted for.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package machinelock makes the measurements of one machine take turns. Two at
 // once spoil each other, and neither sees it in its own figures.
 //

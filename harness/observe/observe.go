@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package observe reads what every machine of a system says about itself, and
 // turns two readings into what a slice used.
 //

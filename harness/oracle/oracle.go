@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package oracle checks, while the load runs, what a system promises beyond
 // being fast: that reads show what was acknowledged, that a limit limits, that
 // nothing acknowledged is lost.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package record is the waist of headroom: what one measured slice is, and the
 // trials file that holds them, one JSON line each. Everything after it
 // (comparison, verdicts, reports, gates) reads only this.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package search finds the highest rate at which one running system holds an
 // SLO. It is a state machine without a clock or a network: the caller runs each
 // step, a stretch of load at one rate, and feeds back what came of it.

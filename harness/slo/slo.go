@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package slo holds the two rules of headroom's capacities: what one stretch
 // of load at one rate says of an SLO (Judge), and what rate a system carries,
 // given many of them (CapacityOf). The search, the trials file, reports and the

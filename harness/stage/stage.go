@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package stage says what a stage is: a place where the systems of a run stand,
 // such as a Docker engine or this computer's own processes. It holds what all
 // stages need.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package child starts programs, keeps the end of what they print, and sees to
 // it that none outlives the program that started it.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package flock takes the kernel's lock of an open file. The lock belongs to
 // the open file, so it ends when the file is closed, or its process is gone by
 // whatever signal.

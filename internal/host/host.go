@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package host reads what the kernel tells about this computer and its
 // processes. It is the one place that takes measurements from procfs and cgroups.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package jsonout writes the project's JSON results.
 package jsonout
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package outfile writes the files that a command makes for its user, so that
 // nothing of the user's is lost: what is written goes to a temporary file
 // beside, which takes the name when there is something to keep, whole. A run

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package racetest says to tests whether the race detector looks on.
 package racetest
 

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package chart draws the report's figures as SVG to stand inside an HTML page.
 //
 // It is pure, and the same data give the same bytes. Colours are CSS variables

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package compare
 
 // Again is the effect of other pairs of the same metric, by the same rule and with

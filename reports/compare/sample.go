@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package compare turns stored trials into metrics, ratios and verdicts. It is
 // pure: the same trials give the same figures, bit for bit.
 //

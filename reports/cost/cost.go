@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package cost prices a topology: what a variant costs a month, how many users
 // its limit carries, and so what a user costs. It is pure; prices come from a
 // price book, a YAML file of machine sizes with its source and date.

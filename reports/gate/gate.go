@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package gate holds a change against what was before it, and says pass,
 // regression, or no verdict. It is pure: trials and a baseline in, a Result out,
 // and writers for the places where teams read it.

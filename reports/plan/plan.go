@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package plan answers, from stored runs, what it takes to carry a number of
 // users under an SLO: which measured variant, with how many copies of its
 // stateless machines, at what price. It is pure.

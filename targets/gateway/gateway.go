@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package gateway is the API gateway: one door before all services.
 //
 // The way of a request: a correlation id (this file) -> session and rate limit

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package image makes the one image that every machine runs, in two steps:
 //
 //  1. the base, headroom/base:<hash of its Dockerfile>: Debian and the server

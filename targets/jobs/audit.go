@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package jobs
 
 // What an auditor asks after a run, to tell lost jobs from late ones and jobs

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package jobs says what a checkout leaves for later, and how it is called in
 // the queue. Package queue publishes them, package worker does them.
 package jobs

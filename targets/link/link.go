@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package link is a TCP link with a delay: distance between two machines that
 // stand side by side.
 //

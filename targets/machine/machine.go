@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package machine is what runs inside a machine, as its first process:
 //
 //  1. SpecFromEnv reads what the machine is to run;

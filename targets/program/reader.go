@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package program is what every program of ours that runs in a machine has in
 // common: how it reads its spec.Process, serves HTTP until it is told to stop,
 // and answers /health and /internal/counters.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package shop is the reference application: a shop with users, posts, orders,
 // search, checkout and static assets. It is one small program, meant to be
 // read: every pattern that a scenario measures, and every fault of phase 1,

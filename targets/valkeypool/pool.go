@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package valkeypool opens Valkey for a program that must not wait long for it.
 package valkeypool
 

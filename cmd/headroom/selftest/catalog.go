@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package selftest
 
 // Systems returns the systems that are searched, by the names of docs/truth.md.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package selftest holds headroom's statistics against systems whose truth is
 // known: simulated queues, with the troubles that real ones have. It searches
 // them and compares them by the code that a run uses, and counts how often

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package draw makes the random numbers of a load: draw k of a stream is a
 // pure function of the seed, the stream's name and k. So request k is the same
 // request whenever it is sent, and in both variants of an experiment.

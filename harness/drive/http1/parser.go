@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package http1 reads HTTP/1.x responses from bytes as they arrive, as a user
 // agent does (RFC 9110, RFC 9112). It keeps nothing but the line that is not
 // complete yet, allocates nothing in the usual case, and touches no socket:

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package http2
 
 // sendBody writes what the server's windows allow of a stream's body, and puts

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package http2 is the client side of one HTTP/2 connection (RFC 9113, with
 // HPACK, RFC 7541). It turns requests into bytes, and bytes into what they
 // answer; it touches no socket and no clock, and allocates nothing for a

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package http2
 
 // entryOverhead is added to an entry's bytes: RFC 7541, section 4.1.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package mix says what request k is: which endpoint, with which keys in its
 // path, body and expected answer. All is drawn from (seed, k), never from the
 // clock, so both variants of an experiment get the same requests.

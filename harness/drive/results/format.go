@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package results writes what a run measured, request by request, to files
 // that vegeta's own commands read: report, encode and plot.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package schedule says when request k is to be sent: a pure function of the
 // arrival process, the rate and the seed.
 package schedule

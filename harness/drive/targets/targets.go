@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package targets reads a list of requests in the two formats that vegeta
 // reads, and refuses what vegeta misreads in silence.
 package targets

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package compose writes a topology as a docker-compose file, so that a person
 // can stand an architecture up with one command and look at it. It is pure: the
 // file is a function of the topology and the size of its data.

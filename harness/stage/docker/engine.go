@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package docker is the stage that stands on a Docker engine: one container a
 // machine, one network a run, and a driver's container in the same network.
 //

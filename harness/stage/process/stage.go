@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package process is the stage without containers: each machine is a local
 // `headroom machine` on a loopback address of its own, so that the ports of the
 // topology stay as they are.

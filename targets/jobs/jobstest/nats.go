@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package jobstest starts a real NATS server inside a test.
 package jobstest
 

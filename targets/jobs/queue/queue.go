@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package queue is the queue of jobs: one stream of NATS JetStream, which
 // whoever comes first creates.
 package queue

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package worker
 
 // maxPublishers bounds the memory of a sequence: each start of a shop is one.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package worker takes jobs from the queue and does them: sends mails, renders
 // images, counts orders.
 //

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package spec
 
 // LagSample is how far one replica was behind its primary at one moment, as the

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package spec is the contract between a stage and a machine: what the machine
 // is to run (Spec, handed in as JSON), and what it answers about itself
 // (Counters, from its agent's /observe).

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 package spec
 
 // WorkPath is where a machine's agent answers GET with a list of Work: what the

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package dataset makes the shop's data: users, posts and orders whose every
 // field is a pure function of (constant seed, table, id), so that any two
 // databases of the same size hold the same rows and a test can say what row 42

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package fill is how a shop's cache is filled with what it would hold after
 // long traffic, without that traffic: what the shop is asked for, and what each
 // of its requests does to the pages that it caches.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package shards says which of several databases holds a row.
 package shards
 

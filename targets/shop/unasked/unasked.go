@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package unasked marks the statements that a shop sends by itself, to watch its
 // databases and for counts. No request asked for them, so what counts the work of
 // requests leaves them out.

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Package idle is what the driver's container runs while it waits for work:
 // a first process that does nothing but hand on signals.
 //
