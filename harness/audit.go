@@ -108,7 +108,7 @@ func (a *audit) misplacedOf(ctx context.Context, kind string, databases []scenar
 // home says in which of n shards a row belongs, nil where that can't be said:
 // of orders only where it is known whose they are, and by the hash alone.
 func (a *audit) home(kind string, created []record.Created, n int) func(record.Created) int {
-	for _, at := range a.topology.Processes(scenarios.KindShop) {
+	for _, at := range a.topology.Telling("shard_by") {
 		if at.Process.Settings["shard_by"] != "hash" {
 			return nil
 		}
@@ -160,7 +160,7 @@ var (
 // under way any more: once the workers have nothing left, or, without a queue,
 // once every mail was sent.
 func (a *audit) settled(ctx context.Context, orders []record.Created) (map[int64]int64, error) {
-	workers := a.topology.Processes(scenarios.KindWorker)
+	workers := a.topology.Speaking(scenarios.ProtocolBacklog)
 	patience := time.NewTimer(drainTimeout)
 	defer patience.Stop()
 	tick := time.NewTicker(drainPoll)
@@ -205,7 +205,7 @@ func (a *audit) drained(ctx context.Context, workers []scenarios.Placed) (bool, 
 
 // mailed adds up what the mail providers sent.
 func (a *audit) mailed(ctx context.Context, orders []record.Created) (map[int64]int64, error) {
-	providers := a.topology.Processes(scenarios.KindMail)
+	providers := a.topology.Speaking(scenarios.ProtocolEffects)
 	if len(providers) == 0 {
 		return nil, errNoMail
 	}

@@ -20,6 +20,7 @@ import (
 	"headroom/harness/slo"
 	"headroom/harness/stage"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 	"headroom/targets/machine/spec"
 )
 
@@ -69,7 +70,7 @@ func (f *fakeSystem) observe(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set(spec.NonceHeader, "nonce")
 	_ = json.NewEncoder(w).Encode(spec.Counters{
 		Machine: "server", MonotonicNano: time.Now().UnixNano(), CPUSecondsTotal: f.cpu,
-		Processes: []spec.ProcessCounters{{Name: "valkey", Kind: scenarios.KindValkey, Counts: map[string]float64{"hits_total": f.hits, "misses_total": 0}}},
+		Processes: []spec.ProcessCounters{{Name: "valkey", Kind: "valkey", Counts: map[string]float64{"hits_total": f.hits, "misses_total": 0}}},
 	})
 }
 
@@ -190,7 +191,7 @@ func TestRunMeasuresBothVariantsAlike(t *testing.T) {
 		t.Fatal(err)
 	}
 	seeds := map[scenarios.Variant][]uint64{}
-	orders, kinds := map[int]string{}, map[string]int{}
+	orders, steps := map[int]string{}, map[string]int{}
 	common, slices, probes := 0.0, 0, map[uint64]bool{}
 	for _, trial := range log.Trials {
 		if trial.Kind != record.KindSlice {
@@ -198,7 +199,7 @@ func TestRunMeasuresBothVariantsAlike(t *testing.T) {
 				t.Errorf("probe %d has the keys of an earlier one: they are in the cache", trial.Order)
 			}
 			probes[trial.Measurement.Seed] = true
-			kinds[trial.RateName]++
+			steps[trial.RateName]++
 			continue
 		}
 		slices++
@@ -234,8 +235,8 @@ func TestRunMeasuresBothVariantsAlike(t *testing.T) {
 	if len(stage.started) != 2*5 {
 		t.Errorf("%d starts, want both variants for each of 5 blocks", len(stage.started))
 	}
-	if kinds[record.RateStairs] != 2*2+5*4*2 || kinds[record.RateSoak] < 2 || kinds[record.RateRecover] != 2 {
-		t.Errorf("steps by kind: %v", kinds)
+	if steps[record.RateStairs] != 2*2+5*4*2 || steps[record.RateSoak] < 2 || steps[record.RateRecover] != 2 {
+		t.Errorf("steps by kind: %v", steps)
 	}
 	for v, want := range map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 500} {
 		c := slo.CapacityOf(log.Trials, v, log.Run.Scenario.SLO, true)
@@ -318,7 +319,7 @@ func TestRunSaysWhenNothingHolds(t *testing.T) {
 
 func TestShareFitsTheHost(t *testing.T) {
 	for _, name := range scenarios.Names() {
-		s, err := scenarios.LoadNamed(name)
+		s, err := scenarios.LoadNamed(name, kinds.Data())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -132,7 +132,7 @@ func (c *Conductor) warmForCount(ctx context.Context, v scenarios.Variant, s sta
 	if err := c.fillCaches(ctx, v, s); err != nil {
 		return err
 	}
-	machines, each := s.Machines(), countTurn*len(c.Scenario.Topology(v).Processes(scenarios.KindShop))
+	machines, each := s.Machines(), countTurn*len(c.Scenario.Topology(v).Speaking(scenarios.ProtocolSettle))
 	for turn := range countTurns {
 		if err := c.settle(ctx, v, machines); err != nil {
 			return err
@@ -182,7 +182,7 @@ func (c *Conductor) idleFor() time.Duration { return cmp.Or(c.idle, countIdle) }
 // little: 0 where none does. Meanwhile such a session's reads go past the cache.
 func (c *Conductor) marksOf(v scenarios.Variant) time.Duration {
 	var longest time.Duration
-	for _, at := range c.Scenario.Topology(v).Processes(scenarios.KindShop) {
+	for _, at := range c.Scenario.Topology(v).Telling("own_writes_for") {
 		marks, err := time.ParseDuration(at.Process.Settings["own_writes_for"])
 		if err == nil && at.Process.Linked(scenarios.RoleReplicas) && at.Process.Linked(scenarios.RoleCache) {
 			longest = max(longest, marks+marks/4)
@@ -264,7 +264,7 @@ type worked struct {
 // settle has the shops finish what goes on behind their answers, and bring their
 // databases' counters up to date.
 func (c *Conductor) settle(ctx context.Context, v scenarios.Variant, machines []stage.Machine) error {
-	for _, at := range c.Scenario.Topology(v).Processes(scenarios.KindShop) {
+	for _, at := range c.Scenario.Topology(v).Speaking(scenarios.ProtocolSettle) {
 		i := slices.IndexFunc(machines, func(m stage.Machine) bool { return m.Name == at.Machine.Name })
 		if i < 0 {
 			return errors.New("machine " + at.Machine.Name + " is not there")

@@ -20,6 +20,7 @@ import (
 	"headroom/harness/record"
 	"headroom/harness/stage"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 	"headroom/targets/machine/spec"
 	"headroom/targets/shop/fill"
 )
@@ -268,11 +269,11 @@ func TestCountWarmsInOrder(t *testing.T) {
 // Marks of what the warm-up wrote have ended before the cache is as it will be.
 func TestCountWaitsForMarks(t *testing.T) {
 	for text, want := range map[string]time.Duration{"1s": 1250 * time.Millisecond, "8s": 10 * time.Second, "1h0m0s": mostMarks} {
-		s, err := scenarios.LoadNamed("phase4")
+		s, err := scenarios.LoadNamed("phase4", kinds.Data())
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, at := range s.After.Processes(scenarios.KindShop) {
+		for _, at := range s.After.Telling("own_writes_for") {
 			at.Process.Settings["own_writes_for"] = text
 		}
 		c := &Conductor{Scenario: s}

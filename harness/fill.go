@@ -67,7 +67,7 @@ type cache struct {
 // cachesOf are a topology's caches.
 func cachesOf(t scenarios.Topology) []*cache {
 	found := map[string]*cache{}
-	for _, at := range t.Processes(scenarios.KindShop) {
+	for _, at := range t.Speaking(scenarios.ProtocolFill) {
 		ttl, err := time.ParseDuration(at.Process.Settings["cache_ttl"])
 		if err != nil || ttl <= 0 || !at.Process.Linked(scenarios.RoleCache) {
 			continue

@@ -15,12 +15,13 @@ import (
 	"headroom/harness/observe"
 	"headroom/harness/stage"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 	"headroom/targets/shop/fill"
 )
 
 func phase3(t *testing.T) *scenarios.Scenario {
 	t.Helper()
-	s, err := scenarios.LoadNamed("phase3")
+	s, err := scenarios.LoadNamed("phase3", kinds.Data())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +220,7 @@ func TestFillCachesInterrupted(t *testing.T) {
 // no say, and the rate stays the same in later blocks.
 func TestCachesAreFilledForOneRate(t *testing.T) {
 	for scenario, want := range map[string]float64{"phase3": 280, "phase4": 70} { // before has none, and has one
-		s, err := scenarios.LoadNamed(scenario)
+		s, err := scenarios.LoadNamed(scenario, kinds.Data())
 		if err != nil {
 			t.Fatal(err)
 		}

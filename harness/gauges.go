@@ -34,7 +34,7 @@ func (c *Conductor) driveWatched(ctx context.Context, of sliceOf, job drive.Job,
 	})
 	if of.kind != "" {
 		if withQueue := c.queueMachines(of.variant, machines); len(withQueue) > 0 {
-			watching.Go(func() { queues = watchQueues(watchCtx, withQueue) })
+			watching.Go(func() { queues = watchQueues(watchCtx, c.Scenario.Topology(of.variant), withQueue) })
 		}
 	}
 	m, err = c.drive(ctx, job)
@@ -54,11 +54,11 @@ func (c *Conductor) queueMachines(v scenarios.Variant, machines []stage.Machine)
 
 // watchQueues reads the depth of every queue at once and then each second, until
 // ctx ends.
-func watchQueues(ctx context.Context, machines []stage.Machine) []record.Queue {
+func watchQueues(ctx context.Context, t scenarios.Topology, machines []stage.Machine) []record.Queue {
 	var queues []record.Queue
 	for {
 		if counters, err := observe.ReadAll(ctx, agentTargets(machines)); err == nil {
-			queues = addDepths(queues, counters)
+			queues = addDepths(queues, t, counters)
 		}
 		if sleep(ctx, watchEvery) != nil {
 			return queues
@@ -78,7 +78,7 @@ func (c *Conductor) drainQueues(ctx context.Context, v scenarios.Variant, machin
 	defer cancel()
 	for {
 		counters, err := observe.ReadAll(drainCtx, agentTargets(withQueue))
-		if err == nil && !slices.ContainsFunc(addDepths(nil, counters), func(q record.Queue) bool { return q.Depth[0] > 0 }) {
+		if err == nil && !slices.ContainsFunc(addDepths(nil, c.Scenario.Topology(v), counters), func(q record.Queue) bool { return q.Depth[0] > 0 }) {
 			return true
 		}
 		if sleep(drainCtx, drainPoll) != nil {
@@ -92,10 +92,11 @@ func (c *Conductor) drainQueues(ctx context.Context, v scenarios.Variant, machin
 
 // addDepths adds a reading of every queue: what waits in it and what is being
 // worked on, and what was ever put into it.
-func addDepths(queues []record.Queue, counters []spec.Counters) []record.Queue {
+func addDepths(queues []record.Queue, t scenarios.Topology, counters []spec.Counters) []record.Queue {
 	for _, machine := range counters {
 		for _, p := range machine.Processes {
-			if p.Kind != scenarios.KindNATS {
+			facts, _ := t.Facts(machine.Machine, p.Name)
+			if !facts.Counts(scenarios.MeaningQueued) {
 				continue
 			}
 			i := slices.IndexFunc(queues, func(q record.Queue) bool { return q.Machine == machine.Machine && q.Process == p.Name })
@@ -103,8 +104,8 @@ func addDepths(queues []record.Queue, counters []spec.Counters) []record.Queue {
 				i = len(queues)
 				queues = append(queues, record.Queue{Machine: machine.Machine, Process: p.Name})
 			}
-			queues[i].Depth = append(queues[i].Depth, int64(p.Counts["pending"]+p.Counts["ack_pending"]))
-			queues[i].Put = append(queues[i].Put, int64(p.Counts["published_total"]))
+			queues[i].Depth = append(queues[i].Depth, int64(facts.Sum(p.Counts, scenarios.MeaningQueued)))
+			queues[i].Put = append(queues[i].Put, int64(facts.Sum(p.Counts, scenarios.MeaningMessages)))
 		}
 	}
 	return queues

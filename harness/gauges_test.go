@@ -71,7 +71,7 @@ func TestNoReadingIsWaitedFor(t *testing.T) {
 // be counted for the next endpoint.
 func TestCountOfAQueueThatDoesNotDrain(t *testing.T) {
 	s := phase3(t)
-	s.After = scenarios.Topology{Machines: []scenarios.Machine{{Name: "queue", Processes: []scenarios.Process{{Name: "nats", Kind: scenarios.KindNATS, Port: 4222}}}}}
+	s.After = scenarios.Topology{Machines: []scenarios.Machine{{Name: "queue", Processes: []scenarios.Process{processOf(t, "nats", nil)}}}}
 	for pending, want := range map[float64]int{0: 0, 3: 1} {
 		agent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set(spec.NonceHeader, "n")
@@ -80,7 +80,7 @@ func TestCountOfAQueueThatDoesNotDrain(t *testing.T) {
 				return
 			}
 			_ = json.NewEncoder(w).Encode(spec.Counters{Machine: "queue", MonotonicNano: time.Now().UnixNano(), Processes: []spec.ProcessCounters{
-				{Name: "nats", Kind: scenarios.KindNATS, Counts: map[string]float64{"pending": pending, "ack_pending": 0, "published_total": 3}},
+				{Name: "nats", Kind: "nats", Counts: map[string]float64{"pending": pending, "ack_pending": 0, "published_total": 3}},
 			}})
 		}))
 		defer agent.Close()

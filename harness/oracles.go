@@ -51,8 +51,8 @@ func (c *Conductor) oraclesOf(of sliceOf) []string {
 // watch adds to a job what oracles want, and the headers that are counted.
 func (c *Conductor) watch(job *drive.Job, of sliceOf) {
 	topology := c.Scenario.Topology(of.variant)
-	edge := topology.Has(scenarios.KindVarnish)
-	if edge || topology.Has(scenarios.KindValkey) {
+	edge := topology.HoldsAnswers()
+	if edge || len(topology.Linking(scenarios.RoleCache)) > 0 {
 		job.CountHeaders = []string{cacheHeader}
 	}
 	job.Oracles = c.oraclesOf(of)
@@ -73,7 +73,7 @@ func (c *Conductor) watch(job *drive.Job, of sliceOf) {
 // none. A gateway that does not limit promises it too: that is what the oracle
 // shows.
 func rateLimit(t scenarios.Topology) (limit drive.RateLimit, ok bool) {
-	for _, at := range t.Processes(scenarios.KindGateway) {
+	for _, at := range t.Telling("rate_limit") {
 		requests, err := strconv.Atoi(at.Process.Settings["rate_limit"])
 		window, windowErr := time.ParseDuration(at.Process.Settings["rate_window"])
 		if err == nil && windowErr == nil && requests > 0 && window > 0 {
@@ -169,10 +169,11 @@ func (a *audit) reordered() {
 	found := false
 	for _, m := range a.trial.Machines {
 		for _, p := range m.Processes {
-			if p.Kind == scenarios.KindWorker {
+			facts, _ := a.topology.Facts(m.Machine, p.Name)
+			if facts.Counts(scenarios.MeaningReordered) {
 				found = true
-				delivered += p.Counts["delivered"]
-				reordered += p.Counts["reordered"]
+				delivered += p.Sum(facts.Keys(scenarios.MeaningDelivered))
+				reordered += p.Sum(facts.Keys(scenarios.MeaningReordered))
 			}
 		}
 	}

@@ -92,22 +92,23 @@ func (k *knowing) Ask(_ context.Context, target observe.Target, process, path st
 }
 
 // everything is a topology with all that oracles ask for.
-func everything() scenarios.Topology {
-	machine := func(name string, kind scenarios.Kind, settings map[string]string, links ...scenarios.Link) scenarios.Machine {
+func everything(t *testing.T) scenarios.Topology {
+	t.Helper()
+	machine := func(name string, kind scenarios.KindName, settings map[string]string, links ...scenarios.Link) scenarios.Machine {
 		group, _, _ := strings.Cut(name, "-")
-		return scenarios.Machine{Name: name, Group: group, Processes: []scenarios.Process{{Name: string(kind), Kind: kind, Settings: settings, Links: links}}}
+		return scenarios.Machine{Name: name, Group: group, Processes: []scenarios.Process{processOf(t, kind, settings, links...)}}
 	}
 	shard := map[string]string{"data": "shard"}
 	return scenarios.Topology{
 		Entry: "edge-1/varnish", Entries: map[string]string{"eu": "edge-1/varnish", "us": "edge-2/varnish"},
 		Machines: []scenarios.Machine{
-			machine("shard-1", scenarios.KindPostgres, shard), machine("shard-2", scenarios.KindPostgres, shard),
-			machine("replica-1", scenarios.KindPostgres, shard, scenarios.Link{Role: "primary", To: []string{"shard-1/postgres"}}),
-			machine("replica-2", scenarios.KindPostgres, nil, scenarios.Link{Role: "primary", To: []string{"shard-2/postgres"}}),
-			machine("mail", scenarios.KindMail, nil), machine("worker-1", scenarios.KindWorker, nil), machine("worker-2", scenarios.KindWorker, nil),
-			machine("app-1", scenarios.KindShop, map[string]string{"shard_by": "hash"}),
-			machine("gateway", scenarios.KindGateway, map[string]string{"rate_limit": "100", "rate_window": "1m0s", "limiter": "sliding"}),
-			machine("edge-1", scenarios.KindVarnish, nil), machine("edge-2", scenarios.KindVarnish, nil),
+			machine("shard-1", "postgres", shard), machine("shard-2", "postgres", shard),
+			machine("replica-1", "postgres", shard, scenarios.Link{Role: "primary", To: []string{"shard-1/postgres"}}),
+			machine("replica-2", "postgres", nil, scenarios.Link{Role: "primary", To: []string{"shard-2/postgres"}}),
+			machine("mail", "mail", nil), machine("worker-1", "worker", nil), machine("worker-2", "worker", nil),
+			machine("app-1", "shop", map[string]string{"shard_by": "hash"}),
+			machine("gateway", "gateway", map[string]string{"rate_limit": "100", "rate_window": "1m0s", "limiter": "sliding"}),
+			machine("edge-1", "varnish", nil), machine("edge-2", "varnish", nil),
 		},
 	}
 }
@@ -151,7 +152,7 @@ func auditing(t *testing.T, ctx context.Context, topology scenarios.Topology, pr
 		{Name: scenarios.OracleStale, Checked: 10}, {Name: scenarios.OracleReadYourWrites, Checked: 5}, {Name: scenarios.OracleMonotonic, Checked: 5},
 		{Name: scenarios.OracleDuplicateIDs, Checked: 80}, {Name: scenarios.OracleOverLimit, Checked: 70},
 	}
-	worker := record.ProcessUse{Kind: scenarios.KindWorker, Counts: map[string]float64{"delivered": 60, "reordered": 2}}
+	worker := record.ProcessUse{Name: "worker", Kind: "worker", Counts: map[string]float64{"delivered": 60, "reordered": 2}}
 	trial.Machines = []record.MachineUse{{Machine: "worker-1", Processes: []record.ProcessUse{worker}}, {Machine: "worker-2", Processes: []record.ProcessUse{worker}}}
 	if prepare != nil {
 		prepare(k, trial)
@@ -206,7 +207,7 @@ func of(trial *record.Trial, name string) []record.Oracle {
 }
 
 func TestAuditOfACorrectSystem(t *testing.T) {
-	trial, k := auditing(t, t.Context(), everything(), nil)
+	trial, k := auditing(t, t.Context(), everything(t), nil)
 	var names []string
 	for _, o := range trial.Oracles {
 		if !slices.Contains(names, o.Name) {
@@ -270,7 +271,7 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 		{"the driver found nothing", func(_ *knowing, trial *record.Trial) { trial.Measurement.Oracles = nil }, scenarios.OracleStale, 0, "nothing to check"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			trial, _ := auditing(t, t.Context(), everything(), test.prepare)
+			trial, _ := auditing(t, t.Context(), everything(t), test.prepare)
 			var violations int64
 			var unknown []string
 			for _, o := range of(trial, test.oracle) {
@@ -290,7 +291,7 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 func TestUndrainedQueueIsUnknown(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
 	defer cancel()
-	trial, _ := auditing(t, ctx, everything(), func(k *knowing, _ *record.Trial) {
+	trial, _ := auditing(t, ctx, everything(t), func(k *knowing, _ *record.Trial) {
 		k.backlog = []jobs.Backlog{{Pending: 1}}
 		k.sent = nil
 	})
@@ -303,7 +304,7 @@ func TestUndrainedQueueIsUnknown(t *testing.T) {
 
 // Without a queue, what was not sent may still be: nobody can tell.
 func TestMailsWithoutAQueue(t *testing.T) {
-	topology := everything()
+	topology := everything(t)
 	topology.Machines = slices.DeleteFunc(topology.Machines, func(m scenarios.Machine) bool { return m.Group == "worker" })
 	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
 	defer cancel()
@@ -319,7 +320,7 @@ func TestMailsWithoutAQueue(t *testing.T) {
 
 func TestAuditOfAPlainSystem(t *testing.T) {
 	topology := scenarios.Topology{Machines: []scenarios.Machine{{Name: "server", Processes: []scenarios.Process{
-		{Name: "postgres", Kind: scenarios.KindPostgres}, {Name: "shop", Kind: scenarios.KindShop},
+		processOf(t, "postgres", nil), processOf(t, "shop", nil),
 	}}}}
 	trial, _ := auditing(t, t.Context(), topology, func(_ *knowing, trial *record.Trial) {
 		trial.Machines, trial.Measurement.Oracles = nil, nil
@@ -341,7 +342,7 @@ func TestJobIsGivenWhatOraclesWant(t *testing.T) {
 	}
 	plain := scenarios.Topology{Machines: []scenarios.Machine{{Name: "a"}}}
 	c := &Conductor{Scenario: &scenarios.Scenario{
-		SLO: slo, Before: plain, After: everything(), Oracles: []string{scenarios.OracleLost, scenarios.OracleStale},
+		SLO: slo, Before: plain, After: everything(t), Oracles: []string{scenarios.OracleLost, scenarios.OracleStale},
 	}}
 	job := func(kind record.TrialKind, v scenarios.Variant) drive.Job {
 		return c.job(sliceOf{kind: kind, variant: v, rps: 1, duration: time.Second}, &knowing{})

@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // Every scenario of the catalog must be measurable on two cores, the smallest
 // machine that headroom promises to work on.
 func TestCatalogFitsTwoCores(t *testing.T) {
 	for _, name := range scenarios.Names() {
-		s, err := scenarios.LoadNamed(name)
+		s, err := scenarios.LoadNamed(name, kinds.Data())
 		if err != nil {
 			t.Fatal(err)
 		}

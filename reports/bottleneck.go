@@ -52,7 +52,7 @@ func bottleneckSentence(s compare.Sample) string {
 func usesText(d compare.Demand) string {
 	who := ""
 	if len(d.Processes) == 1 {
-		who = d.Processes[0].Kind.Facts().Label + " uses "
+		who = d.Processes[0].Label + " uses "
 	}
 	if d.Machines > 1 {
 		return fmt.Sprintf("%s%.0f%% of the %.2g CPUs of each of %d machines", who, d.Utilisation*100, d.QuotaCPUs, d.Machines)
@@ -68,7 +68,7 @@ func partsText(d compare.Demand) string {
 	}
 	var parts []string
 	for _, p := range d.Processes {
-		parts = append(parts, fmt.Sprintf("%s %.0f%%", p.Kind.Facts().Label, p.Utilisation*100))
+		parts = append(parts, fmt.Sprintf("%s %.0f%%", p.Label, p.Utilisation*100))
 	}
 	return " (" + strings.Join(parts, ", ") + ")"
 }
@@ -89,16 +89,16 @@ func softLimits(s compare.Sample) []string {
 	if wait := s.PoolWaitMS(); wait > longWaitShare*mean {
 		limits = append(limits, fmt.Sprintf("a request waits %s ms for a database connection", compare.FormatNumber(wait)))
 	}
-	locks := s.Gauge(scenarios.KindPostgres, "lock_waiters")
+	locks := s.Gauge(scenarios.MeaningLockWaiters)
 	switch took, cpu, ok := s.Statements(); {
 	case locks > someWait:
-		limits = append(limits, fmt.Sprintf("%s statements of PostgreSQL wait for locks", compare.FormatNumber(locks)))
+		limits = append(limits, fmt.Sprintf("%s statements of %s wait for locks", compare.FormatNumber(locks), s.WhoCounts(scenarios.MeaningLockWaiters)))
 	case ok && took-cpu > longStatements*mean:
-		limits = append(limits, fmt.Sprintf("a request's statements take %s ms in PostgreSQL with %s ms of CPU: the rest is waiting, for locks, the disk or a turn",
-			compare.FormatNumber(took), compare.FormatNumber(cpu)))
+		limits = append(limits, fmt.Sprintf("a request's statements take %s ms in %s with %s ms of CPU: the rest is waiting, for locks, the disk or a turn",
+			compare.FormatNumber(took), s.WhoCounts(scenarios.MeaningStatementTime), compare.FormatNumber(cpu)))
 	}
-	if queue := s.Gauge(scenarios.KindHAProxy, "queue"); queue > someWait {
-		limits = append(limits, fmt.Sprintf("%s requests queue in HAProxy for a free server", compare.FormatNumber(queue)))
+	if queue := s.Gauge(scenarios.MeaningWaitingServer); queue > someWait {
+		limits = append(limits, fmt.Sprintf("%s requests queue in %s for a free server", compare.FormatNumber(queue), s.WhoCounts(scenarios.MeaningWaitingServer)))
 	}
 	return limits
 }

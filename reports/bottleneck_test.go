@@ -11,6 +11,7 @@ import (
 	"headroom/harness/record"
 	"headroom/reports/compare"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // sampleOf is one second at 100 requests/s of 50 ms each.
@@ -20,7 +21,7 @@ func sampleOf(machines ...record.MachineUse) compare.Sample {
 	for range 100 {
 		t.Measurement.Response.Record(50e6)
 	}
-	return compare.Pool([]record.Trial{t})
+	return compare.Pool([]record.Trial{t}, kinds.Data())
 }
 
 func machineUse(name, group string, cpus float64, processes ...record.ProcessUse) record.MachineUse {
@@ -29,13 +30,13 @@ func machineUse(name, group string, cpus float64, processes ...record.ProcessUse
 
 func TestBottleneckSentence(t *testing.T) {
 	postgres := func(cpu float64, counts map[string]float64) record.ProcessUse {
-		return record.ProcessUse{Name: "postgres", Kind: scenarios.KindPostgres, CPUSeconds: cpu, Counts: counts}
+		return record.ProcessUse{Name: "postgres", Kind: "postgres", CPUSeconds: cpu, Counts: counts}
 	}
 	shop := func(cpu, waited float64) record.ProcessUse {
-		return record.ProcessUse{Name: "shop", Kind: scenarios.KindShop, CPUSeconds: cpu, Counts: map[string]float64{"pool_wait_s": waited}}
+		return record.ProcessUse{Name: "shop", Kind: "shop", CPUSeconds: cpu, Counts: map[string]float64{"pool_wait_s": waited}}
 	}
 	haproxy := func(queue float64) record.ProcessUse {
-		return record.ProcessUse{Name: "haproxy", Kind: scenarios.KindHAProxy, Counts: map[string]float64{"queue": queue}}
+		return record.ProcessUse{Name: "haproxy", Kind: "haproxy", Counts: map[string]float64{"queue": queue}}
 	}
 	for _, test := range []struct {
 		name     string

@@ -27,7 +27,7 @@ func Build(log *record.Log, prices cost.Book, earlier ...*record.Log) (Report, e
 		return Report{}, fmt.Errorf("run %s: %w", run.ID, ErrNoTrials)
 	}
 	trials := asTheyAre(all)
-	table := compare.NewTable(trials)
+	table := compare.NewTable(trials, run.Scenario.Kinds)
 	r := Report{
 		Schema: SchemaVersion, Quick: run.Quick, RunID: run.ID, StartedAt: run.StartedAt.UTC(), Seed: run.Seed,
 		Scenario: scenarioOf(run.Scenario), Shares: run.Shares, Environment: run.Environment,
@@ -131,11 +131,11 @@ func (r *Report) addVariants(run record.Run, trials []record.Trial, prices cost.
 			return fmt.Errorf("price %s: %w", v, err)
 		}
 		capacity := slo.CapacityOf(trials, v, run.Scenario.SLO, true)
-		atCapacity := compare.Pool(compare.AtCapacity(trials, v, capacity, run.Scenario.SLO))
+		atCapacity := compare.Pool(compare.AtCapacity(trials, v, capacity, run.Scenario.SLO), run.Scenario.Kinds)
 		r.Warnings = append(append(r.Warnings, compare.CapacityWarnings(v, capacity)...), bill.Warnings...)
 		r.Variants = append(r.Variants, Variant{
 			Variant: v, Label: topology.Label, Entry: topology.EntryText(),
-			Machines: machinesOf(topology, quotas(trials, v)),
+			Machines: machinesOf(run.Scenario, topology, quotas(trials, v)),
 			Capacity: capacity, CapacityText: capacityText(capacity) + stillText(inStairs(r.Silences, v)), Bill: bill,
 			Load:       loadCurve(trials, v, run.Scenario.SLO, capacity.PointRPS),
 			Bottleneck: bottleneckSentence(atCapacity), Demand: demandOf(atCapacity),

@@ -31,7 +31,7 @@ func egressPerUser(run record.Run, trials []record.Trial, v scenarios.Variant, p
 			valid = append(valid, t)
 		}
 	}
-	bytes := compare.Pool(valid).Value("bytes_per_request")
+	bytes := compare.Pool(valid, run.Scenario.Kinds).Value("bytes_per_request")
 	if !bytes.OK() {
 		return 0
 	}
@@ -75,7 +75,7 @@ func notCharged(s scenarios.Scenario, prices cost.Book) string {
 	processes := append(s.Before.All(), s.After.All()...)
 	var services []string
 	for _, service := range []string{"balancer", "CDN", "queue"} {
-		runs := func(at scenarios.Placed) bool { return at.Process.Kind.Facts().Managed == service }
+		runs := func(at scenarios.Placed) bool { return at.Process.Facts.Managed == service }
 		if priced[service] && slices.ContainsFunc(processes, runs) {
 			services = append(services, service)
 		}

@@ -55,7 +55,7 @@ func loadCurve(trials []record.Trial, v scenarios.Variant, slo scenarios.SLO, li
 }
 
 func loadPoint(trials []record.Trial, slo scenarios.SLO, limit float64) LoadPoint {
-	s := compare.Pool(trials)
+	s := compare.Pool(trials, nil) // response times need no counter
 	at := func(q float64) *float64 { return s.Quantile(q).Level().Value }
 	p := LoadPoint{OfferedRPS: s.OfferedRPS(), P50MS: at(0.5), P95MS: at(0.95), P99MS: at(0.99)}
 	for _, t := range trials {

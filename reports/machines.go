@@ -24,14 +24,15 @@ func quotas(trials []record.Trial, v scenarios.Variant) map[string]float64 {
 	return cpus
 }
 
-// machinesOf lists a topology's machines, copies of one another once.
-func machinesOf(t scenarios.Topology, quotaCPUs map[string]float64) []Machine {
+// machinesOf lists the machines of one of a scenario's topologies, copies of one
+// another once.
+func machinesOf(s scenarios.Scenario, t scenarios.Topology, quotaCPUs map[string]float64) []Machine {
 	machines := []Machine{}
 	for _, g := range t.Groups() {
 		machine := Machine{Name: g.GroupName(), Copies: g.Copies, Size: g.Size, VCPU: g.VCPU, MemoryGiB: g.MemoryGiB,
 			QuotaCPUs: quotaCPUs[g.Name], External: g.External, Processes: []Process{}}
 		for _, p := range g.Processes {
-			process := Process{Name: p.Name, Kind: p.Kind, Settings: p.Telling()}
+			process := Process{Name: p.Name, Kind: p.Kind, Settings: s.Telling(p)}
 			for _, link := range p.Links {
 				process.Links = append(process.Links, string(link.Role)+": "+t.LinkText(g.Machine, p, link))
 			}

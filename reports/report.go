@@ -122,10 +122,10 @@ type Machine struct {
 
 // Process is one process of a machine.
 type Process struct {
-	Name     string            `json:"name"`
-	Kind     scenarios.Kind    `json:"kind"`
-	Settings map[string]string `json:"settings,omitempty"` // those that say something
-	Links    []string          `json:"links,omitempty"`    // "database: shard/postgres x4"
+	Name     string             `json:"name"`
+	Kind     scenarios.KindName `json:"kind"`
+	Settings map[string]string  `json:"settings,omitempty"` // those that say something
+	Links    []string           `json:"links,omitempty"`    // "database: shard/postgres x4"
 }
 
 // Rate is all that was measured at one rate.

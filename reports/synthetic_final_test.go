@@ -12,6 +12,7 @@ import (
 
 	"headroom/harness/record"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // finalRun is a run of a scenario of the size of the final architecture.
@@ -21,7 +22,7 @@ func finalRun() record.Run {
 	if err != nil {
 		panic(err)
 	}
-	scenario, err := scenarios.Parse(path, data)
+	scenario, err := scenarios.Parse(path, data, kinds.Data())
 	if err != nil {
 		panic(err)
 	}
@@ -67,17 +68,17 @@ func (s *synthetic) finalMachines(v scenarios.Variant, requests, seconds float64
 			cpu := requests * 0.12e-3 / copies * math.Exp(0.03*s.random.NormFloat64())
 			counts := map[string]float64{}
 			switch p.Kind {
-			case scenarios.KindPostgres:
+			case "postgres":
 				counts["statements"], counts["rows"], counts["tuples_read"] = requests*0.4/copies, requests*4/copies, requests*5/copies
 				if v == scenarios.Before {
 					cpu *= 20
 				}
-			case scenarios.KindShop:
+			case "shop":
 				counts["requests"] = requests * 0.45 / copies
 				if v == scenarios.Before {
 					counts["requests"] = requests
 				}
-			case scenarios.KindVarnish:
+			case "varnish":
 				counts["hits"], counts["misses"] = requests*0.3, requests*0.04
 			}
 			use.CPUSeconds += cpu

@@ -12,6 +12,7 @@ import (
 	"headroom/harness/record"
 	"headroom/reports/cost"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // synthetic is a run with a known truth: after takes a third of the time and
@@ -19,6 +20,17 @@ import (
 type synthetic struct {
 	random *rand.Rand
 	order  int
+}
+
+// process is one of a kind that has its name, with these settings and no others.
+func process(name string, settings map[string]string) scenarios.Process {
+	kind, known := scenarios.KindOf(kinds.Data(), scenarios.KindName(name))
+	if !known {
+		panic("there is no kind " + name)
+	}
+	p := kind.Process(name)
+	p.Settings = settings
+	return p
 }
 
 var started = time.Date(2026, 11, 23, 14, 15, 0, 0, time.UTC)
@@ -29,9 +41,8 @@ func syntheticRun() record.Run {
 		panic(err)
 	}
 	shop := func(cache bool) []scenarios.Process {
-		p := scenarios.Process{Name: "shop", Kind: scenarios.KindShop, Port: 8000,
-			Settings: map[string]string{"feed": "join", "pool_size": "8"},
-			Links:    []scenarios.Link{{Role: "database", To: []string{"database/postgres"}}}}
+		p := process("shop", map[string]string{"feed": "join", "pool_size": "8"})
+		p.Links = []scenarios.Link{{Role: "database", To: []string{"database/postgres"}}}
 		if cache {
 			p.Links = append(p.Links, scenarios.Link{Role: "cache", To: []string{"cache/valkey"}})
 		}
@@ -40,12 +51,12 @@ func syntheticRun() record.Run {
 	topology := func(label string, cache bool) scenarios.Topology {
 		t := scenarios.Topology{Label: label, Entry: "app-1/shop", Machines: []scenarios.Machine{
 			{Name: "database", Size: "large", VCPU: 4, MemoryGiB: 16,
-				Processes: []scenarios.Process{{Name: "postgres", Kind: scenarios.KindPostgres, Port: 5432, Settings: map[string]string{"shared_buffers": "256MB"}}}},
-			{Name: "mail", External: true, Processes: []scenarios.Process{{Name: "mail", Kind: scenarios.KindMail, Port: 8025}}},
+				Processes: []scenarios.Process{process("postgres", map[string]string{"shared_buffers": "256MB"})}},
+			{Name: "mail", External: true, Processes: []scenarios.Process{process("mail", nil)}},
 		}}
 		if cache {
 			t.Machines = append(t.Machines, scenarios.Machine{Name: "cache", Size: "medium", VCPU: 2, MemoryGiB: 8,
-				Processes: []scenarios.Process{{Name: "valkey", Kind: scenarios.KindValkey, Port: 6379}}})
+				Processes: []scenarios.Process{process("valkey", nil)}})
 		}
 		for _, name := range []string{"app-1", "app-2"} {
 			t.Machines = append(t.Machines, scenarios.Machine{Name: name, Group: "app", Size: "small", VCPU: 2, MemoryGiB: 4, Processes: shop(cache)})
@@ -60,12 +71,12 @@ func syntheticRun() record.Run {
 			Dataset: scenarios.Dataset{Users: 10000, Posts: 50000, Orders: 20000}, SLO: slo,
 			Load: scenarios.Load{Arrivals: "poisson", RequestsPerUserPerS: 0.01, Mix: []scenarios.Endpoint{
 				{Name: "GET /api/feed", Method: "GET", Weight: 0.7}, {Name: "POST /api/posts", Method: "POST", Weight: 0.3}}},
-			Before: topology("two apps and a database", false), After: topology("the same with a cache", true),
+			Before: topology("two apps and a database", false), After: topology("the same with a cache", true), Kinds: kinds.Data(),
 			Claims: []scenarios.Claim{
 				{ID: "cache-db-load", Source: "B", Text: "A cache takes 70% of the load off the database", Metric: "db_cpu_ms_per_request", At: "common", Compare: "ratio", Op: "<=", Value: 0.30},
 				{ID: "cache-latency", Source: "B", Text: "Response time falls to less than half", Metric: "p95_ms", At: "common", Compare: "ratio", Op: "<=", Value: 0.5},
 				{ID: "cache-throughput", Source: "B", Text: "Peak throughput grows fourfold", Metric: "limit_rps", Compare: "ratio", Op: ">=", Value: 4},
-				{ID: "database-first", Source: "B", Text: "Without a cache the database is what runs out first", Metric: "postgres_demand_share", At: "common", Compare: "before", Op: ">=", Value: 1},
+				{ID: "database-first", Source: "B", Text: "Without a cache the database is what runs out first", Metric: "database_demand_share", At: "common", Compare: "before", Op: ">=", Value: 1},
 				{ID: "no-slower", Source: "B", Text: "At the same rate the cached system is still faster", Metric: "p50_ms", At: "common", Compare: "ratio", Op: "<=", Value: 1},
 			},
 		},
@@ -124,29 +135,29 @@ func (s *synthetic) machines(v scenarios.Variant, requests, seconds float64) []r
 	if v == scenarios.After {
 		database, statements = 0.95e-3, 0.5
 	}
-	use := func(name, process string, kind scenarios.Kind, quota, cpuPerRequest float64, counts map[string]float64) record.MachineUse {
+	use := func(name, process string, kind scenarios.KindName, quota, cpuPerRequest float64, counts map[string]float64) record.MachineUse {
 		cpu := requests * cpuPerRequest * math.Exp(0.03*s.random.NormFloat64())
 		periods := int64(seconds * 100)
 		group := name
-		if kind == scenarios.KindShop {
+		if kind == "shop" {
 			group = "app"
 		}
 		return record.MachineUse{Machine: name, Group: group, WindowS: seconds, QuotaCPUs: quota, CPUSeconds: cpu, Periods: periods,
-			ThrottledPeriods: int64(float64(periods) * cpu / seconds / quota / 4), External: kind == scenarios.KindMail,
+			ThrottledPeriods: int64(float64(periods) * cpu / seconds / quota / 4), External: kind == "mail",
 			Processes: []record.ProcessUse{{Name: process, Kind: kind, CPUSeconds: cpu * 0.98, Counts: counts}}}
 	}
 	machines := []record.MachineUse{
-		use("database", "postgres", scenarios.KindPostgres, 0.4, database, map[string]float64{
+		use("database", "postgres", "postgres", 0.4, database, map[string]float64{
 			"statements": requests * statements, "rows": requests * 20, "tuples_read": requests * 24}),
-		use("mail", "mail", scenarios.KindMail, 0.1, 1e-5, nil),
+		use("mail", "mail", "mail", 0.1, 1e-5, nil),
 	}
 	if v == scenarios.After {
-		machines = append(machines, use("cache", "valkey", scenarios.KindValkey, 0.2, 0.15e-3,
+		machines = append(machines, use("cache", "valkey", "valkey", 0.2, 0.15e-3,
 			map[string]float64{"hits": requests * 0.72, "misses": requests * 0.08}))
 	}
 	feeds := map[string]float64{"feed_requests": requests * 0.1, "feed_statements": requests * 0.1 * statements / 1.8}
-	return append(machines, use("app-1", "shop", scenarios.KindShop, 0.2, 0.6e-3, feeds),
-		use("app-2", "shop", scenarios.KindShop, 0.2, 0.6e-3, feeds))
+	return append(machines, use("app-1", "shop", "shop", 0.2, 0.6e-3, feeds),
+		use("app-2", "shop", "shop", 0.2, 0.6e-3, feeds))
 }
 
 // syntheticTrials returns drawTrials' trials, drawn once: tests may change the

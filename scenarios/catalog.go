@@ -45,13 +45,14 @@ func Text(name string) (string, error) {
 	return string(data), nil
 }
 
-// LoadNamed returns a scenario of the catalog by its name.
-func LoadNamed(name string) (*Scenario, error) {
+// LoadNamed returns a scenario of the catalog by its name. kinds are all that its
+// processes may be.
+func LoadNamed(name string, kinds []Kind) (*Scenario, error) {
 	text, err := Text(name)
 	if err != nil {
 		return nil, err
 	}
-	return Parse("scenarios/"+fileOf(name), []byte(text))
+	return Parse("scenarios/"+fileOf(name), []byte(text), kinds)
 }
 
 func fileOf(name string) string { return path.Join("catalog", name+".yaml") }

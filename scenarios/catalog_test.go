@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package scenarios
+package scenarios_test
 
 import (
 	"slices"
 	"strings"
 	"testing"
+
+	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
-func loaded(t *testing.T, name string) *Scenario {
+func loaded(t *testing.T, name string) *scenarios.Scenario {
 	t.Helper()
-	s, err := LoadNamed(name)
+	s, err := scenarios.LoadNamed(name, kinds.Data())
 	if err != nil {
 		t.Fatalf("%s:\n%v", name, err)
 	}
@@ -18,7 +21,7 @@ func loaded(t *testing.T, name string) *Scenario {
 }
 
 func TestCatalogParses(t *testing.T) {
-	for _, name := range Names() {
+	for _, name := range scenarios.Names() {
 		s := loaded(t, name)
 		if s.Name != name {
 			t.Errorf("the file %s.yaml holds a scenario named %q", name, s.Name)
@@ -42,25 +45,27 @@ func TestGateShopHasTwoEqualVariants(t *testing.T) {
 
 func TestCatalogStandsInTheOrderOfTheJourney(t *testing.T) {
 	want := []string{"phase1", "phase2", "phase3", "phase4", "phase4-blind", "phase5", "phase6", "final", "gate-shop"}
-	if got := Names(); !slices.Equal(got, want) {
+	if got := scenarios.Names(); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
 // Every oracle of a scenario must find something to check in its mix.
 func TestCatalogGivesItsOraclesSomethingToCheck(t *testing.T) {
-	needs := map[string]func(reads, writes Endpoint) bool{
-		OracleStale: func(r, w Endpoint) bool { return r.Object != "" && r.Object == w.Object },
-		OracleReadYourWrites: func(r, w Endpoint) bool {
+	needs := map[string]func(reads, writes scenarios.Endpoint) bool{
+		scenarios.OracleStale: func(r, w scenarios.Endpoint) bool { return r.Object != "" && r.Object == w.Object },
+		scenarios.OracleReadYourWrites: func(r, w scenarios.Endpoint) bool {
 			return r.Object != "" && r.Object == w.Object && r.Session == w.Session && r.Session != ""
 		},
-		OracleMonotonic:    func(r, w Endpoint) bool { return r.Object != "" && r.Object == w.Object && r.Session != "" },
-		OracleMisplaced:    func(_, w Endpoint) bool { return w.Creates != "" },
-		OracleDuplicateIDs: func(_, w Endpoint) bool { return w.Creates != "" },
-		OracleLost:         func(_, w Endpoint) bool { return w.Creates == "order" && strings.HasPrefix(w.Path, "/api/checkout") },
-		OracleOverLimit:    func(r, _ Endpoint) bool { return r.Session != "" },
+		scenarios.OracleMonotonic:    func(r, w scenarios.Endpoint) bool { return r.Object != "" && r.Object == w.Object && r.Session != "" },
+		scenarios.OracleMisplaced:    func(_, w scenarios.Endpoint) bool { return w.Creates != "" },
+		scenarios.OracleDuplicateIDs: func(_, w scenarios.Endpoint) bool { return w.Creates != "" },
+		scenarios.OracleLost: func(_, w scenarios.Endpoint) bool {
+			return w.Creates == "order" && strings.HasPrefix(w.Path, "/api/checkout")
+		},
+		scenarios.OracleOverLimit: func(r, _ scenarios.Endpoint) bool { return r.Session != "" },
 	}
-	for _, name := range Names() {
+	for _, name := range scenarios.Names() {
 		s := loaded(t, name)
 		for _, oracle := range s.Oracles {
 			fits, ok := needs[oracle]
@@ -71,7 +76,7 @@ func TestCatalogGivesItsOraclesSomethingToCheck(t *testing.T) {
 	}
 }
 
-func anyPair(mix []Endpoint, fits func(read, write Endpoint) bool) bool {
+func anyPair(mix []scenarios.Endpoint, fits func(read, write scenarios.Endpoint) bool) bool {
 	for _, r := range mix {
 		for _, w := range mix {
 			if r.Method == "GET" && w.Method != "GET" && fits(r, w) {
@@ -105,17 +110,17 @@ func TestPhase6HasTheSameLinksInBothVariants(t *testing.T) {
 
 // wayOf follows the links from a place's entry to the balancer: kind and delay
 // of each process on the way.
-func wayOf(t *testing.T, topology Topology, from string) []string {
+func wayOf(t *testing.T, topology scenarios.Topology, from string) []string {
 	t.Helper()
 	next, way := topology.EntryOf(from), []string{}
 	for len(way) < 10 {
-		found := topology.match(next)
+		found := matching(topology, next)
 		if len(found) != 1 {
 			t.Fatalf("%q is not one process", next)
 		}
 		p := found[0].Process
 		way = append(way, strings.TrimSpace(string(p.Kind)+" "+p.Settings["delay"]))
-		if p.Kind == KindHAProxy {
+		if p.Kind == "haproxy" {
 			return way
 		}
 		next = p.Links[0].To[0]
@@ -140,15 +145,15 @@ func TestPhase4BlindChangesOneSwitch(t *testing.T) {
 func TestFinalPairsEachReplicaWithItsShard(t *testing.T) {
 	s := loaded(t, "final")
 	for replica, shard := range map[string]string{"replica-1": "shard-1", "replica-2": "shard-2"} {
-		found := s.After.match(replica + "/postgres")
+		found := matching(s.After, replica+"/postgres")
 		if len(found) != 1 || len(found[0].Process.Links) != 1 || !slices.Equal(found[0].Process.Links[0].To, []string{shard + "/postgres"}) {
 			t.Errorf("%s: got %+v, want one link to %s", replica, found, shard)
 		}
 	}
-	if got := s.DatasetOf(After).Shards; got != 2 {
+	if got := s.DatasetOf(scenarios.After).Shards; got != 2 {
 		t.Errorf("the dataset of after has %d shards, want 2", got)
 	}
-	if got := s.DatasetOf(Before).Shards; got != 0 {
+	if got := s.DatasetOf(scenarios.Before).Shards; got != 0 {
 		t.Errorf("the dataset of before has %d shards, want none", got)
 	}
 }
@@ -164,7 +169,7 @@ func TestPhase5IsWriteHeavy(t *testing.T) {
 	if writes < 0.5 {
 		t.Errorf("%.0f%% of the mix writes, want at least half", writes*100)
 	}
-	if got := s.DatasetOf(After).Shards; got != 4 {
+	if got := s.DatasetOf(scenarios.After).Shards; got != 4 {
 		t.Errorf("after has %d shards, want 4", got)
 	}
 }

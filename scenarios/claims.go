@@ -17,7 +17,7 @@ func Metrics() []string {
 		"p50_ms", "p95_ms", "p99_ms",
 		"throughput_rps", "error_rate", "limit_rps",
 		"db_cpu_ms_per_request", "statements_per_request", "feed_statements_per_request", "rows_read_per_row_returned",
-		"postgres_demand_share", "cache_hit_ratio", "bytes_per_request",
+		"database_demand_share", "cache_hit_ratio", "bytes_per_request",
 		"monthly_cost_usd", "cost_per_user_usd",
 		"stale_share", "read_your_writes_share", "monotonic_reads_share",
 		"replication_lag_p50_ms", "replication_lag_p99_ms",

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package scenarios
+package scenarios_test
 
 import (
 	"slices"
 	"strings"
 	"testing"
+
+	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // parseWithTest parses phase 3 with another test of its first claim.
-func parseWithTest(t *testing.T, test string) (*Scenario, error) {
+func parseWithTest(t *testing.T, test string) (*scenarios.Scenario, error) {
 	t.Helper()
-	return Parse("mine.yaml", edit(t, "test: db_cpu_ms_per_request ratio <= 0.30 at common", `test: "`+test+`"`))
+	return scenarios.Parse("mine.yaml", edit(t, "test: db_cpu_ms_per_request ratio <= 0.30 at common", `test: "`+test+`"`), kinds.Data())
 }
 
 func TestClaimOfNone(t *testing.T) {
@@ -52,7 +55,7 @@ func TestEndpointFromAPlace(t *testing.T) {
 	data = strings.ReplaceAll(data, "entry: balancer/haproxy", "entry: {far: balancer/haproxy}")
 	data = strings.ReplaceAll(data, `    - {request: `, `    - {from: far, request: `)
 	data = strings.Replace(data, "slo: p99<250ms", "slo: GET /assets/{asset} from far p95<90ms,p99<250ms", 1)
-	s, err := Parse("mine.yaml", []byte(data))
+	s, err := scenarios.Parse("mine.yaml", []byte(data), kinds.Data())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,17 +68,17 @@ func TestEndpointFromAPlace(t *testing.T) {
 }
 
 func TestOracleOf(t *testing.T) {
-	for _, name := range Oracles() {
-		got, ok := OracleOf(name + "_share")
-		if want := name != OracleLag; ok != want || got != name {
+	for _, name := range scenarios.Oracles() {
+		got, ok := scenarios.OracleOf(name + "_share")
+		if want := name != scenarios.OracleLag; ok != want || got != name {
 			t.Errorf("%s_share: %q, %v", name, got, ok)
 		}
-		if name != OracleLag && !slices.Contains(Metrics(), name+"_share") {
+		if name != scenarios.OracleLag && !slices.Contains(scenarios.Metrics(), name+"_share") {
 			t.Errorf("no claim can speak of the oracle %s", name)
 		}
 	}
-	for _, metric := range []string{"postgres_demand_share", "db_cpu_share", "stale", "error_rate"} {
-		if name, ok := OracleOf(metric); ok {
+	for _, metric := range []string{"database_demand_share", "db_cpu_share", "stale", "error_rate"} {
+		if name, ok := scenarios.OracleOf(metric); ok {
 			t.Errorf("%s is taken for the oracle %q", metric, name)
 		}
 	}

@@ -9,45 +9,13 @@ import (
 	"strings"
 )
 
-// mattersWith names, for settings that mean nothing by themselves, the link
-// that they need.
-var mattersWith = map[Kind]map[string]Role{
-	KindShop: {
-		"own_writes": RoleReplicas, "own_writes_for": RoleReplicas, "purge": RoleEdges,
-		"cache_ttl": RoleCache, "cache_write": RoleCache,
-	},
-}
-
-// Telling returns the settings that say something of the process: all but
-// those that nobody set and that nothing here makes use of, such as shard_by
-// on one database.
-func (p Process) Telling() map[string]string {
+// Telling returns the settings of a process that say something: all but those that
+// nobody set and that nothing here makes use of, such as shard_by on one database.
+func (s *Scenario) Telling(p Process) map[string]string {
+	kind, _ := KindOf(s.Kinds, p.Kind)
 	telling := maps.Clone(p.Settings)
-	for key, value := range p.Settings {
-		if value == kinds[p.Kind].settings[key].fallback && !p.uses(key) {
-			delete(telling, key)
-		}
-	}
+	maps.DeleteFunc(telling, func(setting, _ string) bool { return kind.Quiet(p, setting) })
 	return telling
-}
-
-func (p Process) uses(setting string) bool {
-	if role := mattersWith[p.Kind][setting]; role != "" {
-		return p.Linked(role)
-	}
-	switch {
-	case p.Kind == KindShop && setting == "shard_by":
-		return len(p.Targets(RoleDatabase)) > 1
-	case p.Kind == KindShop && (setting == "burn" || setting == "plant"):
-		return false // a planted difference, where there is one
-	case p.Kind == KindPostgres && setting == "data":
-		return false // "all" is what every database has unless it says otherwise
-	case p.Kind == KindPostgres && setting == "indexes":
-		return !p.IsReplica() // a replica has its primary's
-	case p.Kind == KindGateway && (setting == "rate_limit" || setting == "rate_window"):
-		return p.Settings["limiter"] != "none"
-	}
-	return true
 }
 
 // LinkText says where a link of a machine's process leads, copies folded

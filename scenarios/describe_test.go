@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package scenarios
+package scenarios_test
 
 import (
 	"maps"
@@ -9,26 +9,29 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // final is a topology of the size of the final architecture.
-func final(t *testing.T) *Scenario {
+func final(t *testing.T) *scenarios.Scenario {
 	t.Helper()
 	const file = "../reports/testdata/final.yaml"
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Parse(file, data)
+	s, err := scenarios.Parse(file, data, kinds.Data())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func find(t *testing.T, topology Topology, address string) (Machine, Process) {
+func find(t *testing.T, topology scenarios.Topology, address string) (scenarios.Machine, scenarios.Process) {
 	t.Helper()
-	found := topology.match(address)
+	found := matching(topology, address)
 	if len(found) == 0 {
 		t.Fatalf("no process %s", address)
 	}
@@ -39,35 +42,35 @@ func TestLinkText(t *testing.T) {
 	after := final(t).After
 	tests := []struct {
 		process string
-		role    Role
+		role    scenarios.Role
 		want    string
 	}{
-		{"app-1/shop", RoleDatabase, "shard/postgres x2"},
-		{"app-3/shop", RoleCache, "cache/valkey"},
-		{"replica-1/postgres", RolePrimary, "shard/postgres, one each"},
-		{"balancer/haproxy", RoleBackends, "app/shop x3"},
+		{"app-1/shop", scenarios.RoleDatabase, "shard/postgres x2"},
+		{"app-3/shop", scenarios.RoleCache, "cache/valkey"},
+		{"replica-1/postgres", scenarios.RolePrimary, "shard/postgres, one each"},
+		{"balancer/haproxy", scenarios.RoleBackends, "app/shop x3"},
 	}
 	for _, tt := range tests {
 		m, p := find(t, after, tt.process)
-		got := after.LinkText(m, p, Link{Role: tt.role, To: p.Targets(tt.role)})
+		got := after.LinkText(m, p, scenarios.Link{Role: tt.role, To: p.Targets(tt.role)})
 		if got != tt.want {
 			t.Errorf("%s %s is %q, want %q", tt.process, tt.role, got, tt.want)
 		}
 	}
 	m, p := find(t, after, "balancer/haproxy")
-	if got := after.LinkText(m, p, Link{Role: RoleBackends, To: []string{"app-1/shop", "app-3/shop"}}); got != "app-1/shop, app-3/shop" {
+	if got := after.LinkText(m, p, scenarios.Link{Role: scenarios.RoleBackends, To: []string{"app-1/shop", "app-3/shop"}}); got != "app-1/shop, app-3/shop" {
 		t.Errorf("a part of the copies is %q", got)
 	}
-	if got := after.LinkText(m, p, Link{Role: RoleBackends, To: []string{"gone/shop"}}); got != "gone/shop" {
+	if got := after.LinkText(m, p, scenarios.Link{Role: scenarios.RoleBackends, To: []string{"gone/shop"}}); got != "gone/shop" {
 		t.Errorf("an unknown machine is %q", got)
 	}
 }
 
 func TestTellingSettings(t *testing.T) {
 	s := final(t)
-	keys := func(topology Topology, address string) []string {
+	keys := func(topology scenarios.Topology, address string) []string {
 		_, p := find(t, topology, address)
-		return slices.Sorted(maps.Keys(p.Telling()))
+		return slices.Sorted(maps.Keys(s.Telling(p)))
 	}
 	if got := keys(s.Before, "server/shop"); !slices.Equal(got, []string{"email", "feed", "orders", "pool_size"}) {
 		t.Errorf("one shop on one database has %v", got)
@@ -91,15 +94,16 @@ func TestTellingSettings(t *testing.T) {
 	_, shop := find(t, s.Before, "server/shop")
 	shop.Settings = maps.Clone(shop.Settings)
 	shop.Settings["own_writes"] = "replica"
-	if _, told := shop.Telling()["own_writes"]; !told {
+	if _, told := s.Telling(shop)["own_writes"]; !told {
 		t.Error("a setting that is not the fallback is not told")
 	}
-	if got := (Process{Kind: KindNATS}).Telling(); len(got) != 0 {
+	if got := s.Telling(scenarios.Process{Kind: "nats"}); len(got) != 0 {
 		t.Errorf("no settings give %v", got)
 	}
 }
 
 func TestDiagramOfManyMachines(t *testing.T) {
+	const diagramWidth = 42 // the room inside a box
 	lines := final(t).After.Diagram()
 	if lines[0] != "users → far: edge-far/varnish; near: edge-near/varnish" {
 		t.Errorf("the entries are %q", lines[0])

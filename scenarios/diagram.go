@@ -135,7 +135,9 @@ func (s *Scenario) processDifferences(from, to Machine) []string {
 			continue
 		}
 		said, saysNow := s.Before.words(from, b), s.After.words(to, a)
-		for _, key := range slices.Sorted(maps.Keys(saysNow)) {
+		keys := maps.Clone(said)
+		maps.Copy(keys, saysNow)
+		for _, key := range slices.Sorted(maps.Keys(keys)) {
 			if said[key] != saysNow[key] {
 				out = append(out, fmt.Sprintf("~ %s/%s: %s: %s becomes %s", machine, a.Name, key, orNone(said[key]), orNone(saysNow[key])))
 			}
@@ -151,12 +153,10 @@ func orNone(text string) string {
 	return text
 }
 
-// words flattens settings and links to key and value, every role present.
+// words flattens settings and links to key and value.
 func (t Topology) words(m Machine, p Process) map[string]string {
-	out := maps.Clone(p.Settings)
-	for role := range kinds[p.Kind].links {
-		out[string(role)] = ""
-	}
+	out := map[string]string{}
+	maps.Copy(out, p.Settings)
 	for _, l := range p.Links {
 		out[string(l.Role)] = t.LinkText(m, p, l)
 	}

@@ -2,10 +2,7 @@
 
 package scenarios
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 // What a process keeps that copies of its machine would have to agree on.
 const (
@@ -14,52 +11,142 @@ const (
 	KeepsQueue   = "queue" // jobs in their order, each once
 )
 
-// Facts are what the rest of headroom has to know of a kind. Nobody asks for a
-// kind's name who can ask for a fact.
+// Facts are what the rest of headroom has to know of a process. They are its
+// kind's, and stand with each process in the trials file: nobody asks for a kind's
+// name who can ask for a fact.
 type Facts struct {
-	Label    string // as people say it: "PostgreSQL", "the shop"
-	About    string // what the kind is, in a few words
-	Keeps    string // one of KeepsNothing, KeepsData, KeepsQueue
-	Database bool   // keeps the dataset's rows
-	Stores   bool   // writes files that must outlive its container
-	// SharedMemoryBytes is what the kind needs in /dev/shm; 0: the engine's default
+	Label    string `json:"label"`              // as people say it: a program's name, or "the worker"
+	About    string `json:"about"`              // what the process is, in a few words
+	Keeps    string `json:"keeps,omitempty"`    // one of KeepsNothing, KeepsData, KeepsQueue
+	Database bool   `json:"database,omitempty"` // keeps the dataset's rows
+	Stores   bool   `json:"stores,omitempty"`   // writes files that must outlive its container
+	// HoldsAnswers: it answers for those behind it from what it keeps of their
+	// answers. A copy begins with none.
+	HoldsAnswers bool `json:"holds_answers,omitempty"`
+	// SharedMemoryBytes is what the process needs in /dev/shm; 0: the engine's default
 	// will do.
-	SharedMemoryBytes int64
-	Ports             int     // how many it listens at, from its port on; 0 is 1
-	Relays            bool    // its port is others' traffic: what is asked of itself goes to the next one
-	Server            *Server // nil: a program of our own
-	Managed           string  // the service of a price book that does the same: "balancer", "CDN", "queue"
+	SharedMemoryBytes int64   `json:"shared_memory_bytes,omitempty"`
+	Ports             int     `json:"ports"`             // how many it listens at, from its port on
+	Relays            bool    `json:"relays,omitempty"`  // its port is others' traffic: what is asked of itself goes to the next one
+	Server            *Server `json:"server,omitempty"`  // nil: a program of our own
+	Managed           string  `json:"managed,omitempty"` // the service of a price book that does the same: "balancer", "CDN", "queue"
+	// Speaks are the protocols by which others may talk to it.
+	Speaks   []Protocol `json:"speaks,omitempty"`
+	Counters []Counter  `json:"counters,omitempty"` // what it counts that others ask for by meaning
 }
 
 // Server is a program that is not ours.
 type Server struct {
-	Program  string // for people: "PostgreSQL 15 or newer"
-	Packages string // what to install on Debian
+	Program string `json:"program"` // for people, with the version that is needed
+	Debian  string `json:"debian"`  // the package that the machines' image installs
+	Install string `json:"install"` // what a person installs on Debian
+	// Versions are how the names of packages and programs begin that tell its version.
+	Versions []string `json:"versions"`
+	Alters   string   `json:"alters"` // what another version may alter in counted work, for people
 }
 
-// Facts of a kind that is not known say that it keeps data: more than it may be.
-func (k Kind) Facts() Facts {
-	rule, known := kinds[k]
-	if !known {
-		return Facts{Label: string(k), Keeps: KeepsData}
+// Protocol is a way in which processes talk: what a link needs, some kinds speak.
+type Protocol string
+
+// The protocols of links.
+const (
+	ProtocolHTTP        Protocol = "http"
+	ProtocolPostgreSQL  Protocol = "postgresql"
+	ProtocolReplication Protocol = "postgresql-replication" // what a standby asks its primary for
+	ProtocolRedis       Protocol = "redis"
+	ProtocolJetStream   Protocol = "jetstream"
+	ProtocolMail        Protocol = "mail-api"
+	ProtocolPurge       Protocol = "http-purge" // takes a page out of what is kept
+)
+
+// The protocols in which a machine's agent asks a process of its machine.
+const (
+	ProtocolFill    Protocol = "fill"    // puts pages into its cache
+	ProtocolSettle  Protocol = "settle"  // ends what it does in the background
+	ProtocolBacklog Protocol = "backlog" // tells what is left of its jobs
+	ProtocolEffects Protocol = "effects" // tells what orders it has seen, and how often
+)
+
+// Speaks says whether others may talk to the process in a protocol.
+func (p Process) Speaks(protocol Protocol) bool { return slices.Contains(p.Facts.Speaks, protocol) }
+
+// Counter is a figure of a process that others ask for by what it means.
+type Counter struct {
+	// Key is the figure's name in the process's counts, in a trial. What the process
+	// itself tells is named Key with "_total" behind where the figure is a total.
+	Key     string  `json:"key"`
+	Meaning Meaning `json:"meaning"`
+	Total   bool    `json:"total,omitempty"` // only grows, so that a trial has how much it grew by; else a gauge
+	Unit    string  `json:"unit,omitempty"`  // "" of what is simply counted; "s", "ms"
+}
+
+// Told is the figure's name in what the process itself tells.
+func (c Counter) Told() string {
+	if c.Total {
+		return c.Key + "_total"
 	}
-	return rule.facts
+	return c.Key
 }
 
-// Keeps is what a process of the kind keeps.
-func (k Kind) Keeps() string { return k.Facts().Keeps }
+// Meaning is what a counter counts, whatever the program calls it.
+type Meaning string
 
-// IsDatabase says whether a process of the kind keeps the dataset's rows.
-func (k Kind) IsDatabase() bool { return k.Facts().Database }
+// What reports, gates and oracles ask for.
+const (
+	MeaningStatements     Meaning = "statements"           // that a database carried out
+	MeaningStatementTime  Meaning = "statement time"       // that it spent on them
+	MeaningRowsReturned   Meaning = "rows returned"        //
+	MeaningRowsRead       Meaning = "rows read"            // of tables, returned or not
+	MeaningLockWaiters    Meaning = "lock waiters"         // a gauge
+	MeaningCacheHits      Meaning = "cache hits"           //
+	MeaningCacheMisses    Meaning = "cache misses"         //
+	MeaningEdgeHits       Meaning = "edge hits"            // answers from what an edge keeps
+	MeaningEdgeMisses     Meaning = "edge misses"          //
+	MeaningOriginRequests Meaning = "origin requests"      // what an edge asks those behind it
+	MeaningWaitingServer  Meaning = "waits for a server"   // requests in a balancer's queue, a gauge
+	MeaningAppRequests    Meaning = "app requests"         // that reached the application
+	MeaningFeedRequests   Meaning = "feed requests"        //
+	MeaningFeedStatements Meaning = "feed statements"      // of requests for the feed
+	MeaningRoundTrips     Meaning = "round trips"          // of the application to its databases
+	MeaningAllocations    Meaning = "allocations"          // on the application's heap
+	MeaningPoolWait       Meaning = "wait for connections" // of the application, to its databases
+	MeaningQueued         Meaning = "queued"               // jobs that nobody has finished, a gauge
+	MeaningMessages       Meaning = "messages"             // that were put into a queue
+	MeaningDelivered      Meaning = "delivered"            // jobs that a worker was given
+	MeaningReordered      Meaning = "reordered"            // of these, those that came before an earlier one
+)
 
-// Ports are how many ports a process of the kind listens at, from its own on.
-func (k Kind) Ports() int { return max(1, k.Facts().Ports) }
+// Keys are the names of the process's counts that mean this; none: the process does
+// not count it.
+func (f Facts) Keys(meaning Meaning) []string {
+	var keys []string
+	for _, c := range f.Counters {
+		if c.Meaning == meaning {
+			keys = append(keys, c.Key)
+		}
+	}
+	return keys
+}
+
+// Sum adds up, in what the process itself tells, the figures that mean this.
+func (f Facts) Sum(told map[string]float64, meaning Meaning) float64 {
+	sum := 0.0
+	for _, c := range f.Counters {
+		if c.Meaning == meaning {
+			sum += told[c.Told()]
+		}
+	}
+	return sum
+}
+
+// Counts says whether the process counts this.
+func (f Facts) Counts(meaning Meaning) bool { return len(f.Keys(meaning)) > 0 }
 
 // Keeps is what the machine's processes keep, data before a queue.
 func (m Machine) Keeps() string {
 	keeps := KeepsNothing
 	for _, p := range m.Processes {
-		switch p.Kind.Keeps() {
+		switch p.Facts.Keeps {
 		case KeepsData:
 			return KeepsData
 		case KeepsQueue:
@@ -69,71 +156,35 @@ func (m Machine) Keeps() string {
 	return keeps
 }
 
+// runs says whether a fact is true of one of the machine's processes.
+func (m Machine) runs(fact func(Facts) bool) bool {
+	return slices.ContainsFunc(m.Processes, func(p Process) bool { return fact(p.Facts) })
+}
+
 // Stores says whether one of the machine's processes writes files that must
 // outlive its container.
-func (m Machine) Stores() bool {
-	return slices.ContainsFunc(m.Processes, func(p Process) bool { return p.Kind.Facts().Stores })
-}
+func (m Machine) Stores() bool { return m.runs(func(f Facts) bool { return f.Stores }) }
+
+// HoldsAnswers says whether one of the machine's processes answers from what it
+// keeps of others' answers.
+func (m Machine) HoldsAnswers() bool { return m.runs(func(f Facts) bool { return f.HoldsAnswers }) }
+
+// Relays says whether one of the machine's processes passes on others' traffic.
+func (m Machine) Relays() bool { return m.runs(func(f Facts) bool { return f.Relays }) }
+
+// HasDatabase says whether one of the machine's processes keeps the dataset's
+// rows, as a replica does too.
+func (m Machine) HasDatabase() bool { return m.runs(func(f Facts) bool { return f.Database }) }
+
+// HasQueue says whether one of the machine's processes keeps jobs in their order.
+func (m Machine) HasQueue() bool { return m.runs(func(f Facts) bool { return f.Keeps == KeepsQueue }) }
 
 // SharedMemoryBytes is what the machine's processes need in /dev/shm together; 0:
 // the engine's default will do.
 func (m Machine) SharedMemoryBytes() int64 {
 	var sum int64
 	for _, p := range m.Processes {
-		sum += p.Kind.Facts().SharedMemoryBytes
+		sum += p.Facts.SharedMemoryBytes
 	}
 	return sum
 }
-
-// Kinds are all kinds of process, by name.
-func Kinds() []Kind { return slices.Sorted(maps.Keys(kinds)) }
-
-// SettingSpec says what one key of a process may hold.
-type SettingSpec struct {
-	Name    string   `json:"name"`
-	Type    string   `json:"type"` // "int", "duration", "share", "size" or "enum"
-	Words   []string `json:"words,omitempty"`
-	Default string   `json:"default"`
-	About   string   `json:"about"`
-}
-
-// Settings are what a process of the kind may be told, by name.
-func (k Kind) Settings() []SettingSpec {
-	var out []SettingSpec
-	for _, name := range slices.Sorted(maps.Keys(kinds[k].settings)) {
-		s := kinds[k].settings[name]
-		out = append(out, SettingSpec{Name: name, Type: s.typ, Words: s.values, Default: s.fallback, About: s.about})
-	}
-	return out
-}
-
-// LinkSpec says what a process may be linked to in a role.
-type LinkSpec struct {
-	Role     Role   `json:"role"`
-	To       []Kind `json:"to"`
-	Required bool   `json:"required"`
-	Many     bool   `json:"many"`
-	About    string `json:"about"`
-}
-
-// Links are the roles of a process of the kind, those that it must have first.
-func (k Kind) Links() []LinkSpec {
-	var out []LinkSpec
-	for _, role := range slices.Sorted(maps.Keys(kinds[k].links)) {
-		l := kinds[k].links[role]
-		out = append(out, LinkSpec{Role: role, To: l.kinds, Required: l.required, Many: l.many, About: l.about})
-	}
-	slices.SortStableFunc(out, func(a, b LinkSpec) int {
-		switch {
-		case a.Required == b.Required:
-			return 0
-		case a.Required:
-			return -1
-		}
-		return 1
-	})
-	return out
-}
-
-// Port is where a process of the kind listens unless it is told otherwise.
-func (k Kind) Port() int { return kinds[k].port }

@@ -1,47 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package scenarios
+package scenarios_test
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"testing"
+
+	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
-// Of every kind it is known whether copies of its machine can stand beside one
-// another.
+// kindOf finds one of the kinds.
+func kindOf(t *testing.T, name scenarios.KindName) scenarios.Kind {
+	t.Helper()
+	kind, ok := scenarios.KindOf(kinds.Data(), name)
+	if !ok {
+		t.Fatalf("there is no kind %s", name)
+	}
+	return kind
+}
+
+// processOf is a process of a kind, with its facts and the kind's defaults.
+func processOf(t *testing.T, kind scenarios.KindName, name string, links ...scenarios.Link) scenarios.Process {
+	t.Helper()
+	p := kindOf(t, kind).Process(name)
+	p.Links = links
+	return p
+}
+
+// matching are the processes that "machine/process" or "group/process" names.
+func matching(topology scenarios.Topology, address string) []scenarios.Placed {
+	where, name, _ := strings.Cut(address, "/")
+	return slices.DeleteFunc(topology.All(), func(at scenarios.Placed) bool {
+		return at.Process.Name != name || at.Machine.Name != where && at.Machine.GroupName() != where
+	})
+}
+
+// A machine keeps what its processes keep, and data before a queue.
 func TestKeeps(t *testing.T) {
-	keeps := map[Kind]string{
-		KindShop: KeepsNothing, KindMail: KeepsNothing, KindHAProxy: KeepsNothing, KindGateway: KeepsNothing,
-		KindVarnish: KeepsNothing, KindWorker: KeepsNothing, KindLink: KeepsNothing,
-		KindPostgres: KeepsData, KindValkey: KeepsData, KindNATS: KeepsQueue,
-	}
-	if !slices.Equal(slices.Sorted(maps.Keys(keeps)), Kinds()) {
-		t.Errorf("this test knows the kinds %v, and there are %v: say what the others keep", slices.Sorted(maps.Keys(keeps)), Kinds())
-	}
-	for kind, want := range keeps {
-		if got := kind.Keeps(); got != want {
-			t.Errorf("%s keeps %q, want %q", kind, got, want)
-		}
-	}
-	if got := Kind("etcd").Keeps(); got != KeepsData {
-		t.Errorf("a kind of which nothing is known keeps %q", got)
-	}
-	machine := func(kinds ...Kind) (m Machine) {
-		for _, k := range kinds {
-			m.Processes = append(m.Processes, Process{Kind: k})
+	machine := func(names ...scenarios.KindName) (m scenarios.Machine) {
+		for _, name := range names {
+			m.Processes = append(m.Processes, processOf(t, name, string(name)))
 		}
 		return m
 	}
 	for _, test := range []struct {
-		machine Machine
+		machine scenarios.Machine
 		want    string
 	}{
-		{machine(KindShop, KindHAProxy), KeepsNothing},
-		{machine(KindPostgres, KindShop, KindHAProxy), KeepsData},
-		{machine(KindNATS, KindWorker), KeepsQueue},
-		{machine(KindNATS, KindValkey), KeepsData},
+		{machine(), scenarios.KeepsNothing},
+		{machine("shop", "haproxy"), scenarios.KeepsNothing},
+		{machine("postgres", "shop", "haproxy"), scenarios.KeepsData},
+		{machine("nats", "worker"), scenarios.KeepsQueue},
+		{machine("nats", "valkey"), scenarios.KeepsData},
 	} {
 		if got := test.machine.Keeps(); got != test.want {
 			t.Errorf("%+v keeps %q, want %q", test.machine, got, test.want)
@@ -49,57 +61,44 @@ func TestKeeps(t *testing.T) {
 	}
 }
 
-// Every kind has its facts: a further one that lacks some fails here.
-func TestKindsHaveFacts(t *testing.T) {
-	for _, k := range Kinds() {
-		f := k.Facts()
-		if f.Label == "" || f.About == "" || k.Port() == 0 || k.Ports() < 1 {
-			t.Errorf("%s: %+v at port %d says too little", k, f, k.Port())
+// What is true of one process is true of its machine.
+func TestFactsOfAMachine(t *testing.T) {
+	for _, test := range []struct {
+		kinds                                          []scenarios.KindName
+		stores, answers, relays, hasDatabase, hasQueue bool
+		shared                                         int64
+	}{
+		{kinds: nil},
+		{kinds: []scenarios.KindName{"shop", "valkey", "haproxy"}},
+		{kinds: []scenarios.KindName{"shop", "postgres"}, stores: true, hasDatabase: true, shared: 256 << 20},
+		{kinds: []scenarios.KindName{"postgres", "postgres"}, stores: true, hasDatabase: true, shared: 512 << 20},
+		{kinds: []scenarios.KindName{"nats"}, stores: true, hasQueue: true},
+		{kinds: []scenarios.KindName{"varnish"}, answers: true},
+		{kinds: []scenarios.KindName{"mail", "link"}, relays: true},
+	} {
+		m := scenarios.Machine{}
+		for _, name := range test.kinds {
+			m.Processes = append(m.Processes, processOf(t, name, string(name)))
 		}
-		if f.Server != nil && (f.Server.Program == "" || f.Server.Packages == "") {
-			t.Errorf("%s: whoever lacks the server is not told what to install: %+v", k, *f.Server)
+		if m.Stores() != test.stores || m.HoldsAnswers() != test.answers || m.Relays() != test.relays || m.HasDatabase() != test.hasDatabase || m.HasQueue() != test.hasQueue {
+			t.Errorf("%v: stores %v, holds answers %v, relays %v, has a database %v, has a queue %v", test.kinds,
+				m.Stores(), m.HoldsAnswers(), m.Relays(), m.HasDatabase(), m.HasQueue())
 		}
-		if f.Database && (f.Keeps != KeepsData || !f.Stores) || f.Keeps == KeepsQueue && !f.Stores {
-			t.Errorf("%s: its facts don't agree: %+v", k, f)
+		if got := m.SharedMemoryBytes(); got != test.shared {
+			t.Errorf("%v: %d bytes of shared memory, want %d", test.kinds, got, test.shared)
 		}
-		if f.Relays && (f.Server != nil || k.Ports() < 2) {
-			t.Errorf("%s: has no port to be asked at", k)
-		}
-	}
-	if f := Kind("etcd").Facts(); f.Label != "etcd" || f.Keeps != KeepsData {
-		t.Errorf("a kind of which nothing is known is %+v", f)
 	}
 }
 
-// What the shop would refuse at its start, minutes later, is refused with its line.
-func TestSettingsThatDontGoTogether(t *testing.T) {
-	shop := func(settings map[string]string, links ...Link) Process {
-		p := Process{Name: "shop", Kind: KindShop, Settings: map[string]string{"feed": "join", "email": "background", "own_writes": "primary", "shard_by": "hash", "purge": "none"}}
-		maps.Copy(p.Settings, settings)
-		p.Links = append(links, Link{Role: RoleMail, To: []string{"mail/mail"}})
-		return p
+// The trials file says what a process is: a machine and a process are enough to ask.
+func TestFactsByTheirNames(t *testing.T) {
+	after := final(t).After
+	if f, ok := after.Facts("replica-1", "postgres"); !ok || f.Label != "PostgreSQL" || !f.Database {
+		t.Errorf("a replica is %+v, %v", f, ok)
 	}
-	one, two := Link{Role: RoleDatabase, To: []string{"a/postgres"}}, Link{Role: RoleDatabase, To: []string{"a/postgres", "b/postgres"}}
-	replicas, cache := Link{Role: RoleReplicas, To: []string{"c/postgres"}}, Link{Role: RoleCache, To: []string{"d/valkey"}}
-	for _, test := range []struct {
-		shop Process
-		want string
-	}{
-		{shop(nil, one), ""},
-		{shop(map[string]string{"email": "queue"}, one), "add a link queue"},
-		{shop(map[string]string{"email": "queue"}, one, Link{Role: RoleQueue, To: []string{"q/nats"}}), ""},
-		{shop(nil, one, replicas), "add a link cache"},
-		{shop(nil, one, replicas, cache), ""},
-		{shop(map[string]string{"own_writes": "replica"}, one, replicas), ""},
-		{shop(map[string]string{"purge": "write"}, one), "add links edges"},
-		{shop(map[string]string{"shard_by": "range"}, one), ""},
-		{shop(map[string]string{"shard_by": "range"}, two), "set shard_by: hash"},
-		{shop(map[string]string{"feed": "n_plus_1"}, two), "set feed: join"},
-		{shop(nil, two), ""},
-	} {
-		got := checkShop(test.shop)
-		if (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
-			t.Errorf("%v %v: %q, want %q", test.shop.Settings, test.shop.Links, got, test.want)
+	for _, gone := range [][2]string{{"replica", "postgres"}, {"replica-1", "shop"}, {"", ""}} {
+		if f, ok := after.Facts(gone[0], gone[1]); ok || f.Label != "" {
+			t.Errorf("%s, which is not there, is %+v", strings.Join(gone[:], "/"), f)
 		}
 	}
 }

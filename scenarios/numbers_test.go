@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package scenarios
+package scenarios_test
 
 import (
 	"fmt"
@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // The tightest latency is the smallest that is named, in whatever order; errors and
@@ -21,7 +24,7 @@ func TestLatenciesOfAnSLO(t *testing.T) {
 		"errors<1%,p99<250ms,stale<1%,GET /a p50<90ms": {90 * time.Millisecond, 250 * time.Millisecond},
 		"errors<1%,lost=0":                             {},
 	} {
-		slo, err := ParseSLO(text)
+		slo, err := scenarios.ParseSLO(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -33,19 +36,19 @@ func TestLatenciesOfAnSLO(t *testing.T) {
 
 // A condition is written as it is read, with its numbers.
 func TestConditionsOfAnSLO(t *testing.T) {
-	for text, want := range map[string]SLOCondition{
+	for text, want := range map[string]scenarios.SLOCondition{
 		"p99<250ms":                     {Quantile: 0.99, Latency: 250 * time.Millisecond},
 		"p0.1<1ns":                      {Quantile: 0.001, Latency: 1},
 		"p99.99<1.5s":                   {Quantile: 0.9999, Latency: 1500 * time.Millisecond},
 		"errors<100%":                   {ErrorShare: 1},
 		"errors<0.01%":                  {ErrorShare: 0.0001},
-		"stale<100%":                    {Oracle: OracleStale, ViolationShare: 1},
-		"stale<0.5%":                    {Oracle: OracleStale, ViolationShare: 0.005},
-		"lost=0":                        {Oracle: OracleLost},
+		"stale<100%":                    {Oracle: scenarios.OracleStale, ViolationShare: 1},
+		"stale<0.5%":                    {Oracle: scenarios.OracleStale, ViolationShare: 0.005},
+		"lost=0":                        {Oracle: scenarios.OracleLost},
 		"GET /a/{b} p50<1s":             {Endpoint: "GET /a/{b}", Quantile: 0.5, Latency: time.Second},
 		"POST /a from eu-1 errors<2.5%": {Endpoint: "POST /a from eu-1", ErrorShare: 0.025},
 	} {
-		slo, err := ParseSLO(" " + text + " ")
+		slo, err := scenarios.ParseSLO(" " + text + " ")
 		if err != nil || len(slo.Conditions) != 1 || slo.Text != text {
 			t.Errorf("%s: %+v, %v", text, slo, err)
 			continue
@@ -65,7 +68,7 @@ func TestConditionsOfAnSLO(t *testing.T) {
 		"replication_lag<1%": `no oracle counts "replication_lag"`, "replication_lag=0": "no oracle counts",
 		"GET /a stale<1%": "neither", "p99<0ms": "must be above 0", "p100<1s": "neither", "p99<1s,": "neither",
 	} {
-		if slo, err := ParseSLO(text); err == nil || !strings.Contains(err.Error(), says) {
+		if slo, err := scenarios.ParseSLO(text); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %+v, %v, want %q", text, slo, err, says)
 		}
 	}
@@ -99,19 +102,19 @@ func TestNumbersAtTheirBounds(t *testing.T) {
 		{"test: " + claim, `test: "p95_ms[GET /api/feed] ratio <= 1 at common"`, ""}, {"test: " + claim, `test: "p95_ms[GET /api/fed] ratio <= 1 at common"`, `the mix has no endpoint "GET /api/fed"; did you mean "GET /api/feed"?`},
 		{"requests_per_user: 0.01/s", "requests_per_user: 3/m", ""},
 	} {
-		_, err := Parse("mine.yaml", edit(t, test.old, test.new))
+		_, err := scenarios.Parse("mine.yaml", edit(t, test.old, test.new), kinds.Data())
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%q: %v, want %q", test.new, err, test.want)
 		}
 	}
-	s, err := Parse("mine.yaml", edit(t, timeout, "timeout: 1s\n  warmup: 1m30s\n  connections: 7\n  max_in_flight: 9"))
+	s, err := scenarios.Parse("mine.yaml", edit(t, timeout, "timeout: 1s\n  warmup: 1m30s\n  connections: 7\n  max_in_flight: 9"), kinds.Data())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if l := s.Load; l.WarmupSeconds != 90 || l.Connections != 7 || l.MaxInFlight != 9 || l.Timeout != time.Second || math.Abs(l.RequestsPerUserPerS-0.01) > 1e-15 || math.Abs(l.Mix[0].Weight-0.2) > 1e-15 {
 		t.Errorf("the load is %+v", l)
 	}
-	if k := s.Load.Keys; k["asset"] != (Keys{Distribution: "uniform", Count: 200}) || k["post"] != (Keys{Distribution: "zipf", Exponent: 0.99, Count: 500_000}) || k["term"].Count != 10_000 {
+	if k := s.Load.Keys; k["asset"] != (scenarios.Keys{Distribution: "uniform", Count: 200}) || k["post"] != (scenarios.Keys{Distribution: "zipf", Exponent: 0.99, Count: 500_000}) || k["term"].Count != 10_000 {
 		t.Errorf("the keys are %+v", k)
 	}
 }
@@ -119,69 +122,19 @@ func TestNumbersAtTheirBounds(t *testing.T) {
 // Claims of a file stand once, each with all that it takes.
 func TestClaimsAreWhole(t *testing.T) {
 	first := edit(t, "", "") // as it is
-	s, err := Parse("mine.yaml", first)
+	s, err := scenarios.Parse("mine.yaml", first, kinds.Data())
 	if err != nil || len(s.Claims) < 2 {
 		t.Fatalf("%d claims, %v", len(s.Claims), err)
 	}
 	twice := strings.Replace(string(first), "id: "+s.Claims[1].ID, "id: "+s.Claims[0].ID, 1)
-	if _, err := Parse("mine.yaml", []byte(twice)); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("the claim %q stands twice", s.Claims[0].ID)) {
+	if _, err := scenarios.Parse("mine.yaml", []byte(twice), kinds.Data()); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("the claim %q stands twice", s.Claims[0].ID)) {
 		t.Errorf("an id that stands twice: %v", err)
 	}
 	for _, key := range []string{"id: ", "source: ", "text: ", "test: "} {
 		at := strings.Index(string(first), "\nclaims:")
 		without := string(first)[:at] + strings.Replace(string(first)[at:], key, "x"+key, 1)
-		if _, err := Parse("mine.yaml", []byte(without)); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q is missing", strings.TrimSuffix(key, ": "))) {
+		if _, err := scenarios.Parse("mine.yaml", []byte(without), kinds.Data()); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q is missing", strings.TrimSuffix(key, ": "))) {
 			t.Errorf("without %s: %v", key, err)
-		}
-	}
-}
-
-// Levenshtein's distances, and which word is near enough to be meant: three letters
-// at most, and the first of equals.
-func TestNearestWord(t *testing.T) {
-	for _, test := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"kitten", "sitting", 3}, {"flaw", "lawn", 2}, {"saturday", "sunday", 3}, {"abc", "abc", 0}, {"ab", "ba", 2}} {
-		if got := editDistance(test.a, test.b); got != test.want {
-			t.Errorf("from %q to %q it is %d, want %d", test.a, test.b, got, test.want)
-		}
-	}
-	for _, test := range []struct {
-		word  string
-		known []string
-		want  string
-	}{
-		{"sitting", []string{"nothing", "kitten"}, `; did you mean "nothing"?`},
-		{"kitten", []string{"sitting"}, `; did you mean "sitting"?`},
-		{"kittens", []string{"sit", "abacus"}, "; known are abacus, sit"},
-		{"cat", []string{"car", "bat"}, `; did you mean "car"?`},
-		{"cat", []string{"coats", "bat"}, `; did you mean "bat"?`},
-		{"cat", nil, "; none is known here"},
-	} {
-		if got := nearest(test.word, test.known); got != test.want {
-			t.Errorf("%s of %v: %q, want %q", test.word, test.known, got, test.want)
-		}
-	}
-}
-
-// Of ten keys the stride is 7, the first from 10/golden ratio = 6.18 on that shares no
-// factor with ten: rank r has the key 7r mod 10 + 1.
-func TestScatterOfTen(t *testing.T) {
-	for rank, want := range map[int]int{1: 8, 2: 5, 3: 2, 9: 4, 10: 1} {
-		if got := ScatterRank(rank, 10); got != want {
-			t.Errorf("rank %d has the key %d, want %d", rank, got, want)
-		}
-	}
-	if got := ScatterRank(1, 1); got != 1 {
-		t.Errorf("the only key is %d", got)
-	}
-	if got := ScatterRank(1, 1000); got != 620 { // 619 is a prime, 618 is even
-		t.Errorf("the hottest of 1,000 keys is %d", got)
-	}
-	for _, test := range [][3]int{{12, 18, 6}, {18, 12, 6}, {7, 10, 1}, {5, 5, 5}, {4, 0, 4}} {
-		if got := greatestCommonDivisor(test[0], test[1]); got != test[2] {
-			t.Errorf("of %d and %d it is %d, want %d", test[0], test[1], got, test[2])
 		}
 	}
 }

@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package scenarios
+package scenarios_test
 
 import (
 	"slices"
 	"strings"
 	"testing"
+
+	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // alone is a machine with one process p that talks to others.
-func alone(name string, to ...string) Machine {
-	p := Process{Name: "p", Port: 8000}
+func alone(name string, to ...string) scenarios.Machine {
+	p := scenarios.Process{Name: "p", Port: 8000}
 	if len(to) > 0 {
-		p.Links = []Link{{Role: "r", To: to}}
+		p.Links = []scenarios.Link{{Role: "r", To: to}}
 	}
-	return Machine{Name: name, Processes: []Process{p}}
+	return scenarios.Machine{Name: name, Processes: []scenarios.Process{p}}
 }
 
 // waveNames are the machines of each wave: "db mail, app-1 app-2, lb".
-func waveNames(waves [][]Machine) string {
+func waveNames(waves [][]scenarios.Machine) string {
 	var rows []string
 	for _, wave := range waves {
 		rows = append(rows, machineNames(wave))
@@ -29,23 +32,23 @@ func waveNames(waves [][]Machine) string {
 func TestWaves(t *testing.T) {
 	for _, test := range []struct {
 		name     string
-		machines []Machine
+		machines []scenarios.Machine
 		want     string
 		err      string
 	}{
-		{name: "one machine", machines: []Machine{alone("a")}, want: "a"},
-		{name: "a link within a machine", machines: []Machine{alone("a", "a/other")}, want: "a"},
+		{name: "one machine", machines: []scenarios.Machine{alone("a")}, want: "a"},
+		{name: "a link within a machine", machines: []scenarios.Machine{alone("a", "a/other")}, want: "a"},
 		{
 			name:     "entry first in the file",
-			machines: []Machine{alone("lb", "app-1/p", "app-2/p"), alone("app-1", "db/p"), alone("app-2", "db/p", "mail/p"), alone("db"), alone("mail")},
+			machines: []scenarios.Machine{alone("lb", "app-1/p", "app-2/p"), alone("app-1", "db/p"), alone("app-2", "db/p", "mail/p"), alone("db"), alone("mail")},
 			want:     "db mail, app-1 app-2, lb",
 		},
-		{name: "the longest way counts", machines: []Machine{alone("lb", "db/p", "app/p"), alone("db"), alone("app", "db/p"), alone("other")}, want: "db other, app, lb"},
-		{name: "cycle", machines: []Machine{alone("x"), alone("a", "b/p"), alone("b", "a/p")}, err: `topology "t": cycle in links: a -> b -> a`},
-		{name: "unknown machine", machines: []Machine{alone("a", "nowhere/p")}, err: `topology "t": machine a talks to machine "nowhere", which is not there`},
+		{name: "the longest way counts", machines: []scenarios.Machine{alone("lb", "db/p", "app/p"), alone("db"), alone("app", "db/p"), alone("other")}, want: "db other, app, lb"},
+		{name: "cycle", machines: []scenarios.Machine{alone("x"), alone("a", "b/p"), alone("b", "a/p")}, err: `topology "t": cycle in links: a -> b -> a`},
+		{name: "unknown machine", machines: []scenarios.Machine{alone("a", "nowhere/p")}, err: `topology "t": machine a talks to machine "nowhere", which is not there`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := Topology{Label: "t", Machines: test.machines}.Waves()
+			got, err := scenarios.Topology{Label: "t", Machines: test.machines}.Waves()
 			if test.err != "" {
 				if err == nil || err.Error() != test.err {
 					t.Fatalf("error %v, want %q", err, test.err)
@@ -76,7 +79,7 @@ func TestWavesOfAWholeSystem(t *testing.T) {
 func TestNeeds(t *testing.T) {
 	s := final(t)
 	for _, test := range []struct {
-		topology Topology
+		topology scenarios.Topology
 		machine  string
 		want     []string
 	}{
@@ -93,26 +96,9 @@ func TestNeeds(t *testing.T) {
 	}
 }
 
-// Whatever the order in the file, a machine's processes stand behind those of
-// their own machine that they talk to.
-func TestStartOrderWithinAMachine(t *testing.T) {
-	machines := []Machine{{Name: "a", Processes: []Process{
-		{Name: "front", Links: []Link{{"to", []string{"a/shop", "b/p"}}}},
-		{Name: "shop", Links: []Link{{"to", []string{"a/db"}}}},
-		{Name: "db"},
-	}}, alone("b")}
-	sorted, err := startOrder(machines)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := addressesOf(Topology{Machines: sorted}.All()); got != "b/p a/db a/shop a/front" {
-		t.Errorf("got %s", got)
-	}
-}
-
 func TestParseNamesACycle(t *testing.T) {
 	data := edit(t, "processes: {postgres: }}", "processes: {postgres: {primary: database/postgres}}}")
-	_, err := Parse("mine.yaml", data)
+	_, err := scenarios.Parse("mine.yaml", data, kinds.Data())
 	if err == nil || !strings.Contains(err.Error(), "cycle in links: database/postgres -> database/postgres") {
 		t.Errorf("got %v", err)
 	}

@@ -3,6 +3,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -14,12 +15,14 @@ import (
 
 // Parse reads a scenario file, strictly: unknown keys, missing units, numbers
 // out of range and words that the tables do not know are errors, each with
-// its file and line. It reports everything that is wrong at once, joined.
-func Parse(file string, data []byte) (*Scenario, error) {
+// its file and line. It reports everything that is wrong at once, joined. kinds are
+// all that a process may be.
+func Parse(file string, data []byte, kinds []Kind) (*Scenario, error) {
 	doc, root, err := parseDocument(file, data)
 	if err != nil {
 		return nil, err
 	}
+	doc.kinds = kinds
 	s := readScenario(root)
 	if len(doc.errs) > 0 {
 		return nil, errors.Join(doc.errs...)
@@ -66,6 +69,7 @@ func readScenario(root node) *Scenario {
 	if n, ok := root.need(m, "after"); ok {
 		s.After = readTopology(n)
 	}
+	s.Kinds = root.doc.kindsOf(s.Before, s.After)
 	if n, ok := m["claims"]; ok {
 		s.Claims = readClaims(n, s.Load.Mix)
 	}
@@ -260,46 +264,34 @@ func readMix(n node, keys map[string]Keys) []Endpoint {
 
 // integer reads a whole number between low and high.
 func (n node) integer(low, high int) int {
-	text := n.text()
-	v, err := strconv.Atoi(strings.ReplaceAll(text, "_", ""))
-	if err != nil {
-		n.fail("%q is not a whole number", text)
-		return 0
-	}
-	if v < low || v > high {
-		n.fail("%d is out of range: at least %d and at most %d", v, low, high)
-	}
-	return v
+	v, err := parseInt(n.text())
+	return checked(n, v, err, low, high)
 }
 
 // duration reads a time with its unit.
 func (n node) duration(low, high time.Duration) time.Duration {
-	text := n.text()
-	v, err := time.ParseDuration(text)
-	if err != nil {
-		n.fail("%q is not a time with a unit: write for example 250ms or 5s", text)
-		return 0
+	v, err := parseDuration(n.text())
+	return checked(n, v, err, low, high)
+}
+
+// checked complains about a value that is none or lies out of bounds.
+func checked[T cmp.Ordered](n node, v T, err error, low, high T) T {
+	if err == nil {
+		err = within(v, low, high)
 	}
-	if v < low || v > high {
-		n.fail("%v is out of range: at least %v and at most %v", v, low, high)
+	if err != nil {
+		n.fail("%v", err)
 	}
 	return v
 }
 
 // percent reads "30%" as 0.3.
 func (n node) percent() float64 {
-	text := n.text()
-	number, found := strings.CutSuffix(text, "%")
-	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-	if !found || err != nil {
-		n.fail("%q is not a share with its unit: write for example 30%%", text)
-		return 0
+	v, err := parsePercent(n.text())
+	if err != nil {
+		n.fail("%v", err)
 	}
-	if !(v > 0 && v <= 100) {
-		n.fail("%q must be above 0%% and at most 100%%", text)
-		return 0
-	}
-	return v / 100
+	return v
 }
 
 // perSecond reads "0.01/s".

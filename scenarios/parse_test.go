@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package scenarios
+package scenarios_test
 
 import (
 	"fmt"
@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // edit replaces one piece of the phase 3 file, which must be there.
@@ -67,6 +70,7 @@ func TestParseRefusesBadScenarios(t *testing.T) {
 		{"request without method", "GET /api/feed", "/api/feed", `"/api/feed"`, "method and a path"},
 		{"link to nothing", "cache: cache/valkey", "cache: cash/valkey", "cash/valkey", `did you mean "cache/valkey"?`},
 		{"link to the wrong kind", "cache: cache/valkey", "cache: database/postgres", "cache: database/postgres", "is a postgres"},
+		{"link to one who does not speak the protocol", "cache: cache/valkey", "cache: mail/mail", "cache: mail/mail", `"mail/mail" is a mail, which does not speak redis; these do: valkey`},
 		{"missing link", "shop: {database: database/postgres, cache", "shop: {cache", "shop: {cache", `needs "database"`},
 		{"entry nowhere", "entry: balancer/haproxy", "entry: balancer/nginx", "entry: balancer/nginx", "not exactly one process"},
 		{"bad SLO", "p99<250ms", "p99<250", "slo:", "time with a unit"},
@@ -86,7 +90,7 @@ func TestParseRefusesBadScenarios(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			data := edit(t, test.old, test.new)
-			_, err := Parse("mine.yaml", data)
+			_, err := scenarios.Parse("mine.yaml", data, kinds.Data())
 			if err == nil {
 				t.Fatal("was accepted")
 			}
@@ -102,33 +106,16 @@ func TestParseRefusesBadScenarios(t *testing.T) {
 	}
 }
 
-func TestParseRefusesCycle(t *testing.T) {
-	first := []Machine{
-		{Name: "a", Processes: []Process{{Name: "p", Links: []Link{{"to", []string{"b/p"}}}}}},
-		{Name: "b", Processes: []Process{{Name: "p", Links: []Link{{"to", []string{"a/p"}}}}}},
-	}
-	if _, err := startOrder(first); err == nil || err.Error() != "cycle in links: a -> b -> a" {
-		t.Errorf("between machines: got %v", err)
-	}
-	within := []Machine{{Name: "a", Processes: []Process{
-		{Name: "p", Links: []Link{{"to", []string{"a/q"}}}},
-		{Name: "q", Links: []Link{{"to", []string{"a/p"}}}},
-	}}}
-	if _, err := startOrder(within); err == nil || err.Error() != "cycle in links: a/p -> a/q -> a/p" {
-		t.Errorf("within a machine: got %v", err)
-	}
-}
-
 func TestParseEmptyMix(t *testing.T) {
 	data := edit(t, "mix:", "mix: []\n  old_mix:")
-	_, err := Parse("mine.yaml", data)
+	_, err := scenarios.Parse("mine.yaml", data, kinds.Data())
 	if err == nil || !strings.Contains(err.Error(), "the mix is empty") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestCopiesAndStartOrder(t *testing.T) {
-	s, err := LoadNamed("phase3")
+	s, err := scenarios.LoadNamed("phase3", kinds.Data())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +131,7 @@ func TestCopiesAndStartOrder(t *testing.T) {
 	if position["app-1"] < position["database"] || position["balancer"] < position["app-5"] {
 		t.Errorf("a machine starts before what it talks to: %v", position)
 	}
-	balancer := s.After.match("balancer/haproxy")
+	balancer := matching(s.After, "balancer/haproxy")
 	if len(balancer) != 1 || len(balancer[0].Process.Links[0].To) != 5 {
 		t.Errorf("the balancer should have five backends, is %v", balancer)
 	}
@@ -159,7 +146,7 @@ func TestParseRate(t *testing.T) {
 		"100/1s": 100, "50/500ms": 100, "5000/1m30s": 5000.0 / 90, "86400/24h": 1, "3/.5s": 6,
 		"2/ms": 2000, "7/us": 7e6, "7/µs": 7e6,
 	} {
-		if got, err := ParseRate(text); err != nil || math.Abs(got-want) > 1e-12*want {
+		if got, err := scenarios.ParseRate(text); err != nil || math.Abs(got-want) > 1e-12*want {
 			t.Errorf("ParseRate(%q) = %v, %v; want %v", text, got, err, want)
 		}
 	}
@@ -169,46 +156,15 @@ func TestParseRate(t *testing.T) {
 		"1/": "the unit", "1/0s": "above 0", "1/-1s": "the unit", "1/-s": "the unit", "1/1": "the unit", "1/s/s": "the unit",
 		"1/d": "a day is /24h", "1/1d": "a day is /24h", "1/sec": "the unit", "1/S": "the unit", "1/ s": "the unit", "1/9999999h": "the unit",
 	} {
-		if got, err := ParseRate(text); err == nil || !strings.Contains(err.Error(), says) {
+		if got, err := scenarios.ParseRate(text); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("ParseRate(%q) = %v, %v; want an error that says %q", text, got, err, says)
 		}
 	}
 }
 
-func TestParseSLO(t *testing.T) {
-	slo, err := ParseSLO("p99.9<1.5s, errors<0.1%,GET /api/feed p95<400ms")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(slo.Conditions) != 3 || math.Abs(slo.Conditions[0].Quantile-0.999) > 1e-12 ||
-		slo.Conditions[1].ErrorShare != 0.001 || slo.Conditions[2].Endpoint != "GET /api/feed" {
-		t.Errorf("got %+v", slo.Conditions)
-	}
-	for _, text := range []string{"", "p99<250", "p99>250ms", "p0<1ms", "p100<1ms", "errors<0.1", "errors<0%", "errors<101%", "latency<3ms", "p99<-1ms"} {
-		if slo, err := ParseSLO(text); err == nil {
-			t.Errorf("ParseSLO(%q) = %+v, want an error", text, slo)
-		} else if !strings.Contains(err.Error(), sloExample) && text != "" {
-			t.Errorf("ParseSLO(%q) gives no example: %v", text, err)
-		}
-	}
-}
-
-func TestParseSLOOfAnEndpointInAPlace(t *testing.T) {
-	slo, err := ParseSLO("GET /assets/{asset} from far p95<400ms,stale<1%")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := slo.Conditions[0]; got.Endpoint != "GET /assets/{asset} from far" || got.Quantile != 0.95 {
-		t.Errorf("got %+v", got)
-	}
-	if got := slo.Conditions[1]; got.Oracle != OracleStale || got.ViolationShare != 0.01 {
-		t.Errorf("got %+v", got)
-	}
-}
-
 func TestParseClaimOfNoViolation(t *testing.T) {
 	data := edit(t, "db_cpu_ms_per_request ratio <= 0.30", "read_your_writes_share after <= 0")
-	s, err := Parse("mine.yaml", data)
+	s, err := scenarios.Parse("mine.yaml", data, kinds.Data())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,16 +174,17 @@ func TestParseClaimOfNoViolation(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, name := range Names() {
-		data, err := catalog.ReadFile("catalog/" + name + ".yaml")
+	for _, name := range scenarios.Names() {
+		text, err := scenarios.Text(name)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(data)
+		f.Add([]byte(text))
 	}
 	f.Add([]byte("name: a\nbefore: &x {machines: *x}\nafter: *y\n"))
+	all := kinds.Data()
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := Parse("fuzz.yaml", data)
+		s, err := scenarios.Parse("fuzz.yaml", data, all)
 		if err == nil && (s.Name == "" || len(s.Load.Mix) == 0 || len(s.Before.Machines) == 0) {
 			t.Errorf("accepted, but incomplete: %+v", s)
 		}
@@ -237,7 +194,7 @@ func FuzzParse(f *testing.F) {
 // The words that titles are searched by are 1,000, or what the dataset says; a
 // seed command without them makes what a machine without them expects.
 func TestDatasetTerms(t *testing.T) {
-	whole, err := LoadNamed("phase3")
+	whole, err := scenarios.LoadNamed("phase3", kinds.Data())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +204,7 @@ func TestDatasetTerms(t *testing.T) {
 	if flags := whole.Dataset.SeedFlags(); !slices.Contains(flags, "10000") {
 		t.Errorf("phase 3's seed does not say its terms: %v", flags)
 	}
-	plain := Dataset{Users: 1, Posts: 2, Orders: 3}
+	plain := scenarios.Dataset{Users: 1, Posts: 2, Orders: 3}
 	if flags := plain.SeedFlags(); slices.Contains(flags, "--terms") || plain.TermCount() != 1000 {
 		t.Errorf("a dataset that does not say its terms: %v, %d", flags, plain.TermCount())
 	}

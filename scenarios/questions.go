@@ -34,22 +34,51 @@ func (t Topology) All() []Placed {
 	return all
 }
 
+// HoldsAnswers says whether one of the processes answers for those behind it.
+func (t Topology) HoldsAnswers() bool { return slices.ContainsFunc(t.Machines, Machine.HoldsAnswers) }
+
+// Facts are what is known of a process by its machine's name and its own; false
+// where there is none.
+func (t Topology) Facts(machine, process string) (Facts, bool) {
+	i := t.Index(machine)
+	if i < 0 {
+		return Facts{}, false
+	}
+	p, ok := t.Machines[i].Process(process)
+	return p.Facts, ok
+}
+
 // where are the processes that a rule holds for.
 func (t Topology) where(holds func(Placed) bool) []Placed {
 	return slices.DeleteFunc(t.All(), func(at Placed) bool { return !holds(at) })
 }
 
-// Processes are those of a kind, in start order.
-func (t Topology) Processes(kind Kind) []Placed {
-	return t.where(func(at Placed) bool { return at.Process.Kind == kind })
+// Speaking are the processes that speak a protocol, in start order.
+func (t Topology) Speaking(protocol Protocol) []Placed {
+	return t.where(func(at Placed) bool { return at.Process.Speaks(protocol) })
 }
 
-// Has says whether one of the processes is of the kind.
-func (t Topology) Has(kind Kind) bool { return len(t.Processes(kind)) > 0 }
+// Telling are the processes that have a setting, in start order.
+func (t Topology) Telling(setting string) []Placed {
+	return t.where(func(at Placed) bool {
+		_, has := at.Process.Settings[setting]
+		return has
+	})
+}
+
+// Counting are the processes that count something, in start order.
+func (t Topology) Counting(meaning Meaning) []Placed {
+	return t.where(func(at Placed) bool { return at.Process.Facts.Counts(meaning) })
+}
+
+// Linking are the processes that have a link of a role, in start order.
+func (t Topology) Linking(role Role) []Placed {
+	return t.where(func(at Placed) bool { return at.Process.Linked(role) })
+}
 
 // Databases are all processes that keep the dataset's rows, replicas too.
 func (t Topology) Databases() []Placed {
-	return t.where(func(at Placed) bool { return at.Process.Kind.IsDatabase() })
+	return t.where(func(at Placed) bool { return at.Process.Facts.Database })
 }
 
 // ShardDatabases are the databases that each hold a part of the rows, in their
@@ -185,22 +214,6 @@ func (m Machine) Process(name string) (p Process, ok bool) {
 		return Process{}, false
 	}
 	return m.Processes[i], true
-}
-
-// Runs says whether one of the machine's processes is of the kind.
-func (m Machine) Runs(kind Kind) bool {
-	return slices.ContainsFunc(m.Processes, func(p Process) bool { return p.Kind == kind })
-}
-
-// HasDatabase says whether one of the machine's processes keeps the dataset's
-// rows, as a replica does too.
-func (m Machine) HasDatabase() bool {
-	return slices.ContainsFunc(m.Processes, func(p Process) bool { return p.Kind.IsDatabase() })
-}
-
-// HasQueue says whether one of the machine's processes keeps jobs in their order.
-func (m Machine) HasQueue() bool {
-	return slices.ContainsFunc(m.Processes, func(p Process) bool { return p.Kind.Keeps() == KeepsQueue })
 }
 
 // NeedsDataset says whether one of the machine's databases starts from the

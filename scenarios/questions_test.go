@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package scenarios
+package scenarios_test
 
 import (
 	"math"
@@ -8,9 +8,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"headroom/scenarios"
 )
 
-func machineNames(machines []Machine) string {
+func machineNames(machines []scenarios.Machine) string {
 	var out []string
 	for _, m := range machines {
 		out = append(out, m.Name)
@@ -18,7 +20,7 @@ func machineNames(machines []Machine) string {
 	return strings.Join(out, " ")
 }
 
-func addressesOf(all []Placed) string {
+func addressesOf(all []scenarios.Placed) string {
 	var out []string
 	for _, at := range all {
 		out = append(out, at.Address())
@@ -27,7 +29,7 @@ func addressesOf(all []Placed) string {
 }
 
 // groupNames are the groups with their copies: "shard*2 cache*1".
-func groupNames(groups []Group) string {
+func groupNames(groups []scenarios.Group) string {
 	var out []string
 	for _, g := range groups {
 		out = append(out, g.GroupName()+"*"+strconv.Itoa(g.Copies))
@@ -44,8 +46,14 @@ func TestTopologyAnswers(t *testing.T) {
 		"shard*2 replica*2 cache*1 queue*1 worker*1 app*3 balancer*1 gateway*1 edge-far*1 edge-near*1"
 	for _, test := range []struct{ question, got, want string }{
 		{"all", addressesOf(before.All()), server},
-		{"of a kind", addressesOf(after.Processes(KindShop)), "app-1/shop app-2/shop app-3/shop"},
-		{"of a kind that is not there", addressesOf(after.Processes(KindLink)), ""},
+		{"of a protocol", addressesOf(after.Speaking(scenarios.ProtocolFill)), "app-1/shop app-2/shop app-3/shop"},
+		{"of a protocol that nobody speaks", addressesOf(after.Speaking("smtp")), ""},
+		{"with a setting", addressesOf(after.Telling("assets_ttl")), "edge-far/varnish edge-near/varnish"},
+		{"with a setting that nobody has", addressesOf(after.Telling("assets")), ""},
+		{"that count", addressesOf(after.Counting(scenarios.MeaningQueued)), "queue/nats"},
+		{"that count what nobody counts", addressesOf(before.Counting(scenarios.MeaningQueued)), ""},
+		{"with a link", addressesOf(after.Linking(scenarios.RolePrimary)), "replica-1/postgres replica-2/postgres"},
+		{"with a link that nobody has", addressesOf(before.Linking(scenarios.RolePrimary)), ""},
 		{"databases", addressesOf(after.Databases()), "shard-1/postgres shard-2/postgres replica-1/postgres replica-2/postgres"},
 		{"one database", addressesOf(before.Databases()), "server/postgres"},
 		{"shards", addressesOf(after.ShardDatabases()), "shard-1/postgres shard-2/postgres"},
@@ -55,20 +63,20 @@ func TestTopologyAnswers(t *testing.T) {
 		{"a copy is no group", machineNames(after.Of("app-1")), ""},
 		{"groups", groupNames(after.Groups()), "mail*1 " + priced},
 		{"priced groups", groupNames(after.PricedGroups()), priced},
-		{"no groups", groupNames(Topology{}.Groups()), ""},
+		{"no groups", groupNames(scenarios.Topology{}.Groups()), ""},
 		{"addresses", strings.Join(before.Addresses(), " "), server},
 		{"places", strings.Join(after.Places(), " "), "far near"},
-		{"one entry", strings.Join(Topology{Entry: "a/p"}.Places(), "|"), ""},
+		{"one entry", strings.Join(scenarios.Topology{Entry: "a/p"}.Places(), "|"), ""},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s: got %q, want %q", test.question, test.got, test.want)
 		}
 	}
-	if n := len((Topology{Entry: "a/p"}).Places()); n != 1 {
+	if n := len((scenarios.Topology{Entry: "a/p"}).Places()); n != 1 {
 		t.Errorf("users of one entry come from %d places", n)
 	}
-	if !after.Has(KindVarnish) || before.Has(KindVarnish) || before.Shards() != 0 || after.Shards() != 2 {
-		t.Errorf("edges: before %v, after %v; shards: %d and %d", before.Has(KindVarnish), after.Has(KindVarnish), before.Shards(), after.Shards())
+	if !after.HoldsAnswers() || before.HoldsAnswers() || before.Shards() != 0 || after.Shards() != 2 {
+		t.Errorf("edges: before %v, after %v; shards: %d and %d", before.HoldsAnswers(), after.HoldsAnswers(), before.Shards(), after.Shards())
 	}
 	want := []string{"mail/mail", "shard/postgres", "replica/postgres", "cache/valkey", "queue/nats", "worker/worker", "app/shop", "balancer/haproxy",
 		"gateway/gateway", "edge-far/varnish", "edge-near/varnish"}
@@ -80,12 +88,13 @@ func TestTopologyAnswers(t *testing.T) {
 // A replica has its primary's rows, whatever its own setting says.
 func TestReplicasAreNoShards(t *testing.T) {
 	shard := map[string]string{"data": "shard"}
-	postgres := func(name string, settings map[string]string, links ...Link) Machine {
-		return Machine{Name: name, Group: strings.TrimRight(name, "-0123456789"),
-			Processes: []Process{{Name: "db", Kind: KindPostgres, Settings: settings, Links: links}}}
+	postgres := func(name string, settings map[string]string, links ...scenarios.Link) scenarios.Machine {
+		db := processOf(t, "postgres", "db", links...)
+		db.Settings = settings
+		return scenarios.Machine{Name: name, Group: strings.TrimRight(name, "-0123456789"), Processes: []scenarios.Process{db}}
 	}
-	topology := Topology{Machines: []Machine{
-		postgres("replica-1", shard, Link{RolePrimary, []string{"part-1/db"}}), postgres("part-1", shard), postgres("part-2", shard), postgres("whole", nil),
+	topology := scenarios.Topology{Machines: []scenarios.Machine{
+		postgres("replica-1", shard, scenarios.Link{Role: scenarios.RolePrimary, To: []string{"part-1/db"}}), postgres("part-1", shard), postgres("part-2", shard), postgres("whole", nil),
 	}}
 	if got := addressesOf(topology.ShardDatabases()); got != "part-1/db part-2/db" || topology.Shards() != 2 {
 		t.Errorf("%d shards: %s", topology.Shards(), got)
@@ -94,7 +103,7 @@ func TestReplicasAreNoShards(t *testing.T) {
 
 // Copies need not stand together: what another machine needs starts before it.
 func TestCopiesThatStandApart(t *testing.T) {
-	topology := Topology{Machines: []Machine{{Name: "db-1", Group: "db", Size: "large"}, {Name: "app", Group: "app"}, {Name: "db-2", Group: "db"}, {Name: "a"}, {Name: "b"}}}
+	topology := scenarios.Topology{Machines: []scenarios.Machine{{Name: "db-1", Group: "db", Size: "large"}, {Name: "app", Group: "app"}, {Name: "db-2", Group: "db"}, {Name: "a"}, {Name: "b"}}}
 	if got := groupNames(topology.Groups()); got != "db*2 app*1 a*1 b*1" || topology.Groups()[0].Size != "large" {
 		t.Errorf("groups %s", got)
 	}
@@ -103,7 +112,7 @@ func TestCopiesThatStandApart(t *testing.T) {
 			t.Errorf("%s is copy %d of %d, want %v", name, copy, copies, want)
 		}
 	}
-	if copy, copies := topology.CopyOf(Machine{Name: "gone"}); copy != 0 || copies != 0 {
+	if copy, copies := topology.CopyOf(scenarios.Machine{Name: "gone"}); copy != 0 || copies != 0 {
 		t.Errorf("a machine that is not there is copy %d of %d", copy, copies)
 	}
 	if got := topology.Index("gone"); got != -1 {
@@ -131,9 +140,9 @@ func TestFind(t *testing.T) {
 }
 
 func TestFindEntry(t *testing.T) {
-	topology := Topology{Entry: "balancer/haproxy", Entries: map[string]string{"far": "app-2/shop", "lost": "cdn/varnish"}, Machines: []Machine{
-		{Name: "app-2", Processes: []Process{{Name: "shop", Port: 8001}}},
-		{Name: "balancer", Processes: []Process{{Name: "haproxy", Port: 8080}}},
+	topology := scenarios.Topology{Entry: "balancer/haproxy", Entries: map[string]string{"far": "app-2/shop", "lost": "cdn/varnish"}, Machines: []scenarios.Machine{
+		{Name: "app-2", Processes: []scenarios.Process{{Name: "shop", Port: 8001}}},
+		{Name: "balancer", Processes: []scenarios.Process{{Name: "haproxy", Port: 8080}}},
 	}}
 	for from, want := range map[string]string{"": "balancer/haproxy:8080", "far": "app-2/shop:8001"} {
 		at, err := topology.FindEntry(from)
@@ -156,15 +165,15 @@ func TestProcessAnswers(t *testing.T) {
 	for _, test := range []struct {
 		address         string
 		replica, seeded bool
-		role            Role
+		role            scenarios.Role
 		targets         string
 	}{
-		{"shard-1/postgres", false, true, RolePrimary, ""},
-		{"replica-2/postgres", true, false, RolePrimary, "shard-2/postgres"},
-		{"app-1/shop", false, false, RoleDatabase, "shard-1/postgres shard-2/postgres"},
-		{"app-1/shop", false, false, RoleEdges, ""},
-		{"cache/valkey", false, false, RoleCache, ""}, // keeps data, and none of the dataset
-		{"edge-far/varnish", false, false, RoleOrigin, "gateway/gateway"},
+		{"shard-1/postgres", false, true, scenarios.RolePrimary, ""},
+		{"replica-2/postgres", true, false, scenarios.RolePrimary, "shard-2/postgres"},
+		{"app-1/shop", false, false, scenarios.RoleDatabase, "shard-1/postgres shard-2/postgres"},
+		{"app-1/shop", false, false, scenarios.RoleEdges, ""},
+		{"cache/valkey", false, false, scenarios.RoleCache, ""}, // keeps data, and none of the dataset
+		{"edge-far/varnish", false, false, scenarios.RoleOrigin, "gateway/gateway"},
 	} {
 		at, err := after.Find(test.address)
 		if err != nil {
@@ -183,7 +192,7 @@ func TestProcessAnswers(t *testing.T) {
 func TestMachineAnswers(t *testing.T) {
 	s := final(t)
 	for _, test := range []struct {
-		topology                       Topology
+		topology                       scenarios.Topology
 		machine                        string
 		shop, database, queue, dataset bool
 	}{
@@ -196,13 +205,14 @@ func TestMachineAnswers(t *testing.T) {
 		{s.After, "worker", false, false, false, false},
 	} {
 		m := test.topology.Machines[test.topology.Index(test.machine)]
-		if m.Runs(KindShop) != test.shop || m.HasDatabase() != test.database || m.HasQueue() != test.queue || m.NeedsDataset() != test.dataset {
+		shop := len(scenarios.Topology{Machines: []scenarios.Machine{m}}.Speaking(scenarios.ProtocolFill)) > 0
+		if shop != test.shop || m.HasDatabase() != test.database || m.HasQueue() != test.queue || m.NeedsDataset() != test.dataset {
 			t.Errorf("%s: runs a shop %v, has a database %v, has a queue %v, needs the dataset %v", test.machine,
-				m.Runs(KindShop), m.HasDatabase(), m.HasQueue(), m.NeedsDataset())
+				shop, m.HasDatabase(), m.HasQueue(), m.NeedsDataset())
 		}
 	}
 	m := s.Before.Machines[s.Before.Index("server")]
-	if p, ok := m.Process("haproxy"); !ok || p.Kind != KindHAProxy {
+	if p, ok := m.Process("haproxy"); !ok || p.Kind != "haproxy" {
 		t.Errorf("haproxy is %+v, %v", p, ok)
 	}
 	if p, ok := m.Process("valkey"); ok {
@@ -211,15 +221,15 @@ func TestMachineAnswers(t *testing.T) {
 }
 
 func TestNeedsDataset(t *testing.T) {
-	primary := Process{Name: "p", Kind: KindPostgres}
-	replica := Process{Name: "r", Kind: KindPostgres, Links: []Link{{RolePrimary, []string{"m/p"}}}}
-	shop := Process{Name: "s", Kind: KindShop, Links: []Link{{RoleDatabase, []string{"m/p"}}}}
+	primary := processOf(t, "postgres", "p")
+	replica := processOf(t, "postgres", "r", scenarios.Link{Role: scenarios.RolePrimary, To: []string{"m/p"}})
+	shop := processOf(t, "shop", "s", scenarios.Link{Role: scenarios.RoleDatabase, To: []string{"m/p"}})
 	for _, test := range []struct {
-		processes []Process
+		processes []scenarios.Process
 		want      bool
-	}{{nil, false}, {[]Process{shop}, false}, {[]Process{replica}, false},
-		{[]Process{shop, primary}, true}, {[]Process{replica, primary}, true}} {
-		if got := (Machine{Processes: test.processes}).NeedsDataset(); got != test.want {
+	}{{nil, false}, {[]scenarios.Process{shop}, false}, {[]scenarios.Process{replica}, false},
+		{[]scenarios.Process{shop, primary}, true}, {[]scenarios.Process{replica, primary}, true}} {
+		if got := (scenarios.Machine{Processes: test.processes}).NeedsDataset(); got != test.want {
 			t.Errorf("%+v needs the dataset: %t", test.processes, got)
 		}
 	}
@@ -228,10 +238,10 @@ func TestNeedsDataset(t *testing.T) {
 // Streets and a provider beside the priced machines.
 func TestQuotasTogether(t *testing.T) {
 	after := loaded(t, "phase6").After
-	if got, want := after.ExternalQuotaCPUs(), ExternalCPUs+2*LinkCPUs; math.Abs(got-want) > 1e-9 {
+	if got, want := after.ExternalQuotaCPUs(), scenarios.ExternalCPUs+2*scenarios.LinkCPUs; math.Abs(got-want) > 1e-9 {
 		t.Errorf("external machines may use %v CPUs, want %v", got, want)
 	}
-	if got := (Topology{Machines: []Machine{{VCPU: 4}}}).ExternalQuotaCPUs(); got != 0 {
+	if got := (scenarios.Topology{Machines: []scenarios.Machine{{VCPU: 4}}}).ExternalQuotaCPUs(); got != 0 {
 		t.Errorf("without external machines: %v", got)
 	}
 }

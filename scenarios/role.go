@@ -56,4 +56,4 @@ func (p Process) IsReplica() bool { return p.Linked(RolePrimary) }
 
 // StartsFromDataset says whether the process is a database that begins as the
 // seeded data. A replica begins as a copy of its primary.
-func (p Process) StartsFromDataset() bool { return p.Kind.IsDatabase() && !p.IsReplica() }
+func (p Process) StartsFromDataset() bool { return p.Facts.Database && !p.IsReplica() }

@@ -36,7 +36,10 @@ type Scenario struct {
 	SLO      SLO      `json:"slo"`
 	Before   Topology `json:"before"`
 	After    Topology `json:"after"`
-	Claims   []Claim  `json:"claims"`
+	// Kinds are those of the two variants' processes, by name: who reads the trials
+	// file needs no other list.
+	Kinds  []Kind  `json:"kinds"`
+	Claims []Claim `json:"claims"`
 	// Oracles are the checks that run with the load, by their names: see
 	// Oracles().
 	Oracles []string `json:"oracles,omitempty"`
@@ -119,9 +122,10 @@ type Machine struct {
 // Process is one program on a machine.
 type Process struct {
 	Name     string            `json:"name"` // unique on its machine
-	Kind     Kind              `json:"kind"`
+	Kind     KindName          `json:"kind"`
+	Facts    Facts             `json:"facts"` // its kind's
 	Port     int               `json:"port"`
-	Settings map[string]string `json:"settings,omitempty"` // checked against the kind's table
+	Settings map[string]string `json:"settings,omitempty"` // all of its kind's, checked
 	Links    []Link            `json:"links,omitempty"`
 }
 

@@ -8,9 +8,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 )
 
 // size is a priced size of machine.
@@ -34,7 +32,7 @@ const (
 	// ExternalCPUs is that of a system which mostly waits, such as a mail
 	// provider.
 	ExternalCPUs = 0.1
-	// LinkCPUs is that of a machine with links. Every byte passes them: on two
+	// LinkCPUs is that of a machine that relays. Every byte passes them: on two
 	// cores one took 0.33 ms of CPU a request of phase 6's mix.
 	LinkCPUs = 0.25
 )
@@ -44,7 +42,7 @@ func (m Machine) QuotaCPUs(unitCPUs float64) float64 {
 	if !m.External {
 		return m.VCPU * unitCPUs * cmp.Or(m.QuotaShare, 1)
 	}
-	if m.Runs(KindLink) {
+	if m.Relays() {
 		return LinkCPUs
 	}
 	return ExternalCPUs
@@ -68,7 +66,7 @@ func readTopology(n node) Topology {
 		machines.fail("a topology needs at least one machine")
 		return t
 	}
-	t.expandLinks(links)
+	t.expandLinks(links, n.doc.kinds)
 	if sorted, err := startOrder(t.Machines); err != nil {
 		machines.fail("%v", err)
 	} else {
@@ -161,100 +159,82 @@ func readProcesses(group string, n node, links map[string]node) []Process {
 // readProcess reads one process: settings and links stand side by side, as
 // the kind's table knows which is which.
 func readProcess(group, name string, n node, links map[string]node) Process {
-	var kindNode *node
+	at, kindName := n, KindName(name)
 	given := n.fields()
-	kind := Kind(name)
 	for _, f := range given {
 		if f.key == "kind" {
-			kind, kindNode = Kind(f.value.text()), &f.value
+			at, kindName = f.value, KindName(f.value.text())
 		}
 	}
-	rule, ok := kinds[kind]
+	kind, ok := KindOf(n.doc.kinds, kindName)
 	if !ok {
-		at := n
-		if kindNode != nil {
-			at = *kindNode
-		}
-		at.fail("unknown process %q%s", kind, nearest(kind, Kinds()))
+		at.fail("unknown process %q%s", kindName, nearest(kindName, kindNames(n.doc.kinds)))
 		return Process{Name: name}
 	}
 	links[group+"/"+name] = n
-	p := Process{Name: name, Kind: kind, Port: rule.port, Settings: map[string]string{}}
-	for key, s := range rule.settings {
-		p.Settings[key] = s.fallback
-	}
-	known := slices.Collect(maps.Keys(rule.settings))
-	for role := range rule.links {
-		known = append(known, string(role))
-	}
-	known = append(known, "kind", "port")
-	seen := map[string]bool{}
+	p := kind.Process(name)
 	for _, f := range given {
-		seen[f.key] = true
-		switch s, isSetting := rule.settings[f.key]; {
+		setting, isSetting := kind.Setting(f.key)
+		_, isLink := kind.Link(Role(f.key))
+		switch {
 		case f.key == "kind":
 		case f.key == "port":
 			p.Port = f.value.integer(1024, 65535)
 		case isSetting:
-			p.Settings[f.key] = readSetting(s, f.value)
-		case slices.Contains(known, f.key):
+			p.Settings[f.key] = readSetting(setting, f.value)
+		case isLink:
 			p.Links = append(p.Links, Link{Role: Role(f.key), To: []string{f.value.text()}})
 			links[group+"/"+name+" "+f.key] = f.value
 		default:
-			f.value.fail("unknown key %q of a %s%s", f.key, kind, nearest(f.key, known))
+			f.value.fail("unknown key %q of a %s%s", f.key, kind.Name, nearest(f.key, kind.keys()))
 		}
 	}
-	for role, link := range rule.links {
-		if link.required && !seen[string(role)] {
-			n.fail("a %s needs %q: the process that it talks to, for example %s: machine/process", kind, role, role)
+	for _, link := range kind.Links {
+		if link.Required && !p.Linked(link.Role) {
+			n.fail("a %s needs %q: the process that it talks to, for example %s: machine/process", kind.Name, link.Role, link.Role)
 		}
 	}
 	return p
 }
 
-var sizeText = regexp.MustCompile(`^[1-9][0-9]*(kB|MB|GB)$`)
-
-func readSetting(s setting, n node) string {
-	switch s.typ {
-	case "int":
-		return strconv.Itoa(n.integer(1, cmp.Or(s.largest, 100_000)))
-	case "duration":
-		return n.duration(s.least, cmp.Or(s.most, 24*time.Hour)).String()
-	case "share":
-		text := n.text()
-		if text != "0%" {
-			n.percent()
-		}
-		return text
-	case "size":
-		text := n.text()
-		if !sizeText.MatchString(text) {
-			n.fail("%q is not a size with its unit: write for example 256MB", text)
-		}
-		return text
-	default:
-		return n.oneOf(s.values...)
+// keys are all that a file may say of a process of the kind.
+func (k Kind) keys() []string {
+	keys := []string{"kind", "port"}
+	for _, s := range k.Settings {
+		keys = append(keys, s.Name)
 	}
+	for _, l := range k.Links {
+		keys = append(keys, string(l.Role))
+	}
+	return keys
+}
+
+func readSetting(s SettingSpec, n node) string {
+	value, err := s.Read(n.text())
+	if err != nil {
+		n.fail("%v", err)
+	}
+	return value
 }
 
 // expandLinks replaces every link's "group/process" by the machines that
 // stand for it, and complains about links that lead nowhere.
-func (t *Topology) expandLinks(said map[string]node) {
+func (t *Topology) expandLinks(said map[string]node, kinds []Kind) {
 	for i := range t.Machines {
 		machine := &t.Machines[i]
 		copy, _ := t.CopyOf(*machine)
 		for j := range machine.Processes {
 			process := &machine.Processes[j]
+			kind, _ := KindOf(kinds, process.Kind) // one that is unknown has no links
 			for k := range process.Links {
 				link := &process.Links[k]
+				spec, _ := kind.Link(link.Role)
 				n := said[machine.Group+"/"+process.Name+" "+string(link.Role)]
-				link.To = t.checkLink(link.To[0], copy-1, kinds[process.Kind].links[link.Role], n)
+				link.To = t.checkLink(link.To[0], copy-1, spec, n)
 			}
-			if check := kinds[process.Kind].check; check != nil && copy == 1 { // complaints about the others would repeat the first's
-				if wrong := check(*process); wrong != "" {
-					at := said[machine.Group+"/"+process.Name]
-					at.fail("%s", wrong)
-				}
+			if wrong := kind.Wrong(*process); wrong != "" && copy == 1 { // complaints about the others would repeat the first's
+				at := said[machine.Group+"/"+process.Name]
+				at.fail("%s", wrong)
 			}
 		}
 	}
@@ -262,24 +242,49 @@ func (t *Topology) expandLinks(said map[string]node) {
 
 // checkLink returns the machines' processes that a link's target stands for. copy
 // says which of its group the linking machine is, from 0.
-func (t *Topology) checkLink(target string, copy int, rule linkRule, n node) []string {
+func (t *Topology) checkLink(target string, copy int, spec LinkSpec, n node) []string {
 	found := t.match(target)
 	if len(found) == 0 {
 		n.fail("there is no process %q%s", target, nearest(target, t.Addresses()))
 		return nil
 	}
-	if rule.pairwise {
+	if spec.Pairwise {
 		found = found[copy%len(found) : copy%len(found)+1]
 	}
-	if len(found) > 1 && !rule.many {
+	if len(found) > 1 && !spec.Many {
 		n.fail("%q stands for %d processes, and this link takes one", target, len(found))
 	}
 	var names []string
 	for _, f := range found {
-		if !slices.Contains(rule.kinds, f.Process.Kind) {
-			n.fail("%q is a %s; this link takes %v", target, f.Process.Kind, rule.kinds)
+		if !f.Process.Speaks(spec.Needs) {
+			n.fail("%q is a %s, which does not speak %s; these do: %s", target, f.Process.Kind, spec.Needs, n.doc.speakers(spec.Needs))
 		}
 		names = append(names, f.Address())
 	}
 	return names
+}
+
+// speakers are the kinds that speak a protocol, for people.
+func (d *document) speakers(protocol Protocol) string {
+	var names []string
+	for _, k := range d.kinds {
+		if slices.Contains(k.Facts.Speaks, protocol) {
+			names = append(names, string(k.Name))
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// kindsOf are the kinds of the topologies' processes, by name, each once.
+func (d *document) kindsOf(topologies ...Topology) []Kind {
+	var used []Kind
+	for _, k := range d.kinds {
+		runs := func(at Placed) bool { return at.Process.Kind == k.Name }
+		if slices.ContainsFunc(topologies, func(t Topology) bool { return len(t.where(runs)) > 0 }) {
+			used = append(used, k)
+		}
+	}
+	slices.SortFunc(used, func(a, b Kind) int { return cmp.Compare(a.Name, b.Name) })
+	return used
 }

@@ -35,6 +35,7 @@ type node struct {
 type document struct {
 	file    string
 	anchors map[string]ast.Node
+	kinds   []Kind // all that a process may be
 	errs    []error
 }
 

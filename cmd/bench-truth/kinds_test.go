@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"headroom/scenarios"
+	known "headroom/targets/kinds"
 )
 
 // Every kind's scenario is one that headroom reads, with the planted difference in
@@ -20,7 +21,7 @@ func TestScenarios(t *testing.T) {
 			t.Errorf("%s: %v", k.name, err)
 			continue
 		}
-		s, err := scenarios.Parse(k.name+".yaml", []byte(text))
+		s, err := scenarios.Parse(k.name+".yaml", []byte(text), known.Data())
 		if err != nil {
 			t.Errorf("%s: %v", k.name, err)
 			continue
@@ -62,7 +63,7 @@ func checkAsItIs(t *testing.T, s *scenarios.Scenario) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	phase3, err := scenarios.Parse("phase3.yaml", []byte(text))
+	phase3, err := scenarios.Parse("phase3.yaml", []byte(text), known.Data())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"headroom/harness/record"
 	"headroom/scenarios"
+	known "headroom/targets/kinds"
 )
 
 var testStart = time.Date(2026, 11, 27, 4, 0, 0, 0, time.UTC)
@@ -30,7 +31,7 @@ func writeRun(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := scenarios.Parse("equal-before.yaml", []byte(text))
+	s, err := scenarios.Parse("equal-before.yaml", []byte(text), known.Data())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func slice(v scenarios.Variant, block int) record.Trial {
 	}
 	return record.Trial{Kind: record.KindSlice, Variant: v, Block: block, RateName: record.RateCommon, Measurement: m,
 		Machines: []record.MachineUse{{Machine: "app-1", Group: "app", WindowS: 2, QuotaCPUs: 0.5, CPUSeconds: cpu,
-			Processes: []record.ProcessUse{{Name: "shop", Kind: scenarios.KindShop, CPUSeconds: cpu}}}}}
+			Processes: []record.ProcessUse{{Name: "shop", Kind: "shop", CPUSeconds: cpu}}}}}
 }
 
 func TestReadRun(t *testing.T) {

@@ -141,7 +141,7 @@ func runBaseline(cmd *cobra.Command, s *scenarios.Scenario, f baselineFlags) err
 	}
 	var runs []gate.Counts
 	err = onStage(cmd, onStageOf{what: "baseline", scenario: s, stage: f.stage, beside: f.beside}, func(ctx context.Context, m *session) error {
-		b.MadeWith = gate.MadeWith(m.environment)
+		b.MadeWith = gate.MadeWith(m.environment, s.Kinds)
 		for run := 1; run <= b.Runs; run++ {
 			m.progress.Note("counted run %d of %d", run, b.Runs)
 			trials := &gathered{}
@@ -149,7 +149,7 @@ func runBaseline(cmd *cobra.Command, s *scenarios.Scenario, f baselineFlags) err
 			if err := conductor.Count(ctx, harness.CountPlan{FillRPS: b.FillRPS, Requests: b.Requests, Run: run}); err != nil {
 				return err
 			}
-			counted := gate.Counted(trials.trials, b.Requests)
+			counted := gate.Counted(s, trials.trials, b.Requests)
 			if err := f.checkAnswers(counted); err != nil {
 				return err
 			}

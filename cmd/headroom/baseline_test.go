@@ -14,12 +14,13 @@ import (
 	"headroom/harness/record"
 	"headroom/reports/gate"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // countedRun is one of an endpoint whose answers have so many bytes, of whose
 // hundred requests some failed.
 func countedRun(bytes, failed int64) gate.Counts {
-	return gate.Counted([]record.Trial{{
+	return gate.Counted(&scenarios.Scenario{}, []record.Trial{{
 		Kind: record.KindCount, Variant: scenarios.After, RateName: "GET /api/feed",
 		Measurement: record.Measurement{Sent: 100, Succeeded: 100 - failed, Failed: failed, BytesIn: 100 * bytes, Errors: map[string]int64{"status_5xx": failed}},
 	}}, 100)
@@ -100,7 +101,7 @@ func TestBaselineOfABrokenSystem(t *testing.T) {
 // What a file says about how it was counted holds, but not that few runs were
 // enough.
 func TestBaselineSettings(t *testing.T) {
-	s, err := scenarios.LoadNamed("phase3")
+	s, err := scenarios.LoadNamed("phase3", kinds.Data())
 	if err != nil {
 		t.Fatal(err)
 	}

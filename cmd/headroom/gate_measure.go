@@ -72,7 +72,7 @@ func (g *gateRun) count(ctx context.Context, here record.Environment) error {
 	if b == nil {
 		return nil
 	}
-	for _, difference := range b.Differences(gate.MadeWith(here)) {
+	for _, difference := range b.Differences(gate.MadeWith(here, g.scenario.Kinds), g.scenario.Kinds) {
 		g.note("%s", difference)
 	}
 	run := func(number int) ([]gate.CountResult, error) {
@@ -81,7 +81,7 @@ func (g *gateRun) count(ctx context.Context, here record.Environment) error {
 		if err != nil {
 			return nil, err
 		}
-		return gate.Compare(*b, gate.Counted(g.trials.trials[start:], b.Requests), g.flags.expect), nil
+		return gate.Compare(*b, gate.Counted(g.scenario, g.trials.trials[start:], b.Requests), g.flags.expect), nil
 	}
 	var err error
 	if g.counted, err = run(1); err != nil || !gate.Suspects(g.counted) {

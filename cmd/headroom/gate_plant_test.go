@@ -8,10 +8,11 @@ import (
 
 	"headroom/reports/gate"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 func TestPlantInto(t *testing.T) {
-	s, err := scenarios.LoadNamed("gate-shop")
+	s, err := scenarios.LoadNamed("gate-shop", kinds.Data())
 	if err != nil {
 		t.Fatal(err)
 	}

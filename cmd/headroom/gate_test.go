@@ -15,11 +15,12 @@ import (
 
 	"headroom/reports/gate"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 func concluded(t *testing.T, f gateFlags, timed ...gate.Timed) (stdout, stderr string, err error) {
 	t.Helper()
-	s, loadErr := scenarios.LoadNamed("phase1")
+	s, loadErr := scenarios.LoadNamed("phase1", kinds.Data())
 	if loadErr != nil {
 		t.Fatal(loadErr)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"headroom/harness/stage/docker"
 	"headroom/targets/image"
+	"headroom/targets/kinds"
 )
 
 func newImage() *cobra.Command {
@@ -53,5 +54,5 @@ func ensureImage(ctx context.Context, cli *client.Client, progress io.Writer) (i
 	if err != nil {
 		return image.Ref{}, fmt.Errorf("find the headroom binary: %w", err)
 	}
-	return image.Ensure(ctx, cli, self, progress)
+	return image.Ensure(ctx, cli, self, image.Packages(kinds.Data()), progress)
 }

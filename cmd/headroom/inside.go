@@ -17,6 +17,8 @@ import (
 	"headroom/scenarios"
 	"headroom/targets/gateway"
 	"headroom/targets/jobs/worker"
+	"headroom/targets/kinds"
+	"headroom/targets/kinds/postgres"
 	"headroom/targets/link"
 	"headroom/targets/machine"
 	"headroom/targets/machine/spec"
@@ -61,11 +63,11 @@ func followStarter(cmd *cobra.Command, _ []string) error {
 }
 
 func runMachine(cmd *cobra.Command, _ []string) error {
-	s, err := machine.SpecFromEnv()
+	s, err := machine.SpecFromEnv(kinds.All())
 	if err != nil {
 		return err
 	}
-	return machine.Run(cmd.Context(), s, cmd.ErrOrStderr())
+	return machine.Run(cmd.Context(), kinds.All(), s, cmd.ErrOrStderr())
 }
 
 // processFromEnv is the process that the machine hands to its child.
@@ -159,7 +161,7 @@ func newSeed() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "seed", Short: "Seed the dataset's folder", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return machine.Seed(cmd.Context(), size, dir, cmd.ErrOrStderr())
+			return postgres.Seed(cmd.Context(), size, dir, cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", spec.DatasetDir, "folder of the dataset")

@@ -115,7 +115,7 @@ func at(t *testing.T, p spec.Process) spec.Process {
 }
 
 func mailProcess(t *testing.T, delay string) spec.Process {
-	return at(t, spec.Process{Name: "mail", Kind: scenarios.KindMail, Settings: map[string]string{"delay": delay}})
+	return at(t, spec.Process{Name: "mail", Kind: "mail", Settings: map[string]string{"delay": delay}})
 }
 
 // Killing a worker in the middle of its work loses no acknowledged job, and
@@ -130,7 +130,7 @@ func TestKilledWorkerLosesNothing(t *testing.T) {
 	mail := mailProcess(t, "50ms")
 	startInside(t, mail, mail.Near())
 	worker := func() spec.Process {
-		return at(t, spec.Process{Name: "worker", Kind: scenarios.KindWorker,
+		return at(t, spec.Process{Name: "worker", Kind: "worker",
 			Settings: map[string]string{"jobs": "all", "idempotent": "yes", "image_work": "1ms"},
 			Links:    map[scenarios.Role][]string{"queue": {nats.Address()}, "cache": {cache.Addr()}, "mail": {mail.Near()}}})
 	}
@@ -237,12 +237,12 @@ func TestGatewayOverALink(t *testing.T) {
 	cache := miniredis.RunT(t)
 	mail := mailProcess(t, "0s") // stands for a service: it has /health
 	startInside(t, mail, mail.Near())
-	ocean := at(t, spec.Process{Name: "ocean", Kind: scenarios.KindLink,
+	ocean := at(t, spec.Process{Name: "ocean", Kind: "link",
 		Settings: map[string]string{"delay": "2ms", "jitter": "1ms", "bandwidth": "1GB"},
 		Links:    map[scenarios.Role][]string{"to": {mail.Near()}}})
 	control := net.JoinHostPort("127.0.0.1", strconv.Itoa(ocean.Port+1))
 	startInside(t, ocean, control)
-	door := at(t, spec.Process{Name: "gateway", Kind: scenarios.KindGateway,
+	door := at(t, spec.Process{Name: "gateway", Kind: "gateway",
 		Settings: map[string]string{"limiter": "sliding", "rate_limit": "1", "rate_window": "1h"},
 		Links:    map[scenarios.Role][]string{"upstream": {ocean.Near()}, "cache": {cache.Addr()}}})
 	startInside(t, door, door.Near())

@@ -13,21 +13,38 @@ import (
 	"github.com/spf13/cobra"
 
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // kindPage is what is known of a kind, as --json has it.
 type kindPage struct {
-	Name     scenarios.Kind          `json:"name"`
+	Name     scenarios.KindName      `json:"name"`
 	Label    string                  `json:"label"`
 	About    string                  `json:"about"`
 	Port     int                     `json:"port"`
+	Speaks   []scenarios.Protocol    `json:"speaks"`
 	Settings []scenarios.SettingSpec `json:"settings"`
-	Links    []scenarios.LinkSpec    `json:"links"`
+	Links    []linkPage              `json:"links"`
+}
+
+// linkPage is a link with the kinds that it may lead to.
+type linkPage struct {
+	scenarios.LinkSpec
+	To []scenarios.KindName `json:"to"`
 }
 
 func kindPageOf(k scenarios.Kind) kindPage {
-	facts := k.Facts()
-	return kindPage{Name: k, Label: facts.Label, About: facts.About, Port: k.Port(), Settings: k.Settings(), Links: k.Links()}
+	page := kindPage{Name: k.Name, Label: k.Facts.Label, About: k.Facts.About, Port: k.Port, Speaks: k.Facts.Speaks, Settings: k.Settings}
+	for _, l := range k.Links {
+		link := linkPage{LinkSpec: l}
+		for _, other := range kinds.Data() {
+			if slices.Contains(other.Facts.Speaks, l.Needs) {
+				link.To = append(link.To, other.Name)
+			}
+		}
+		page.Links = append(page.Links, link)
+	}
+	return page
 }
 
 func newKinds() *cobra.Command {
@@ -36,24 +53,24 @@ func newKinds() *cobra.Command {
 		Use:   "kinds [KIND...]",
 		Short: "List the kinds of process, or what one may be told and linked to",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			kinds, err := chosenKinds(args)
+			chosen, err := chosenKinds(args)
 			if err != nil {
 				return usageError(cmd, err)
 			}
 			out := cmd.OutOrStdout()
 			switch {
 			case asJSON:
-				pages := make([]kindPage, len(kinds))
-				for i, k := range kinds {
+				pages := make([]kindPage, len(chosen))
+				for i, k := range chosen {
 					pages[i] = kindPageOf(k)
 				}
 				encoder := json.NewEncoder(out)
 				encoder.SetIndent("", "  ")
 				return encoder.Encode(pages)
 			case len(args) == 0:
-				return listKinds(out, kinds)
+				return listKinds(out, chosen)
 			}
-			for i, k := range kinds {
+			for i, k := range chosen {
 				if i > 0 {
 					fmt.Fprintln(out)
 				}
@@ -70,15 +87,15 @@ func newKinds() *cobra.Command {
 
 // chosenKinds are the named kinds, or all.
 func chosenKinds(names []string) ([]scenarios.Kind, error) {
-	all := scenarios.Kinds()
+	all := kinds.Data()
 	if len(names) == 0 {
 		return all, nil
 	}
 	var out []scenarios.Kind
 	for _, name := range names {
-		k := scenarios.Kind(name)
-		if !slices.Contains(all, k) {
-			return nil, fmt.Errorf("there is no kind %q; known are %s", name, strings.Join(texts(all), ", "))
+		k, known := scenarios.KindOf(all, scenarios.KindName(name))
+		if !known {
+			return nil, fmt.Errorf("there is no kind %q; known are %s", name, strings.Join(texts(namesOf(all)), ", "))
 		}
 		out = append(out, k)
 	}
@@ -93,10 +110,10 @@ func texts[S ~string](list []S) []string {
 	return out
 }
 
-func listKinds(out io.Writer, kinds []scenarios.Kind) error {
+func listKinds(out io.Writer, list []scenarios.Kind) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, k := range kinds {
-		fmt.Fprintf(table, "%s\t%s\n", k, k.Facts().About)
+	for _, k := range list {
+		fmt.Fprintf(table, "%s\t%s\n", k.Name, k.Facts.About)
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -117,16 +134,22 @@ func writeKind(out io.Writer, k kindPage) error {
 	return table.Flush()
 }
 
-// mayHold is "hash, range" or "a time".
+// mayHold is "hash, range" or "1ms to 24h0m0s".
 func mayHold(s scenarios.SettingSpec) string {
 	if len(s.Words) > 0 {
 		return strings.Join(s.Words, ", ")
 	}
-	return map[string]string{"int": "a number", "duration": "a time", "share": "a share", "size": "a size"}[s.Type]
+	switch s.Type {
+	case scenarios.TypeShare:
+		return "a share"
+	case scenarios.TypeSize:
+		return "a size"
+	}
+	return s.Least + " to " + s.Most
 }
 
-// linksTo is "machine/postgres, several".
-func linksTo(l scenarios.LinkSpec) string {
+// linksTo is "machine/shop, several".
+func linksTo(l linkPage) string {
 	text := "machine/" + strings.Join(texts(l.To), ", machine/")
 	if l.Many {
 		text += ", several"

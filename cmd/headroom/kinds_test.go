@@ -7,15 +7,15 @@ import (
 	"strings"
 	"testing"
 
-	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // Every kind is listed, and says of each setting and link what it is for.
 func TestKinds(t *testing.T) {
 	var pages []kindPage
 	code, stdout, stderr := headroom(t.Context(), "kinds", "--json")
-	if err := json.Unmarshal([]byte(stdout), &pages); code != exitGood || err != nil || len(pages) != len(scenarios.Kinds()) {
-		t.Fatalf("exit code %d: %d kinds of %d, %v, %s", code, len(pages), len(scenarios.Kinds()), err, stderr)
+	if err := json.Unmarshal([]byte(stdout), &pages); code != exitGood || err != nil || len(pages) != len(kinds.Data()) {
+		t.Fatalf("exit code %d: %d kinds of %d, %v, %s", code, len(pages), len(kinds.Data()), err, stderr)
 	}
 	for _, k := range pages {
 		if k.About == "" || k.Label == "" || k.Port == 0 {
@@ -42,7 +42,7 @@ func TestKindsForPeople(t *testing.T) {
 	if code != exitGood {
 		t.Fatalf("exit code %d", code)
 	}
-	for _, want := range []string{"shop: the reference application. Port 8000", "cache_ttl:", "a time", "default 5m0s", "database:", "machine/postgres, several", "required"} {
+	for _, want := range []string{"shop: the reference application. Port 8000", "cache_ttl:", "1ms to 24h0m0s", "default 5m0s", "database:", "machine/postgres, several", "required"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("without %q:\n%s", want, out)
 		}

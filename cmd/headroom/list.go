@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 func newList() *cobra.Command {
@@ -19,7 +20,7 @@ func newList() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, name := range scenarios.Names() {
-				s, err := scenarios.LoadNamed(name)
+				s, err := scenarios.LoadNamed(name, kinds.Data())
 				if err != nil {
 					return err
 				}

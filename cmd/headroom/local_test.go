@@ -26,6 +26,7 @@ import (
 	"headroom/harness/stage/process"
 	"headroom/scenarios"
 	"headroom/targets/image"
+	"headroom/targets/kinds"
 )
 
 const (
@@ -100,7 +101,7 @@ func checkTrials(t *testing.T, dir string) {
 // createLocal makes the container: the base image, this program and a scenario.
 func createLocal(ctx context.Context, t *testing.T, cli *client.Client) string {
 	t.Helper()
-	base, err := image.EnsureBase(ctx, cli, io.Discard)
+	base, err := image.EnsureBase(ctx, cli, image.Packages(kinds.Data()), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

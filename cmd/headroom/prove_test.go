@@ -19,6 +19,7 @@ import (
 	"headroom/internal/racetest"
 	"headroom/reports/compare"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // scattering is a stage whose system's capacity is that of its slowest group,
@@ -85,7 +86,7 @@ func steady(rps float64, latency time.Duration) record.Measurement {
 // proves it on a stage whose groups have these capacities.
 func proofOn(t *testing.T, seed uint64, groups map[string]float64) *compare.Proof {
 	t.Helper()
-	s, err := scenarios.LoadNamed("phase3")
+	s, err := scenarios.LoadNamed("phase3", kinds.Data())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"headroom/harness/observe"
+	"headroom/targets/kinds"
 	"headroom/targets/machine"
 	"headroom/targets/machine/spec"
 )
@@ -16,7 +17,7 @@ import (
 // runReady asks the agent of the machine that it runs in whether all processes
 // answer: the health check of a container that no stage watches.
 func runReady(cmd *cobra.Command, _ []string) error {
-	s, err := machine.SpecFromEnv()
+	s, err := machine.SpecFromEnv(kinds.All())
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
 
@@ -35,7 +34,7 @@ func TestReady(t *testing.T) {
 	defer agent.Close()
 	told, err := json.Marshal(spec.Spec{
 		Machine: "app-1", Nonce: "mine", Local: &spec.Local{Address: address},
-		Processes: []spec.Process{{Name: "shop", Kind: scenarios.KindShop, Port: 8000}},
+		Processes: []spec.Process{{Name: "shop", Kind: "shop", Port: 8000}},
 	})
 	if err != nil {
 		t.Fatal(err)

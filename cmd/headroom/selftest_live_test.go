@@ -15,6 +15,7 @@ import (
 
 	"headroom/reports/gate"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 func redCount(v scenarios.Variant, endpoint, metric, of string) gate.CountResult {
@@ -56,7 +57,7 @@ func TestLiveCases(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	s, err := scenarios.LoadNamed(liveScenario)
+	s, err := scenarios.LoadNamed(liveScenario, kinds.Data())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 func newShow() *cobra.Command {
@@ -33,13 +34,13 @@ func newShow() *cobra.Command {
 // loadScenario takes a name from the catalog or a file.
 func loadScenario(nameOrFile string) (*scenarios.Scenario, error) {
 	if !strings.HasSuffix(nameOrFile, ".yaml") && !strings.HasSuffix(nameOrFile, ".yml") {
-		return scenarios.LoadNamed(nameOrFile)
+		return scenarios.LoadNamed(nameOrFile, kinds.Data())
 	}
 	data, err := os.ReadFile(nameOrFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the scenario: %w", err)
 	}
-	return scenarios.Parse(nameOrFile, data)
+	return scenarios.Parse(nameOrFile, data, kinds.Data())
 }
 
 func show(cmd *cobra.Command, s *scenarios.Scenario) {

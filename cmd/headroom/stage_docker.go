@@ -35,6 +35,7 @@ func openDocker(ctx context.Context, s *scenarios.Scenario, runID string, shares
 	opened, err := docker.Open(ctx, docker.Options{
 		RunID: runID, Image: ref.Tag, DatasetVersion: dataset.Version, Progress: progress,
 		UnitCPUs: shares.UnitCPUs, Period: time.Duration(shares.PeriodMicros) * time.Microsecond,
+		SeedSharedMemoryBytes: seedSharedMemory(s.Kinds),
 	})
 	if err != nil {
 		return nil, err
@@ -52,4 +53,14 @@ func openDocker(ctx context.Context, s *scenarios.Scenario, runID string, shares
 		return nil, err
 	}
 	return opened, nil
+}
+
+// seedSharedMemory is what making the dataset needs in /dev/shm: as much as the
+// database that takes most.
+func seedSharedMemory(kinds []scenarios.Kind) int64 {
+	var most int64
+	for _, k := range databasesOf(kinds) {
+		most = max(most, k.Facts.SharedMemoryBytes)
+	}
+	return most
 }

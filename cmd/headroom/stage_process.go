@@ -5,11 +5,15 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
+	"strings"
 
 	"headroom/harness/record"
 	"headroom/harness/stage"
 	"headroom/harness/stage/process"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 	"headroom/targets/machine"
 	"headroom/targets/shop/dataset"
 )
@@ -17,11 +21,14 @@ import (
 // openProcess looks for the server programs, waits for its turn, and makes the
 // stage and the dataset.
 func openProcess(ctx context.Context, s *scenarios.Scenario, shares record.Shares, progress *progress, turn *turn) (_ stage.Stage, err error) {
-	kinds := kindsOf(s)
-	if err := machine.CheckPrograms(kinds); err != nil {
+	if err := machine.CheckPrograms(kinds.All(), namesOf(s.Kinds)); err != nil {
 		return nil, err
 	}
-	versions, err := machine.Versions(ctx, kinds)
+	versions, err := machine.Versions(ctx, kinds.All(), namesOf(s.Kinds))
+	if err != nil {
+		return nil, err
+	}
+	databases, err := machine.Versions(ctx, kinds.All(), namesOf(databasesOf(s.Kinds)))
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +37,7 @@ func openProcess(ctx context.Context, s *scenarios.Scenario, shares record.Share
 	}
 	opened, err := process.Open(ctx, process.Options{
 		// Another server's files are another dataset.
-		DatasetVersion: dataset.Version + " " + versions["postgres"], Progress: progress,
+		DatasetVersion: dataset.Version + " " + strings.Join(slices.Sorted(maps.Values(databases)), " "), Progress: progress,
 		HostCPUs: shares.HostCPUs, Versions: versions,
 	})
 	if err != nil {
@@ -48,15 +55,16 @@ func openProcess(ctx context.Context, s *scenarios.Scenario, shares record.Share
 	return opened, nil
 }
 
-// kindsOf returns the kinds of all processes of a scenario.
-func kindsOf(s *scenarios.Scenario) []scenarios.Kind {
-	var kinds []scenarios.Kind
-	for _, v := range scenarios.Variants() {
-		for _, m := range s.Topology(v).Machines {
-			for _, p := range m.Processes {
-				kinds = append(kinds, p.Kind)
-			}
-		}
+// namesOf are the names of kinds.
+func namesOf(kinds []scenarios.Kind) []scenarios.KindName {
+	var names []scenarios.KindName
+	for _, k := range kinds {
+		names = append(names, k.Name)
 	}
-	return kinds
+	return names
+}
+
+// databasesOf are those that keep the dataset's rows.
+func databasesOf(kinds []scenarios.Kind) []scenarios.Kind {
+	return slices.DeleteFunc(slices.Clone(kinds), func(k scenarios.Kind) bool { return !k.Facts.Database })
 }

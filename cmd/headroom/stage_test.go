@@ -13,6 +13,7 @@ import (
 	"headroom/harness"
 	"headroom/harness/stage/docker"
 	"headroom/scenarios"
+	"headroom/targets/kinds/postgres"
 )
 
 func TestChooseStageWithoutDocker(t *testing.T) {
@@ -63,7 +64,8 @@ func TestEnsureDatasets(t *testing.T) {
 	whole := scenarios.Dataset{Users: 1, Posts: 2, Orders: 3}
 	sharded := whole
 	sharded.Shards = 2
-	shard := scenarios.Process{Name: "postgres", Kind: scenarios.KindPostgres, Settings: map[string]string{"data": "shard"}}
+	shard := postgres.Kind().Kind.Process("postgres")
+	shard.Settings["data"] = "shard"
 	shards := scenarios.Topology{Machines: []scenarios.Machine{
 		{Name: "shard-1", Group: "shard", Processes: []scenarios.Process{shard}},
 		{Name: "shard-2", Group: "shard", Processes: []scenarios.Process{shard}},

@@ -9,7 +9,6 @@ import (
 	"testing/quick"
 
 	"headroom/harness/record"
-	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
 
@@ -20,7 +19,7 @@ func reading() spec.Counters {
 		CPUSecondsTotal: 2, ThrottledSTotal: 1, PeriodsTotal: 100, ThrottledPeriods: 10,
 		MemoryBytes: 1000, OOMKillsTotal: 1, NetRxBytesTotal: 500, NetTxBytesTotal: 600,
 		Processes: []spec.ProcessCounters{{
-			Name: "postgres", Kind: scenarios.KindPostgres, CPUSecondsTotal: 1.5, RSSBytes: 900,
+			Name: "postgres", Kind: "postgres", CPUSecondsTotal: 1.5, RSSBytes: 900,
 			Counts: map[string]float64{"statements_total": 40, "connections": 8},
 		}},
 	}
@@ -44,7 +43,7 @@ func TestUse(t *testing.T) {
 		CPUSeconds: 1, ThrottledS: 0.5, ThrottledPeriods: 50, Periods: 1000,
 		MemoryBytes: 2000, MemoryLimitBytes: 1 << 30, NetRxBytes: 1000, NetTxBytes: 2000,
 		Processes: []record.ProcessUse{{
-			Name: "postgres", Kind: scenarios.KindPostgres, CPUSeconds: 0.75, RSSBytes: 1800,
+			Name: "postgres", Kind: "postgres", CPUSeconds: 0.75, RSSBytes: 1800,
 			Counts: map[string]float64{"statements": 100, "connections": 5},
 		}},
 	}

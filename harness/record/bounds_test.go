@@ -32,7 +32,7 @@ func TestTornLineIsTakenBack(t *testing.T) {
 	if w.size != int64(len(whole)) {
 		t.Errorf("%d bytes are counted, %d are written", w.size, len(whole))
 	}
-	const torn = `{"schema":1,"tri`
+	const torn = `{"schema":2,"tri`
 	n, err := w.file.WriteString(torn)
 	if err != nil {
 		t.Fatal(err)

@@ -71,7 +71,7 @@ func TestReadWithoutAnswers(t *testing.T) {
 	if err != nil || strings.Contains(string(data), `"answers"`) {
 		t.Fatalf("%s, %v", data, err)
 	}
-	log, err := Read("t", strings.NewReader(`{"schema":1,"run":{"id":"r"}}`+"\n"+string(data)+"\n"))
+	log, err := Read("t", strings.NewReader(`{"schema":2,"run":{"id":"r"}}`+"\n"+string(data)+"\n"))
 	if err != nil || len(log.Trials) != 1 {
 		t.Errorf("%+v, %v", log, err)
 	}
@@ -149,13 +149,13 @@ func TestReadRefusesDamage(t *testing.T) {
 		{"empty", "", "is empty"},
 		{"cut off", good[:len(good)-20], "t:4: is cut off"},
 		{"not JSON", lines[0] + "hello\n", "t:2: is no JSON"},
-		{"older version", strings.Replace(good, `"schema":1`, `"schema":0`, 1), "t:1: has schema version 0; this headroom reads version 1"},
+		{"older version", strings.Replace(good, `"schema":2`, `"schema":1`, 1), "t:1: has schema version 1; this headroom reads version 2"},
 		{"no version", "{}\n", "t:1: has schema version missing"},
-		{"unknown field", lines[0] + `{"schema":1,"trail":{}}` + "\n", "t:2: is no trials line"},
+		{"unknown field", lines[0] + `{"schema":2,"trail":{}}` + "\n", "t:2: is no trials line"},
 		{"no run", lines[1], "t:1: the run must stand on the first line"},
 		{"run twice", lines[0] + lines[0], "t:2: the run must stand on the first line"},
 		{"after the end", good + lines[1], "t:5: stands after the run's end"},
-		{"empty line object", lines[0] + `{"schema":1}` + "\n", "t:2: holds neither"},
+		{"empty line object", lines[0] + `{"schema":2}` + "\n", "t:2: holds neither"},
 		{"sum", lines[0] + brokenSum, "t:2: does not add up: planned = sent + unsent: 12 is not 11"},
 		{"histogram", lines[0] + strings.Replace(lines[1], `"response":"`, `"response":"x`, 1), "t:2: is no trials line"},
 	}

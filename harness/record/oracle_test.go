@@ -46,7 +46,7 @@ func TestOraclesThatDoNotAddUpAreRefused(t *testing.T) {
 	if err := writer.Finish(End{}); err != nil {
 		t.Fatal(err)
 	}
-	text := `{"schema":1,"run":{}}` + "\n" + `{"schema":1,"trial":{"oracles":[{"name":"stale","checked":1,"violations":2}]}}` + "\n"
+	text := `{"schema":2,"run":{}}` + "\n" + `{"schema":2,"trial":{"oracles":[{"name":"stale","checked":1,"violations":2}]}}` + "\n"
 	if _, err := Read("f", strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), "2 violations of 1 checks") || !strings.Contains(err.Error(), "f:2") {
 		t.Errorf("error %v", err)
 	}

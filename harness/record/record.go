@@ -16,7 +16,7 @@ import (
 )
 
 // SchemaVersion is written to every line; a reader refuses other versions.
-const SchemaVersion = 1
+const SchemaVersion = 2
 
 // Line is one line of a trials file: exactly one of its fields is set. The
 // first line is a Run, the last of a run that ended by itself an End.
@@ -400,11 +400,21 @@ func (m MachineUse) GroupName() string { return cmp.Or(m.Group, m.Machine) }
 // a reading in the middle of the slice, or at its end where that failed.
 type ProcessUse struct {
 	Name       string             `json:"name"`
-	Kind       scenarios.Kind     `json:"kind"`
+	Kind       scenarios.KindName `json:"kind"`
 	CPUSeconds float64            `json:"cpu_s"`
 	RSSBytes   int64              `json:"rss_bytes"`
 	Counts     map[string]float64 `json:"counts,omitempty"`
 	Work       []Work             `json:"work,omitempty"` // in trials of kind count
+}
+
+// Sum adds up the counts of some keys. A key that the process did not tell adds
+// nothing.
+func (p ProcessUse) Sum(keys []string) float64 {
+	sum := 0.0
+	for _, key := range keys {
+		sum += p.Counts[key]
+	}
+	return sum
 }
 
 // Work is what a process did of one sort during a trial, by name.

@@ -10,6 +10,7 @@ import (
 
 	"headroom/harness/record"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // asBusy are the same trials with a shop that takes as much CPU as PostgreSQL.
@@ -59,14 +60,14 @@ func TestJudgeAgainstTrials(t *testing.T) {
 		// 0 of 2,400 requests: below 3% in bursts of 20.
 		{"0 errors are a level", claim("error_rate", "after", "<=", 0.05), half, false, Confirmed, "<= 0.05: yes, 0 (0-0.03)", ""},
 		{"0 errors are no certainty", claim("error_rate", "after", "<=", 0.01), half, false, Inconclusive, "<= 0.01: unclear, 0 (0-0.03)", ""},
-		{"bottleneck", claim("postgres_demand_share", "before", ">=", 1), half, false, Confirmed, ">= 1.00: yes, 2.00", ""},
-		{"as busy as another", claim("postgres_demand_share", "before", ">=", 1), asBusy(half), false, Inconclusive, ">= 1.00: unclear, 1.000 (0.999-1.001)", ""},
+		{"bottleneck", claim("database_demand_share", "before", ">=", 1), half, false, Confirmed, ">= 1.00: yes, 2.00", ""},
+		{"as busy as another", claim("database_demand_share", "before", ">=", 1), asBusy(half), false, Inconclusive, ">= 1.00: unclear, 1.000 (0.999-1.001)", ""},
 		{"level with its unit", claim("db_cpu_ms_per_request", "after", ">=", 5), half, false, Refuted, "ms", ""},
 		{"quick run", claim("p95_ms", "ratio", "<=", 0.7), half, true, Inconclusive, "<= 0.70x: yes", "not evidence"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := Judge(tt.claim, NewTable(tt.trials), nil, tt.quick)
+			r := Judge(tt.claim, NewTable(tt.trials, kinds.Data()), nil, tt.quick)
 			if r.Verdict != tt.verdict || !strings.Contains(r.Summary, tt.summary) || !strings.Contains(r.Reason, tt.reason) {
 				t.Errorf("%s: %q, reason %q; want %s: ...%q..., reason ...%q...", r.Verdict, r.Summary, r.Reason, tt.verdict, tt.summary, tt.reason)
 			}
@@ -79,7 +80,7 @@ func TestJudgeAgainstTrials(t *testing.T) {
 // one of them show alone.
 func TestDirectionNeedsTheWholeTable(t *testing.T) {
 	little := noisy(5, 0.94, 11)
-	e := NewTable(little).At("common").inItsTable("db_cpu_ms_per_request")
+	e := NewTable(little, kinds.Data()).At("common").inItsTable("db_cpu_ms_per_request")
 	if e.Spans1() || e.Survives {
 		t.Fatalf("the change is not the one that this test is about: %+v", e)
 	}
@@ -96,11 +97,11 @@ func TestDirectionNeedsTheWholeTable(t *testing.T) {
 		{">=", 1.2, Refuted, "unclear"},
 	} {
 		claim := scenarios.Claim{Metric: "db_cpu_ms_per_request", At: "common", Compare: "ratio", Op: test.op, Value: test.value}
-		if r := Judge(claim, NewTable(little), nil, false); r.Verdict != test.verdict || r.Direction != test.direction {
+		if r := Judge(claim, NewTable(little, kinds.Data()), nil, false); r.Verdict != test.verdict || r.Direction != test.direction {
 			t.Errorf("%s %v: %s, %q; want %s, direction %s", test.op, test.value, r.Verdict, r.Summary, test.verdict, test.direction)
 		}
 	}
-	if r := Judge(scenarios.Claim{Metric: "db_cpu_ms_per_request", At: "common", Compare: "ratio", Op: "<=", Value: 0.3}, NewTable(noisy(5, 0.5, 11)), nil, false); r.Direction != "yes" {
+	if r := Judge(scenarios.Claim{Metric: "db_cpu_ms_per_request", At: "common", Compare: "ratio", Op: "<=", Value: 0.3}, NewTable(noisy(5, 0.5, 11), kinds.Data()), nil, false); r.Direction != "yes" {
 		t.Errorf("half of the CPU at five blocks: %q", r.Summary)
 	}
 }
@@ -140,7 +141,7 @@ func TestJudgeAgainstGiven(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := Judge(tt.claim, NewTable(nil), tt.given, false)
+			r := Judge(tt.claim, NewTable(nil, kinds.Data()), tt.given, false)
 			if r.Verdict != tt.verdict || !strings.Contains(r.Summary, tt.summary) {
 				t.Errorf("%s: %q, want %s: ...%q...", r.Verdict, r.Summary, tt.verdict, tt.summary)
 			}

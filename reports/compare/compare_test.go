@@ -12,6 +12,7 @@ import (
 
 	"headroom/harness/record"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // slice is a trial whose requests all took about ms, with so much database CPU.
@@ -32,17 +33,17 @@ func slice(v scenarios.Variant, block int, requests int64, ms, databaseMS float6
 		Machines: []record.MachineUse{
 			{Machine: "server", WindowS: 10, QuotaCPUs: 0.4, CPUSeconds: n * databaseMS / 1000 * 1.5, Periods: 1000, ThrottledPeriods: 50,
 				Processes: []record.ProcessUse{
-					{Name: "postgres", Kind: scenarios.KindPostgres, CPUSeconds: n * databaseMS / 1000,
+					{Name: "postgres", Kind: "postgres", CPUSeconds: n * databaseMS / 1000,
 						Counts: map[string]float64{"statements": n * 51, "rows": n * 50, "tuples_read": n * 5000}},
-					{Name: "shop", Kind: scenarios.KindShop, CPUSeconds: n * databaseMS / 2000,
+					{Name: "shop", Kind: "shop", CPUSeconds: n * databaseMS / 2000,
 						Counts: map[string]float64{"feed_requests": n / 5, "feed_statements": n / 5, "requests": n / 2}},
 				}},
 			{Machine: "edge", WindowS: 10, QuotaCPUs: 0.2, CPUSeconds: n * 0.0001, Processes: []record.ProcessUse{
-				{Name: "varnish", Kind: scenarios.KindVarnish, Counts: map[string]float64{"hits": n / 2, "misses": n / 8}}}},
+				{Name: "varnish", Kind: "varnish", Counts: map[string]float64{"hits": n / 2, "misses": n / 8}}}},
 			{Machine: "cache", WindowS: 10, QuotaCPUs: 0.2, CPUSeconds: n * 0.0001, Processes: []record.ProcessUse{
-				{Name: "valkey", Kind: scenarios.KindValkey, Counts: map[string]float64{"hits": n * 3, "misses": n}}}},
+				{Name: "valkey", Kind: "valkey", Counts: map[string]float64{"hits": n * 3, "misses": n}}}},
 			{Machine: "mail", External: true, WindowS: 10, QuotaCPUs: 0.01, CPUSeconds: n,
-				Processes: []record.ProcessUse{{Name: "mail", Kind: scenarios.KindMail, CPUSeconds: n}}},
+				Processes: []record.ProcessUse{{Name: "mail", Kind: "mail", CPUSeconds: n}}},
 		}}
 }
 
@@ -50,7 +51,7 @@ func TestMetrics(t *testing.T) {
 	trial := slice(scenarios.Before, 1, 400, 10, 2)
 	trial.Measurement.Planned += 100
 	trial.Measurement.Unsent = 100
-	s := Pool([]record.Trial{trial, trial})
+	s := Pool([]record.Trial{trial, trial}, kinds.Data())
 	tests := map[string]float64{
 		"p50_ms":                      16.25, // of all that were due: what was not sent is slower than all others
 		"p95_ms[GET /api/feed]":       19.5,
@@ -61,7 +62,7 @@ func TestMetrics(t *testing.T) {
 		"rows_read_per_row_returned":  100,
 		"bytes_per_request":           1024,
 		"cache_hit_ratio":             0.75,
-		"postgres_demand_share":       2, // the shop takes half as much
+		"database_demand_share":       2, // the shop takes half as much
 		"cpu_ms_per_request[server]":  3,
 		"utilisation[server]":         400 * 0.003 / 4,
 		"throttled_share[server]":     0.05,
@@ -102,7 +103,7 @@ func TestMetrics(t *testing.T) {
 // TestEveryMetricOfAClaim holds scenarios.Metrics and this package together.
 func TestEveryMetricOfAClaim(t *testing.T) {
 	full := slice(scenarios.Before, 1, 400, 10, 2)
-	s := Pool([]record.Trial{full, full})
+	s := Pool([]record.Trial{full, full}, kinds.Data())
 	for _, key := range scenarios.Metrics() {
 		if _, ok := Describe(key); !ok {
 			t.Errorf("a claim may speak of %s, which is not described", key)
@@ -137,7 +138,7 @@ func TestMissingMetrics(t *testing.T) {
 		{[]record.Trial{few}, "loveliness", "unknown metric"},
 	}
 	for _, tt := range tests {
-		if got := Pool(tt.trials).Value(tt.key); !strings.Contains(got.Missing, tt.want) {
+		if got := Pool(tt.trials, kinds.Data()).Value(tt.key); !strings.Contains(got.Missing, tt.want) {
 			t.Errorf("%s is %v (%q), want missing: %s", tt.key, got.V, got.Missing, tt.want)
 		}
 	}
@@ -146,7 +147,7 @@ func TestMissingMetrics(t *testing.T) {
 func TestPoolMergesHistograms(t *testing.T) {
 	// 900 fast and 100 slow requests: p95 of all is slow; the mean of the two
 	// p95s would be neither.
-	s := Pool([]record.Trial{slice(scenarios.Before, 1, 900, 1, 2), slice(scenarios.Before, 1, 100, 100, 2)})
+	s := Pool([]record.Trial{slice(scenarios.Before, 1, 900, 1, 2), slice(scenarios.Before, 1, 100, 100, 2)}, kinds.Data())
 	if got := s.Value("p95_ms").V; got < 100 {
 		t.Errorf("p95 of the merged slices is %v ms, want at least 100", got)
 	}
@@ -165,7 +166,7 @@ func noisy(blocks int, ratio float64, seed uint64) []record.Trial {
 }
 
 func TestRatio(t *testing.T) {
-	e := NewTable(noisy(6, 0.4, 3)).At("common").Ratio("db_cpu_ms_per_request")
+	e := NewTable(noisy(6, 0.4, 3), kinds.Data()).At("common").Ratio("db_cpu_ms_per_request")
 	near(t, "ratio", e.Ratio, 0.4, 0.03)
 	if e.Interval == nil || e.Interval.Low > 0.4 || e.Interval.High < 0.4 || e.DetectableRatio <= 1 || e.DetectableRatio > 1.2 {
 		t.Errorf("interval %+v, detectable %v", e.Interval, e.DetectableRatio)
@@ -177,12 +178,12 @@ func TestRatio(t *testing.T) {
 
 func TestInvalidSlicesAreNotAveragedIn(t *testing.T) {
 	trials := noisy(3, 0.5, 4)
-	want := NewTable(trials).At("common").Ratio("p95_ms")
+	want := NewTable(trials, kinds.Data()).At("common").Ratio("p95_ms")
 	wild := slice(scenarios.After, 2, 400, 5000, 100)
 	wild.Invalid = []string{"the driver was throttled"}
 	interrupted := slice(scenarios.Before, 1, 400, 5000, 100)
 	interrupted.Measurement.Interrupted = true
-	table := NewTable(append(trials, wild, interrupted))
+	table := NewTable(append(trials, wild, interrupted), kinds.Data())
 	if got := table.At("common").Ratio("p95_ms"); got.Ratio != want.Ratio {
 		t.Errorf("ratio %v with invalid slices, %v without", got.Ratio, want.Ratio)
 	}
@@ -205,7 +206,7 @@ func TestSwapInvertsRatios(t *testing.T) {
 	for seed := range uint64(20) {
 		blocks := 1 + int(seed%8)
 		trials := noisy(blocks, 0.8, seed)
-		forth, back := NewTable(trials).At("common"), NewTable(swapped(trials)).At("common")
+		forth, back := NewTable(trials, kinds.Data()).At("common"), NewTable(swapped(trials), kinds.Data()).At("common")
 		for _, key := range []string{"p50_ms", "p95_ms", "db_cpu_ms_per_request", "statements_per_request"} {
 			a, b := forth.Ratio(key), back.Ratio(key)
 			near(t, key, a.Ratio*b.Ratio, 1, 1e-14)
@@ -230,8 +231,8 @@ func TestSwapSwapsVerdicts(t *testing.T) {
 		trials := noisy(3+int(seed%5), []float64{0.5, 0.97, 1, 1.6}[seed%4], seed)
 		for _, op := range []string{"<=", ">="} {
 			claim := scenarios.Claim{Metric: "p95_ms", At: "common", Compare: "ratio", Op: op, Value: 1}
-			forth := Judge(claim, NewTable(trials), nil, false)
-			back := Judge(claim, NewTable(swapped(trials)), nil, false)
+			forth := Judge(claim, NewTable(trials, kinds.Data()), nil, false)
+			back := Judge(claim, NewTable(swapped(trials), kinds.Data()), nil, false)
 			seen[forth.Verdict]++
 			if back.Verdict != opposite[forth.Verdict] {
 				t.Errorf("seed %d %s: %s forth (%s), %s back (%s)", seed, op, forth.Verdict, forth.Summary, back.Verdict, back.Summary)
@@ -248,7 +249,7 @@ func TestSwapSwapsVerdicts(t *testing.T) {
 func TestAAHasNoDifference(t *testing.T) {
 	for _, op := range []string{"<=", ">="} {
 		claim := scenarios.Claim{Metric: "statements_per_request", At: "common", Compare: "ratio", Op: op, Value: 1}
-		r := Judge(claim, NewTable(noisy(3, 1, 5)), nil, false)
+		r := Judge(claim, NewTable(noisy(3, 1, 5), kinds.Data()), nil, false)
 		if r.Direction != "unclear" || r.Verdict != Inconclusive || !strings.Contains(r.Summary, "1.000x (0.999-1.001)") {
 			t.Errorf("%s of equal counts: %s, %s", op, r.Verdict, r.Summary)
 		}
@@ -266,7 +267,7 @@ func TestResolutionOfCounts(t *testing.T) {
 	for block := 1; block <= 3; block++ {
 		trials = append(trials, few(scenarios.Before, block), few(scenarios.After, block))
 	}
-	e := NewTable(trials).At("common").Ratio("error_rate")
+	e := NewTable(trials, kinds.Data()).At("common").Ratio("error_rate")
 	near(t, "50 of 150 against 50 of 150", e.Interval.High, math.Exp(1.0/50+1.0/50), 1e-12)
 	near(t, "detectable", e.DetectableRatio, math.Exp(2*(1.0/50+1.0/50)), 1e-12)
 }

@@ -26,10 +26,11 @@ type Demand struct {
 
 // ProcessDemand is one process's part of a machine's demand.
 type ProcessDemand struct {
-	Name        string         `json:"name"`
-	Kind        scenarios.Kind `json:"kind"`
-	CPUms       float64        `json:"cpu_ms_per_request"`
-	Utilisation float64        `json:"utilisation"` // of what the machine may use
+	Name        string             `json:"name"`
+	Kind        scenarios.KindName `json:"kind"`
+	Label       string             `json:"-"` // as people say it
+	CPUms       float64            `json:"cpu_ms_per_request"`
+	Utilisation float64            `json:"utilisation"` // of what the machine may use
 }
 
 // Demands lists the machines by utilisation, which is the order of their
@@ -50,7 +51,7 @@ func (s Sample) Demands() []Demand {
 		}
 		for _, p := range m.Processes {
 			cpu := processCPU(m, p)
-			d.Processes = append(d.Processes, ProcessDemand{Name: p.Name, Kind: p.Kind,
+			d.Processes = append(d.Processes, ProcessDemand{Name: p.Name, Kind: p.Kind, Label: s.factsOf(p.Kind).Label,
 				CPUms: s.millis(cpu), Utilisation: cpu / (m.QuotaCPUs * m.WindowS)})
 		}
 		slices.SortStableFunc(d.Processes, func(a, b ProcessDemand) int { return cmp.Compare(b.CPUms, a.CPUms) })
@@ -156,25 +157,18 @@ func BoundRPS(demands []Demand) float64 {
 // PoolWaitMS is how long a request waited for a database connection in the
 // mean.
 func (s Sample) PoolWaitMS() float64 {
-	waited, _ := s.count(scenarios.KindShop, "pool_wait_s")
-	return waited / float64(max(s.Sent, 1)) * 1e3
+	waited, _ := s.count(scenarios.MeaningPoolWait)
+	return waited / float64(max(s.Sent, 1))
 }
 
-// Statements is how long a request's statements took in PostgreSQL, and the CPU
-// that they had meanwhile, in ms: the rest they waited there, for locks, a disk
-// or a turn on the CPU. false when they were not counted.
+// Statements is how long a request's statements took in the databases, and the CPU
+// that these had meanwhile, in ms: the rest the statements waited there, for locks,
+// a disk or a turn on the CPU. false when they were not counted.
 func (s Sample) Statements() (ms, cpuMS float64, ok bool) {
-	took, ok := s.count(scenarios.KindPostgres, "statement_ms")
+	took, ok := s.count(scenarios.MeaningStatementTime)
 	if !ok || s.Succeeded == 0 {
 		return 0, 0, false
 	}
-	s.each(scenarios.KindPostgres, func(m record.MachineUse, p record.ProcessUse) { cpuMS += s.millis(processCPU(m, p)) })
+	s.each(counting(scenarios.MeaningStatementTime), func(m record.MachineUse, p record.ProcessUse) { cpuMS += s.millis(processCPU(m, p)) })
 	return took / float64(s.Succeeded), cpuMS, true
-}
-
-// Gauge is a gauge of all processes of a kind together, in the mean over the
-// readings; 0 when there is none.
-func (s Sample) Gauge(kind scenarios.Kind, key string) float64 {
-	sum, _ := s.count(kind, key)
-	return sum / float64(max(s.Slices, 1))
 }

@@ -8,6 +8,7 @@ import (
 
 	"headroom/harness/record"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // using is a machine that used so much CPU for 10 s, alike for its processes.
@@ -20,7 +21,7 @@ func using(machine, group string, quota, cpu float64, processes ...string) recor
 }
 
 func demandsOf(succeeded int64, machines ...record.MachineUse) []Demand {
-	return Pool([]record.Trial{{Measurement: record.Measurement{Succeeded: succeeded, Sent: succeeded}, Machines: machines}}).Demands()
+	return Pool([]record.Trial{{Measurement: record.Measurement{Succeeded: succeeded, Sent: succeeded}, Machines: machines}}, kinds.Data()).Demands()
 }
 
 // What can't be a demand is left out: no quota, no time, no answer, not ours.
@@ -95,11 +96,11 @@ func TestCollapseOnlyWhatIsAlike(t *testing.T) {
 
 // Waits and statements are by request: of those sent, and of those that succeeded.
 func TestWhereARequestWaits(t *testing.T) {
-	shop := record.ProcessUse{Name: "shop", Kind: scenarios.KindShop, Counts: map[string]float64{"pool_wait_s": 6, "queue_depth": 9}}
-	postgres := record.ProcessUse{Name: "postgres", Kind: scenarios.KindPostgres, CPUSeconds: 3, Counts: map[string]float64{"statement_ms": 5000}}
+	shop := record.ProcessUse{Name: "shop", Kind: "shop", Counts: map[string]float64{"pool_wait_s": 6}}
+	postgres := record.ProcessUse{Name: "postgres", Kind: "postgres", CPUSeconds: 3, Counts: map[string]float64{"statement_ms": 5000, "lock_waiters": 9}}
 	trial := record.Trial{Measurement: record.Measurement{Sent: 2000, Succeeded: 1000, Failed: 1000},
 		Machines: []record.MachineUse{{Machine: "a", CPUSeconds: 4, Processes: []record.ProcessUse{shop, postgres}}}}
-	s := Pool([]record.Trial{trial})
+	s := Pool([]record.Trial{trial}, kinds.Data())
 	near(t, "wait for a connection", s.PoolWaitMS(), 3, 1e-12) // 6 s for 2,000 requests
 	ms, cpu, ok := s.Statements()
 	if !ok {
@@ -107,19 +108,19 @@ func TestWhereARequestWaits(t *testing.T) {
 	}
 	near(t, "statements", ms, 5, 1e-12)
 	near(t, "CPU meanwhile", cpu, 3, 1e-12)
-	if got := Pool([]record.Trial{trial, trial, trial}).Gauge(scenarios.KindShop, "queue_depth"); got != 9 {
+	if got := Pool([]record.Trial{trial, trial, trial}, kinds.Data()).Gauge(scenarios.MeaningLockWaiters); got != 9 {
 		t.Errorf("the gauge is %v in the mean, want 9", got)
 	}
 	trial.Measurement.Succeeded = 0
-	if _, _, ok := Pool([]record.Trial{trial}).Statements(); ok {
+	if _, _, ok := Pool([]record.Trial{trial}, kinds.Data()).Statements(); ok {
 		t.Error("statements of no answer")
 	}
 	trial.Machines, trial.Measurement.Succeeded = nil, 1
-	s = Pool([]record.Trial{trial})
-	if _, _, ok := s.Statements(); ok || s.PoolWaitMS() != 0 || s.Gauge(scenarios.KindShop, "queue_depth") != 0 {
+	s = Pool([]record.Trial{trial}, kinds.Data())
+	if _, _, ok := s.Statements(); ok || s.PoolWaitMS() != 0 || s.Gauge(scenarios.MeaningLockWaiters) != 0 {
 		t.Error("without a database or a shop there is something")
 	}
-	if got := Pool(nil).Gauge(scenarios.KindShop, "queue_depth"); got != 0 {
+	if got := Pool(nil, kinds.Data()).Gauge(scenarios.MeaningLockWaiters); got != 0 {
 		t.Errorf("a gauge of nothing is %v", got)
 	}
 }

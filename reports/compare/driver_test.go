@@ -10,6 +10,7 @@ import (
 
 	"headroom/harness/record"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // atSpeed is a slice on a computer that takes so many times as long for
@@ -46,7 +47,7 @@ var cpuKeys = []string{"db_cpu_ms_per_request", "cpu_ms_per_request[server]", "c
 
 // The computer's speed falls out of every ratio of CPU per success, once.
 func TestTheComputersSpeedFallsOut(t *testing.T) {
-	comparison := NewTable(unsteady()).At("common")
+	comparison := NewTable(unsteady(), kinds.Data()).At("common")
 	rows, details := comparison.Tables()
 	told := 0
 	for _, keys := range [][]string{rows, details} {
@@ -85,7 +86,7 @@ func TestAChangeStaysLessTheDriver(t *testing.T) {
 			}
 		}
 	}
-	forth, back := NewTable(trials).At("common"), NewTable(swapped(trials)).At("common")
+	forth, back := NewTable(trials, kinds.Data()).At("common"), NewTable(swapped(trials), kinds.Data()).At("common")
 	for _, key := range cpuKeys[1:] {
 		a, b := forth.Ratio(key), back.Ratio(key)
 		near(t, key, a.Ratio, 0.7, 1e-12)
@@ -121,7 +122,7 @@ func TestRawCPU(t *testing.T) {
 					tt.change(&trials[i])
 				}
 			}
-			e := NewTable(trials).At("common").Ratio("db_cpu_ms_per_request")
+			e := NewTable(trials, kinds.Data()).At("common").Ratio("db_cpu_ms_per_request")
 			if e.Basis != tt.want {
 				t.Errorf("%q, want %q", e.Basis, tt.want)
 			}
@@ -161,7 +162,7 @@ func TestADriverThatScattersIsNotTaken(t *testing.T) {
 		"follows the computer": {0.05, 0.01, lessDriver},
 		"scatters by itself":   {0.01, 0.05, raw + "slices of one variant scatter no less"},
 	} {
-		table := NewTable(scattering(5, test.speed, test.driver, random))
+		table := NewTable(scattering(5, test.speed, test.driver, random), kinds.Data())
 		if e := table.At("common").Ratio("db_cpu_ms_per_request"); !strings.HasPrefix(e.Basis, test.want) {
 			t.Errorf("a driver that %s: %q, want %q", name, e.Basis, test.want)
 		}
@@ -191,7 +192,7 @@ func TestCoverageOfTheChosenBasis(t *testing.T) {
 					trials = append(trials, trial)
 				}
 			}
-			e := NewTable(trials).At("common").Ratio("cpu_ms_per_request[edge]")
+			e := NewTable(trials, kinds.Data()).At("common").Ratio("cpu_ms_per_request[edge]")
 			if e.Interval.holds(1) {
 				held++
 			}
@@ -220,7 +221,7 @@ func TestNearEnoughForTheSameWork(t *testing.T) {
 				trials[i].Measurement.OfferedRPS = test.after
 			}
 		}
-		if why := NewTable(trials).At("common").driverDiffers(); (why == "") != test.same {
+		if why := NewTable(trials, kinds.Data()).At("common").driverDiffers(); (why == "") != test.same {
 			t.Errorf("%v and %v requests/s: %q", test.before, test.after, why)
 		}
 	}
@@ -253,7 +254,7 @@ func TestWhenADriverIsTaken(t *testing.T) {
 			}
 			trials = append(trials, atSpeed(scenarios.After, block+1, 1))
 		}
-		return NewTable(trials).At("common")
+		return NewTable(trials, kinds.Data()).At("common")
 	}
 	times := func(of logs, factor float64) logs {
 		var out logs

@@ -16,7 +16,7 @@ func (c Comparison) Tables() (rows, details []string) {
 			rows = append(rows, m.Key)
 		}
 	}
-	details = []string{"postgres_demand_share"}
+	details = []string{"database_demand_share"}
 	for _, e := range union(c.allBefore.Endpoints(), c.allAfter.Endpoints()) {
 		details = append(details, fmt.Sprintf("p50_ms[%s]", e), fmt.Sprintf("p95_ms[%s]", e))
 	}

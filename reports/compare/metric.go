@@ -3,6 +3,7 @@
 package compare
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -110,61 +111,64 @@ func ofMachine(compute func(s Sample, m record.MachineUse) Value) func(Sample, s
 	}
 }
 
-// dbCPUPerRequest is what all PostgreSQL processes used.
+// dbCPUPerRequest is what all databases used.
 func (s Sample) dbCPUPerRequest() Value {
 	cpu := 0.0
-	if !s.each(scenarios.KindPostgres, func(m record.MachineUse, p record.ProcessUse) { cpu += processCPU(m, p) }) {
-		return missing("no PostgreSQL")
+	if !s.each(isDatabase, func(m record.MachineUse, p record.ProcessUse) { cpu += processCPU(m, p) }) {
+		return s.noDatabase()
 	}
 	return s.perRequest(cpu * 1000)
 }
 
-// postgresDemandShare is the service demand of PostgreSQL (the busiest, if
+func (s Sample) noDatabase() Value { return missing("no %s", s.labels(isDatabase, "database")) }
+
+// databaseDemandShare is the service demand of the database (the busiest, if
 // several) over the largest of any other process, both per CPU that the machine
-// may use, external machines excepted. It is above 1 when PostgreSQL runs out
+// may use, external machines excepted. It is above 1 when the database runs out
 // first, by as much as it does: a figure that ended at 1 would have no scatter
 // there, and no interval.
-func (s Sample) postgresDemandShare() Value {
-	postgres, other := 0.0, 0.0
+func (s Sample) databaseDemandShare() Value {
+	database, other := 0.0, 0.0
 	for _, m := range s.machines {
 		if m.External || !(m.QuotaCPUs > 0) {
 			continue
 		}
 		for _, p := range m.Processes {
 			demand := processCPU(m, p) / m.QuotaCPUs
-			if p.Kind == scenarios.KindPostgres {
-				postgres = max(postgres, demand)
+			if isDatabase(s.factsOf(p.Kind)) {
+				database = max(database, demand)
 			} else {
 				other = max(other, demand)
 			}
 		}
 	}
-	return per(postgres, other, "no process but PostgreSQL used CPU on a machine with a quota")
+	return per(database, other, fmt.Sprintf("no process but %s used CPU on a machine with a quota", s.labels(isDatabase, "the database")))
 }
 
-// countPer is one counter of all processes of a kind by a number of requests.
-func (s Sample) countPer(kind scenarios.Kind, counted string, requests int64, uncounted, none string) Value {
-	count, ok := s.count(kind, counted)
+// countPer is what all processes counted of a meaning by a number of requests.
+func (s Sample) countPer(counted scenarios.Meaning, requests int64, uncounted, none string) Value {
+	count, ok := s.count(counted)
 	if !ok {
 		return missing("%s", uncounted)
 	}
 	return ratioOfCount(count, float64(requests), none)
 }
 
-// countBy is one counter of all processes of a kind by another.
-func (s Sample) countBy(kind scenarios.Kind, counted, by, uncounted, none string) Value {
-	count, ok1 := s.count(kind, counted)
-	of, ok2 := s.count(kind, by)
+// countBy is what all processes counted of a meaning by what they counted of
+// another.
+func (s Sample) countBy(counted, by scenarios.Meaning, uncounted, none string) Value {
+	count, ok1 := s.count(counted)
+	of, ok2 := s.count(by)
 	if !ok1 || !ok2 {
 		return missing("%s", uncounted)
 	}
 	return ratioOfCount(count, of, none)
 }
 
-// hitRatio is the share of hits in what all processes of a kind were asked for.
-func (s Sample) hitRatio(kind scenarios.Kind, uncounted, none string) Value {
-	hits, ok1 := s.count(kind, "hits")
-	misses, ok2 := s.count(kind, "misses")
+// hitRatio is the share of hits in what those that count them were asked for.
+func (s Sample) hitRatio(hit, miss scenarios.Meaning, uncounted, none string) Value {
+	hits, ok1 := s.count(hit)
+	misses, ok2 := s.count(miss)
 	if !ok1 || !ok2 {
 		return missing("%s", uncounted)
 	}

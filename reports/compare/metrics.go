@@ -49,30 +49,30 @@ var metrics = append([]metric{
 	{Metric: Metric{"db_cpu_ms_per_request", "database CPU per request", Millis}, headline: true, compute: Sample.dbCPUPerRequest},
 	{Metric: Metric{"db_cpu_share", "database CPU utilisation", Share}, headline: true, compute: Sample.dbCPUShare},
 	{Metric: Metric{"statements_per_request", "statements per request", Count}, headline: true, compute: func(s Sample) Value {
-		return s.countPer(scenarios.KindPostgres, "statements", s.Succeeded, "PostgreSQL's statements were not counted", noneSucceeded)
+		return s.countPer(scenarios.MeaningStatements, s.Succeeded, s.uncounted(scenarios.MeaningStatements, "the database", "statements"), noneSucceeded)
 	}},
 	{Metric: Metric{"feed_statements_per_request", "statements per feed request", Count}, headline: true, tellsWith: "feed_statements_per_request",
 		compute: func(s Sample) Value {
-			return s.countBy(scenarios.KindShop, "feed_statements", "feed_requests", "the feed's statements were not counted", "no feed was asked for")
+			return s.countBy(scenarios.MeaningFeedStatements, scenarios.MeaningFeedRequests, "the feed's statements were not counted", "no feed was asked for")
 		}},
 	{Metric: Metric{"rows_read_per_row_returned", "rows read per row returned", Count}, headline: true, compute: func(s Sample) Value {
-		return s.countBy(scenarios.KindPostgres, "tuples_read", "rows", "PostgreSQL's rows were not counted", "no row was returned")
+		return s.countBy(scenarios.MeaningRowsRead, scenarios.MeaningRowsReturned, s.uncounted(scenarios.MeaningRowsRead, "the database", "rows"), "no row was returned")
 	}},
 	{Metric: Metric{"bytes_per_request", "bytes per request", Bytes}, headline: true, compute: func(s Sample) Value {
 		return s.perRequest(float64(s.bytesIn))
 	}},
 	{Metric: Metric{"cache_hit_ratio", "cache hit ratio", Share}, headline: true, tellsWith: "cache_hit_ratio", compute: func(s Sample) Value {
-		return s.hitRatio(scenarios.KindValkey, "no cache", "the cache was not asked") // of all caches
+		return s.hitRatio(scenarios.MeaningCacheHits, scenarios.MeaningCacheMisses, "no cache", "the cache was not asked") // of all caches
 	}},
 	{Metric: Metric{"edge_hit_ratio", "edge hit ratio", Share}, headline: true, tellsWith: "edge_hit_ratio", compute: func(s Sample) Value {
 		// Of all edges, without what they pass on.
-		return s.hitRatio(scenarios.KindVarnish, "no edge", "the edges were not asked for what they keep")
+		return s.hitRatio(scenarios.MeaningEdgeHits, scenarios.MeaningEdgeMisses, "no edge", "the edges were not asked for what they keep")
 	}},
 	// Without an edge every request gets to the shop.
 	{Metric: Metric{"origin_requests_per_request", "shop requests per request", Count}, headline: true, tellsWith: "edge_hit_ratio", compute: func(s Sample) Value {
-		return s.countPer(scenarios.KindShop, "requests", s.Sent, "the shop's requests were not counted", "no request was sent")
+		return s.countPer(scenarios.MeaningAppRequests, s.Sent, s.uncounted(scenarios.MeaningAppRequests, "the application", "requests"), "no request was sent")
 	}},
-	{Metric: Metric{"postgres_demand_share", "PostgreSQL's demand over the largest other", Count}, compute: Sample.postgresDemandShare},
+	{Metric: Metric{"database_demand_share", "the database's demand over the largest other", Count}, compute: Sample.databaseDemandShare},
 	{Metric: Metric{"replication_lag_p50_ms", "replication lag, p50", Millis}, compute: func(s Sample) Value { return s.lagMS(0.5) }}, // of all replicas
 	{Metric: Metric{"replication_lag_p99_ms", "replication lag, p99", Millis}, compute: func(s Sample) Value { return s.lagMS(0.99) }},
 

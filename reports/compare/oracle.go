@@ -107,20 +107,20 @@ func (s Sample) lagMS(q float64) Value {
 	return QuantileMillis(*o.Age, o.Age.Count(), q)
 }
 
-// dbCPUShare is how much of what its machine may use PostgreSQL used, the
+// dbCPUShare is how much of what its machine may use the database used, the
 // busiest if there are several.
 func (s Sample) dbCPUShare() Value {
 	busiest, known := 0.0, false
-	found := s.each(scenarios.KindPostgres, func(m record.MachineUse, p record.ProcessUse) {
+	found := s.each(isDatabase, func(m record.MachineUse, p record.ProcessUse) {
 		if all := m.WindowS * m.QuotaCPUs; all > 0 {
 			busiest, known = max(busiest, processCPU(m, p)/all), true
 		}
 	})
 	switch {
 	case !found:
-		return missing("no PostgreSQL")
+		return s.noDatabase()
 	case !known:
-		return missing("PostgreSQL's CPU quota is not known")
+		return missing("%s's CPU quota is not known", s.labels(isDatabase, "the database"))
 	}
 	return Value{V: busiest}
 }

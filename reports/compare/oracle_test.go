@@ -10,6 +10,7 @@ import (
 
 	"headroom/harness/record"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // lag is a check of a replica's lag with so many samples of so many ms.
@@ -64,7 +65,7 @@ func TestPoolOracles(t *testing.T) {
 	second := record.Trial{Oracles: []record.Oracle{
 		{Name: scenarios.OracleLost, Checked: 50}, aged(scenarios.OracleStale, "cache", 6, 30), lag("replica-1", 10, 9),
 	}}
-	s := Pool([]record.Trial{first, second})
+	s := Pool([]record.Trial{first, second}, kinds.Data())
 	stale := s.Oracle(scenarios.OracleStale)
 	if stale.Checked != 300 || stale.Violations != 8 || stale.Age.Count() != 8 || stale.Example != "user 7 at cache" {
 		t.Errorf("stale over its scopes is %+v", stale)
@@ -82,7 +83,7 @@ func TestPoolOracles(t *testing.T) {
 		t.Error("pooling changed a trial")
 	}
 	// A sum of its own is not added to its parts.
-	s = Pool([]record.Trial{{Oracles: []record.Oracle{{Name: "stale", Checked: 10, Violations: 1}, {Name: "stale", Scope: "cache", Checked: 6, Violations: 1}}}})
+	s = Pool([]record.Trial{{Oracles: []record.Oracle{{Name: "stale", Checked: 10, Violations: 1}, {Name: "stale", Scope: "cache", Checked: 6, Violations: 1}}}}, kinds.Data())
 	if all := s.Oracle("stale"); all.Checked != 10 || all.Violations != 1 {
 		t.Errorf("counted twice: %+v", all)
 	}
@@ -116,20 +117,20 @@ func TestJudgeNone(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := Judge(none, NewTable(tt.trials), nil, tt.quick)
+			r := Judge(none, NewTable(tt.trials, kinds.Data()), nil, tt.quick)
 			if r.Verdict != tt.verdict || !strings.Contains(r.Summary, tt.summary) || !strings.Contains(r.Reason, tt.reason) {
 				t.Errorf("%s: %q, reason %q; want %s: ...%q..., reason ...%q...", r.Verdict, r.Summary, r.Reason, tt.verdict, tt.summary, tt.reason)
 			}
 		})
 	}
-	if r := Judge(none, NewTable(with(3, oracle(0, 0, "not measured: no session wrote"))), nil, false); r.Summary != "not measured: no session wrote" {
+	if r := Judge(none, NewTable(with(3, oracle(0, 0, "not measured: no session wrote")), kinds.Data()), nil, false); r.Summary != "not measured: no session wrote" {
 		t.Errorf("a check that says itself that it was not measured gives %q", r.Summary)
 	}
 	spoiled := with(3, oracle(500, 0, ""))
 	for i := range spoiled {
 		spoiled[i].Invalid = []string{"steal 4%"}
 	}
-	if r := Judge(none, NewTable(spoiled), nil, false); r.Verdict != NoVerdict || !strings.Contains(r.Reason, "steal") {
+	if r := Judge(none, NewTable(spoiled, kinds.Data()), nil, false); r.Verdict != NoVerdict || !strings.Contains(r.Reason, "steal") {
 		t.Errorf("invalid slices give %s (%s)", r.Verdict, r.Reason)
 	}
 }
@@ -161,7 +162,7 @@ func TestJudgeLag(t *testing.T) {
 		for i := range trials { // one replica's samples alone
 			trials[i].Oracles = []record.Oracle{spread}
 		}
-		r := Judge(tt.claim, NewTable(trials), nil, false)
+		r := Judge(tt.claim, NewTable(trials, kinds.Data()), nil, false)
 		if r.Verdict != tt.verdict || !strings.Contains(r.Summary, tt.found) {
 			t.Errorf("%s %s %v: %s, %q; want %s ...%s...", tt.claim.Metric, tt.claim.Op, tt.claim.Value, r.Verdict, r.Summary, tt.verdict, tt.found)
 		}

@@ -13,6 +13,7 @@ import (
 	"headroom/harness/record"
 	"headroom/harness/slo"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // loaded is a step at a rate with what four groups' machines did: the database
@@ -26,18 +27,18 @@ func loaded(t *testing.T, rps, seconds float64, name string, held bool) record.T
 	trial := slice(scenarios.After, 0, int64(rps*seconds), ms, 1)
 	trial.Kind, trial.RateName = record.KindProbe, name
 	trial.Measurement.OfferedRPS, trial.Measurement.DurationS = rps, seconds
-	use := func(machine, group string, kind scenarios.Kind, quota, share float64) record.MachineUse {
+	use := func(machine, group string, kind scenarios.KindName, quota, share float64) record.MachineUse {
 		cpu := share * quota * seconds
-		return record.MachineUse{Machine: machine, Group: group, WindowS: seconds, QuotaCPUs: quota, CPUSeconds: cpu, External: kind == scenarios.KindMail,
+		return record.MachineUse{Machine: machine, Group: group, WindowS: seconds, QuotaCPUs: quota, CPUSeconds: cpu, External: kind == "mail",
 			Periods: 100, ThrottledPeriods: int64(share * 20),
 			Processes: []record.ProcessUse{{Name: string(kind), Kind: kind, CPUSeconds: cpu * 0.9}}}
 	}
 	trial.Machines = []record.MachineUse{
-		use("mail", "mail", scenarios.KindMail, 0.1, 5),
-		use("app-1", "app", scenarios.KindShop, 0.2, 0.62), use("app-2", "app", scenarios.KindShop, 0.2, 0.58),
-		use("cache", "cache", scenarios.KindValkey, 0.1, 0.2),
-		use("balancer", "balancer", scenarios.KindHAProxy, 0.1, 0.3),
-		use("database", "database", scenarios.KindPostgres, 0.4, 0.9),
+		use("mail", "mail", "mail", 0.1, 5),
+		use("app-1", "app", "shop", 0.2, 0.62), use("app-2", "app", "shop", 0.2, 0.58),
+		use("cache", "cache", "valkey", 0.1, 0.2),
+		use("balancer", "balancer", "haproxy", 0.1, 0.3),
+		use("database", "database", "postgres", 0.4, 0.9),
 	}
 	return trial
 }
@@ -248,7 +249,7 @@ func TestProofStepsAreNotTheVariants(t *testing.T) {
 func TestDemands(t *testing.T) {
 	trial := loaded(t, 200, 10, record.RateStairs, true)
 	trial.Measurement.Succeeded, trial.Measurement.Failed = 1800, 200 // a demand is of what was completed
-	demands := Pool([]record.Trial{trial}).Demands()
+	demands := Pool([]record.Trial{trial}, kinds.Data()).Demands()
 	if len(demands) != 5 || demands[0].Machine != "database" || demands[4].Machine != "cache" {
 		t.Fatalf("%+v", demands)
 	}
@@ -267,7 +268,7 @@ func TestDemands(t *testing.T) {
 	near(t, "the apps' mean use", collapsed[1].Utilisation, 0.6, 1e-9)
 	near(t, "the apps' mean process", collapsed[1].Processes[0].Utilisation, 0.6, 1e-9)
 	trial.Machines[1].CPUSeconds *= 1.4 // one stands out: its neighbours must not hide it
-	if got := Collapse(Pool([]record.Trial{trial}).Demands()); len(got) != 5 || got[1].Machine != "app-1" {
+	if got := Collapse(Pool([]record.Trial{trial}, kinds.Data()).Demands()); len(got) != 5 || got[1].Machine != "app-1" {
 		t.Errorf("%+v", got)
 	}
 }

@@ -76,6 +76,7 @@ func (v Value) Level() Level {
 
 // Sample is the sum of one or several slices of one variant.
 type Sample struct {
+	kinds     []scenarios.Kind // of the processes: what their counters mean
 	Slices    int
 	DurationS float64
 	Planned   int64
@@ -102,9 +103,10 @@ type endpointSample struct {
 	response record.Histogram
 }
 
-// Pool adds slices up. Whether they are valid is the caller's to ask.
-func Pool(trials []record.Trial) Sample {
-	var s Sample
+// Pool adds slices up. Whether they are valid is the caller's to ask. kinds are those
+// of the run's scenario; without them no counter of a process has a meaning.
+func Pool(trials []record.Trial, kinds []scenarios.Kind) Sample {
+	s := Sample{kinds: kinds}
 	for _, t := range trials {
 		s.addUse(t)
 		m := t.Measurement
@@ -254,28 +256,4 @@ func processCPU(m record.MachineUse, p record.ProcessUse) float64 {
 		return m.CPUSeconds
 	}
 	return p.CPUSeconds
-}
-
-// each calls f for every process of a kind and says whether there was one.
-func (s Sample) each(kind scenarios.Kind, f func(record.MachineUse, record.ProcessUse)) bool {
-	found := false
-	for _, m := range s.machines {
-		for _, p := range m.Processes {
-			if p.Kind == kind {
-				found = true
-				f(m, p)
-			}
-		}
-	}
-	return found
-}
-
-// count adds one counter over every process of a kind; false when none has it.
-func (s Sample) count(kind scenarios.Kind, key string) (sum float64, found bool) {
-	s.each(kind, func(_ record.MachineUse, p record.ProcessUse) {
-		if v, ok := p.Counts[key]; ok {
-			sum, found = sum+v, true
-		}
-	})
-	return sum, found
 }

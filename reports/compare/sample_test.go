@@ -10,6 +10,7 @@ import (
 
 	"headroom/harness/record"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // Slices add up field by field; a rate is weighted by the time.
@@ -30,7 +31,7 @@ func TestPoolAddsUp(t *testing.T) {
 		Machines: []record.MachineUse{{Machine: "m", WindowS: 30, CPUSeconds: 6, Periods: 300, ThrottledPeriods: 10, QuotaCPUs: 1,
 			Processes: []record.ProcessUse{{Name: "p", CPUSeconds: 3, Counts: map[string]float64{"k": 6}}}},
 			{Machine: "n", External: true, WindowS: 30}}}
-	s := Pool([]record.Trial{one, two})
+	s := Pool([]record.Trial{one, two}, kinds.Data())
 	if s.Slices != 2 || s.DurationS != 40 || s.Planned != 7000 || s.Sent != 6990 || s.Succeeded != 6980 || s.Failed != 10 || s.Unsent != 10 || s.bytesIn != 6000 {
 		t.Errorf("the counts are %+v", s)
 	}
@@ -62,7 +63,7 @@ func TestPoolAddsUp(t *testing.T) {
 		t.Errorf("the machines are %v", s.Machines())
 	}
 	two.Measurement.Driver.CPUSeconds = 0
-	if s := Pool([]record.Trial{two, one}); !s.driverUnread || s.driverMillis().OK() {
+	if s := Pool([]record.Trial{two, one}, kinds.Data()); !s.driverUnread || s.driverMillis().OK() {
 		t.Error("the driver's CPU is known, though a slice lacks it")
 	}
 	if got := (Sample{}).OfferedRPS(); got != 0 {
@@ -128,32 +129,32 @@ func TestCPUOfAProcess(t *testing.T) {
 // A figure that needs two counters has none where either is missing, and none by
 // nothing.
 func TestRatiosOfCounters(t *testing.T) {
-	of := func(kind scenarios.Kind, counts map[string]float64) Sample {
+	of := func(kind scenarios.KindName, counts map[string]float64) Sample {
 		return Pool([]record.Trial{{Measurement: record.Measurement{Planned: 10, Sent: 10, Succeeded: 10}, Machines: []record.MachineUse{
-			{Machine: "m", Processes: []record.ProcessUse{{Name: "p", Kind: kind, Counts: counts}}}}}})
+			{Machine: "m", Processes: []record.ProcessUse{{Name: "p", Kind: kind, Counts: counts}}}}}}, kinds.Data())
 	}
 	for _, test := range []struct {
 		key     string
-		kind    scenarios.Kind
+		kind    scenarios.KindName
 		counts  map[string]float64
 		want    float64
 		missing string
 	}{
-		{"cache_hit_ratio", scenarios.KindValkey, map[string]float64{"hits": 3}, 0, "no cache"},
-		{"cache_hit_ratio", scenarios.KindValkey, map[string]float64{"misses": 3}, 0, "no cache"},
-		{"cache_hit_ratio", scenarios.KindValkey, map[string]float64{"hits": 0, "misses": 0}, 0, "the cache was not asked"},
-		{"cache_hit_ratio", scenarios.KindValkey, map[string]float64{"hits": 0, "misses": 4}, 0, ""},
-		{"cache_hit_ratio", scenarios.KindValkey, map[string]float64{"hits": 6, "misses": 4}, 0.6, ""},
-		{"rows_read_per_row_returned", scenarios.KindPostgres, map[string]float64{"rows": 4}, 0, "not counted"},
-		{"rows_read_per_row_returned", scenarios.KindPostgres, map[string]float64{"tuples_read": 4}, 0, "not counted"},
-		{"rows_read_per_row_returned", scenarios.KindPostgres, map[string]float64{"tuples_read": 4, "rows": 0}, 0, "no row was returned"},
-		{"rows_read_per_row_returned", scenarios.KindPostgres, map[string]float64{"tuples_read": 12, "rows": 4}, 3, ""},
-		{"db_cpu_share", scenarios.KindPostgres, nil, 0, "quota is not known"},
-		{"db_cpu_share", scenarios.KindShop, nil, 0, "no PostgreSQL"},
-		{"postgres_demand_share", scenarios.KindPostgres, nil, 0, "no process but PostgreSQL"},
-		{"utilisation[m]", scenarios.KindShop, nil, 0, "its CPU quota is not known"},
-		{"throttled_share[m]", scenarios.KindShop, nil, 0, "its CPU periods were not counted"},
-		{"p0_ms", scenarios.KindShop, nil, 0, "unknown quantile"},
+		{"cache_hit_ratio", "valkey", map[string]float64{"hits": 3}, 0, "no cache"},
+		{"cache_hit_ratio", "valkey", map[string]float64{"misses": 3}, 0, "no cache"},
+		{"cache_hit_ratio", "valkey", map[string]float64{"hits": 0, "misses": 0}, 0, "the cache was not asked"},
+		{"cache_hit_ratio", "valkey", map[string]float64{"hits": 0, "misses": 4}, 0, ""},
+		{"cache_hit_ratio", "valkey", map[string]float64{"hits": 6, "misses": 4}, 0.6, ""},
+		{"rows_read_per_row_returned", "postgres", map[string]float64{"rows": 4}, 0, "not counted"},
+		{"rows_read_per_row_returned", "postgres", map[string]float64{"tuples_read": 4}, 0, "not counted"},
+		{"rows_read_per_row_returned", "postgres", map[string]float64{"tuples_read": 4, "rows": 0}, 0, "no row was returned"},
+		{"rows_read_per_row_returned", "postgres", map[string]float64{"tuples_read": 12, "rows": 4}, 3, ""},
+		{"db_cpu_share", "postgres", nil, 0, "quota is not known"},
+		{"db_cpu_share", "shop", nil, 0, "no PostgreSQL"},
+		{"database_demand_share", "postgres", nil, 0, "no process but PostgreSQL"},
+		{"utilisation[m]", "shop", nil, 0, "its CPU quota is not known"},
+		{"throttled_share[m]", "shop", nil, 0, "its CPU periods were not counted"},
+		{"p0_ms", "shop", nil, 0, "unknown quantile"},
 	} {
 		v := of(test.kind, test.counts).Value(test.key)
 		if v.V != test.want || (v.Missing == "") != (test.missing == "") || !strings.Contains(v.Missing, test.missing) {
@@ -164,19 +165,19 @@ func TestRatiosOfCounters(t *testing.T) {
 
 // Of several databases the busiest counts, by what its own machine may use.
 func TestTheBusiestDatabase(t *testing.T) {
-	machine := func(name string, kind scenarios.Kind, quota, cpu float64) record.MachineUse {
+	machine := func(name string, kind scenarios.KindName, quota, cpu float64) record.MachineUse {
 		return record.MachineUse{Machine: name, WindowS: 10, QuotaCPUs: quota, CPUSeconds: cpu, Processes: []record.ProcessUse{{Name: "p", Kind: kind}}}
 	}
 	for _, order := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}} {
-		all := []record.MachineUse{machine("a", scenarios.KindPostgres, 1, 3), machine("b", scenarios.KindPostgres, 0.1, 0.6),
-			machine("c", scenarios.KindShop, 1, 2), machine("d", scenarios.KindShop, 0.1, 0.1)}
+		all := []record.MachineUse{machine("a", "postgres", 1, 3), machine("b", "postgres", 0.1, 0.6),
+			machine("c", "shop", 1, 2), machine("d", "shop", 0.1, 0.1)}
 		trial := record.Trial{Measurement: record.Measurement{Succeeded: 10}}
 		for _, i := range order {
 			trial.Machines = append(trial.Machines, all[i])
 		}
-		s := Pool([]record.Trial{trial})
+		s := Pool([]record.Trial{trial}, kinds.Data())
 		near(t, "the busiest database", s.Value("db_cpu_share").V, 0.6, 1e-12)
-		near(t, "its demand over the busiest shop's", s.Value("postgres_demand_share").V, 3, 1e-12)
+		near(t, "its demand over the busiest shop's", s.Value("database_demand_share").V, 3, 1e-12)
 	}
 }
 

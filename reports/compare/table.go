@@ -38,14 +38,15 @@ type Table struct {
 	Slices  int       // trials of kind slice
 	Invalid []Invalid // slices and probes, in order
 
+	kinds   []scenarios.Kind
 	valid   map[cell][]record.Trial
 	spoiled map[cell][]record.Trial
 	rates   []string
 }
 
-// NewTable sorts trials into a table.
-func NewTable(trials []record.Trial) Table {
-	t := Table{valid: map[cell][]record.Trial{}, spoiled: map[cell][]record.Trial{}}
+// NewTable sorts trials into a table. kinds are those of the run's scenario.
+func NewTable(trials []record.Trial, kinds []scenarios.Kind) Table {
+	t := Table{kinds: kinds, valid: map[cell][]record.Trial{}, spoiled: map[cell][]record.Trial{}}
 	for _, trial := range trials {
 		reasons := invalidReasons(&trial)
 		if len(reasons) > 0 {
@@ -90,7 +91,7 @@ func (t Table) Rates() []string { return t.rates }
 
 // Pooled adds up every valid slice of a variant at a rate.
 func (t Table) Pooled(rate string, variant scenarios.Variant) Sample {
-	return Pool(t.valid[cell{rate, variant}])
+	return Pool(t.valid[cell{rate, variant}], t.kinds)
 }
 
 // AllInvalid gives the reasons when a variant was measured at a rate and no
@@ -111,7 +112,7 @@ func (t Table) AllInvalid(rate string, variant scenarios.Variant) string {
 func (t Table) blocks(rate string, variant scenarios.Variant) map[int]Sample {
 	samples := map[int]Sample{}
 	for block, trials := range t.byBlock(rate, variant) {
-		samples[block] = Pool(trials)
+		samples[block] = Pool(trials, t.kinds)
 	}
 	return samples
 }

@@ -9,6 +9,7 @@ import (
 
 	"headroom/harness/record"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // A run's slices stand by rate, block and variant; a soak is the slice of the rate
@@ -26,7 +27,7 @@ func TestTableSortsTrials(t *testing.T) {
 		trial(record.KindSlice, before, "low", 1), trial(record.KindSlice, after, "low", 1, "late"),
 		trial(record.KindSlice, before, "common", 1), trial(record.KindSlice, after, "common", 3), trial(record.KindSlice, after, "common", 1),
 		trial(record.KindProbe, after, record.RateSoak, 4),
-	})
+	}, kinds.Data())
 	if table.Slices != 8 || !slices.Equal(table.Rates(), []string{"common", "low"}) || len(table.Invalid) != 1 {
 		t.Errorf("%d slices at %v, %d invalid", table.Slices, table.Rates(), len(table.Invalid))
 	}
@@ -72,11 +73,11 @@ func TestWhatWasJudged(t *testing.T) {
 		{record.KindProbe, record.Spoiled, ""}, {record.KindProbe, record.Saturated, ""}, {record.KindSlice, record.Held, ""},
 	} {
 		trial := record.Trial{Kind: test.kind, Invalid: []string{"late"}, Verdict: &record.Verdict{Outcome: test.outcome}}
-		if got := NewTable([]record.Trial{trial}).Invalid[0].Judged; got != test.want {
+		if got := NewTable([]record.Trial{trial}, kinds.Data()).Invalid[0].Judged; got != test.want {
 			t.Errorf("%s %s is judged %q, want %q", test.kind, test.outcome, got, test.want)
 		}
 	}
-	if got := NewTable([]record.Trial{{Kind: record.KindProbe, Invalid: []string{"late"}}}).Invalid[0].Judged; got != "" {
+	if got := NewTable([]record.Trial{{Kind: record.KindProbe, Invalid: []string{"late"}}}, kinds.Data()).Invalid[0].Judged; got != "" {
 		t.Errorf("without a verdict: %q", got)
 	}
 	interrupted := record.Trial{Measurement: record.Measurement{Interrupted: true}}
@@ -98,11 +99,11 @@ func TestPairsOfBlocks(t *testing.T) {
 	// p95 needs 59 samples.
 	trials := []record.Trial{few(scenarios.Before, 1, 100), few(scenarios.After, 1, 58), few(scenarios.Before, 2, 57), few(scenarios.After, 2, 56),
 		few(scenarios.Before, 3, 59), few(scenarios.After, 3, 59)}
-	pairs, _, why := NewTable(trials).At("common").pairs("p95_ms")
+	pairs, _, why := NewTable(trials, kinds.Data()).At("common").pairs("p95_ms")
 	if len(pairs) != 1 || pairs[0].Block != 3 || why != "after: insufficient: 58 samples, p95 needs 59" {
 		t.Errorf("%+v, %q", pairs, why)
 	}
-	e := NewTable(trials[2:4]).At("common").Ratio("p95_ms")
+	e := NewTable(trials[2:4], kinds.Data()).At("common").Ratio("p95_ms")
 	if e.Missing != "before: insufficient: 57 samples, p95 needs 59" {
 		t.Errorf("no pair: %q", e.Missing)
 	}
@@ -117,9 +118,9 @@ func TestPairsOfBlocks(t *testing.T) {
 		}
 		return out
 	}
-	_, resolution, _ := NewTable(append(counted(1, 50, 25), counted(2, 10_000, 10_000)...)).At("common").pairs("error_rate")
+	_, resolution, _ := NewTable(append(counted(1, 50, 25), counted(2, 10_000, 10_000)...), kinds.Data()).At("common").pairs("error_rate")
 	near(t, "resolution", resolution, (1.0/50+1.0/25+0.001)/2, 1e-12)
-	_, resolution, _ = NewTable(nil).At("common").pairs("error_rate")
+	_, resolution, _ = NewTable(nil, kinds.Data()).At("common").pairs("error_rate")
 	near(t, "resolution of nothing", resolution, 0, 0)
 }
 
@@ -140,12 +141,12 @@ func TestEstimateLevel(t *testing.T) {
 	}
 	e = estimateLevel([]Value{{V: 2}, {V: 2}, {V: 2}, {V: 2}})
 	near(t, "the resolution of figures that agree", e.interval.High, 2.002, 1e-12)
-	point, interval, ok := NewTable(noisy(2, 1, 1)).At("common").Level(scenarios.After, "throughput_rps")
+	point, interval, ok := NewTable(noisy(2, 1, 1), kinds.Data()).At("common").Level(scenarios.After, "throughput_rps")
 	if !ok || interval != nil {
 		t.Errorf("of two blocks %+v (%v)", interval, ok)
 	}
 	near(t, "throughput", point, 40, 1e-12)
-	if _, _, ok := NewTable(nil).At("common").Level(scenarios.After, "throughput_rps"); ok {
+	if _, _, ok := NewTable(nil, kinds.Data()).At("common").Level(scenarios.After, "throughput_rps"); ok {
 		t.Error("a figure of nothing")
 	}
 }
@@ -157,7 +158,7 @@ func TestTablesTellOfPatterns(t *testing.T) {
 		trials := []record.Trial{slice(scenarios.Before, 1, 100, 10, 2), slice(scenarios.After, 1, 100, 10, 2)}
 		before(&trials[0])
 		after(&trials[1])
-		rows, _ := NewTable(trials).At("common").Tables()
+		rows, _ := NewTable(trials, kinds.Data()).At("common").Tables()
 		var told []string
 		for _, key := range rows {
 			if slices.Contains(patterns, key) {
@@ -184,12 +185,12 @@ func TestTablesTellOfPatterns(t *testing.T) {
 	trials[1].Machines = trials[1].Machines[1:2] // the edge alone
 	trials[1].Machines[0].Machine = "new"
 	trials[1].Measurement.Counts = map[string]int64{"X-New: yes": 1}
-	comparison := NewTable(trials).At("common")
+	comparison := NewTable(trials, kinds.Data()).At("common")
 	if got := comparison.Machines(); !slices.Equal(got, []string{"server", "edge", "cache", "new"}) {
 		t.Errorf("the machines are %v", got)
 	}
 	_, details := comparison.Tables()
-	wanted := []string{"postgres_demand_share", "p50_ms[GET /api/feed]", "p95_ms[GET /api/feed]", "header_share[X-Cache: hit]", "header_share[X-New: yes]",
+	wanted := []string{"database_demand_share", "p50_ms[GET /api/feed]", "p95_ms[GET /api/feed]", "header_share[X-Cache: hit]", "header_share[X-New: yes]",
 		"cpu_ms_per_request[server]", "utilisation[server]", "throttled_share[server]"}
 	if len(details) != 5+3*4 || !slices.Equal(details[:len(wanted)], wanted) {
 		t.Errorf("the details are %v", details)

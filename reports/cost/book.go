@@ -29,7 +29,7 @@ type Book struct {
 
 	// What is not in the book is not charged.
 	Egress  *PerGiB  `json:"egress,omitempty" yaml:"egress"`   // what users download
-	Storage *Storage `json:"storage,omitempty" yaml:"storage"` // a volume for every machine with PostgreSQL
+	Storage *Storage `json:"storage,omitempty" yaml:"storage"` // a volume for every machine with a database
 
 	// Managed services. They are not charged where a topology runs its own on
 	// a priced machine.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 func TestExample(t *testing.T) {
@@ -128,6 +129,15 @@ func TestUsers(t *testing.T) {
 	}
 }
 
+// process is one of a kind that has its name.
+func process(name string) scenarios.Process {
+	kind, known := scenarios.KindOf(kinds.Data(), scenarios.KindName(name))
+	if !known {
+		panic("there is no kind " + name)
+	}
+	return kind.Process(name)
+}
+
 func TestStorageAndEgress(t *testing.T) {
 	book, err := Parse("b.yaml", []byte(validBook+"storage: {gib: 50, usd_per_gib_month: 0.1}\negress: {usd_per_gib: 0.09, source: the bill, date: 2026-11-02}\n"))
 	if err != nil {
@@ -137,8 +147,8 @@ func TestStorageAndEgress(t *testing.T) {
 		t.Errorf("origins %q", got)
 	}
 	bill, err := book.Monthly(scenarios.Topology{Machines: []scenarios.Machine{
-		{Name: "db", Size: "small", VCPU: 2, MemoryGiB: 4, Processes: []scenarios.Process{{Kind: scenarios.KindPostgres}}},
-		{Name: "app", Size: "small", VCPU: 2, MemoryGiB: 4, Processes: []scenarios.Process{{Kind: scenarios.KindShop}}},
+		{Name: "db", Size: "small", VCPU: 2, MemoryGiB: 4, Processes: []scenarios.Process{process("postgres")}},
+		{Name: "app", Size: "small", VCPU: 2, MemoryGiB: 4, Processes: []scenarios.Process{process("shop")}},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -203,7 +213,7 @@ func TestMonthlyWarnsOfEither(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	database := []scenarios.Process{{Kind: scenarios.KindShop}, {Kind: scenarios.KindPostgres}}
+	database := []scenarios.Process{process("shop"), process("postgres")}
 	for _, test := range []struct {
 		vcpu, gib float64
 		warns     bool

@@ -119,24 +119,25 @@ type ingredient struct {
 
 const stageKey = "stage"
 
-// ingredients is the one table of them: a further server is a further line.
-var ingredients = []ingredient{
-	{"go", "Go", nil, "allocations"},
-	{"postgres", "PostgreSQL", []string{"postgresql-", "postgres"}, "blocks and statement texts"},
-	{"valkey", "Valkey", []string{"valkey"}, "cache commands"},
-	{"nats", "NATS", []string{"nats"}, "messages"},
-	{"haproxy", "HAProxy", []string{"haproxy"}, "allocations"},
-	{"varnish", "Varnish", []string{"varnish"}, "origin requests"},
-	{stageKey, "stage", nil, "blocks and allocations"},
+// ingredients are those of a scenario with such kinds: each server is one.
+func ingredients(kinds []scenarios.Kind) []ingredient {
+	all := []ingredient{{"go", "Go", nil, "allocations"}}
+	for _, k := range kinds {
+		if server := k.Facts.Server; server != nil {
+			all = append(all, ingredient{string(k.Name), k.Facts.Label, server.Versions, server.Alters})
+		}
+	}
+	return append(all, ingredient{stageKey, "stage", nil, "blocks and allocations"})
 }
 
-// MadeWith are the versions of an environment that counts depend on.
-func MadeWith(e record.Environment) map[string]string {
+// MadeWith are the versions of an environment that the counts of a scenario with
+// such kinds depend on.
+func MadeWith(e record.Environment, kinds []scenarios.Kind) map[string]string {
 	made := map[string]string{"go": strings.TrimPrefix(runtime.Version(), "go")}
 	if e.Stage != "" {
 		made[stageKey] = e.Stage
 	}
-	for _, i := range ingredients {
+	for _, i := range ingredients(kinds) {
 		for name, version := range e.Packages {
 			if slices.ContainsFunc(i.packages, func(begin string) bool { return strings.HasPrefix(name, begin) }) {
 				made[i.key] = plainVersion(version)
@@ -153,10 +154,11 @@ var dotted = regexp.MustCompile(`\d+(\.\d+)+`)
 func plainVersion(text string) string { return cmp.Or(dotted.FindString(text), text) }
 
 // Differences says in which versions those of now differ from the baseline's, and
-// what may come of it. What either does not tell is no difference.
-func (b Baseline) Differences(now map[string]string) []string {
+// what may come of it. What either does not tell is no difference, nor is a server
+// that a scenario with such kinds does not run.
+func (b Baseline) Differences(now map[string]string, kinds []scenarios.Kind) []string {
 	var out []string
-	for _, i := range ingredients {
+	for _, i := range ingredients(kinds) {
 		was, is := b.MadeWith[i.key], now[i.key]
 		if was == "" || is == "" || was == is {
 			continue

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"headroom/harness/record"
+	"headroom/targets/kinds"
 )
 
 func written(t *testing.T) (Baseline, []byte) {
@@ -121,23 +122,27 @@ func TestDifferences(t *testing.T) {
 		"postgresql-17": "17.6-0+deb13u1", "valkey-server": "8.1.1+dfsg1-3", "nats-server": "2.10.27-1", "haproxy": "3.0.11-1", "varnish": "7.7.0-3"}}
 	process := record.Environment{Stage: record.StageProcess, Packages: map[string]string{
 		"postgres": "postgres (PostgreSQL) 17.7 (Debian 17.7-0+deb13u1)", "valkey-server": "Valkey server v=8.1.1 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64"}}
-	made := MadeWith(docker)
+	made := MadeWith(docker, kinds.Data())
 	if want := map[string]string{"go": strings.TrimPrefix(runtime.Version(), "go"), "stage": "docker", "postgres": "17.6", "valkey": "8.1.1", "nats": "2.10.27", "haproxy": "3.0.11", "varnish": "7.7.0"}; !maps.Equal(made, want) {
 		t.Errorf("%v, want %v", made, want)
 	}
 	b := Baseline{MadeWith: made}
-	if got := b.Differences(MadeWith(docker)); len(got) > 0 {
+	if got := b.Differences(MadeWith(docker, kinds.Data()), kinds.Data()); len(got) > 0 {
 		t.Errorf("the same differs: %q", got)
 	}
 	want := []string{
 		"the baseline was counted with PostgreSQL 17.6, this is 17.7: blocks and statement texts may differ for that alone",
 		"the baseline was counted on the stage docker, this is process: blocks and allocations may differ for that alone",
 	}
-	if got := b.Differences(MadeWith(process)); !slices.Equal(got, want) {
+	if got := b.Differences(MadeWith(process, kinds.Data()), kinds.Data()); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got := (Baseline{}).Differences(made); len(got) > 0 {
+	if got := (Baseline{}).Differences(made, kinds.Data()); len(got) > 0 {
 		t.Errorf("a baseline that tells nothing differs: %q", got)
+	}
+	// Another version of a server that the scenario does not run alters nothing.
+	if got := b.Differences(MadeWith(process, kinds.Data()), nil); !slices.Equal(got, want[1:]) {
+		t.Errorf("without servers: %q, want %q", got, want[1:])
 	}
 	// It stands in the file, and comes back.
 	whole := baseline(t)

@@ -207,7 +207,7 @@ func TestWhatGoesOnUnasked(t *testing.T) {
 	one := trial(scenarios.After, "GET /")
 	one.Machines[1].WindowS = 100 // it does more unasked than was counted
 	idle := trials(idleReading{1, 5000})
-	for _, m := range Counted(append(idle, one), requests).metrics {
+	for _, m := range Counted(known(), append(idle, one), requests).metrics {
 		if m.Metric == "allocations" {
 			t.Errorf("less than nothing is %+v", m)
 		}
@@ -221,7 +221,7 @@ func TestProblemsOfATrial(t *testing.T) {
 		one := trial(scenarios.After, "GET /")
 		one.Measurement.Sent, one.Measurement.Succeeded, one.Measurement.Failed = sent, succeeded, sent-succeeded
 		one.Invalid = invalid
-		return Counted([]record.Trial{one}, requests)
+		return Counted(known(), []record.Trial{one}, requests)
 	}
 	at := place{scenarios.After, "GET /"}
 	for _, test := range []struct {
@@ -251,5 +251,30 @@ func TestProblemsOfATrial(t *testing.T) {
 		if failed != test.errors {
 			t.Errorf("%s: %v of its requests failed, want %v", test.name, failed, test.errors)
 		}
+	}
+}
+
+// A kind may count one thing under several keys: all are added up, and all must have
+// been read.
+func TestSeveralKeysOfOneMeaning(t *testing.T) {
+	s := &scenarios.Scenario{Kinds: []scenarios.Kind{{Name: "broker", Facts: scenarios.Facts{Counters: []scenarios.Counter{
+		{Key: "put", Meaning: scenarios.MeaningMessages, Total: true}, {Key: "forwarded", Meaning: scenarios.MeaningMessages, Total: true}}}}}}
+	counted := func(counts map[string]float64) Counts {
+		one := trial(scenarios.After, "GET /")
+		one.Machines = []record.MachineUse{{Machine: "m", Processes: []record.ProcessUse{{Name: "p", Kind: "broker", Counts: counts}}}}
+		return Counted(s, []record.Trial{one}, requests)
+	}
+	messages := 0.0
+	for _, m := range counted(map[string]float64{"put": 2 * requests, "forwarded": requests, "other": 9}).metrics {
+		if m.Metric == "messages" {
+			messages = m.Value
+		}
+	}
+	if messages != 3 {
+		t.Errorf("%v messages, want 3", messages)
+	}
+	half := counted(map[string]float64{"put": 2 * requests})
+	if why := half.unread[place{scenarios.After, "GET /"}]["messages"]; why != "the counters of broker could not be read" {
+		t.Errorf("half was read: %q", why)
 	}
 }

@@ -106,7 +106,7 @@ func newComparison(b Baseline, run Counts, expect bool) *comparison {
 		if !found && m.Value > 0 && s.noun != "" {
 			c.gone[at] = append(c.gone[at], m)
 		}
-		if m.Value > 0 && s.kind != "" {
+		if m.Value > 0 && s.of != "" {
 			c.silent[at.place] = true
 		}
 	}
@@ -118,7 +118,7 @@ func newComparison(b Baseline, run Counts, expect bool) *comparison {
 		if !c.known[m.id()] && s.noun != "" {
 			c.came[at] = append(c.came[at], m)
 		}
-		if s.kind != "" {
+		if s.of != "" {
 			delete(c.silent, at.place)
 		}
 	}
@@ -183,10 +183,10 @@ func (c *comparison) absent(m Count, found bool) string {
 	switch {
 	case !c.run.measured[at] && !found:
 		return cmp.Or(c.run.problems[at], "the endpoint was not counted: is it renamed?")
-	case s.kind == "":
+	case s.of == "":
 		return ""
 	case !c.run.read[at][s.key]:
-		return cmp.Or(c.run.unread[at][s.key], s.notRead())
+		return cmp.Or(c.run.unread[at][s.key], notRead(s.countedBy(c.run.kinds)...))
 	case c.silent[at]:
 		return "its machines counted nothing at all, and the baseline has counts of them: were they asked?"
 	}

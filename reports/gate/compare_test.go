@@ -21,12 +21,12 @@ func readAll(one record.Trial) record.Trial {
 // runs agreed.
 func against(t *testing.T, before, now []record.Work, expect bool) []CountResult {
 	t.Helper()
-	run := Counted([]record.Trial{readAll(trial(scenarios.After, "GET /api/feed", before...))}, requests)
+	run := Counted(known(), []record.Trial{readAll(trial(scenarios.After, "GET /api/feed", before...))}, requests)
 	metrics, _, err := Renew(nil, []Counts{run, run}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Compare(Baseline{Metrics: metrics}, Counted([]record.Trial{readAll(trial(scenarios.After, "GET /api/feed", now...))}, requests), expect)
+	return Compare(Baseline{Metrics: metrics}, Counted(known(), []record.Trial{readAll(trial(scenarios.After, "GET /api/feed", now...))}, requests), expect)
 }
 
 // outcome is what became of a metric and its name, and why.
@@ -235,7 +235,7 @@ func TestNewCounts(t *testing.T) {
 		return Count{Variant: scenarios.After, Endpoint: endpoint, Metric: metric, Value: value}
 	}
 	b := Baseline{Metrics: []Count{at("GET /", errorsKey, 0)}}
-	run := Counted([]record.Trial{trial(scenarios.After, "GET /"), trial(scenarios.After, "GET /new")}, requests)
+	run := Counted(known(), []record.Trial{trial(scenarios.After, "GET /"), trial(scenarios.After, "GET /new")}, requests)
 	run.metrics = []Count{at("GET /", errorsKey, 0), at("GET /", "round trips", 0), at("GET /", "messages", 2), at("GET /new", "messages", 3)}
 	got := Compare(b, run, true)
 	if len(got) != 3 || got[0].Status != StatusSame || got[0].New {

@@ -19,14 +19,14 @@ import (
 // source says where a counted metric comes from.
 type source struct {
 	key, unit string
-	kind      scenarios.Kind // of the processes whose counts are added up; "" the driver's own
-	counter   string
-	work      string // the counter is that of work of this sort, or "": of the process
-	one       bool   // all such work is one metric; else each name has its own
-	// proof is a counter that a process which was read has always, work or none:
-	// with it no work means that none was done. "": the counter itself.
-	proof string
-	exact bool // two runs must agree to the digit
+	// of is what the processes count whose counts are added up; "": the driver's own. A
+	// process that was read has these counters always, work or none: with them no work
+	// means that none was done.
+	of    scenarios.Meaning
+	work  string // the metric is of work of this sort, or "": of the counters of the meaning
+	each  string // of work: which of its counts
+	one   bool   // all such work is one metric; else each name has its own
+	exact bool   // two runs must agree to the digit
 	// background: health checks, watchers and the readings themselves count too. What
 	// they count when idle falls out.
 	background bool
@@ -48,21 +48,21 @@ const errorsKey = "errors"
 // sources is the one table of what is counted. A further store or queue is a
 // further line.
 var sources = []source{
-	{key: errorsKey, unit: "failed requests", counter: "failed", exact: true},
-	{key: "response", unit: "bytes", counter: "bytes_in", bothWays: always, least: 0.0005, floor: 1},
-	{key: "statements", unit: "statements", kind: scenarios.KindPostgres, work: "statement", counter: "calls", one: true, proof: "statements", exact: true},
-	{key: "statement calls", unit: "calls", kind: scenarios.KindPostgres, work: "statement", counter: "calls", proof: "statements", exact: true,
+	{key: errorsKey, unit: "failed requests", exact: true},
+	{key: "response", unit: "bytes", bothWays: always, least: 0.0005, floor: 1},
+	{key: "statements", unit: "statements", of: scenarios.MeaningStatements, work: "statement", each: "calls", one: true, exact: true},
+	{key: "statement calls", unit: "calls", of: scenarios.MeaningStatements, work: "statement", each: "calls", exact: true,
 		bothWays: writesRows, noun: "text", sum: "statements"},
-	{key: "statement blocks", unit: "blocks", kind: scenarios.KindPostgres, work: "statement", counter: "blocks", proof: "statements",
+	{key: "statement blocks", unit: "blocks", of: scenarios.MeaningStatements, work: "statement", each: "blocks",
 		noun: "text", sum: "statement blocks", least: 0.01, floor: 0.2},
-	{key: "table rows", unit: "rows read", kind: scenarios.KindPostgres, work: "table", counter: "rows_read", proof: "tuples_read", exact: true,
+	{key: "table rows", unit: "rows read", of: scenarios.MeaningRowsRead, work: "table", each: "rows_read", exact: true,
 		noun: "table", sum: "table rows", floor: 0.2},
-	{key: "round trips", unit: "round trips to databases", kind: scenarios.KindShop, counter: "round_trips", exact: true},
-	{key: "cache commands", unit: "commands", kind: scenarios.KindValkey, work: "command", counter: "calls", proof: "hits", exact: true,
+	{key: "round trips", unit: "round trips to databases", of: scenarios.MeaningRoundTrips, exact: true},
+	{key: "cache commands", unit: "commands", of: scenarios.MeaningCacheHits, work: "command", each: "calls", exact: true,
 		bothWays: changesCache, noun: "command", sum: "cache commands"},
-	{key: "messages", unit: "messages", kind: scenarios.KindNATS, counter: "published", exact: true, bothWays: always},
-	{key: "origin requests", unit: "requests to the origin", kind: scenarios.KindVarnish, counter: "backend_requests", least: 0.01, floor: 0.2},
-	{key: "allocations", unit: "allocations of the shop", kind: scenarios.KindShop, counter: "allocations", background: true, most: 0.2, floor: 15},
+	{key: "messages", unit: "messages", of: scenarios.MeaningMessages, exact: true, bothWays: always},
+	{key: "origin requests", unit: "requests to the origin", of: scenarios.MeaningOriginRequests, least: 0.01, floor: 0.2},
+	{key: "allocations", unit: "allocations of the shop", of: scenarios.MeaningAllocations, background: true, most: 0.2, floor: 15},
 }
 
 func sourceOf(key string) (source, bool) {
@@ -102,6 +102,7 @@ func (p place) String() string { return fmt.Sprintf("%s, %s", p.variant, p.endpo
 // Counts are one counted run.
 type Counts struct {
 	requests int                         // of each endpoint
+	kinds    []scenarios.Kind            // of the scenario's processes: what their counters mean
 	metrics  []Count                     // sorted; what is 0 is left out, but for errors
 	measured map[place]bool              // endpoints that were counted
 	problems map[place]string            // why one has no counts, but perhaps errors
@@ -110,11 +111,11 @@ type Counts struct {
 	unread   map[place]map[string]string // why not, of processes that were there
 }
 
-// Counted turns the trials of a counted run into counts by request. Each
-// endpoint must have been asked requests times.
-func Counted(trials []record.Trial, requests int) Counts {
+// Counted turns the trials of a counted run of a scenario into counts by request.
+// Each endpoint must have been asked requests times.
+func Counted(s *scenarios.Scenario, trials []record.Trial, requests int) Counts {
 	c := Counts{
-		requests: requests, measured: map[place]bool{}, problems: map[place]string{}, failures: map[place]string{},
+		requests: requests, kinds: s.Kinds, measured: map[place]bool{}, problems: map[place]string{}, failures: map[place]string{},
 		read: map[place]map[string]bool{}, unread: map[place]map[string]string{},
 	}
 	idle := idleOf(trials)
@@ -142,11 +143,11 @@ func (c *Counts) add(t *record.Trial, idle idleCounts) {
 	}
 	c.measured[at], c.read[at], c.unread[at] = true, map[string]bool{}, map[string]string{}
 	for _, s := range sources {
-		there, why := s.readable(t, idle)
+		there, why := s.readable(t, c.kinds, idle)
 		switch {
 		case there && why == "":
 			c.read[at][s.key] = true
-			c.metrics = append(c.metrics, s.counts(t, idle)...)
+			c.metrics = append(c.metrics, s.counts(t, c.kinds, idle)...)
 		case there:
 			c.unread[at][s.key] = why
 		}
@@ -253,58 +254,96 @@ func (i idleCounts) during(v scenarios.Variant, m record.MachineUse, process, na
 	return max(0, mean.n+max(0, products/squares)*(m.WindowS-mean.windowS)), true
 }
 
-// readable says whether processes of the source's kind were there, and why their
-// counters can't be used, if so: a counter that was not read is not one of 0.
-func (s source) readable(t *record.Trial, idle idleCounts) (there bool, why string) {
-	if s.kind == "" {
-		return true, ""
-	}
+// use is a process in a trial that counts what a source is made of, and the keys of
+// these counters.
+type use struct {
+	machine record.MachineUse
+	record.ProcessUse
+	keys []string
+}
+
+// uses are the trial's processes that count what the source is made of.
+func (s source) uses(t *record.Trial, kinds []scenarios.Kind) []use {
+	var out []use
 	for _, m := range t.Machines {
 		for _, p := range m.Processes {
-			if p.Kind != s.kind {
-				continue
+			kind, _ := scenarios.KindOf(kinds, p.Kind)
+			if keys := kind.Facts.Keys(s.of); len(keys) > 0 {
+				out = append(out, use{m, p, keys})
 			}
-			there = true
-			if !s.readFrom(p) {
-				return true, s.notRead()
-			}
-			if !s.background {
-				continue
-			}
-			if _, known := idle.during(t.Variant, m, p.Name, s.counter); !known {
-				return true, fmt.Sprintf("how much of it the %s does unasked is not known: %s", s.kind, cmp.Or(idle.spoilt[t.Variant], "it was not counted"))
+		}
+	}
+	return out
+}
+
+// readable says whether processes that count the source's meaning were there, and
+// why their counters can't be used, if so: a counter that was not read is not one
+// of 0.
+func (s source) readable(t *record.Trial, kinds []scenarios.Kind, idle idleCounts) (there bool, why string) {
+	if s.of == "" {
+		return true, ""
+	}
+	for _, u := range s.uses(t, kinds) {
+		there = true
+		if !s.readFrom(u) {
+			return true, notRead(u.Kind)
+		}
+		if !s.background {
+			continue
+		}
+		for _, key := range u.keys {
+			if _, known := idle.during(t.Variant, u.machine, u.Name, key); !known {
+				return true, fmt.Sprintf("how much of it the %s does unasked is not known: %s", u.Kind, cmp.Or(idle.spoilt[t.Variant], "it was not counted"))
 			}
 		}
 	}
 	return there, ""
 }
 
-func (s source) notRead() string { return fmt.Sprintf("the counters of %s could not be read", s.kind) }
+func notRead(kinds ...scenarios.KindName) string {
+	if len(kinds) == 0 {
+		return "its counters could not be read"
+	}
+	names := make([]string, len(kinds))
+	for i, name := range kinds {
+		names[i] = string(name)
+	}
+	return fmt.Sprintf("the counters of %s could not be read", strings.Join(names, ", "))
+}
 
-func (s source) readFrom(p record.ProcessUse) bool {
-	if _, counted := p.Counts[cmp.Or(s.proof, s.counter)]; counted {
+// countedBy are the kinds that count what the source is made of.
+func (s source) countedBy(kinds []scenarios.Kind) []scenarios.KindName {
+	var names []scenarios.KindName
+	for _, k := range kinds {
+		if k.Facts.Counts(s.of) {
+			names = append(names, k.Name)
+		}
+	}
+	return names
+}
+
+func (s source) readFrom(u use) bool {
+	unread := func(key string) bool { _, counted := u.Counts[key]; return !counted }
+	if !slices.ContainsFunc(u.keys, unread) {
 		return true
 	}
-	return s.work != "" && slices.ContainsFunc(p.Work, func(w record.Work) bool { return w.Of == s.work })
+	return s.work != "" && slices.ContainsFunc(u.Work, func(w record.Work) bool { return w.Of == s.work })
 }
 
 // counts are the source's metrics of a trial.
-func (s source) counts(t *record.Trial, idle idleCounts) []Count {
+func (s source) counts(t *record.Trial, kinds []scenarios.Kind, idle idleCounts) []Count {
 	sums := map[string]float64{}
 	switch {
 	case s.key == errorsKey:
 		sums[""] = float64(t.Measurement.Failed)
-	case s.kind == "":
+	case s.of == "":
 		sums[""] = float64(t.Measurement.BytesIn)
 	default:
-		for _, m := range t.Machines {
-			for _, p := range m.Processes {
-				if p.Kind != s.kind {
-					continue
-				}
-				s.addTo(sums, p)
+		for _, u := range s.uses(t, kinds) {
+			s.addTo(sums, u)
+			for _, key := range u.keys {
 				if s.background {
-					n, _ := idle.during(t.Variant, m, p.Name, s.counter)
+					n, _ := idle.during(t.Variant, u.machine, u.Name, key)
 					sums[""] -= n
 				}
 			}
@@ -320,18 +359,20 @@ func (s source) counts(t *record.Trial, idle idleCounts) []Count {
 	return out
 }
 
-func (s source) addTo(sums map[string]float64, p record.ProcessUse) {
+func (s source) addTo(sums map[string]float64, u use) {
 	if s.work == "" {
-		sums[""] += p.Counts[s.counter]
+		for _, key := range u.keys {
+			sums[""] += u.Counts[key]
+		}
 		return
 	}
-	for _, w := range p.Work {
+	for _, w := range u.Work {
 		switch {
 		case w.Of != s.work:
 		case s.one:
-			sums[""] += w.Counts[s.counter]
+			sums[""] += w.Counts[s.each]
 		default:
-			sums[w.Name] += w.Counts[s.counter]
+			sums[w.Name] += w.Counts[s.each]
 		}
 	}
 }

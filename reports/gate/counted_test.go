@@ -10,9 +10,13 @@ import (
 
 	"headroom/harness/record"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 const requests = 100
+
+// known is a scenario of which nothing is known but what counters mean.
+func known() *scenarios.Scenario { return &scenarios.Scenario{Kinds: kinds.Data()} }
 
 // trial is an endpoint's counted trial: what a database did for each request.
 func trial(v scenarios.Variant, endpoint string, work ...record.Work) record.Trial {
@@ -25,8 +29,8 @@ func trial(v scenarios.Variant, endpoint string, work ...record.Work) record.Tri
 		Kind: record.KindCount, Variant: v, RateName: endpoint,
 		Measurement: record.Measurement{Planned: requests, Sent: requests, Succeeded: requests, BytesIn: 1000 * requests},
 		Machines: []record.MachineUse{
-			{Machine: "database", Processes: []record.ProcessUse{{Kind: scenarios.KindPostgres, Work: work}}},
-			{Machine: "app", Processes: []record.ProcessUse{{Kind: scenarios.KindShop, Counts: map[string]float64{"allocations": 50 * requests, "round_trips": 0, "pool_max": 2}}}},
+			{Machine: "database", Processes: []record.ProcessUse{{Kind: "postgres", Work: work}}},
+			{Machine: "app", Processes: []record.ProcessUse{{Kind: "shop", Counts: map[string]float64{"allocations": 50 * requests, "round_trips": 0, "pool_max": 2}}}},
 		},
 	}
 }
@@ -61,7 +65,7 @@ func baseline(t *testing.T) Baseline {
 			one.Machines[0].Processes[0].Work[0].Counts["blocks"] += float64(i * requests)
 			one.Machines[1].Processes[0].Counts["allocations"] += float64(i * 10)
 		}
-		runs = append(runs, Counted(trials, requests))
+		runs = append(runs, Counted(known(), trials, requests))
 	}
 	metrics, _, err := Renew(nil, runs, false)
 	if err != nil {
@@ -73,7 +77,7 @@ func baseline(t *testing.T) Baseline {
 
 func scenario(t *testing.T) *scenarios.Scenario {
 	t.Helper()
-	s, err := scenarios.LoadNamed("phase1")
+	s, err := scenarios.LoadNamed("phase1", kinds.Data())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +86,7 @@ func scenario(t *testing.T) *scenarios.Scenario {
 
 func result(t *testing.T, trials []record.Trial, expect bool) Result {
 	t.Helper()
-	counted := Compare(baseline(t), Counted(trials, requests), expect)
+	counted := Compare(baseline(t), Counted(known(), trials, requests), expect)
 	return NewResult(About{Scenario: scenario(t), Seed: 1}, counted, nil, nil, nil)
 }
 
@@ -115,7 +119,7 @@ func TestTolerances(t *testing.T) {
 			}
 		}
 	}
-	if _, _, err := Renew(nil, []Counts{Counted(good(), requests)}, false); err == nil {
+	if _, _, err := Renew(nil, []Counts{Counted(known(), good(), requests)}, false); err == nil {
 		t.Error("one run made a tolerance")
 	}
 }
@@ -162,7 +166,7 @@ func TestCountedNeverPassesOnNothing(t *testing.T) {
 		"database not read": broken(func(r *record.Trial) { r.Machines[0].Processes[0].Work = nil }),
 		"tables not read":   broken(func(r *record.Trial) { r.Machines[0].Processes[0].Work = r.Machines[0].Processes[0].Work[:1] }),
 		"one of two not read": broken(func(r *record.Trial) {
-			r.Machines = append(r.Machines, record.MachineUse{Processes: []record.ProcessUse{{Kind: scenarios.KindShop}}})
+			r.Machines = append(r.Machines, record.MachineUse{Processes: []record.ProcessUse{{Kind: "shop"}}})
 		}),
 		"all counters are 0":   broken(silence),
 		"idle was not counted": broken(func(r *record.Trial) { r.Machines[1].WindowS = 1 }),
@@ -177,7 +181,7 @@ func TestCountedNeverPassesOnNothing(t *testing.T) {
 
 // silence has every counter of the trial's machines read, and 0.
 func silence(r *record.Trial) {
-	r.Machines[0].Processes[0] = record.ProcessUse{Kind: scenarios.KindPostgres, Counts: map[string]float64{"statements": 0, "tuples_read": 0}}
+	r.Machines[0].Processes[0] = record.ProcessUse{Kind: "postgres", Counts: map[string]float64{"statements": 0, "tuples_read": 0}}
 	r.Machines[1].Processes[0].Counts["allocations"] = 0
 }
 
@@ -202,7 +206,7 @@ func TestCountedNamesWhatWasNotRead(t *testing.T) {
 func TestRenewRefusesWhatWasNotRead(t *testing.T) {
 	trials := good()
 	delete(trials[1].Machines[1].Processes[0].Counts, "allocations")
-	run := Counted(trials, requests)
+	run := Counted(known(), trials, requests)
 	if _, _, err := Renew(nil, []Counts{run, run}, false); err == nil || err.Error() != "after, GET /api/feed: allocations: the counters of shop could not be read" {
 		t.Error(err)
 	}
@@ -215,7 +219,7 @@ func TestCountedAllFailed(t *testing.T) {
 		m := &trials[1].Measurement
 		m.Sent, m.Succeeded, m.Failed, m.Errors = sent, 0, sent, map[string]int64{"status_5xx": sent}
 		var absent int
-		results := Compare(baseline(t), Counted(trials, requests), true)
+		results := Compare(baseline(t), Counted(known(), trials, requests), true)
 		for _, r := range results {
 			switch {
 			case r.Variant == scenarios.Before:
@@ -253,12 +257,12 @@ func TestCountedSomeFailedAndShort(t *testing.T) {
 
 func TestCountsFailing(t *testing.T) {
 	trials := good()
-	if err := Counted(trials, requests).Failing(); err != nil {
+	if err := Counted(known(), trials, requests).Failing(); err != nil {
 		t.Error(err)
 	}
 	m := &trials[1].Measurement
 	m.Succeeded, m.Failed, m.Errors = 60, 40, map[string]int64{"status_5xx": 38, "timeout": 2}
-	if err := Counted(trials, requests).Failing(); err == nil || err.Error() != "after, GET /api/feed: 40 of 100 requests failed (status_5xx 38, timeout 2)" {
+	if err := Counted(known(), trials, requests).Failing(); err == nil || err.Error() != "after, GET /api/feed: 40 of 100 requests failed (status_5xx 38, timeout 2)" {
 		t.Error(err)
 	}
 }
@@ -296,12 +300,12 @@ func TestCountedLessIsSuspicious(t *testing.T) {
 		one := readAll(trial(scenarios.After, "POST /api/checkout", statement(insertSQL, orders, 20*orders), statement(authorSQL, selects, 3*selects)))
 		one.Measurement.BytesIn = int64(bytes * requests)
 		one.Machines = append(one.Machines,
-			record.MachineUse{Processes: []record.ProcessUse{{Kind: scenarios.KindValkey, Work: []record.Work{
+			record.MachineUse{Processes: []record.ProcessUse{{Kind: "valkey", Work: []record.Work{
 				{Of: "command", Name: "del", Counts: map[string]float64{"calls": dels * requests}},
 				{Of: "command", Name: "get", Counts: map[string]float64{"calls": gets * requests}},
 			}}}},
-			record.MachineUse{Processes: []record.ProcessUse{{Kind: scenarios.KindNATS, Counts: map[string]float64{"published": messages * requests}}}})
-		return Counted([]record.Trial{one}, requests)
+			record.MachineUse{Processes: []record.ProcessUse{{Kind: "nats", Counts: map[string]float64{"published": messages * requests}}}})
+		return Counted(known(), []record.Trial{one}, requests)
 	}
 	run := answers(1, 1, 1000, 1, 1, 3)
 	metrics, _, err := Renew(nil, []Counts{run, run}, false)
@@ -360,7 +364,7 @@ func TestCountedWithoutBackground(t *testing.T) {
 		idle.Machines[1].WindowS, idle.Machines[1].Processes[0].Counts["allocations"] = 2, 400 // 200 a second
 		trials[0].Machines[1].WindowS = seconds
 		trials[0].Machines[1].Processes[0].Counts["allocations"] += 200 * seconds
-		return Counted(append(trials, idle), requests)
+		return Counted(known(), append(trials, idle), requests)
 	}
 	for _, seconds := range []float64{0.1, 30} {
 		for _, r := range Compare(baseline(t), counted(seconds), false) {
@@ -391,7 +395,7 @@ func TestCountedWithoutReadings(t *testing.T) {
 		for i := range 2 {
 			allocates(&trials[i], seconds, 50*requests)
 		}
-		for _, m := range Counted(trials, requests).metrics {
+		for _, m := range Counted(known(), trials, requests).metrics {
 			if m.Metric == "allocations" && math.Abs(m.Value-50) > 1e-6 {
 				t.Errorf("in %v s: %s is %v", seconds, m.name(), m.Value)
 			}
@@ -411,7 +415,7 @@ func TestCountedWithoutIdle(t *testing.T) {
 	}
 	sound := trial(scenarios.Before, record.RateIdle)
 	sound.Machines[1].WindowS, sound.Machines[1].Processes[0].Counts["allocations"] = 2, 0
-	for _, r := range Compare(baseline(t), Counted(append(trials, idle, sound), requests), true) {
+	for _, r := range Compare(baseline(t), Counted(known(), append(trials, idle, sound), requests), true) {
 		want, why := StatusSame, ""
 		if r.Variant == scenarios.After && r.Metric == "allocations" {
 			want, why = StatusAbsent, "how much of it the shop does unasked is not known: machine app: counter cpu_s went backwards"

@@ -14,7 +14,7 @@ import (
 )
 
 // Hash says by what a scenario's counts are made: topologies, mix, data and
-// settings. What alters no count may change: labels, texts and claims; rates,
+// settings. What alters no count may change: labels, texts, claims and facts; rates,
 // arrivals and timeouts, as a count has no clock; sizes of machines, as it limits
 // none.
 //
@@ -43,12 +43,12 @@ func hashed(s *scenarios.Scenario) []string {
 			e.Name, e.Method, e.Path, e.Body, e.Expect, e.From, e.Session, e.Weight))
 	}
 	for _, v := range scenarios.Variants() {
-		lines = append(lines, hashedTopology(v, s.Topology(v))...)
+		lines = append(lines, hashedTopology(v, s.Topology(v), s.Kinds)...)
 	}
 	return lines
 }
 
-func hashedTopology(v scenarios.Variant, t scenarios.Topology) []string {
+func hashedTopology(v scenarios.Variant, t scenarios.Topology, kinds []scenarios.Kind) []string {
 	lines := []string{fmt.Sprintf("%s entry %q", v, t.Entry)}
 	for _, from := range slices.Sorted(maps.Keys(t.Entries)) {
 		lines = append(lines, fmt.Sprintf("%s entry from %q %q", v, from, t.Entries[from]))
@@ -57,8 +57,9 @@ func hashedTopology(v scenarios.Variant, t scenarios.Topology) []string {
 		lines = append(lines, fmt.Sprintf("%s machine %q of %q", v, m.Name, m.Group))
 		for _, p := range m.Processes {
 			lines = append(lines, fmt.Sprintf("process %q %s", p.Name, p.Kind))
+			kind, _ := scenarios.KindOf(kinds, p.Kind)
 			for _, key := range slices.Sorted(maps.Keys(p.Settings)) {
-				if fallback, known := p.Kind.Fallback(key); !known || p.Settings[key] != fallback {
+				if setting, known := kind.Setting(key); !known || p.Settings[key] != setting.Default {
 					lines = append(lines, fmt.Sprintf("setting %q %q", key, p.Settings[key]))
 				}
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // small is a scenario of which every setting stands at its fallback, but a pool's
@@ -19,9 +20,9 @@ func small() *scenarios.Scenario {
 	topology := scenarios.Topology{
 		Label: "a label", Entry: "app-1/shop", Entries: map[string]string{"far": "app-2/shop"},
 		Machines: []scenarios.Machine{
-			{Name: "database", Group: "database", Size: "large", VCPU: 4, MemoryGiB: 16, Processes: []scenarios.Process{{Name: "postgres", Kind: scenarios.KindPostgres, Port: 5432}}},
+			{Name: "database", Group: "database", Size: "large", VCPU: 4, MemoryGiB: 16, Processes: []scenarios.Process{{Name: "postgres", Kind: "postgres", Port: 5432}}},
 			{Name: "app-1", Group: "app", Size: "medium", VCPU: 2, MemoryGiB: 8, Processes: []scenarios.Process{{
-				Name: "shop", Kind: scenarios.KindShop, Port: 8000, Settings: settings,
+				Name: "shop", Kind: "shop", Port: 8000, Settings: settings,
 				Links: []scenarios.Link{{Role: "database", To: []string{"database/postgres"}}, {Role: "mail", To: []string{"mail/mail"}}},
 			}}},
 		},
@@ -29,7 +30,7 @@ func small() *scenarios.Scenario {
 	after := topology
 	after.Machines = slices.Clone(topology.Machines)
 	return &scenarios.Scenario{
-		Name: "small", Dataset: scenarios.Dataset{Users: 10, Posts: 20, Orders: 30}, Before: topology, After: after,
+		Name: "small", Dataset: scenarios.Dataset{Users: 10, Posts: 20, Orders: 30}, Before: topology, After: after, Kinds: kinds.Data(),
 		Load: scenarios.Load{
 			Arrivals: "poisson", Timeout: 10 * time.Second, MaxInFlight: 512, WarmupSeconds: 2,
 			Keys: map[string]scenarios.Keys{"user": {Distribution: "zipf", Exponent: 0.99, Count: 10}},
@@ -108,7 +109,7 @@ func TestHashChanges(t *testing.T) {
 			shop := shopOf(s)
 			shop.Links = append(shop.Links, scenarios.Link{Role: "cache"})
 		},
-		"a kind":            func(s *scenarios.Scenario) { shopOf(s).Kind = scenarios.KindGateway },
+		"a kind":            func(s *scenarios.Scenario) { shopOf(s).Kind = "gateway" },
 		"a machine less":    func(s *scenarios.Scenario) { s.After.Machines = s.After.Machines[:1] },
 		"the other variant": func(s *scenarios.Scenario) { s.Before.Machines = s.Before.Machines[:1] },
 		"the entry":         func(s *scenarios.Scenario) { s.After.Entry = "database/postgres" },
@@ -130,11 +131,11 @@ func TestHashChanges(t *testing.T) {
 // into this table.
 func TestHashKnowsEveryField(t *testing.T) {
 	for kind, known := range map[reflect.Type][]string{
-		reflect.TypeFor[scenarios.Scenario](): {"Name", "Title", "Question", "Sources", "Dataset", "Load", "SLO", "Before", "After", "Claims", "Oracles", "Gate"},
+		reflect.TypeFor[scenarios.Scenario](): {"Name", "Title", "Question", "Sources", "Dataset", "Load", "SLO", "Before", "After", "Kinds", "Claims", "Oracles", "Gate"},
 		reflect.TypeFor[scenarios.Dataset]():  {"Users", "Posts", "Orders", "Terms", "Shards"},
 		reflect.TypeFor[scenarios.Topology](): {"Label", "Entry", "Entries", "Machines"},
 		reflect.TypeFor[scenarios.Machine]():  {"Name", "Group", "Size", "VCPU", "MemoryGiB", "QuotaShare", "External", "Processes"},
-		reflect.TypeFor[scenarios.Process]():  {"Name", "Kind", "Port", "Settings", "Links"},
+		reflect.TypeFor[scenarios.Process]():  {"Name", "Kind", "Facts", "Port", "Settings", "Links"},
 		reflect.TypeFor[scenarios.Link]():     {"Role", "To"},
 		reflect.TypeFor[scenarios.Load]():     {"Arrivals", "Timeout", "RequestsPerUserPerS", "Keys", "Mix", "MaxInFlight", "Connections", "WarmupSeconds"},
 		reflect.TypeFor[scenarios.Keys]():     {"Distribution", "Exponent", "Count"},

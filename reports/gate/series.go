@@ -146,7 +146,7 @@ func metricsOf(blocks []block, s *scenarios.Scenario) []metric {
 		}})
 	}
 	return append(out, metric{Series{Key: keyP50, Label: keyP50}, func(before, after side) float64 {
-		b, a := compare.Pool(before.slices).Quantile(0.5), compare.Pool(after.slices).Quantile(0.5)
+		b, a := compare.Pool(before.slices, nil).Quantile(0.5), compare.Pool(after.slices, nil).Quantile(0.5)
 		if !b.OK() || !a.OK() {
 			return math.NaN()
 		}
@@ -298,7 +298,7 @@ func ShownOf(trials []record.Trial) []ShownMetric {
 			all[v] = append(all[v], s...)
 		}
 	}
-	before, after := compare.Pool(all[scenarios.Before]), compare.Pool(all[scenarios.After])
+	before, after := compare.Pool(all[scenarios.Before], nil), compare.Pool(all[scenarios.After], nil)
 	var out []ShownMetric
 	for label, q := range map[string]float64{"p95": 0.95, "p99": 0.99} {
 		b, a := before.Quantile(q), after.Quantile(q)

@@ -12,6 +12,7 @@ import (
 
 	"headroom/harness/record"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // gateRun is a gate of blocks in the order ABBAAB and its mirror image: after
@@ -53,7 +54,7 @@ func gateRun(blocks int, cost float64, change func(*record.Trial)) []record.Tria
 
 func gateScenario(t *testing.T) *scenarios.Scenario {
 	t.Helper()
-	s, err := scenarios.LoadNamed("phase2")
+	s, err := scenarios.LoadNamed("phase2", kinds.Data())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +253,7 @@ func TestGated(t *testing.T) {
 }
 
 func TestUnfitMachineHasNoVerdict(t *testing.T) {
-	counted := Compare(baseline(t), Counted(good(), requests), false)
+	counted := Compare(baseline(t), Counted(known(), good(), requests), false)
 	r := NewResult(About{Scenario: scenario(t), Unfit: "this machine stood still"}, counted, nil, nil, nil)
 	if r.Verdict != NoVerdict || r.Sentence != "No verdict: this machine stood still." {
 		t.Errorf("%s: %s", r.Verdict, r.Sentence)

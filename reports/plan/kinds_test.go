@@ -14,12 +14,12 @@ import (
 
 // withMachine is synthetic with one more machine in before, of one kind, that
 // is so busy at the held rate.
-func withMachine(kind scenarios.Kind, share float64) *record.Log {
+func withMachine(kind scenarios.KindName, share float64) *record.Log {
 	const cpus = 0.2
 	log := synthetic()
 	before := &log.Run.Scenario.Before
 	before.Machines = append(slices.Clone(before.Machines), scenarios.Machine{Name: "more", Size: "small", VCPU: 2, MemoryGiB: 4,
-		Processes: []scenarios.Process{{Name: string(kind), Kind: kind}}})
+		Processes: []scenarios.Process{process(string(kind), nil)}})
 	for i := range log.Trials {
 		trial := &log.Trials[i]
 		if trial.Variant == scenarios.Before {
@@ -35,24 +35,24 @@ func withMachine(kind scenarios.Kind, share float64) *record.Log {
 // can't be copied.
 func TestEveryKindIsCopiedOrNot(t *testing.T) {
 	for _, test := range []struct {
-		kind   scenarios.Kind
+		kind   scenarios.KindName
 		share  float64 // at the held rate
 		copies float64 // at twice that; 0: no number
 		says   string
 	}{
-		{scenarios.KindGateway, 0.6, 2, "can be copied"},
-		{scenarios.KindGateway, 0.3, 1, "can be copied"},
-		{scenarios.KindVarnish, 0.6, 2, "can be copied"},
-		{scenarios.KindWorker, 0.75, 2, "can be copied"},
-		{scenarios.KindLink, 0.6, 2, "can be copied"},
-		{scenarios.KindMail, 0.6, 2, "can be copied"},
-		{scenarios.KindHAProxy, 0.6, 2, "can be copied"},
-		{scenarios.KindShop, 0.6, 2, "can be copied"},
-		{scenarios.KindNATS, 0.3, 1, "holds a queue, stays one"},
-		{scenarios.KindNATS, 0.45, 0, "its more, which can't be copied, would be 90% busy"},
-		{scenarios.KindValkey, 0.3, 1, "holds data, stays one"},
-		{scenarios.KindValkey, 0.6, 0, "can't be copied"},
-		{scenarios.KindPostgres, 0.6, 0, "can't be copied"},
+		{"gateway", 0.6, 2, "can be copied"},
+		{"gateway", 0.3, 1, "can be copied"},
+		{"varnish", 0.6, 2, "can be copied"},
+		{"worker", 0.75, 2, "can be copied"},
+		{"link", 0.6, 2, "can be copied"},
+		{"mail", 0.6, 2, "can be copied"},
+		{"haproxy", 0.6, 2, "can be copied"},
+		{"shop", 0.6, 2, "can be copied"},
+		{"nats", 0.3, 1, "holds a queue, stays one"},
+		{"nats", 0.45, 0, "its more, which can't be copied, would be 90% busy"},
+		{"valkey", 0.3, 1, "holds data, stays one"},
+		{"valkey", 0.6, 0, "can't be copied"},
+		{"postgres", 0.6, 0, "can't be copied"},
 	} {
 		p := answer(t, usersAt(2*heldRPS), "p99<250ms,errors<0.1%", withMachine(test.kind, test.share))
 		var text strings.Builder
@@ -72,7 +72,7 @@ func TestEveryKindIsCopiedOrNot(t *testing.T) {
 			}
 		}
 		warned := strings.Contains(strings.Join(before.Warnings, "\n"), "each copy of more fills a cache of its own")
-		if want := test.kind == scenarios.KindVarnish; warned != want {
+		if want := test.kind == "varnish"; warned != want {
 			t.Errorf("%s: a warning of the copies' caches: %v, want %v", test.kind, warned, want)
 		}
 	}
@@ -80,7 +80,7 @@ func TestEveryKindIsCopiedOrNot(t *testing.T) {
 
 // At the rate that was measured nothing is copied, and nothing warned of.
 func TestEdgesAsMeasured(t *testing.T) {
-	p := answer(t, usersAt(heldRPS), "p99<250ms,errors<0.1%", withMachine(scenarios.KindVarnish, 0.6))
+	p := answer(t, usersAt(heldRPS), "p99<250ms,errors<0.1%", withMachine("varnish", 0.6))
 	if before := p.Options[0]; !before.Carries || len(before.Warnings) > 0 {
 		t.Errorf("carries %v, warnings %q", before.Carries, before.Warnings)
 	}

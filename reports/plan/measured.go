@@ -74,7 +74,7 @@ func bytesPerRequest(trials []record.Trial) float64 {
 	if len(measured) == 0 {
 		measured = trials
 	}
-	return compare.Pool(measured).Value("bytes_per_request").V
+	return compare.Pool(measured, nil).Value("bytes_per_request").V
 }
 
 func near(a, b float64) bool { return a <= b*compare.NearRates && b <= a*compare.NearRates }
@@ -108,7 +108,7 @@ func groupsOf(t scenarios.Topology, trials []record.Trial, limitRPS float64) []G
 			loaded = append(loaded, trial)
 		}
 	}
-	sample := compare.Pool(loaded)
+	sample := compare.Pool(loaded, nil) // machines alone are looked at
 	cpus := map[string]float64{}
 	for _, trial := range loaded {
 		for _, m := range trial.Machines {

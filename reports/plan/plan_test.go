@@ -14,6 +14,7 @@ import (
 	"headroom/harness/record"
 	"headroom/reports/cost"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // The truth of the synthetic run: two apps and a database, of which a request
@@ -78,17 +79,28 @@ func trial(v scenarios.Variant, order int, name string, rate, ms float64) record
 	return t
 }
 
+// process is one of a kind that has its name, with these settings and no others.
+func process(name string, settings map[string]string) scenarios.Process {
+	kind, known := scenarios.KindOf(kinds.Data(), scenarios.KindName(name))
+	if !known {
+		panic("there is no kind " + name)
+	}
+	p := kind.Process(name)
+	p.Settings = settings
+	return p
+}
+
 func app(name string) scenarios.Machine {
 	return scenarios.Machine{Name: name, Group: "app", Size: "small", VCPU: 2, MemoryGiB: 4,
-		Processes: []scenarios.Process{{Name: "shop", Kind: scenarios.KindShop, Settings: map[string]string{"pool_size": "8"}}}}
+		Processes: []scenarios.Process{process("shop", map[string]string{"pool_size": "8"})}}
 }
 
 // synthetic holds heldRPS in both variants, answers in 9 ms / (1 - rate/165),
 // and has no copy to add in after.
 func synthetic() *record.Log {
 	database := scenarios.Machine{Name: "database", Size: "large", VCPU: 4, MemoryGiB: 16,
-		Processes: []scenarios.Process{{Name: "postgres", Kind: scenarios.KindPostgres, Settings: map[string]string{"max_connections": "20"}}}}
-	mail := scenarios.Machine{Name: "mail", External: true, Processes: []scenarios.Process{{Kind: scenarios.KindMail}}}
+		Processes: []scenarios.Process{process("postgres", map[string]string{"max_connections": "20"})}}
+	mail := scenarios.Machine{Name: "mail", External: true, Processes: []scenarios.Process{process("mail", nil)}}
 	log := &record.Log{End: &record.End{}, Run: record.Run{ID: "synthetic",
 		Shares: record.Shares{UnitCPUs: unit}, Environment: record.Environment{Stage: record.StageDocker},
 		Scenario: scenarios.Scenario{SLO: syntheticSLO, Load: scenarios.Load{RequestsPerUserPerS: perUser},

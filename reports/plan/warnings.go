@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"headroom/harness/record"
 	"headroom/scenarios"
@@ -33,7 +34,7 @@ func warningsOf(log *record.Log, capacity Capacity) []string {
 func edgeWarnings(t scenarios.Topology, groups []Group, copies map[string]int) []string {
 	var warnings []string
 	for _, g := range groups {
-		edge := slices.ContainsFunc(t.Of(g.Name), func(m scenarios.Machine) bool { return m.Runs(scenarios.KindVarnish) })
+		edge := slices.ContainsFunc(t.Of(g.Name), scenarios.Machine.HoldsAnswers)
 		if edge && copies[g.Name] > g.Measured {
 			warnings = append(warnings, fmt.Sprintf("each copy of %s fills a cache of its own, so the machines behind it get a larger share of the requests than was measured", g.Name))
 		}
@@ -41,21 +42,31 @@ func edgeWarnings(t scenarios.Topology, groups []Group, copies map[string]int) [
 	return warnings
 }
 
-// poolWarning tells when all copies' connections are more than PostgreSQL
-// takes.
+// The settings of who opens connections to a database, and of who takes them.
+const (
+	poolSize       = "pool_size"
+	maxConnections = "max_connections"
+)
+
+// poolWarning tells when all copies' connections are more than the databases take.
 func poolWarning(t scenarios.Topology, copies map[string]int) []string {
 	connections, most := 0.0, 0
-	for _, at := range t.Processes(scenarios.KindShop) {
-		pool, _ := strconv.Atoi(at.Process.Settings["pool_size"])
+	for _, at := range t.Telling(poolSize) {
+		pool, _ := strconv.Atoi(at.Process.Settings[poolSize])
 		_, measured := t.CopyOf(at.Machine)
 		connections += float64(pool*copies[at.Machine.GroupName()]) / float64(measured)
 	}
-	for _, at := range t.Databases() {
-		limit, _ := strconv.Atoi(at.Process.Settings["max_connections"])
+	var takers []string
+	for _, at := range t.Telling(maxConnections) {
+		limit, _ := strconv.Atoi(at.Process.Settings[maxConnections])
 		most += limit
+		if label := at.Process.Facts.Label; !slices.Contains(takers, label) {
+			takers = append(takers, label)
+		}
 	}
 	if most == 0 || connections <= float64(most) {
 		return nil
 	}
-	return []string{fmt.Sprintf("all copies together open up to %.0f connections, PostgreSQL takes %d: lower pool_size or raise max_connections", connections, most)}
+	return []string{fmt.Sprintf("all copies together open up to %.0f connections, %s takes %d: lower %s or raise %s",
+		connections, strings.Join(takers, ", "), most, poolSize, maxConnections)}
 }

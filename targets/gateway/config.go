@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"headroom/scenarios"
+	kind "headroom/targets/kinds/gateway"
 	"headroom/targets/machine/spec"
 	"headroom/targets/program"
 )
@@ -20,19 +21,19 @@ type Config struct {
 	Window    time.Duration
 }
 
-// maxLimit bounds what the sliding limiter remembers of one session.
-const maxLimit = 100_000
-
 // ConfigFromProcess reads p, whose settings are complete.
 func ConfigFromProcess(p spec.Process) (Config, error) {
-	r := program.NewReader(p, scenarios.KindGateway)
+	r := program.NewReader(p, kind.Kind().Kind)
+	if r.Err() != nil {
+		return Config{}, r.Err()
+	}
 	c := Config{
 		Listen:    r.Listen(),
-		Upstreams: r.Links("upstream"),
-		Cache:     r.Link("cache"),
-		Limiter:   r.OneOf("limiter", "sliding", "fixed", "none"),
-		Limit:     r.Count("rate_limit", maxLimit),
-		Window:    r.Duration("rate_window", 10*time.Millisecond, 24*time.Hour),
+		Upstreams: r.Links(scenarios.RoleUpstream),
+		Cache:     r.Link(scenarios.RoleCache),
+		Limiter:   kind.Limiter.Of(p.Settings),
+		Limit:     kind.RateLimit.Of(p.Settings),
+		Window:    kind.RateWindow.Of(p.Settings),
 	}
 	return c, r.Err()
 }

@@ -174,7 +174,7 @@ func TestUpstreamAway(t *testing.T) {
 }
 
 func TestConfigFromProcess(t *testing.T) {
-	p := spec.Process{Name: "g", Kind: scenarios.KindGateway, Port: 8081,
+	p := spec.Process{Name: "g", Kind: "gateway", Port: 8081,
 		Settings: map[string]string{"limiter": "fixed", "rate_limit": "7", "rate_window": "1m"},
 		Links:    map[scenarios.Role][]string{"upstream": {"a:1", "b:2"}, "cache": {"c:3"}}}
 	c, err := ConfigFromProcess(p)

@@ -1,4 +1,5 @@
-# The base of every machine: all server programs, from Debian's packages.
+# The base of every machine: all server programs, from Debian's packages. Which
+# they are the kinds say: headroom writes their names in before it builds.
 # One RUN, so that nothing removed at its end lives on in a lower layer.
 # The path excludes drop documentation, translations and what only tools we do
 # not run need: LLVM and Z3 (PostgreSQL's JIT is off), the compiler's link-time
@@ -31,9 +32,9 @@ RUN set -eu; \
     printf 'Acquire::Retries "3";\nAcquire::Languages "none";\n' > /etc/apt/apt.conf.d/99headroom; \
     apt-get update -q; \
     apt-get install -qy --no-install-recommends \
-        postgresql-17 valkey-server nats-server haproxy varnish ca-certificates; \
+        ${PACKAGES} ca-certificates; \
     dpkg-query -W -f '${Package} ${Version}\n' \
-        postgresql-17 valkey-server nats-server haproxy varnish > /etc/headroom-versions; \
+        ${PACKAGES} > /etc/headroom-versions; \
     apt-get clean; \
     rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/* \
         /usr/share/postgresql/*/man /var/lib/dpkg/*-old /usr/sbin/policy-rc.d /tmp/*

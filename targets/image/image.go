@@ -22,11 +22,14 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
 	types "github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/client"
+
+	"headroom/scenarios"
 )
 
 const (
@@ -58,24 +61,41 @@ type Ref struct {
 	ID  string // "sha256:..."
 }
 
+// Packages are the Debian packages of the kinds' server programs, by name.
+func Packages(kinds []scenarios.Kind) []string {
+	var packages []string
+	for _, k := range kinds {
+		if k.Facts.Server != nil {
+			packages = append(packages, k.Facts.Server.Debian)
+		}
+	}
+	slices.Sort(packages)
+	return slices.Compact(packages)
+}
+
+// baseFile is the base's Dockerfile with the packages of the servers.
+func baseFile(packages []string) []byte {
+	return bytes.ReplaceAll(baseDockerfile, []byte("${PACKAGES}"), []byte(strings.Join(packages, " ")))
+}
+
 // Ensure returns the machine image for the headroom executable at path
-// binary, building what is missing: seconds when only the binary is new,
+// binary, with the packages of the servers, building what is missing: seconds when only the binary is new,
 // minutes the first time. Lines about slow steps go to progress. Machine images
 // of earlier binaries that no container uses are removed, but for the newest.
 //
 // It fails when the binary is not a static Linux one, when the engine does not
 // answer, and, naming which, when neither the base image nor a registry nor
 // debootstrap is there to start from.
-func Ensure(ctx context.Context, cli *client.Client, binary string, progress io.Writer) (Ref, error) {
+func Ensure(ctx context.Context, cli *client.Client, binary string, packages []string, progress io.Writer) (Ref, error) {
 	content, err := readStatic(binary)
 	if err != nil {
 		return Ref{}, err
 	}
-	tag := repoMachine + ":" + shortHash(content, baseDockerfile, machineDockerfile)
+	tag := repoMachine + ":" + shortHash(content, baseFile(packages), machineDockerfile)
 	if id, err := find(ctx, cli, tag); err != nil || id != "" {
 		return Ref{Tag: tag, ID: id}, err
 	}
-	base, err := EnsureBase(ctx, cli, progress)
+	base, err := EnsureBase(ctx, cli, packages, progress)
 	if err != nil {
 		return Ref{}, err
 	}
@@ -104,8 +124,9 @@ func Ensure(ctx context.Context, cli *client.Client, binary string, progress io.
 
 // EnsureBase returns the tag of the base image, which has the server programs
 // and not headroom itself, building it when it is missing: minutes.
-func EnsureBase(ctx context.Context, cli *client.Client, progress io.Writer) (string, error) {
-	tag := repoBase + ":" + shortHash(baseDockerfile)
+func EnsureBase(ctx context.Context, cli *client.Client, packages []string, progress io.Writer) (string, error) {
+	dockerfile := baseFile(packages)
+	tag := repoBase + ":" + shortHash(dockerfile)
 	if id, err := find(ctx, cli, tag); err != nil || id != "" {
 		return tag, err
 	}
@@ -117,7 +138,7 @@ func EnsureBase(ctx context.Context, cli *client.Client, progress io.Writer) (st
 	fmt.Fprintf(progress, "image: installing the servers on %s (about 1 min)...\n", debian)
 	ctx, cancel := context.WithTimeout(ctx, baseBuildTimeout)
 	defer cancel()
-	err = build(ctx, cli, tag, debian, []file{{name: "Dockerfile", mode: 0o644, content: baseDockerfile}})
+	err = build(ctx, cli, tag, debian, []file{{name: "Dockerfile", mode: 0o644, content: dockerfile}})
 	if err != nil {
 		return "", fmt.Errorf("image: building %s on %s: %w", tag, debian, err)
 	}

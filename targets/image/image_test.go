@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/moby/moby/client"
+
+	"headroom/targets/kinds"
 )
 
 // compile builds a tiny program and returns its path.
@@ -162,7 +164,7 @@ func TestEnsure(t *testing.T) {
 	cli := docker(t)
 	binary := compile(t, fmt.Sprintf(tinyProgram, t.Name()+fmt.Sprint(os.Getpid())), "CGO_ENABLED=0")
 	var progress strings.Builder
-	ref, err := Ensure(t.Context(), cli, binary, &progress)
+	ref, err := Ensure(t.Context(), cli, binary, Packages(kinds.Data()), &progress)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, progress.String())
 	}
@@ -183,7 +185,7 @@ func TestEnsure(t *testing.T) {
 	if got := found.Config.Labels[labelKey]; got != labelValue {
 		t.Errorf("label is %q", got)
 	}
-	again, err := Ensure(t.Context(), cli, binary, io.Discard)
+	again, err := Ensure(t.Context(), cli, binary, Packages(kinds.Data()), io.Discard)
 	if err != nil || again != ref {
 		t.Errorf("a second time gives %v, %v; want %v", again, err, ref)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"headroom/scenarios"
+	kind "headroom/targets/kinds/link"
 	"headroom/targets/machine/spec"
 	"headroom/targets/program"
 )
@@ -23,19 +24,19 @@ type Config struct {
 	Bandwidth int64         // bytes a second, each way
 }
 
-// maxDelay is more than any distance on earth, by satellite and back.
-const maxDelay = 2 * time.Second
-
 // ConfigFromProcess reads p, whose settings are complete.
 func ConfigFromProcess(p spec.Process) (Config, error) {
-	r := program.NewReader(p, scenarios.KindLink)
+	r := program.NewReader(p, kind.Kind().Kind)
+	if err := r.Err(); err != nil {
+		return Config{}, fmt.Errorf("link: %w", err)
+	}
 	c := Config{
 		Listen:    r.Listen(),
 		Control:   net.JoinHostPort(p.Address, strconv.Itoa(p.Port+1)),
 		To:        r.Link(scenarios.RoleTo),
-		Delay:     r.Duration("delay", 0, maxDelay),
-		Jitter:    r.Duration("jitter", 0, maxDelay),
-		Bandwidth: r.Bytes("bandwidth"),
+		Delay:     kind.Delay.Of(p.Settings),
+		Jitter:    kind.Jitter.Of(p.Settings),
+		Bandwidth: kind.Bandwidth.Of(p.Settings),
 	}
 	if err := r.Err(); err != nil {
 		return c, fmt.Errorf("link: %w", err)

@@ -310,7 +310,7 @@ func TestFarSideAway(t *testing.T) {
 }
 
 func TestConfigFromProcess(t *testing.T) {
-	p := spec.Process{Name: "ocean", Kind: scenarios.KindLink, Port: 9000,
+	p := spec.Process{Name: "ocean", Kind: "link", Port: 9000,
 		Settings: map[string]string{"delay": "40ms", "jitter": "0s", "bandwidth": "1GB"}, Links: map[scenarios.Role][]string{"to": {"a:1"}}}
 	c, err := ConfigFromProcess(p)
 	want := Config{Listen: ":9000", Control: ":9001", To: "a:1", Delay: 40 * time.Millisecond, Bandwidth: 1 << 30}

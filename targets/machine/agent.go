@@ -21,21 +21,13 @@ const (
 	agentCloseLimit = time.Second
 )
 
-// counter is what the agent must know of a process to count it.
-type counter interface {
-	// counts reads the counters of its kind; nil when the kind has none.
-	counts(ctx context.Context) (map[string]float64, error)
-	// close lets go of what counts keeps open.
-	close()
-}
-
 // agent answers for one machine.
 type agent struct {
 	spec     spec.Spec
 	started  time.Time
 	ready    func() error
 	pidOf    func(process string) int
-	counters []counter // one for each process of spec, in its order
+	programs []Program // one for each process of spec, in its order
 }
 
 // handler is the agent's whole interface.
@@ -150,12 +142,16 @@ func addUp(processes host.Processes, c *spec.Counters) error {
 	return err
 }
 
-// readCounts asks all processes at the same time.
+// readCounts asks all programs that count at the same time; the others have none.
 func (a *agent) readCounts(ctx context.Context, into []spec.ProcessCounters) []error {
-	failed := make([]error, len(a.counters))
+	failed := make([]error, len(a.programs))
 	var wg sync.WaitGroup
-	for i, counter := range a.counters {
-		wg.Go(func() { into[i].Counts, failed[i] = counter.counts(ctx) })
+	for i, p := range a.programs {
+		counter, counts := p.(Counter)
+		if !counts {
+			continue
+		}
+		wg.Go(func() { into[i].Counts, failed[i] = counter.Count(ctx) })
 	}
 	wg.Wait()
 	return failed

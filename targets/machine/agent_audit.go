@@ -20,16 +20,6 @@ const (
 	maxRowsBytes = spec.MaxRowIDs*24 + 1024 // of a request: a number of 64 bits and its comma, and the rest
 )
 
-// primary is a process that knows how far its replicas are behind.
-type primary interface {
-	lag(from, till int64) ([]spec.LagSample, error)
-}
-
-// rowHolder is a process that can say which rows it has.
-type rowHolder interface {
-	rows(ctx context.Context, table string, ids []int64) ([]int64, error)
-}
-
 // serveLag answers GET /lag?from=NS&till=NS; what is not said is no bound.
 func (a *agent) serveLag(w http.ResponseWriter, r *http.Request) {
 	from, errFrom := nanosOf(r, "from", 0)
@@ -39,12 +29,12 @@ func (a *agent) serveLag(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	samples := []spec.LagSample{}
-	for i, c := range a.counters {
-		p, isPrimary := c.(primary)
-		if !isPrimary {
+	for i, p := range a.programs {
+		database, tells := p.(LagTeller)
+		if !tells {
 			continue
 		}
-		some, err := p.lag(from, till)
+		some, err := database.Lag(from, till)
 		if err != nil {
 			http.Error(w, a.spec.Processes[i].Name+": "+err.Error(), http.StatusServiceUnavailable)
 			return
@@ -80,13 +70,13 @@ func (a *agent) serveRows(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for i, p := range a.spec.Processes {
-		holder, holds := a.counters[i].(rowHolder)
-		if p.Name != request.Process || !holds {
+		database, reads := a.programs[i].(RowReader)
+		if p.Name != request.Process || !reads {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), rowsLimit)
 		defer cancel()
-		found, err := holder.rows(ctx, request.Table, request.IDs)
+		found, err := database.Rows(ctx, request.Table, request.IDs)
 		if err != nil {
 			http.Error(w, p.Name+": "+err.Error(), http.StatusServiceUnavailable)
 			return

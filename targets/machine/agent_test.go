@@ -9,28 +9,38 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"headroom/internal/host"
-	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
 
+// fakeProgram runs nothing and counts nothing.
+type fakeProgram struct{}
+
+func (fakeProgram) Command(context.Context) (*exec.Cmd, error) {
+	return nil, errors.New("is never run")
+}
+func (fakeProgram) Ready(context.Context) error { return nil }
+func (fakeProgram) Close()                      {}
+
 type fakeCounter struct {
+	fakeProgram
 	values map[string]float64
 	err    error
 }
 
-func (f fakeCounter) counts(context.Context) (map[string]float64, error) { return f.values, f.err }
-func (f fakeCounter) close()                                             {}
+func (f fakeCounter) Count(context.Context) (map[string]float64, error) { return f.values, f.err }
 
 func testAgent(ready error) *agent {
 	return &agent{
 		spec: spec.Spec{Machine: "db", Nonce: "n-1", Processes: []spec.Process{
-			{Name: "self", Kind: scenarios.KindValkey}, {Name: "broken", Kind: scenarios.KindHAProxy}}},
+			{Name: "self", Kind: "valkey"}, {Name: "broken", Kind: "haproxy"}}},
 		started: time.Unix(1000, 0),
 		ready:   func() error { return ready },
 		pidOf: func(name string) int {
@@ -39,7 +49,7 @@ func testAgent(ready error) *agent {
 			}
 			return 0
 		},
-		counters: []counter{
+		programs: []Program{
 			fakeCounter{values: map[string]float64{"keys": 3}},
 			fakeCounter{err: errors.New("socket is gone")},
 		},
@@ -86,7 +96,7 @@ func TestAgentObserve(t *testing.T) {
 		t.Fatalf("processes are %+v", c.Processes)
 	}
 	self := c.Processes[0]
-	if self.Name != "self" || self.Kind != scenarios.KindValkey || self.RSSBytes <= 0 || self.Counts["keys"] != 3 {
+	if self.Name != "self" || self.Kind != "valkey" || self.RSSBytes <= 0 || self.Counts["keys"] != 3 {
 		t.Errorf("self is %+v", self)
 	}
 	// A source that fails is named, and leaves no number behind.
@@ -98,6 +108,20 @@ func TestAgentObserve(t *testing.T) {
 	}
 	if broken := c.Processes[1]; broken.Counts != nil || broken.RSSBytes != 0 {
 		t.Errorf("broken is %+v", broken)
+	}
+}
+
+// A program without counters has none, which is no failure.
+func TestAgentObservesWhatCountsNothing(t *testing.T) {
+	a := testAgent(nil)
+	a.spec.Processes, a.programs = a.spec.Processes[:1], []Program{fakeProgram{}}
+	var c spec.Counters
+	if err := json.Unmarshal(ask(t, a, "/observe").Body.Bytes(), &c); err != nil {
+		t.Fatal(err)
+	}
+	missed := slices.ContainsFunc(c.Errors, func(e string) bool { return strings.HasPrefix(e, "self: ") })
+	if self := c.Processes[0]; self.Counts != nil || self.RSSBytes <= 0 || missed {
+		t.Errorf("%+v, errors %q", self, c.Errors)
 	}
 }
 
@@ -128,7 +152,7 @@ func BenchmarkObserve(b *testing.B) {
 func TestAgentObserveOnASharedHost(t *testing.T) {
 	a := testAgent(nil)
 	a.spec.Local = &spec.Local{Address: "127.0.0.1"}
-	a.spec.Processes, a.counters = a.spec.Processes[:1], a.counters[:1]
+	a.spec.Processes, a.programs = a.spec.Processes[:1], a.programs[:1]
 	var c spec.Counters
 	if err := json.Unmarshal(ask(t, a, "/observe").Body.Bytes(), &c); err != nil {
 		t.Fatal(err)

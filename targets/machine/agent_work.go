@@ -9,22 +9,17 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// worker is a process that can say what its counters are made of.
-type worker interface {
-	work(ctx context.Context) ([]spec.Work, error)
-}
-
 // serveWork answers GET /work.
 func (a *agent) serveWork(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), rowsLimit)
 	defer cancel()
 	all := []spec.Work{}
-	for i, c := range a.counters {
-		one, tells := c.(worker)
+	for i, p := range a.programs {
+		worker, tells := p.(Worker)
 		if !tells {
 			continue
 		}
-		some, err := one.work(ctx)
+		some, err := worker.Work(ctx)
 		if err != nil {
 			http.Error(w, a.spec.Processes[i].Name+": "+err.Error(), http.StatusServiceUnavailable)
 			return

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"syscall"
 
 	"headroom/targets/machine/spec"
 )
@@ -21,28 +20,37 @@ import (
 // the shop, the mail provider and the like, its spec.Process as JSON.
 const EnvProcess = "HEADROOM_PROCESS"
 
-// appProcs is GOMAXPROCS of our own programs. Go follows the CPU quota by
+// GoProcs is GOMAXPROCS of our own programs, and of others in Go. Go follows the CPU quota by
 // itself, but the quota arrives after readiness and Go looks again only now and
 // then, so that the value would change inside a slice and differ with the host.
 // Two, its own least for a quota below one CPU, let the garbage collector and
 // the network run beside a handler.
-const appProcs = 2
+const GoProcs = 2
 
 // maxAppAnswer bounds what we read from one of our programs.
 const maxAppAnswer = 1 << 20
 
 // app runs one of our own programs, a sub-command of this executable.
 type app struct {
-	spec    spec.Process
-	client  *http.Client
-	counted bool // has /internal/counters
+	spec   spec.Process
+	client *http.Client
 }
 
-func newApp(p spec.Process, counted bool) *app {
-	return &app{spec: p, counted: counted, client: &http.Client{Transport: &http.Transport{MaxIdleConns: 1}}}
+// countedApp is a program of our own that answers GET /internal/counters.
+type countedApp struct{ *app }
+
+// NewUncounted is a program of our own that counts nothing.
+func NewUncounted(p spec.Process, _ Host) Program { return newApp(p) }
+
+// NewCounted is a program of our own that tells what it counts.
+func NewCounted(p spec.Process, _ Host) Program { return countedApp{newApp(p)} }
+
+func newApp(p spec.Process) *app {
+	return &app{spec: p, client: &http.Client{Transport: &http.Transport{MaxIdleConns: 1}}}
 }
 
-func (a *app) command(context.Context) (*exec.Cmd, error) {
+// Command starts this executable again, with the program's own sub-command.
+func (a *app) Command(context.Context) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -54,24 +62,19 @@ func (a *app) command(context.Context) (*exec.Cmd, error) {
 	cmd := exec.Command(self, string(a.spec.Kind))
 	cmd.Env = append(os.Environ(),
 		EnvProcess+"="+string(encoded),
-		"GOMAXPROCS="+strconv.Itoa(appProcs),
+		"GOMAXPROCS="+strconv.Itoa(GoProcs),
 	)
 	return cmd, nil
 }
 
-func (a *app) ready(ctx context.Context) error {
+// Ready asks for the program's health.
+func (a *app) Ready(ctx context.Context) error {
 	_, err := a.get(ctx, "/health")
 	return err
 }
 
-func (a *app) settle(context.Context) error { return nil }
-
-func (a *app) stopSignal() syscall.Signal { return syscall.SIGTERM }
-
-func (a *app) counts(ctx context.Context) (map[string]float64, error) {
-	if !a.counted {
-		return nil, nil
-	}
+// Count reads what the program tells of itself.
+func (a countedApp) Count(ctx context.Context) (map[string]float64, error) {
 	body, err := a.get(ctx, "/internal/counters")
 	if err != nil {
 		return nil, err
@@ -88,11 +91,11 @@ func (a *app) counts(ctx context.Context) (map[string]float64, error) {
 
 // get asks the program about itself.
 func (a *app) get(ctx context.Context, path string) ([]byte, error) {
-	return get(ctx, a.client, "http://"+ownAddress(a.spec)+path)
+	return Get(ctx, a.client, "http://"+ownAddress(a.spec)+path)
 }
 
-// get returns the body of a 200 answer; anything else is an error.
-func get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
+// Get returns the body of a 200 answer; anything else is an error.
+func Get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
@@ -112,4 +115,5 @@ func get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
 	return body, nil
 }
 
-func (a *app) close() { a.client.CloseIdleConnections() }
+// Close lets go of the connection for questions.
+func (a *app) Close() { a.client.CloseIdleConnections() }

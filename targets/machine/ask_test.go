@@ -48,10 +48,10 @@ func inside(t *testing.T) (host string, port int) {
 func TestAsk(t *testing.T) {
 	host, port := inside(t)
 	a := &agent{spec: spec.Spec{Machine: "m", Nonce: "n", Processes: []spec.Process{
-		{Name: "mail", Kind: scenarios.KindMail, Address: host, Port: port},
-		{Name: "ocean", Kind: scenarios.KindLink, Address: host, Port: port - 1},
-		{Name: "db", Kind: scenarios.KindPostgres, Address: host, Port: port},
-		{Name: "gone", Kind: scenarios.KindWorker, Address: host, Port: 1},
+		{Name: "mail", Kind: "mail", Address: host, Port: port},
+		{Name: "ocean", Kind: "link", Facts: scenarios.Facts{Ports: 2, Relays: true}, Address: host, Port: port - 1},
+		{Name: "db", Kind: "postgres", Facts: scenarios.Facts{Server: &scenarios.Server{}}, Address: host, Port: port},
+		{Name: "gone", Kind: "worker", Address: host, Port: 1},
 	}}}
 	handler := a.handler()
 	for _, test := range []struct {
@@ -85,7 +85,7 @@ func TestAsk(t *testing.T) {
 func FuzzInsideOf(f *testing.F) {
 	f.Add("/internal/audit")
 	f.Add("/internal/..//x")
-	a := &agent{spec: spec.Spec{Processes: []spec.Process{{Name: "mail", Kind: scenarios.KindMail, Port: 8025}}}}
+	a := &agent{spec: spec.Spec{Processes: []spec.Process{{Name: "mail", Kind: "mail", Port: 8025}}}}
 	f.Fuzz(func(t *testing.T, path string) {
 		address, err := a.insideOf(spec.Question{Process: "mail", Path: path})
 		if err != nil {

@@ -9,8 +9,9 @@
 //  4. a signal stops the processes in reverse order; a process that dies by
 //     itself ends the machine, which names it.
 //
-// Seed is the other thing that runs inside the image: it makes the dataset
-// that the machines with a database copy.
+// The package knows no kind of process: a Kind brings its Program, and what the
+// Program can do beyond running is asked of its interfaces. A seeder of a dataset,
+// which machines with a database copy, is a matter of the database's kind.
 package machine
 
 import (
@@ -23,6 +24,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,8 +40,9 @@ import (
 const reapEvery = 10 * time.Second
 
 // SpecFromEnv reads the machine's Spec from the environment variable
-// spec.EnvSpec. Unknown keys and specs that could not run are errors.
-func SpecFromEnv() (spec.Spec, error) {
+// spec.EnvSpec. Unknown keys and specs that could not run are errors. kinds are all
+// that a process may be: each process gets the facts of its kind.
+func SpecFromEnv(kinds []Kind) (spec.Spec, error) {
 	text, set := os.LookupEnv(spec.EnvSpec)
 	if !set {
 		return spec.Spec{}, fmt.Errorf("machine: %s is not set: a stage sets it when it starts a machine", spec.EnvSpec)
@@ -49,6 +52,11 @@ func SpecFromEnv() (spec.Spec, error) {
 	in.DisallowUnknownFields()
 	if err := in.Decode(&s); err != nil {
 		return spec.Spec{}, fmt.Errorf("machine: %s: %w", spec.EnvSpec, err)
+	}
+	for i, p := range s.Processes {
+		if kind, known := scenarios.KindOf(Data(kinds), p.Kind); known {
+			s.Processes[i].Facts = kind.Facts
+		}
 	}
 	return s, checkSpec(s)
 }
@@ -79,41 +87,28 @@ func checkSpec(s spec.Spec) error {
 	return nil
 }
 
-// process is one process of a machine, to be run and to be counted.
-type process interface {
-	program
-	counter
-}
-
-// newProcess chooses the program of a kind.
-func newProcess(s spec.Spec, p spec.Process, family *child.Family, out *child.Lines) (process, error) {
-	dataDir, datasetDir := s.Dirs()
-	dir := filepath.Join(dataDir, p.Name)
-	switch p.Kind {
-	case scenarios.KindPostgres:
-		return &postgres{spec: p, machine: s.Machine, datasetDir: datasetDir, want: markerFor(s.Dataset), dir: dir, family: family, log: out}, nil
-	case scenarios.KindValkey:
-		return newValkey(p), nil
-	case scenarios.KindHAProxy:
-		return &haproxy{spec: p, dir: dir}, nil
-	case scenarios.KindVarnish:
-		return newVarnish(p, dir, family), nil
-	case scenarios.KindNATS:
-		return newNATS(p, dir), nil
-	case scenarios.KindShop, scenarios.KindWorker, scenarios.KindGateway, scenarios.KindLink:
-		return newApp(p, true), nil
-	case scenarios.KindMail:
-		return newApp(p, false), nil
+// newProgram makes the program of a process, whose settings must be those of its
+// kind.
+func newProgram(kinds []Kind, s spec.Spec, p spec.Process, family *child.Family, out *child.Lines) (Program, error) {
+	i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == p.Kind })
+	if i < 0 {
+		return nil, fmt.Errorf("process %s: unknown kind %q", p.Name, p.Kind)
 	}
-	return nil, fmt.Errorf("process %s: unknown kind %q", p.Name, p.Kind)
+	if err := kinds[i].Check(p.Settings); err != nil {
+		return nil, fmt.Errorf("process %s: %w", p.Name, err)
+	}
+	dataDir, datasetDir := s.Dirs()
+	return kinds[i].New(p, Host{
+		Machine: s.Machine, Dir: filepath.Join(dataDir, p.Name), DatasetDir: datasetDir, Dataset: s.Dataset, Family: family, Log: out,
+	}), nil
 }
 
 // Run runs the machine until ctx ends or a SIGTERM or SIGINT arrives, which
 // stop it in order and give nil, or until a process dies, does not get ready or
 // does not stop, which give an error that names it and holds the last lines of
 // its log. The processes' logs go to logOut, each line behind its process's
-// name.
-func Run(ctx context.Context, s spec.Spec, logOut io.Writer) error {
+// name. kinds are all that a process may be.
+func Run(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Writer) error {
 	ctx, stopSignals := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stopSignals()
 	out := child.NewLines(logOut)
@@ -122,13 +117,13 @@ func Run(ctx context.Context, s spec.Spec, logOut io.Writer) error {
 	a := &agent{spec: s, started: time.Now(), ready: super.ready, pidOf: super.pidOf}
 	var programs []named
 	for _, p := range s.Processes {
-		made, err := newProcess(s, p, family, out)
+		made, err := newProgram(kinds, s, p, family, out)
 		if err != nil {
 			return fmt.Errorf("machine %s: %w", s.Machine, err)
 		}
-		defer made.close()
-		programs = append(programs, named{name: p.Name, program: made})
-		a.counters = append(a.counters, made)
+		defer made.Close()
+		programs = append(programs, named{name: p.Name, Program: made})
+		a.programs = append(a.programs, made)
 	}
 	listener, err := net.Listen("tcp", s.AgentAddress())
 	if err != nil {

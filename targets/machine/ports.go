@@ -9,11 +9,10 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// portsOf are the ports that a process takes: a link relays everything that
-// comes to its own port, and NATS speaks its own language there. Both tell about
-// themselves on the next port.
+// portsOf are the ports that a process takes. Some tell about themselves on the port
+// after their own, where only their users' language is spoken.
 func portsOf(p spec.Process) []int {
-	ports := make([]int, p.Kind.Ports())
+	ports := make([]int, max(1, p.Facts.Ports))
 	for i := range ports {
 		ports[i] = p.Port + i
 	}
@@ -23,14 +22,14 @@ func portsOf(p spec.Process) []int {
 // ownAddress is where a program of ours answers for itself, as host:port: at the
 // next port where its own is others' traffic.
 func ownAddress(p spec.Process) string {
-	if p.Kind.Facts().Relays {
-		return nextPort(p.Near())
+	if p.Facts.Relays {
+		return NextPort(p.Near())
 	}
 	return p.Near()
 }
 
-// nextPort turns host:port into host:port+1.
-func nextPort(address string) string {
+// NextPort turns host:port into host:port+1.
+func NextPort(address string) string {
 	host, port, _ := net.SplitHostPort(address)
 	number, _ := strconv.Atoi(port)
 	return net.JoinHostPort(host, strconv.Itoa(number+1))

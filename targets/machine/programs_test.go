@@ -5,6 +5,7 @@ package machine
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"headroom/scenarios"
@@ -13,9 +14,9 @@ import (
 // noServers hides what this host has and returns an empty folder that is PATH.
 func noServers(t *testing.T) string {
 	t.Helper()
-	bin, installed, dirs := t.TempDir(), pgInstalled, serverDirs
-	pgInstalled, serverDirs = filepath.Join(bin, "postgresql"), nil
-	t.Cleanup(func() { pgInstalled, serverDirs = installed, dirs })
+	bin, dirs := t.TempDir(), serverDirs
+	serverDirs = nil
+	t.Cleanup(func() { serverDirs = dirs })
 	t.Setenv("PATH", bin)
 	return bin
 }
@@ -31,79 +32,76 @@ func install(t *testing.T, path, script string) string {
 	return path
 }
 
+// serverKind is a kind that is one of the programs, told its version by the flag.
+func serverKind(name scenarios.KindName, program, packages, flag string, programs ...string) Kind {
+	return Kind{
+		Kind:   scenarios.Kind{Name: name, Facts: scenarios.Facts{Server: &scenarios.Server{Program: program, Install: packages}}},
+		Server: &Server{Find: func() (string, error) { return FindProgram(programs...) }, Version: VersionBy(flag)},
+	}
+}
+
 func TestCheckPrograms(t *testing.T) {
 	bin := noServers(t)
-	all := []scenarios.Kind{scenarios.KindShop, scenarios.KindPostgres, scenarios.KindHAProxy, scenarios.KindValkey, scenarios.KindPostgres}
-	err := CheckPrograms(all)
+	kinds := []Kind{
+		serverKind("valkey", "valkey-server or redis-server", "valkey-server (or redis-server)", "--version", "valkey-server", "redis-server"),
+		serverKind("varnish", "varnishd", "varnish", "-V", "varnishd"),
+		serverKind("postgres", "PostgreSQL 15 or newer", "postgresql", "--version", "postgres"),
+		serverKind("nats", "nats-server", "nats-server", "--version", "nats-server"),
+		serverKind("haproxy", "haproxy", "haproxy", "-v", "haproxy"),
+		abacus("shop"), abacus("mail"), abacus("gateway"), abacus("link"), abacus("worker"),
+	}
+	all := []scenarios.KindName{"shop", "postgres", "haproxy", "valkey", "postgres"}
+	err := CheckPrograms(kinds, all)
 	const want = "server programs are missing here: haproxy, PostgreSQL 15 or newer, valkey-server or redis-server; " +
 		"on Debian install the packages haproxy, postgresql, valkey-server (or redis-server)"
 	if err == nil || err.Error() != want {
 		t.Errorf("error %q, want %q", err, want)
 	}
-	if err := CheckPrograms([]scenarios.Kind{scenarios.KindShop, scenarios.KindMail}); err != nil {
+	if err := CheckPrograms(kinds, []scenarios.KindName{"shop", "mail"}); err != nil {
 		t.Errorf("our own programs are missed: %v", err)
 	}
-	edge := []scenarios.Kind{scenarios.KindNATS, scenarios.KindVarnish, scenarios.KindGateway, scenarios.KindLink, scenarios.KindWorker}
-	err = CheckPrograms(edge)
+	edge := []scenarios.KindName{"nats", "varnish", "gateway", "link", "worker"}
+	err = CheckPrograms(kinds, edge)
 	if err == nil || err.Error() != "server programs are missing here: nats-server, varnishd; on Debian install the packages nats-server, varnish" {
 		t.Errorf("error %q", err)
 	}
+	if _, err := Versions(t.Context(), kinds, edge); err == nil || err.Error() != "nats-server is not installed" {
+		t.Errorf("versions of what is missing: %v", err)
+	}
 	install(t, bin+"/nats-server", "echo nats-server: v2.10.27")
 	install(t, bin+"/varnishd", "echo 'varnishd (varnish-7.7.0 revision 71fc)' >&2; echo Copyright >&2")
-	found, err := Versions(t.Context(), edge)
+	found, err := Versions(t.Context(), kinds, edge)
 	if err != nil || len(found) != 2 || found["nats-server"] != "nats-server: v2.10.27" || found["varnishd"] != "varnishd (varnish-7.7.0 revision 71fc)" {
 		t.Errorf("versions %q, %v", found, err)
 	}
 	install(t, bin+"/haproxy", "echo HAProxy version 3.0.11; echo more")
 	install(t, bin+"/redis-server", "echo Redis server v=7.0.15")
-	install(t, pgInstalled+"/17/bin/initdb", "")
-	install(t, pgInstalled+"/17/bin/postgres", `echo "postgres (PostgreSQL) 17.6"`)
-	if err := CheckPrograms(all); err != nil {
+	install(t, bin+"/postgres", `echo "postgres (PostgreSQL) 17.6"`)
+	if err := CheckPrograms(kinds, all); err != nil {
 		t.Error(err)
 	}
-	versions, err := Versions(t.Context(), all)
+	versions, err := Versions(t.Context(), kinds, all)
 	if err != nil || len(versions) != 3 || versions["haproxy"] != "HAProxy version 3.0.11" ||
 		versions["redis-server"] != "Redis server v=7.0.15" || versions["postgres"] != "postgres (PostgreSQL) 17.6" {
 		t.Errorf("versions %q, %v", versions, err)
 	}
 }
 
-func TestFindPostgres(t *testing.T) {
+func TestVersionBy(t *testing.T) {
 	bin := noServers(t)
-	inPath := install(t, bin+"/postgres", `echo "postgres (PostgreSQL) 14.9 (Debian)"`)
-	install(t, bin+"/initdb", "")
-	for _, major := range []string{"9", "14"} {
-		install(t, filepath.Join(pgInstalled, major, "bin", "postgres"), "")
-		install(t, filepath.Join(pgInstalled, major, "bin", "initdb"), "")
-	}
-	install(t, filepath.Join(pgInstalled, "18", "bin", "postgres"), "") // without initdb
-	if got, err := findPostgres(pgInstalled); err == nil {
-		t.Errorf("all are too old or half installed, but %s was taken", got)
-	}
-	install(t, inPath, `echo "postgres (PostgreSQL) 16beta1"`)
-	if got, err := findPostgres(pgInstalled); err != nil || got != inPath {
-		t.Errorf("got %s, %v; want the one in PATH", got, err)
-	}
-	var newest string
-	for _, major := range []string{"15", "17", "16"} {
-		server := install(t, filepath.Join(pgInstalled, major, "bin", "postgres"), "")
-		install(t, filepath.Join(pgInstalled, major, "bin", "initdb"), "")
-		if major == "17" {
-			newest = server
-		}
-	}
-	if got, err := findPostgres(pgInstalled); err != nil || got != newest {
-		t.Errorf("got %s, %v; want the newest, %s", got, err, newest)
-	}
-}
-
-func TestParseMajor(t *testing.T) {
-	for text, want := range map[string]int{
-		"postgres (PostgreSQL) 17.6 (Debian 17.6-0+deb13u1)": 17, "postgres (PostgreSQL) 16beta1": 16,
-		"postgres (PostgreSQL) 15": 15, "postgres (PostgreSQL) devel": 0, "valkey 8": 0, "": 0,
+	for script, want := range map[string]string{
+		`echo "$1"`:                              "-v",
+		"echo; echo one; echo two":               "one",
+		"echo a warning >&2; echo version 2":     "version 2", // what is said aside does not count ...
+		"echo version 3 >&2; echo nobody >&2":    "version 3", // ... unless there is nothing else
+		"echo ' '":                               "error: does not say its version",
+		"echo version 4; echo broken >&2; false": "error: exit status 1",
 	} {
-		if got := parseMajor(text); got != want {
-			t.Errorf("parseMajor(%q) = %d, want %d", text, got, want)
+		program := install(t, bin+"/program", script)
+		got, err := VersionBy("-v")(t.Context(), program)
+		text, fails := strings.CutPrefix(want, "error: ")
+		if fails != (err != nil) || !fails && got != want || fails && !strings.Contains(err.Error(), text) {
+			t.Errorf("%s: %q, %v, want %q", script, got, err, want)
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -23,22 +22,26 @@ const (
 	stopLimit    = 10 * time.Second
 )
 
-// program is what the supervisor must know of a process to run it.
-type program interface {
-	// command prepares what the program needs and says how to run it.
-	command(ctx context.Context) (*exec.Cmd, error)
-	// ready returns nil once the program answers; it is asked until then.
-	ready(ctx context.Context) error
-	// settle runs once, after the first ready and before the next process.
-	settle(ctx context.Context) error
-	// stopSignal asks the program to stop without losing anything.
-	stopSignal() syscall.Signal
-}
-
 // named is a program under the name it has on its machine.
 type named struct {
 	name string
-	program
+	Program
+}
+
+// stopSignal asks the program to stop without losing anything.
+func (n named) stopSignal() syscall.Signal {
+	if stopper, own := n.Program.(Stopper); own {
+		return stopper.StopSignal()
+	}
+	return syscall.SIGTERM
+}
+
+// settle has the program prepare what it wants to, once it is ready.
+func (n named) settle(ctx context.Context) error {
+	if settler, settles := n.Program.(Settler); settles {
+		return settler.Settle(ctx)
+	}
+	return nil
 }
 
 // supervisor runs the processes of one machine, in order.
@@ -131,7 +134,7 @@ func (s *supervisor) startOne(ctx context.Context, died context.CancelCauseFunc,
 	ctx, cancel := context.WithTimeoutCause(ctx, s.readyLimit,
 		fmt.Errorf("not ready within %v", s.readyLimit))
 	defer cancel()
-	cmd, err := p.command(ctx)
+	cmd, err := p.Command(ctx)
 	if err != nil {
 		return fmt.Errorf("process %s: %w", p.name, err)
 	}
@@ -162,7 +165,7 @@ func (s *supervisor) awaitReady(ctx context.Context, p named) error {
 	defer poll.Stop()
 	for {
 		attempt, cancel := context.WithTimeout(ctx, attemptLimit)
-		err := p.ready(attempt)
+		err := p.Ready(attempt)
 		cancel()
 		if err == nil {
 			return nil

@@ -5,6 +5,7 @@ package machine
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,16 +22,15 @@ import (
 type script struct {
 	text  string
 	ready string
-	stop  syscall.Signal
 }
 
 type scriptProgram struct{ script }
 
-func (s scriptProgram) command(context.Context) (*exec.Cmd, error) {
+func (s scriptProgram) Command(context.Context) (*exec.Cmd, error) {
 	return exec.Command("/bin/sh", "-c", s.text), nil
 }
 
-func (s scriptProgram) ready(context.Context) error {
+func (s scriptProgram) Ready(context.Context) error {
 	if s.script.ready == "" {
 		return nil
 	}
@@ -38,14 +38,17 @@ func (s scriptProgram) ready(context.Context) error {
 	return err
 }
 
-func (s scriptProgram) settle(context.Context) error { return nil }
+func (s scriptProgram) Close() {}
 
-func (s scriptProgram) stopSignal() syscall.Signal {
-	if s.stop == 0 {
-		return syscall.SIGTERM
-	}
-	return s.stop
+// settlingProgram settles, and stops by another signal than most.
+type settlingProgram struct {
+	scriptProgram
+	settled func() error
 }
+
+func (s settlingProgram) Settle(context.Context) error { return s.settled() }
+
+func (s settlingProgram) StopSignal() syscall.Signal { return syscall.SIGUSR1 }
 
 // stage is one supervisor under test, running in the background.
 type stage struct {
@@ -112,7 +115,7 @@ func TestStartsInOrderAndStopsInReverse(t *testing.T) {
 	journal := filepath.Join(dir, "journal")
 	member := func(name string) named {
 		up := filepath.Join(dir, name)
-		return named{name: name, program: scriptProgram{script{
+		return named{name: name, Program: scriptProgram{script{
 			text: "trap '" + appendTo(journal, name+"-down") + "; exit 0' TERM; " +
 				appendTo(journal, name+"-up") + "; touch " + up + "; while :; do sleep 0.01; done",
 			ready: up,
@@ -133,13 +136,43 @@ func TestStartsInOrderAndStopsInReverse(t *testing.T) {
 	}
 }
 
+// A program that prepares something does so before the next one starts, and gets the
+// signal that it asks for.
+func TestSettlesBeforeTheNextStarts(t *testing.T) {
+	dir := t.TempDir()
+	up, journal := filepath.Join(dir, "up"), filepath.Join(dir, "journal")
+	first := named{name: "first", Program: settlingProgram{scriptProgram{script{ready: up,
+		text: "trap '" + appendTo(journal, "told") + "; exit 0' USR1; touch " + up + "; while :; do sleep 0.01; done"}},
+		func() error { return os.WriteFile(journal, []byte("settled\n"), 0o600) }}}
+	done := filepath.Join(dir, "done")
+	second := named{name: "second", Program: scriptProgram{script{ready: done,
+		text: appendTo(journal, "second") + "; touch " + done + "; exec sleep 60"}}}
+	s := launch(t, 20*time.Second, 20*time.Second, first, second)
+	s.awaitReady(t)
+	s.cancel()
+	if err := s.wait(t); err != nil {
+		t.Fatalf("a stop that was asked for gives %v", err)
+	}
+	if got := strings.Join(lines(t, journal), " "); got != "settled second told" {
+		t.Errorf("order is %q", got)
+	}
+}
+
+func TestFailureToSettleNamesTheProcess(t *testing.T) {
+	s := launch(t, 20*time.Second, 20*time.Second, named{name: "cold", Program: settlingProgram{
+		scriptProgram{script{text: "exec sleep 60"}}, func() error { return errors.New("no pages") }}})
+	if err := s.wait(t); err == nil || !strings.Contains(err.Error(), "process cold: preparing it: no pages") {
+		t.Errorf("error is %v", err)
+	}
+}
+
 func TestDeathNamesTheProcessAndStopsTheOthers(t *testing.T) {
 	dir := t.TempDir()
 	journal, die, up := filepath.Join(dir, "journal"), filepath.Join(dir, "die"), filepath.Join(dir, "up")
 	// Ready only with its trap: a shell that is stopped before has none.
-	other := named{name: "other", program: scriptProgram{script{ready: up,
+	other := named{name: "other", Program: scriptProgram{script{ready: up,
 		text: "trap '" + appendTo(journal, "other-down") + "; exit 0' TERM; touch " + up + "; while :; do sleep 0.01; done"}}}
-	victim := named{name: "victim", program: scriptProgram{script{
+	victim := named{name: "victim", Program: scriptProgram{script{
 		text: "echo last words; while [ ! -e " + die + " ]; do sleep 0.01; done; exit 7"}}}
 	s := launch(t, 20*time.Second, 20*time.Second, other, victim)
 	s.awaitReady(t)
@@ -161,7 +194,7 @@ func TestDeathNamesTheProcessAndStopsTheOthers(t *testing.T) {
 }
 
 func TestDeathDuringStartIsTheReason(t *testing.T) {
-	s := launch(t, 20*time.Second, time.Second, named{name: "early", program: scriptProgram{script{
+	s := launch(t, 20*time.Second, time.Second, named{name: "early", Program: scriptProgram{script{
 		text: "echo no licence; exit 3", ready: filepath.Join(t.TempDir(), "never")}}})
 	err := s.wait(t)
 	if err == nil || !strings.Contains(err.Error(), "process early died: exit status 3") ||
@@ -171,7 +204,7 @@ func TestDeathDuringStartIsTheReason(t *testing.T) {
 }
 
 func TestReadyDeadlineShowsTheLog(t *testing.T) {
-	s := launch(t, 300*time.Millisecond, 5*time.Second, named{name: "slow", program: scriptProgram{script{
+	s := launch(t, 300*time.Millisecond, 5*time.Second, named{name: "slow", Program: scriptProgram{script{
 		text: "echo still loading; exec sleep 60", ready: filepath.Join(t.TempDir(), "never")}}})
 	err := s.wait(t)
 	if err == nil {
@@ -186,7 +219,7 @@ func TestReadyDeadlineShowsTheLog(t *testing.T) {
 
 func TestKillsTheWholeGroupAfterTheDeadline(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "pid")
-	s := launch(t, 20*time.Second, 200*time.Millisecond, named{name: "deaf", program: scriptProgram{script{
+	s := launch(t, 20*time.Second, 200*time.Millisecond, named{name: "deaf", Program: scriptProgram{script{
 		text:  "trap '' TERM; sleep 300 & echo $! > " + pidFile + ".half; mv " + pidFile + ".half " + pidFile + "; wait",
 		ready: pidFile,
 	}}})
@@ -203,7 +236,7 @@ func TestKillsTheWholeGroupAfterTheDeadline(t *testing.T) {
 func TestStopWhileStartingIsNoError(t *testing.T) {
 	dir := t.TempDir()
 	up := filepath.Join(dir, "up")
-	s := launch(t, 20*time.Second, 20*time.Second, named{name: "endless", program: scriptProgram{script{
+	s := launch(t, 20*time.Second, 20*time.Second, named{name: "endless", Program: scriptProgram{script{
 		text: "touch " + up + "; exec sleep 60", ready: filepath.Join(dir, "never")}}})
 	until(t, "started", func() bool { _, err := os.Stat(up); return err == nil })
 	s.cancel()

@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// asUser makes a server, where we are root, run as a user who is not; elsewhere
-// it runs as we do.
-func asUser(name string) (*syscall.SysProcAttr, error) {
+// AsUser makes a server, where we are root, run as a user who is not; elsewhere
+// the server runs as we do.
+func AsUser(name string) (*syscall.SysProcAttr, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
 	}
@@ -23,8 +23,8 @@ func asUser(name string) (*syscall.SysProcAttr, error) {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 }
 
-// chownTo hands a folder to a server's user, where we may.
-func chownTo(name, dir string) error {
+// ChownTo hands a folder to a server's user, where we may.
+func ChownTo(name, dir string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}

@@ -8,10 +8,6 @@ package program
 import (
 	"fmt"
 	"net"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
@@ -24,13 +20,32 @@ type Reader struct {
 	err error
 }
 
-// NewReader reads p, which must be of the kind.
+// NewReader reads p, which must be of the kind, with all of its settings and with
+// none that do not go together. Where Err is nil the settings' Of can be called.
 func NewReader(p spec.Process, kind scenarios.Kind) *Reader {
 	r := &Reader{p: p}
-	if p.Kind != kind {
-		r.Fail("want a process of kind %s", kind)
+	if p.Kind != kind.Name {
+		r.Fail("want a process of kind %s", kind.Name)
+	}
+	if err := kind.Check(p.Settings); err != nil {
+		r.Fail("%v", err)
+	}
+	if wrong := kind.Wrong(asPlanned(p)); wrong != "" {
+		r.Fail("%s", wrong)
 	}
 	return r
+}
+
+// asPlanned is the process as a kind's rules know it. A role that leads nowhere is no
+// link.
+func asPlanned(p spec.Process) scenarios.Process {
+	planned := scenarios.Process{Name: p.Name, Kind: p.Kind, Facts: p.Facts, Port: p.Port, Settings: p.Settings}
+	for role, to := range p.Links {
+		if len(to) > 0 {
+			planned.Links = append(planned.Links, scenarios.Link{Role: role, To: to})
+		}
+	}
+	return planned
 }
 
 // Err names the process and the first setting or link that is missing or wrong.
@@ -86,70 +101,4 @@ func (r *Reader) OptionalLinks(role scenarios.Role) []string {
 		}
 	}
 	return to
-}
-
-// OneOf is a setting that must be one of the words.
-func (r *Reader) OneOf(name string, words ...string) string {
-	value := r.setting(name)
-	if !slices.Contains(words, value) {
-		r.Fail("setting %s: %q is not one of %s", name, value, strings.Join(words, ", "))
-	}
-	return value
-}
-
-// Count is a whole number from 1 to most.
-func (r *Reader) Count(name string, most int) int {
-	text := r.setting(name)
-	value, err := strconv.Atoi(text)
-	if err != nil || value < 1 || value > most {
-		r.Fail("setting %s: %q is not a whole number from 1 to %d", name, text, most)
-	}
-	return value
-}
-
-// Duration is a time from least to most.
-func (r *Reader) Duration(name string, least, most time.Duration) time.Duration {
-	text := r.setting(name)
-	value, err := time.ParseDuration(text)
-	if err != nil || value < least || value > most {
-		r.Fail("setting %s: %q is not a time from %v to %v with its unit", name, text, least, most)
-	}
-	return value
-}
-
-// Share is a share of 0 to 1, written "10%".
-func (r *Reader) Share(name string) float64 {
-	text := r.setting(name)
-	number, found := strings.CutSuffix(text, "%")
-	value, err := strconv.ParseFloat(number, 64)
-	if !found || err != nil || !(value >= 0 && value <= 100) {
-		r.Fail("setting %s: %q is not a share such as 10%%", name, text)
-		return 0
-	}
-	return value / 100
-}
-
-// maxSize keeps a size of a scenario below what int64 holds.
-const maxSize = 1 << 20
-
-// Bytes is a size, "64kB", "256MB" or "1GB", 1024-based as PostgreSQL's.
-func (r *Reader) Bytes(name string) int64 {
-	text := r.setting(name)
-	for i, unit := range []string{"kB", "MB", "GB"} {
-		if number, found := strings.CutSuffix(text, unit); found {
-			if n, err := strconv.ParseInt(number, 10, 64); err == nil && n > 0 && n <= maxSize {
-				return n << (10 * (i + 1))
-			}
-		}
-	}
-	r.Fail("setting %s: %q is not a size such as 256MB", name, text)
-	return 0
-}
-
-func (r *Reader) setting(name string) string {
-	value, ok := r.p.Settings[name]
-	if !ok {
-		r.Fail("setting %s is missing", name)
-	}
-	return value
 }

@@ -6,15 +6,14 @@ import (
 	"time"
 
 	"headroom/scenarios"
+	mailkind "headroom/targets/kinds/mail"
+	kind "headroom/targets/kinds/shop"
 	"headroom/targets/machine/spec"
 	"headroom/targets/program"
 )
 
-// longest is the longest time that a setting may hold.
-const longest = 24 * time.Hour
-
 // Config is one instance of the shop. Words such as those of Feed, Orders and
-// Email are those of scenarios.KindShop's settings.
+// Email are those of the kind's settings.
 type Config struct {
 	Listen       string        `json:"listen"`             // host:port or :port
 	Databases    []string      `json:"databases"`          // host:port of PostgreSQL; several are shards
@@ -47,59 +46,47 @@ type MailConfig struct {
 // parser fills in what is not said. The error names the process and the first
 // setting or link that is missing or wrong.
 func ConfigFromProcess(p spec.Process) (Config, error) {
-	r := program.NewReader(p, scenarios.KindShop)
+	r := program.NewReader(p, kind.Kind().Kind)
+	if r.Err() != nil {
+		return Config{}, r.Err()
+	}
 	c := Config{
 		Listen:     r.Listen(),
-		Databases:  r.Links("database"),
-		Replicas:   r.OptionalLinks("replicas"),
-		Cache:      r.OptionalLink("cache"),
-		Edges:      r.OptionalLinks("edges"),
-		Mail:       "http://" + r.Link("mail"),
-		PoolSize:   r.Count("pool_size", 1000),
-		Feed:       r.OneOf("feed", "join", "n_plus_1"),
-		Orders:     r.OneOf("orders", "limited", "unbounded"),
-		Email:      r.OneOf("email", "background", "inline", "queue"),
-		CacheTTL:   r.Duration("cache_ttl", time.Millisecond, longest),
-		CacheWrite: r.OneOf("cache_write", "delete", "none"),
+		Databases:  r.Links(scenarios.RoleDatabase),
+		Replicas:   r.OptionalLinks(scenarios.RoleReplicas),
+		Cache:      r.OptionalLink(scenarios.RoleCache),
+		Edges:      r.OptionalLinks(scenarios.RoleEdges),
+		Mail:       "http://" + r.Link(scenarios.RoleMail),
+		PoolSize:   kind.PoolSize.Of(p.Settings),
+		Feed:       kind.Feed.Of(p.Settings),
+		Orders:     kind.Orders.Of(p.Settings),
+		Email:      kind.Email.Of(p.Settings),
+		CacheTTL:   kind.CacheTTL.Of(p.Settings),
+		CacheWrite: kind.CacheWrite.Of(p.Settings),
 
-		OwnWrites:    r.OneOf("own_writes", "primary", "replica"),
-		OwnWritesFor: r.Duration("own_writes_for", 10*time.Millisecond, longest),
-		Purge:        r.OneOf("purge", "none", "write"),
+		OwnWrites:    kind.OwnWrites.Of(p.Settings),
+		OwnWritesFor: kind.OwnWritesFor.Of(p.Settings),
+		Purge:        kind.Purge.Of(p.Settings),
+		Burn:         kind.Burn.Of(p.Settings),
+		Plant:        kind.Plant.Of(p.Settings),
 		Node:         p.Node,
 	}
 	if c.Email == "queue" {
-		c.Queue = r.Link("queue")
+		c.Queue = r.Link(scenarios.RoleQueue)
 	}
-	if _, planted := p.Settings["burn"]; planted {
-		c.Burn = r.Share("burn")
-	}
-	if _, planted := p.Settings["plant"]; planted {
-		c.Plant = r.OneOf("plant", plantNone, plantStatement, plantRoundTrip, plantBody)
-	}
-	checkTogether(r, c, r.OneOf("shard_by", "hash", "range", "region", "time"))
-	return c, r.Err()
-}
-
-// checkTogether refuses what only goes wrong in company.
-func checkTogether(r *program.Reader, c Config, shardBy string) {
-	several := len(c.Databases) > 1
-	switch {
-	case len(c.Replicas) > 0 && c.Cache == "" && c.OwnWrites == "primary":
-		r.Fail("with replicas, own_writes: primary keeps its marks in the cache: add a link cache, or set own_writes: replica to read blindly")
-	case c.Purge == "write" && len(c.Edges) == 0:
-		r.Fail("purge: write has nobody to tell: add links edges, or set purge: none")
-	case several && shardBy != "hash":
-		r.Fail("shard_by: %s with %d databases: a seeded shard holds what hashes to it, set shard_by: hash", shardBy, len(c.Databases))
-	case several && c.Feed != "join":
-		r.Fail("feed: %s with %d databases: a feed of several shards is gathered in one way, set feed: join", c.Feed, len(c.Databases))
-	case several && (c.Node < 0 || c.Node > maxNode):
+	// What else only goes wrong in company the kind's rules have said.
+	if len(c.Databases) > 1 && (c.Node < 0 || c.Node > maxNode) {
 		r.Fail("node %d: an id has room for nodes 0 to %d, use fewer machines", c.Node, maxNode)
 	}
+	return c, r.Err()
 }
 
 // MailConfigFromProcess reads p as ConfigFromProcess does.
 func MailConfigFromProcess(p spec.Process) (MailConfig, error) {
-	r := program.NewReader(p, scenarios.KindMail)
-	c := MailConfig{Listen: r.Listen(), Delay: r.Duration("delay", 0, longest)}
+	r := program.NewReader(p, mailkind.Kind().Kind)
+	if r.Err() != nil {
+		return MailConfig{}, r.Err()
+	}
+	c := MailConfig{Listen: r.Listen(), Delay: mailkind.Delay.Of(p.Settings)}
 	return c, r.Err()
 }

@@ -5,17 +5,19 @@ package shop
 import (
 	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"headroom/scenarios"
+	kind "headroom/targets/kinds/shop"
 	"headroom/targets/machine/spec"
 )
 
 func shopProcess() spec.Process {
 	return spec.Process{
-		Name: "shop", Kind: scenarios.KindShop, Port: 8000,
+		Name: "shop", Kind: "shop", Port: 8000,
 		Settings: map[string]string{"feed": "n_plus_1", "orders": "unbounded", "email": "inline", "pool_size": "16", "cache_ttl": "5m", "cache_write": "delete",
 			"own_writes": "primary", "own_writes_for": "1s", "shard_by": "hash", "purge": "none", "burn": "9%", "plant": "body"},
 		Links: map[scenarios.Role][]string{"database": {"db:5432"}, "cache": {"cache:6379"}, "mail": {"mail:8025"}},
@@ -55,10 +57,10 @@ func TestConfigFromProcessErrors(t *testing.T) {
 		change func(*spec.Process)
 		holds  string
 	}{
-		{"other kind", func(p *spec.Process) { p.Kind = scenarios.KindMail }, "kind shop"},
+		{"other kind", func(p *spec.Process) { p.Kind = "mail" }, "kind shop"},
 		{"no port", func(p *spec.Process) { p.Port = 0 }, "port 0"},
-		{"missing setting", func(p *spec.Process) { delete(p.Settings, "feed") }, "setting feed is missing"},
-		{"unknown word", set("orders", "some"), `"some" is not one of limited, unbounded`},
+		{"missing setting", func(p *spec.Process) { delete(p.Settings, "feed") }, `setting "feed" is missing`},
+		{"unknown word", set("orders", "some"), `orders: "some" is not known; known are limited, unbounded`},
 		{"pool of none", set("pool_size", "0"), "pool_size"},
 		{"pool in words", set("pool_size", "many"), "pool_size"},
 		{"TTL without unit", set("cache_ttl", "5"), "unit"},
@@ -95,8 +97,28 @@ func TestConfigFromProcessErrors(t *testing.T) {
 	}
 }
 
+// What the kind says that a shop counts is among what the shop tells.
+func TestKindCountsWhatIsTold(t *testing.T) {
+	told := counters(newMetrics())
+	for _, c := range kind.Kind().Facts.Counters {
+		name := c.Key
+		if c.Total {
+			name += "_total"
+		}
+		if told[name] == nil {
+			t.Errorf("the shop does not tell %s", name)
+		}
+	}
+}
+
+func TestPlantKnowsTheKindsWords(t *testing.T) {
+	if words := []string{plantNone, plantStatement, plantRoundTrip, plantBody}; !slices.Equal(kind.Plant.Words, words) {
+		t.Errorf("the kind's words are %q, and the shop plants %q", kind.Plant.Words, words)
+	}
+}
+
 func TestMailConfigFromProcess(t *testing.T) {
-	p := spec.Process{Name: "mail", Kind: scenarios.KindMail, Port: 8025, Settings: map[string]string{"delay": "80ms"}}
+	p := spec.Process{Name: "mail", Kind: "mail", Port: 8025, Settings: map[string]string{"delay": "80ms"}}
 	if got, err := MailConfigFromProcess(p); err != nil || got != (MailConfig{":8025", 80 * time.Millisecond}) {
 		t.Errorf("got %+v, %v", got, err)
 	}

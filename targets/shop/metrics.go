@@ -58,8 +58,8 @@ func (m *metrics) observeStatements(route string, statements int64) {
 // counterSource reads one of the shop's own counters, in the unit of its name.
 type counterSource map[string]func() float64
 
-// counters are the keys that spec.ProcessCounters lists for a shop. All are
-// there from the beginning; what the shop does not have stays at 0.
+// counters are the keys that the shop's kind lists. All are there from the
+// beginning; what the shop does not have stays at 0.
 func counters(m *metrics) counterSource {
 	none := func() float64 { return 0 }
 	return counterSource{

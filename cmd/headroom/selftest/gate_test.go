@@ -16,6 +16,7 @@ import (
 	"headroom/harness/record"
 	"headroom/reports/gate"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // gateBounds are what the short form holds of each noise: alarms of equal sides at
@@ -196,7 +197,7 @@ func TestSittingDrawsWithoutReplacement(t *testing.T) {
 // recordGate writes a gate of a scenario, as headroom gate does.
 func recordGate(t *testing.T, blocks int, change func(*scenarios.Scenario)) string {
 	t.Helper()
-	s, err := scenarios.LoadNamed("gate-shop")
+	s, err := scenarios.LoadNamed("gate-shop", kinds.Data())
 	if err != nil {
 		t.Fatal(err)
 	}

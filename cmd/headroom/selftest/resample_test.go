@@ -23,7 +23,7 @@ func fiveBlocks(t *testing.T, dir, afterSize string, before, after []float64) st
 	t.Helper()
 	topology := func(size string) scenarios.Topology {
 		return scenarios.Topology{Label: size, Entry: "app/shop", Machines: []scenarios.Machine{{Name: "app", Size: size,
-			Processes: []scenarios.Process{{Name: "shop", Kind: scenarios.KindShop}}}}}
+			Processes: []scenarios.Process{{Name: "shop", Kind: "shop"}}}}}
 	}
 	writer, err := record.Create(dir, record.Run{ID: filepath.Base(dir), Blocks: len(before),
 		Scenario: scenarios.Scenario{Before: topology("small"), After: topology(afterSize)}})

@@ -17,6 +17,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 	"headroom/targets/machine/spec"
 )
 
@@ -61,7 +62,7 @@ func parsed(t *testing.T, data []byte) composeFile {
 
 func loaded(t *testing.T, name string) *scenarios.Scenario {
 	t.Helper()
-	s, err := scenarios.LoadNamed(name)
+	s, err := scenarios.LoadNamed(name, kinds.Data())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,10 +138,10 @@ func checkSpec(t *testing.T, f File, m scenarios.Machine, c composeFile) {
 	}
 	for _, p := range got.Processes {
 		primary := p.Links["primary"]
-		if _, waits := service.DependsOn[seedService]; p.Kind == scenarios.KindPostgres && waits == (len(primary) > 0) {
+		if _, waits := service.DependsOn[seedService]; p.Kind == "postgres" && waits == (len(primary) > 0) {
 			t.Errorf("%s waits for the dataset: %v; is a replica: %v", m.Name, waits, len(primary) > 0)
 		}
-		keeps := p.Kind == scenarios.KindPostgres || p.Kind == scenarios.KindNATS
+		keeps := p.Kind == "postgres" || p.Kind == "nats"
 		if keeps && !slices.Contains(service.Volumes, spec.DataDir) {
 			t.Errorf("%s keeps its data in no volume: %v", m.Name, service.Volumes)
 		}
@@ -175,14 +176,25 @@ func TestDockerComposeAcceptsTheFiles(t *testing.T) {
 	}
 }
 
+// processOf is a process named as its kind, with the kind's facts, with the kind's
+// defaults, and with what the settings say.
+func processOf(name scenarios.KindName, settings map[string]string) scenarios.Process {
+	kind, ok := scenarios.KindOf(kinds.Data(), name)
+	if !ok {
+		panic("there is no kind " + name)
+	}
+	p := kind.Process(string(name))
+	maps.Copy(p.Settings, settings)
+	return p
+}
+
 func oneMachine(name string) scenarios.Topology {
 	return scenarios.Topology{
 		Label: "one", Entry: name + "/shop",
 		Machines: []scenarios.Machine{{
 			Name: name, Group: name, Size: "small", MemoryGiB: 4,
 			Processes: []scenarios.Process{
-				{Name: "postgres", Kind: scenarios.KindPostgres, Port: 5432},
-				{Name: "shop", Kind: scenarios.KindShop, Port: 8000, Settings: map[string]string{"odd": `it's ${HOME} and $1`}},
+				processOf("postgres", nil), processOf("shop", map[string]string{"odd": `it's ${HOME} and $1`}),
 			},
 		}},
 	}

@@ -48,7 +48,7 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, volume string) er
 		name:       "seed-" + volume,
 		entrypoint: append([]string{"headroom", "seed"}, d.SeedFlags()...),
 		mounts:     []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: spec.DatasetDir}},
-		shmBytes:   scenarios.KindPostgres.Facts().SharedMemoryBytes,
+		shmBytes:   s.options.SeedSharedMemoryBytes,
 	})
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 func pair(front, back map[string]string) scenarios.Topology {
 	machine := func(name string, settings map[string]string, links ...scenarios.Link) scenarios.Machine {
 		return scenarios.Machine{Name: name, Group: name, VCPU: 1, MemoryGiB: 0.125, Processes: []scenarios.Process{
-			{Name: "mail", Kind: scenarios.KindMail, Port: 8025, Settings: settings, Links: links},
+			processOf("mail", settings, links...),
 		}}
 	}
 	return scenarios.Topology{Label: "pair", Entry: "front/mail", Machines: []scenarios.Machine{

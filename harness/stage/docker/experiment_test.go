@@ -19,6 +19,7 @@ import (
 	"headroom/harness/record"
 	"headroom/harness/stage"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 )
 
 // experiment is a scenario of testdata on a stage of its own, with the real
@@ -35,7 +36,7 @@ func openExperiment(t *testing.T, name string) experiment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scenario, err := scenarios.Parse(file, text)
+	scenario, err := scenarios.Parse(file, text, kinds.Data())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,8 @@ import (
 	"headroom/harness/observe"
 	"headroom/scenarios"
 	"headroom/targets/image"
+	"headroom/targets/kinds"
+	"headroom/targets/kinds/postgres"
 	"headroom/targets/shop/dataset"
 	"headroom/targets/shop/shards"
 )
@@ -43,7 +46,7 @@ var realImage = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	defer cli.Close()
-	ref, err := image.Ensure(context.Background(), cli, binary, os.Stderr)
+	ref, err := image.Ensure(context.Background(), cli, binary, image.Packages(kinds.Data()), os.Stderr)
 	return ref.Tag, err
 })
 
@@ -62,6 +65,7 @@ func openReal(t *testing.T, d scenarios.Dataset, unitCPUs float64) *Stage {
 	runID := newRunID(t)
 	s, err := Open(t.Context(), Options{
 		RunID: runID, Image: tag, DatasetVersion: dataset.Version + runID, Progress: testLog{t}, UnitCPUs: unitCPUs, Period: testPeriod,
+		SeedSharedMemoryBytes: postgres.SharedMemoryBytes,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -94,15 +98,18 @@ func startReal(t *testing.T, s *Stage, d scenarios.Dataset, machines ...scenario
 	return startLimited(t, s, request)
 }
 
-// one is a machine of its own group with one process named as its kind.
-func one(name string, kind scenarios.Kind, port int, settings map[string]string, links ...scenarios.Link) scenarios.Machine {
+// one is a machine of its own group with one process named as its kind. What the
+// settings do not say stands at its default.
+func one(name string, kind scenarios.KindName, settings map[string]string, links ...scenarios.Link) scenarios.Machine {
+	all := processOf(kind, nil).Settings
+	maps.Copy(all, settings)
 	return scenarios.Machine{Name: name, Group: strings.TrimRight(name, "-0123456789"), VCPU: 2, MemoryGiB: 0.5, Processes: []scenarios.Process{
-		{Name: string(kind), Kind: kind, Port: port, Settings: settings, Links: links},
+		processOf(kind, all, links...),
 	}}
 }
 
 func database(name, data string, links ...scenarios.Link) scenarios.Machine {
-	return one(name, scenarios.KindPostgres, 5432, map[string]string{
+	return one(name, "postgres", map[string]string{
 		"data": data, "indexes": "all", "max_connections": "50", "shared_buffers": "64MB",
 	}, links...)
 }
@@ -279,17 +286,17 @@ func TestEdgeCaches(t *testing.T) {
 	s := openReal(t, d, realUnitCPUs)
 	link := func(role scenarios.Role, to ...string) scenarios.Link { return scenarios.Link{Role: role, To: to} }
 	app := func(name string) scenarios.Machine {
-		return one(name, scenarios.KindShop, 8000, map[string]string{
+		return one(name, "shop", map[string]string{
 			"feed": "join", "orders": "limited", "email": "background", "pool_size": "2", "cache_ttl": "5m0s", "cache_write": "delete",
 			"own_writes": "primary", "own_writes_for": "1s", "shard_by": "hash", "purge": "none",
 		}, link("database", "database/postgres"), link("mail", "mail/mail"))
 	}
 	sys := startReal(t, s, d, database("database", "all"),
-		one("mail", scenarios.KindMail, 8025, map[string]string{"delay": "1ms"}),
+		one("mail", "mail", map[string]string{"delay": "1ms"}),
 		app("app-1"), app("app-2"),
-		one("balancer", scenarios.KindHAProxy, 8080, map[string]string{"balance": "roundrobin"},
+		one("balancer", "haproxy", map[string]string{"balance": "roundrobin"},
 			link("backends", "app-1/shop"), link("orders", "app-2/shop"), link("users", "app-1/shop", "app-2/shop")),
-		one("edge", scenarios.KindVarnish, 8082, map[string]string{"assets_ttl": "24h0m0s", "api_ttl": "1m0s", "storage": "16MB"},
+		one("edge", "varnish", map[string]string{"assets_ttl": "24h0m0s", "api_ttl": "1m0s", "storage": "16MB"},
 			link("origin", "balancer/haproxy")))
 	for _, step := range []struct{ method, path, status, xCache string }{
 		{"GET", "/assets/1", "200 OK", "miss"},
@@ -321,7 +328,7 @@ func TestEdgeCaches(t *testing.T) {
 // NATS takes a job into a stream and counts it.
 func TestQueueKeepsJobs(t *testing.T) {
 	s := openReal(t, scenarios.Dataset{}, realUnitCPUs)
-	sys := startReal(t, s, scenarios.Dataset{}, one("queue", scenarios.KindNATS, 4222, nil))
+	sys := startReal(t, s, scenarios.Dataset{}, one("queue", "nats", nil))
 	if c := counts(t, sys, "queue"); len(c) == 0 || c["streams"] != 0 {
 		t.Errorf("before: %v", c)
 	}

@@ -21,6 +21,7 @@ import (
 
 	"headroom/harness/stage"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 	"headroom/targets/machine/spec"
 )
 
@@ -294,9 +295,24 @@ func singleMachine(settings map[string]string) scenarios.Topology {
 		Entry: "server/shop",
 		Machines: []scenarios.Machine{{
 			Name: "server", Group: "server", VCPU: 2, MemoryGiB: 0.25,
-			Processes: []scenarios.Process{{Name: "shop", Kind: scenarios.KindShop, Port: 8000, Settings: settings}},
+			Processes: []scenarios.Process{processOf("shop", settings)},
 		}},
 	}
+}
+
+// processOf is a process named as its kind, with the kind's facts and with these
+// settings; nil are the kind's defaults.
+func processOf(name scenarios.KindName, settings map[string]string, links ...scenarios.Link) scenarios.Process {
+	kind, ok := scenarios.KindOf(kinds.Data(), name)
+	if !ok {
+		panic("there is no kind " + name)
+	}
+	p := kind.Process(string(name))
+	if settings != nil {
+		p.Settings = settings
+	}
+	p.Links = links
+	return p
 }
 
 func contextThatIsOver(t *testing.T) (context.Context, context.CancelFunc) {

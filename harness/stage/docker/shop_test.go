@@ -36,9 +36,9 @@ func newShop(t *testing.T) *System {
 	link := func(role scenarios.Role, to ...string) scenarios.Link { return scenarios.Link{Role: role, To: to} }
 	return startReal(t, s, d, database("shard-1", "shard"), database("shard-2", "shard"),
 		database("replica-1", "shard", link("primary", "shard-1/postgres")), database("replica-2", "shard", link("primary", "shard-2/postgres")),
-		one("mail", scenarios.KindMail, 8025, map[string]string{"delay": "1ms"}),
-		one("cache", scenarios.KindValkey, 6379, map[string]string{"maxmemory": "16MB"}),
-		one("app", scenarios.KindShop, 8000, map[string]string{
+		one("mail", "mail", map[string]string{"delay": "1ms"}),
+		one("cache", "valkey", map[string]string{"maxmemory": "16MB"}),
+		one("app", "shop", map[string]string{
 			"feed": "join", "orders": "limited", "email": "background", "pool_size": "4", "cache_ttl": "5m0s", "cache_write": "delete",
 			"own_writes": "primary", "own_writes_for": "1s", "shard_by": "hash", "purge": "none",
 		}, link("database", "shard-1/postgres", "shard-2/postgres"), link("replicas", "replica-1/postgres", "replica-2/postgres"),

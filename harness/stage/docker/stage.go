@@ -37,6 +37,9 @@ type Options struct {
 	Progress       io.Writer     // a line an event, for people; nil discards
 	UnitCPUs       float64       // one vCPU of a topology is this many CPUs here
 	Period         time.Duration // of the machines' CPU quotas
+	// SeedSharedMemoryBytes is what making a dataset needs in /dev/shm; 0: the
+	// engine's default will do.
+	SeedSharedMemoryBytes int64
 }
 
 var validRunID = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,59}$`)

@@ -31,26 +31,21 @@ import (
 func tiers() scenarios.Topology {
 	app := func(name string) scenarios.Machine {
 		return scenarios.Machine{Name: name, Group: "app", VCPU: 2, MemoryGiB: 0.25, Processes: []scenarios.Process{
-			{Name: "shop", Kind: scenarios.KindShop, Port: 8000, Links: []scenarios.Link{
-				{Role: "database", To: []string{"database/postgres"}},
-				{Role: "mail", To: []string{"mail/mail"}},
-			}},
+			processOf("shop", nil, scenarios.Link{Role: "database", To: []string{"database/postgres"}}, scenarios.Link{Role: "mail", To: []string{"mail/mail"}}),
 		}}
 	}
 	return scenarios.Topology{
 		Label: "tiers", Entry: "balancer/haproxy",
 		Machines: []scenarios.Machine{
 			{Name: "balancer", Group: "balancer", VCPU: 1, MemoryGiB: 0.25, Processes: []scenarios.Process{
-				{Name: "haproxy", Kind: scenarios.KindHAProxy, Port: 8080, Links: []scenarios.Link{
-					{Role: "backends", To: []string{"app-1/shop", "app-2/shop"}},
-				}},
+				processOf("haproxy", nil, scenarios.Link{Role: "backends", To: []string{"app-1/shop", "app-2/shop"}}),
 			}},
 			app("app-1"), app("app-2"),
 			{Name: "database", Group: "database", VCPU: 4, MemoryGiB: 0.5, Processes: []scenarios.Process{
-				{Name: "postgres", Kind: scenarios.KindPostgres, Port: 5432},
+				processOf("postgres", nil),
 			}},
 			{Name: "mail", Group: "mail", VCPU: 8, External: true, Processes: []scenarios.Process{
-				{Name: "mail", Kind: scenarios.KindMail, Port: 8025},
+				processOf("mail", nil),
 			}},
 		},
 	}

@@ -18,6 +18,7 @@ import (
 	"headroom/harness/stage"
 	"headroom/internal/child"
 	"headroom/scenarios"
+	"headroom/targets/kinds"
 	"headroom/targets/machine"
 	"headroom/targets/machine/spec"
 	"headroom/targets/shop"
@@ -46,7 +47,7 @@ func command(name string, args []string) error {
 	}
 	switch name {
 	case "machine":
-		s, err := machine.SpecFromEnv()
+		s, err := machine.SpecFromEnv(kinds.All())
 		if err != nil {
 			return err
 		}
@@ -55,6 +56,7 @@ func command(name string, args []string) error {
 				return err
 			}
 		}
+		delete(s.Processes[0].Settings, "kills") // no kind has such a setting
 		if s.Processes[0].Settings["ready"] == "never" {
 			fmt.Fprintln(os.Stderr, "the process waits for Godot")
 			<-ctx.Done()
@@ -70,7 +72,7 @@ func command(name string, args []string) error {
 				os.Exit(3)
 			}()
 		}
-		return machine.Run(ctx, s, os.Stderr)
+		return machine.Run(ctx, kinds.All(), s, os.Stderr)
 	case "mail":
 		var p spec.Process
 		if err := json.Unmarshal([]byte(os.Getenv(machine.EnvProcess)), &p); err != nil {
@@ -126,14 +128,23 @@ func pair(settings map[string]string) scenarios.Topology {
 		all[k] = v
 	}
 	return scenarios.Topology{Label: "pair", Entry: "front/mail", Machines: []scenarios.Machine{
-		{Name: "front", Group: "front", VCPU: 1, Processes: []scenarios.Process{{
-			Name: "mail", Kind: scenarios.KindMail, Port: 8025, Settings: map[string]string{"delay": "1ms"},
-			Links: []scenarios.Link{{Role: "next", To: []string{"back/mail"}}},
-		}}},
-		{Name: "back", Group: "back", VCPU: 1, External: true, Processes: []scenarios.Process{{
-			Name: "mail", Kind: scenarios.KindMail, Port: 8025, Settings: all,
-		}}},
+		{Name: "front", Group: "front", VCPU: 1, Processes: []scenarios.Process{
+			processOf("mail", map[string]string{"delay": "1ms"}, scenarios.Link{Role: "next", To: []string{"back/mail"}}),
+		}},
+		{Name: "back", Group: "back", VCPU: 1, External: true, Processes: []scenarios.Process{processOf("mail", all)}},
 	}}
+}
+
+// processOf is a process named as its kind, with the kind's facts and with these
+// settings.
+func processOf(name scenarios.KindName, settings map[string]string, links ...scenarios.Link) scenarios.Process {
+	kind, ok := scenarios.KindOf(kinds.Data(), name)
+	if !ok {
+		panic("there is no kind " + name)
+	}
+	p := kind.Process(string(name))
+	p.Settings, p.Links = settings, links
+	return p
 }
 
 // openStage opens a stage in a cache of its own; the test's end closes it and

@@ -173,7 +173,7 @@ func TestRefusedStarts(t *testing.T) {
 	s := openStage(t)
 	noEntry, database := pair(nil), pair(nil)
 	noEntry.Entry = "front/web"
-	database.Machines[1].Processes[0].Kind = scenarios.KindPostgres
+	database.Machines[1].Processes[0] = processOf("postgres", nil)
 	for want, topology := range map[string]scenarios.Topology{`no process "web"`: noEntry, "EnsureDataset": database} {
 		if _, err := s.Start(t.Context(), stage.Request{Variant: scenarios.Before, Topology: topology}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)

@@ -7,6 +7,7 @@ import (
 
 	"headroom/scenarios"
 	"headroom/targets/jobs"
+	kind "headroom/targets/kinds/worker"
 	"headroom/targets/machine/spec"
 	"headroom/targets/program"
 )
@@ -22,23 +23,22 @@ type Config struct {
 	ImageWork  time.Duration // CPU time of one image
 }
 
-// maxImageWork leaves an image time to be done before its job is another's,
-// on a machine that has a fifth of a CPU.
-const maxImageWork = 500 * time.Millisecond
-
 // ConfigFromProcess reads p, whose settings are complete.
 func ConfigFromProcess(p spec.Process) (Config, error) {
-	r := program.NewReader(p, scenarios.KindWorker)
+	r := program.NewReader(p, kind.Kind().Kind)
+	if r.Err() != nil {
+		return Config{}, r.Err()
+	}
 	c := Config{
 		Listen:     r.Listen(),
-		Queue:      r.Link("queue"),
-		Cache:      r.Link("cache"),
-		Mail:       "http://" + r.Link("mail"),
+		Queue:      r.Link(scenarios.RoleQueue),
+		Cache:      r.Link(scenarios.RoleCache),
+		Mail:       "http://" + r.Link(scenarios.RoleMail),
 		Jobs:       jobs.Kinds(),
-		Idempotent: r.OneOf("idempotent", "yes", "no") == "yes",
-		ImageWork:  r.Duration("image_work", 0, maxImageWork),
+		Idempotent: kind.Idempotent.Of(p.Settings) == "yes",
+		ImageWork:  kind.ImageWork.Of(p.Settings),
 	}
-	if only := r.OneOf("jobs", "all", "mail", "image", "analytics"); only != "all" {
+	if only := kind.Jobs.Of(p.Settings); only != "all" {
 		c.Jobs = []jobs.Kind{jobs.Kind(only)}
 	}
 	return c, r.Err()

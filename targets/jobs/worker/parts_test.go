@@ -14,6 +14,7 @@ import (
 
 	"headroom/scenarios"
 	"headroom/targets/jobs"
+	kind "headroom/targets/kinds/worker"
 	"headroom/targets/machine/spec"
 )
 
@@ -77,7 +78,7 @@ func processTime(t *testing.T) time.Duration {
 }
 
 func process() spec.Process {
-	return spec.Process{Name: "w", Kind: scenarios.KindWorker, Port: 8026,
+	return spec.Process{Name: "w", Kind: "worker", Port: 8026,
 		Settings: map[string]string{"jobs": "all", "idempotent": "yes", "image_work": "5ms"},
 		Links:    map[scenarios.Role][]string{"queue": {"q:4222"}, "cache": {"c:6379"}, "mail": {"m:8025"}}}
 }
@@ -98,6 +99,20 @@ func TestConfigFromProcess(t *testing.T) {
 		bad.Settings[name] = value
 		if _, err := ConfigFromProcess(bad); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s %q: %v", name, value, err)
+		}
+	}
+}
+
+// What the kind says that a worker counts is among what the worker tells.
+func TestKindCountsWhatIsTold(t *testing.T) {
+	told := counters(nil)
+	for _, c := range kind.Kind().Facts.Counters {
+		name := c.Key
+		if c.Total {
+			name += "_total"
+		}
+		if told[name] == nil {
+			t.Errorf("the worker does not tell %s", name)
 		}
 	}
 }

@@ -15,18 +15,18 @@ func shopTopology() scenarios.Topology {
 		Entry: "balancer/haproxy",
 		Machines: []scenarios.Machine{
 			{Name: "app-1", Group: "app", Processes: []scenarios.Process{
-				{Name: "mail", Kind: scenarios.KindMail, Port: 8025},
+				{Name: "mail", Kind: "mail", Port: 8025},
 				{
-					Name: "shop", Kind: scenarios.KindShop, Port: 8000, Settings: map[string]string{"feed": "join"},
+					Name: "shop", Kind: "shop", Port: 8000, Settings: map[string]string{"feed": "join"},
 					Links: []scenarios.Link{{Role: "database", To: []string{"db/postgres"}}, {Role: "mail", To: []string{"app-1/mail"}}},
 				},
 			}},
 			{Name: "balancer", Group: "balancer", Processes: []scenarios.Process{{
-				Name: "haproxy", Kind: scenarios.KindHAProxy, Port: 8080,
+				Name: "haproxy", Kind: "haproxy", Port: 8080,
 				Links: []scenarios.Link{{Role: "backends", To: []string{"app-1/shop", "app-2/shop"}}},
 			}}},
-			{Name: "app-2", Group: "app", Processes: []scenarios.Process{{Name: "shop", Kind: scenarios.KindShop, Port: 8001}}},
-			{Name: "db", Group: "db", Processes: []scenarios.Process{{Name: "postgres", Kind: scenarios.KindPostgres, Port: 5432}}},
+			{Name: "app-2", Group: "app", Processes: []scenarios.Process{{Name: "shop", Kind: "shop", Port: 8001}}},
+			{Name: "db", Group: "db", Processes: []scenarios.Process{{Name: "postgres", Kind: "postgres", Port: 5432}}},
 		},
 	}
 }
@@ -38,9 +38,9 @@ func TestForMachine(t *testing.T) {
 	dataset := scenarios.Dataset{Users: 1, Posts: 2, Orders: 3}
 	got, err := ForMachine(topology, topology.Machines[0], host, "n", dataset, nil)
 	want := Spec{Machine: "app-1", Nonce: "n", Dataset: dataset, Processes: []Process{
-		{Name: "mail", Kind: scenarios.KindMail, Port: 8025, Copy: 1, Copies: 2},
+		{Name: "mail", Kind: "mail", Port: 8025, Copy: 1, Copies: 2},
 		{
-			Name: "shop", Kind: scenarios.KindShop, Port: 8000, Settings: map[string]string{"feed": "join"}, Copy: 1, Copies: 2,
+			Name: "shop", Kind: "shop", Port: 8000, Settings: map[string]string{"feed": "join"}, Copy: 1, Copies: 2,
 			Links: map[scenarios.Role][]string{"database": {"after-db:5432"}, "mail": {"127.0.0.1:8025"}},
 		},
 	}}

@@ -27,7 +27,7 @@ const EnvSpec = "HEADROOM_MACHINE"
 
 // Paths inside a machine.
 const (
-	DatasetDir  = "/dataset"               // the seeded PostgreSQL data directory, read-only
+	DatasetDir  = "/dataset"               // the seeded data of databases, read-only
 	DataDir     = "/var/lib/headroom"      // a volume of this machine alone
 	VersionsTxt = "/etc/headroom-versions" // "package version" lines, written when the image is built
 )
@@ -71,7 +71,8 @@ func (s Spec) AgentAddress() string {
 // and, for each role, the host:port of what it talks to.
 type Process struct {
 	Name     string                      `json:"name"`
-	Kind     scenarios.Kind              `json:"kind"`
+	Kind     scenarios.KindName          `json:"kind"`
+	Facts    scenarios.Facts             `json:"-"`                 // its kind's: whoever reads the spec knows the kinds
 	Address  string                      `json:"address,omitempty"` // listens there only; "" is everywhere
 	Port     int                         `json:"port"`
 	Settings map[string]string           `json:"settings,omitempty"`
@@ -112,41 +113,11 @@ type Counters struct {
 
 // ProcessCounters is one process of a machine, children included.
 type ProcessCounters struct {
-	Name            string         `json:"name"`
-	Kind            scenarios.Kind `json:"kind"`
-	CPUSecondsTotal float64        `json:"cpu_s_total"`
-	RSSBytes        int64          `json:"rss_bytes"`
-	// Counts holds what only this kind has. Keys are stable names:
-	//   postgres: statements_total, statement_ms_total, rows_total (rows returned),
-	//     tuples_read_total (heap tuples read by seq and index scans, user tables),
-	//     blocks_hit_total, blocks_read_total, wal_bytes_total, commits_total,
-	//     deadlocks_total, connections, lock_waiters
-	//   valkey: hits_total, misses_total, evictions_total, keys, memory_bytes
-	//   haproxy: requests_total, errors_total, queue
-	//   varnish: requests_total, hits_total, misses_total, passes_total, purges_total,
-	//     evictions_total, backend_requests_total (to the origin), errors_total
-	//     (of the origin), objects, bytes (of storage)
-	//   nats, all streams and their consumers together: streams, messages and bytes
-	//     (stored now), published_total; consumers, pending (not yet delivered),
-	//     ack_pending (delivered, not yet acknowledged), redelivered (of those,
-	//     more than once), delivered_total (each delivery counts), acked_total
-	//     (deliveries before the first that is not acknowledged)
-	//   shop: requests_total, pool_acquires_total, pool_wait_s_total, pool_max,
-	//     cache_hits_total, cache_misses_total,
-	//     cache_passes_total (reads of sessions that wrote lately),
-	//     cache_errors_total, feed_requests_total, feed_statements_total,
-	//     round_trips_total (to databases, of requests), allocations_total (on its
-	//     heap),
-	//     replica_reads_total, primary_reads_total, replica_failures_total,
-	//     replicas_healthy, purges_total, purge_errors_total; with a queue also
-	//     jobs_published_total, jobs_publish_errors_total
-	//   worker: delivered_total, redelivered_total, applied_total, skipped_total,
-	//     failed_total, reordered_total; the same of each kind of job, as
-	//     mail_applied_total
-	//   gateway: requests_total, limited_total, errors_total (no upstream
-	//     answered), limiter_errors_total (admitted unlimited),
-	//     sessions_created_total
-	//   link: connections, connections_total, bytes_total, dial_errors_total,
-	//     refused_total (too many connections)
+	Name            string             `json:"name"`
+	Kind            scenarios.KindName `json:"kind"`
+	CPUSecondsTotal float64            `json:"cpu_s_total"`
+	RSSBytes        int64              `json:"rss_bytes"`
+	// Counts holds what only this kind has, by stable names that the kind's folder
+	// lists. A name of a total ends in _total.
 	Counts map[string]float64 `json:"counts,omitempty"`
 }

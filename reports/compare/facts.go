@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compare
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// fact is what may be true of a process.
+type fact func(scenarios.Facts) bool
+
+// isDatabase is true of a process that keeps the dataset's rows.
+func isDatabase(f scenarios.Facts) bool { return f.Database }
+
+// counting is true of a process that counts something.
+func counting(meaning scenarios.Meaning) fact {
+	return func(f scenarios.Facts) bool { return f.Counts(meaning) }
+}
+
+// factsOf are what the run's scenario tells of a kind. Of a kind that it does not
+// tell only the name is known.
+func (s Sample) factsOf(name scenarios.KindName) scenarios.Facts {
+	kind, known := scenarios.KindOf(s.kinds, name)
+	if !known {
+		return scenarios.Facts{Label: string(name)}
+	}
+	return kind.Facts
+}
+
+// each calls f for every process that a fact is true of and says whether there was
+// one.
+func (s Sample) each(is fact, f func(record.MachineUse, record.ProcessUse)) bool {
+	found := false
+	for _, m := range s.machines {
+		for _, p := range m.Processes {
+			if is(s.factsOf(p.Kind)) {
+				found = true
+				f(m, p)
+			}
+		}
+	}
+	return found
+}
+
+// count adds up all counters of one meaning; false when no process told one. Times
+// are in ms, whatever the processes tell them in.
+func (s Sample) count(meaning scenarios.Meaning) (sum float64, found bool) {
+	s.each(counting(meaning), func(_ record.MachineUse, p record.ProcessUse) {
+		for _, c := range s.factsOf(p.Kind).Counters {
+			if v, told := p.Counts[c.Key]; told && c.Meaning == meaning {
+				sum, found = sum+v*worth(c), true
+			}
+		}
+	})
+	return sum, found
+}
+
+// worth is what one of a counter is: of a time how many ms.
+func worth(c scenarios.Counter) float64 {
+	if c.Unit == "s" {
+		return 1e3
+	}
+	return 1
+}
+
+// Gauge is the gauges of one meaning of all processes together, in the mean over
+// the readings; 0 when there is none.
+func (s Sample) Gauge(meaning scenarios.Meaning) float64 {
+	sum, _ := s.count(meaning)
+	return sum / float64(max(s.Slices, 1))
+}
+
+// WhoCounts are the processes that count something, as people say it: "PostgreSQL".
+func (s Sample) WhoCounts(meaning scenarios.Meaning) string {
+	return s.labels(counting(meaning), "the database")
+}
+
+// uncounted says that nobody told a counter; none is who should have, where the
+// scenario has nobody who counts it.
+func (s Sample) uncounted(meaning scenarios.Meaning, none, what string) string {
+	return fmt.Sprintf("%s's %s were not counted", s.labels(counting(meaning), none), what)
+}
+
+// labels names the processes that a fact is true of: those that were read, else those
+// that the scenario has. Where the scenario has nobody either, the name is none.
+func (s Sample) labels(is fact, none string) string {
+	var labels []string
+	add := func(f scenarios.Facts) {
+		if is(f) && !slices.Contains(labels, f.Label) {
+			labels = append(labels, f.Label)
+		}
+	}
+	for _, m := range s.machines {
+		for _, p := range m.Processes {
+			add(s.factsOf(p.Kind))
+		}
+	}
+	if len(labels) == 0 {
+		for _, k := range s.kinds {
+			add(k.Facts)
+		}
+	}
+	if len(labels) == 0 {
+		return none
+	}
+	return strings.Join(labels, ", ")
+}

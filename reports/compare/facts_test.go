@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compare
+
+import (
+	"testing"
+
+	"headroom/harness/record"
+	"headroom/scenarios"
+)
+
+// strangers are two databases that nobody has heard of, of which each counts in its
+// own way, and a process that counts nothing.
+func strangers() []scenarios.Kind {
+	return []scenarios.Kind{
+		{Name: "first", Facts: scenarios.Facts{Label: "First", Database: true, Counters: []scenarios.Counter{
+			{Key: "took", Meaning: scenarios.MeaningStatementTime, Total: true, Unit: "s"},
+			{Key: "waiting", Meaning: scenarios.MeaningLockWaiters}, {Key: "blocked", Meaning: scenarios.MeaningLockWaiters}}}},
+		{Name: "second", Facts: scenarios.Facts{Label: "Second", Database: true, Counters: []scenarios.Counter{
+			{Key: "busy_ms", Meaning: scenarios.MeaningStatementTime, Total: true, Unit: "ms"}}}},
+		{Name: "other", Facts: scenarios.Facts{Label: "the other"}},
+	}
+}
+
+// What is asked for by its meaning is found under whatever key and unit a kind has
+// for it, and a key that has no meaning is never added.
+func TestCountersByMeaning(t *testing.T) {
+	trial := record.Trial{Measurement: record.Measurement{Sent: 1000, Succeeded: 1000}, Machines: []record.MachineUse{
+		{Machine: "a", WindowS: 10, QuotaCPUs: 1, CPUSeconds: 3, Processes: []record.ProcessUse{
+			{Name: "p", Kind: "first", Counts: map[string]float64{"took": 2, "waiting": 3, "blocked": 1, "busy_ms": 7}}}},
+		{Machine: "b", WindowS: 10, QuotaCPUs: 1, CPUSeconds: 1, Processes: []record.ProcessUse{
+			{Name: "p", Kind: "second", Counts: map[string]float64{"took": 9, "busy_ms": 500, "waiting": 8}}}},
+		{Machine: "c", WindowS: 10, QuotaCPUs: 1, CPUSeconds: 2, Processes: []record.ProcessUse{
+			{Name: "p", Kind: "other", Counts: map[string]float64{"took": 9}}, {Name: "q", Kind: "unknown", Counts: map[string]float64{"took": 9}}}},
+	}}
+	s := Pool([]record.Trial{trial}, strangers())
+	ms, cpu, ok := s.Statements()
+	if !ok {
+		t.Error("the statements were counted")
+	}
+	near(t, "2 s and 500 ms of 1,000 requests", ms, 2.5, 1e-12)
+	near(t, "CPU of both", cpu, 4, 1e-12)
+	near(t, "both of a kind's gauges", s.Gauge(scenarios.MeaningLockWaiters), 4, 1e-12)
+	near(t, "CPU of the databases", s.Value("db_cpu_ms_per_request").V, 4, 1e-12)
+	if got := s.Value("statements_per_request"); got.Missing != "the database's statements were not counted" {
+		t.Errorf("what no kind counts is %v (%q)", got.V, got.Missing)
+	}
+	labels := map[string]string{}
+	for _, d := range s.Demands() {
+		for _, p := range d.Processes {
+			labels[string(p.Kind)] = p.Label
+		}
+	}
+	if labels["first"] != "First" || labels["other"] != "the other" || labels["unknown"] != "unknown" {
+		t.Errorf("the processes are called %v", labels)
+	}
+}
+
+// Those that were read are named, else those that the scenario has, each once.
+func TestWhoCounts(t *testing.T) {
+	of := func(kinds []scenarios.Kind, names ...scenarios.KindName) Sample {
+		var trial record.Trial
+		for _, name := range names {
+			trial.Machines = append(trial.Machines, record.MachineUse{Machine: string(name), Processes: []record.ProcessUse{{Name: "p", Kind: name}, {Name: "q", Kind: name}}})
+		}
+		return Pool([]record.Trial{trial}, kinds)
+	}
+	for _, test := range []struct {
+		s    Sample
+		want string
+	}{
+		{of(strangers(), "second", "first", "other"), "Second, First"},
+		{of(strangers(), "second"), "Second"},
+		{of(strangers(), "other"), "First, Second"},
+		{of(strangers()[2:], "other"), "the database"},
+		{of(nil, "first"), "the database"},
+	} {
+		if got := test.s.WhoCounts(scenarios.MeaningStatementTime); got != test.want {
+			t.Errorf("it says %q, want %q", got, test.want)
+		}
+	}
+	if got := of(nil).Value("db_cpu_share"); got.Missing != "no database" {
+		t.Errorf("without a database: %q", got.Missing)
+	}
+}

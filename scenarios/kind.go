@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// KindName is the word for a kind in a scenario file.
+type KindName string
+
+// Kind is all that is known of a kind of process before anything runs. It is data
+// alone: the code of a kind stands beside its data, below targets/kinds.
+type Kind struct {
+	Name     KindName      `json:"name"`
+	Port     int           `json:"port"` // where a process of the kind listens unless it is told otherwise
+	Facts    Facts         `json:"facts"`
+	Settings []SettingSpec `json:"settings,omitempty"` // what a process may be told
+	Links    []LinkSpec    `json:"links,omitempty"`    // whom a process may talk to
+	Rules    []Rule        `json:"rules,omitempty"`    // what goes wrong only in company
+}
+
+// LinkSpec says what a process may be linked to in a role.
+type LinkSpec struct {
+	Role     Role     `json:"role"`
+	Needs    Protocol `json:"needs"`    // what the other side must speak
+	Required bool     `json:"required"` // the process can't do without
+	Many     bool     `json:"many"`     // the link may lead to several processes
+	// Pairwise: copy i talks to target i, counted round where there are fewer.
+	Pairwise bool   `json:"pairwise,omitempty"`
+	About    string `json:"about"` // what the process takes the other for, for people
+}
+
+// Condition is what may be true of a process. All that it states must hold.
+type Condition struct {
+	Setting string `json:"setting,omitempty"` // this setting ...
+	Is      string `json:"is,omitempty"`      // ... has this value
+	Link    Role   `json:"link,omitempty"`    // the process has this link ...
+	Several bool   `json:"several,omitempty"` // ... to more than one process
+	Not     bool   `json:"not,omitempty"`     // the opposite of all this
+}
+
+func (c Condition) holds(p Process) bool {
+	holds := c.Setting == "" || p.Settings[c.Setting] == c.Is
+	if c.Link != "" {
+		holds = holds && p.Linked(c.Link) && (!c.Several || len(p.Targets(c.Link)) > 1)
+	}
+	return holds != c.Not
+}
+
+// Rule says what a process needs when some settings and links come together.
+type Rule struct {
+	When  []Condition `json:"when"` // all of them
+	Needs Condition   `json:"needs"`
+	// Else is what is wrong where the need is not met, and the remedy. The value of a
+	// setting stands for its name in braces, the number of a link's targets for the
+	// link's role.
+	Else string `json:"else"`
+}
+
+func (r Rule) broken(p Process) bool {
+	return !slices.ContainsFunc(r.When, func(c Condition) bool { return !c.holds(p) }) && !r.Needs.holds(p)
+}
+
+func (r Rule) text(p Process) string {
+	var values []string
+	for name, value := range p.Settings {
+		values = append(values, "{"+name+"}", value)
+	}
+	for _, l := range p.Links {
+		values = append(values, "{"+string(l.Role)+"}", strconv.Itoa(len(l.To)))
+	}
+	return strings.NewReplacer(values...).Replace(r.Else)
+}
+
+// Wrong says what is wrong with a process of the kind by the kind's rules; "" when
+// nothing is.
+func (k Kind) Wrong(p Process) string {
+	for _, r := range k.Rules {
+		if r.broken(p) {
+			return r.text(p)
+		}
+	}
+	return ""
+}
+
+// Process is a process of the kind as nobody has told it anything.
+func (k Kind) Process(name string) Process {
+	p := Process{Name: name, Kind: k.Name, Port: k.Port, Facts: k.Facts, Settings: map[string]string{}}
+	for _, s := range k.Settings {
+		p.Settings[s.Name] = s.Default
+	}
+	return p
+}
+
+// Setting finds one of the kind's settings by its name.
+func (k Kind) Setting(name string) (SettingSpec, bool) {
+	i := slices.IndexFunc(k.Settings, func(s SettingSpec) bool { return s.Name == name })
+	if i < 0 {
+		return SettingSpec{}, false
+	}
+	return k.Settings[i], true
+}
+
+// Link finds one of the kind's links by its role.
+func (k Kind) Link(role Role) (LinkSpec, bool) {
+	i := slices.IndexFunc(k.Links, func(l LinkSpec) bool { return l.Role == role })
+	if i < 0 {
+		return LinkSpec{}, false
+	}
+	return k.Links[i], true
+}
+
+// Check says what is wrong with the settings of a process of the kind: a name that
+// the kind does not have, a setting that is not there, or a value that is none.
+func (k Kind) Check(settings map[string]string) error {
+	var wrong []error
+	for name := range settings {
+		if _, known := k.Setting(name); !known {
+			wrong = append(wrong, fmt.Errorf("a %s has no setting %q", k.Name, name))
+		}
+	}
+	for _, s := range k.Settings {
+		text, set := settings[s.Name]
+		if !set {
+			wrong = append(wrong, fmt.Errorf("setting %q is missing", s.Name))
+		} else if _, err := s.Read(text); err != nil {
+			wrong = append(wrong, fmt.Errorf("%s: %w", s.Name, err))
+		}
+	}
+	slices.SortFunc(wrong, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(wrong...)
+}
+
+// Quiet says whether a setting of a process tells nothing: the setting stands at
+// its default and does nothing here, as shard_by does nothing with one database.
+func (k Kind) Quiet(p Process, setting string) bool {
+	s, known := k.Setting(setting)
+	if !known || p.Settings[setting] != s.Default {
+		return false
+	}
+	return s.Silent || s.Matters != nil && !s.Matters.holds(p)
+}
+
+// KindOf finds a kind by its name.
+func KindOf(kinds []Kind, name KindName) (Kind, bool) {
+	i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == name })
+	if i < 0 {
+		return Kind{}, false
+	}
+	return kinds[i], true
+}
+
+// kindNames are the kinds' names, in the order of the list.
+func kindNames(kinds []Kind) []KindName {
+	names := make([]KindName, len(kinds))
+	for i, k := range kinds {
+		names[i] = k.Name
+	}
+	return names
+}

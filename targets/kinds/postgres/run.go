@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"headroom/internal/child"
+	"headroom/targets/machine"
+	"headroom/targets/machine/spec"
+	"headroom/targets/shop/dataset"
+)
+
+const (
+	pgUser     = "postgres"
+	pgShopBase = "shop"
+)
+
+// server runs PostgreSQL: a primary on a copy of the seeded data directory,
+// or a replica on a copy of its primary. Its folder holds pgdata and the socket.
+type server struct {
+	spec spec.Process
+	host machine.Host
+
+	lags lagSampler // of a primary, once it has settled
+
+	mu   sync.Mutex
+	conn *pgx.Conn // kept for the counters
+}
+
+// pgFixed are settings that no scenario changes. JIT and parallel query are
+// off: both spend CPU time in bursts to shorten long queries on idle cores, and
+// a machine of a fraction of a core has none. Any server may get replicas, and
+// need not know: there is room for them, and the log stays long enough for one
+// that was away. The rest is PostgreSQL's default, durability included.
+var pgFixed = []string{
+	"shared_preload_libraries=pg_stat_statements",
+	"pg_stat_statements.track_utility=off",
+	"jit=off",
+	"max_parallel_workers_per_gather=0",
+	"log_checkpoints=off",
+	"wal_level=replica", "max_wal_senders=32", "max_replication_slots=32", "wal_keep_size=512MB",
+}
+
+func (s *server) dataDir() string { return filepath.Join(s.host.Dir, "pgdata") }
+
+// Command makes the data directory where there is none yet.
+func (s *server) Command(ctx context.Context) (*exec.Cmd, error) {
+	if err := s.prepareData(ctx); err != nil {
+		return nil, err
+	}
+	// The lock file of a killed server names a process ID that another program
+	// may have by now. Nobody else uses this directory.
+	if err := os.Remove(filepath.Join(s.dataDir(), "postmaster.pid")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	settings := append([]string{
+		"listen_addresses=" + cmp.Or(s.spec.Address, "*"),
+		"port=" + strconv.Itoa(s.spec.Port),
+		"unix_socket_directories=" + s.host.Dir,
+		"max_connections=" + strconv.Itoa(MaxConnections.Of(s.spec.Settings)),
+		"shared_buffers=" + s.spec.Settings[SharedBuffers.Name],
+	}, pgFixed...)
+	if s.isReplica() {
+		replica, err := s.replicaSettings()
+		if err != nil {
+			return nil, err
+		}
+		settings = append(settings, replica...)
+	}
+	return pgCommand(s.host.Dir, "postgres", pgServerArgs(s.dataDir(), settings)...)
+}
+
+// pgServerArgs turns settings into the server's command line.
+func pgServerArgs(dataDir string, settings []string) []string {
+	args := []string{"-D", dataDir}
+	for _, setting := range settings {
+		args = append(args, "-c", setting)
+	}
+	return args
+}
+
+// prepareData makes this machine's own data directory. A restart finds it
+// there and keeps it: a database does not forget.
+func (s *server) prepareData(ctx context.Context) error {
+	if _, err := os.Stat(s.dataDir()); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(s.host.Dir, 0o755); err != nil {
+		return err
+	}
+	if err := machine.ChownTo(pgUser, s.host.Dir); err != nil {
+		return err
+	}
+	half := s.dataDir() + ".half"
+	if err := os.RemoveAll(half); err != nil {
+		return err
+	}
+	begin, from := time.Now(), "dataset"
+	var err error
+	if s.isReplica() {
+		from = "primary"
+		err = s.copyPrimary(ctx, half)
+	} else {
+		err = s.copyDataset(ctx, half)
+	}
+	if err != nil {
+		return fmt.Errorf("copying the %s: %w", from, err)
+	}
+	// Written now and not half a minute later, when the kernel would do it in the
+	// middle of a measurement.
+	if err := machine.SyncFS(half); err != nil {
+		return fmt.Errorf("writing the %s to disk: %w", from, err)
+	}
+	fmt.Fprintf(s.host.Log, "machine | %s copied in %.1f s\n", from, time.Since(begin).Seconds())
+	return os.Rename(half, s.dataDir())
+}
+
+// copyDataset copies the seeded data to a new folder: all of them, or those of
+// this copy's shard.
+func (s *server) copyDataset(ctx context.Context, to string) error {
+	if err := markerFor(s.host.Dataset).check(s.host.DatasetDir); err != nil {
+		return err
+	}
+	names := pgdataNames(s.host.Dataset)
+	name := names[0]
+	if Data.Of(s.spec.Settings) == "shard" {
+		if len(names) != s.spec.Copies || s.host.Dataset.Shards == 0 {
+			return fmt.Errorf("%s has %d data directories for %d shards: it must be seeded with as many shards",
+				s.host.DatasetDir, len(names), s.spec.Copies)
+		}
+		name = shardData(s.spec.Copy)
+	}
+	cp := exec.Command("cp", "-a", "--reflink=auto", filepath.Join(s.host.DatasetDir, name), to)
+	return s.host.Family.Run(ctx, cp, child.Options{Name: "cp", Out: s.host.Log})
+}
+
+// StopSignal asks for a "fast" stop, which does not wait for clients.
+func (s *server) StopSignal() syscall.Signal { return syscall.SIGINT }
+
+// Ready asks for a row, and a replica whether it streams.
+func (s *server) Ready(ctx context.Context) error {
+	return s.query(ctx, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "SELECT 1 FROM users LIMIT 1")
+		if err != nil || !s.isReplica() {
+			return err
+		}
+		return streams(ctx, conn)
+	})
+}
+
+// Settle brings the database to where every slice begins: the indexes of the
+// variant, pages in memory, counters at zero. A replica has its primary's
+// indexes.
+func (s *server) Settle(ctx context.Context) error {
+	if Indexes.Of(s.spec.Settings) == "primary_keys_only" && !s.isReplica() {
+		if err := dataset.DropIndexes(ctx, pgDSN(s.host.Dir, s.spec.Port, pgShopBase)); err != nil {
+			return fmt.Errorf("dropping indexes: %w", err)
+		}
+	}
+	if err := s.query(ctx, func(conn *pgx.Conn) error { return warm(ctx, conn) }); err != nil {
+		return err
+	}
+	if !s.isReplica() {
+		s.lags.start(pgDSN(s.host.Dir, s.spec.Port, "postgres"))
+	}
+	return nil
+}
+
+// warm loads the database into memory and sets its counters to zero; a replica
+// can do all of it.
+func warm(ctx context.Context, conn *pgx.Conn) error {
+	for _, sql := range []string{
+		// Largest first: what does not fit is pushed out by the smaller ones.
+		`SELECT count(pg_prewarm(oid)) FROM (
+				SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+				WHERE n.nspname = 'public' AND c.relkind IN ('r', 'i') AND c.relpersistence = 'p'
+				ORDER BY c.relpages DESC) AS relations`,
+		"CHECKPOINT", // dirty pages of the preparation are not the slice's to write
+		"SELECT pg_stat_statements_reset()",
+	} {
+		if _, err := conn.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("%s: %w", sql, err)
+		}
+	}
+	return nil
+}
+
+// query uses the kept connection as the superuser, opening it when needed.
+func (s *server) query(ctx context.Context, use func(*pgx.Conn) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn == nil || s.conn.IsClosed() {
+		conn, err := pgx.Connect(ctx, pgDSN(s.host.Dir, s.spec.Port, pgShopBase))
+		if err != nil {
+			return err
+		}
+		s.conn = conn
+	}
+	return use(s.conn)
+}
+
+// Close ends the looks at standbys and the connection for questions.
+func (s *server) Close() {
+	s.lags.close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = s.conn.Close(ctx)
+	}
+}
+
+// pgDSN names a database by its server's unix socket, as the superuser.
+func pgDSN(socketDir string, port int, database string) string {
+	return fmt.Sprintf("host=%s port=%d user=%s dbname=%s", socketDir, port, pgUser, database)
+}
+
+// pgCommand is one of PostgreSQL's programs, as the user that it insists on,
+// working in a folder that is that user's.
+func pgCommand(dir, program string, args ...string) (*exec.Cmd, error) {
+	server, err := find()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(filepath.Join(filepath.Dir(server), program), args...)
+	cmd.Dir = dir
+	cmd.SysProcAttr, err = machine.AsUser(pgUser)
+	return cmd, err
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package valkey
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"headroom/targets/machine/spec"
+)
+
+const sampleInfo = "# Stats\r\ntotal_connections_received:5\r\nkeyspace_hits:900\r\nkeyspace_misses:100\r\nevicted_keys:7\r\n" +
+	"# Memory\r\nused_memory:123456\r\nused_memory_human:120K\r\n"
+
+func TestParseInfo(t *testing.T) {
+	want := map[string]float64{"hits_total": 900, "misses_total": 100, "evictions_total": 7, "memory_bytes": 123456}
+	for keyspace, keys := range map[string]float64{
+		"# Keyspace\r\n": 0,
+		"# Keyspace\r\ndb0:keys=42,expires=42,avg_ttl=1000\r\n":                                    42,
+		"# Keyspace\r\ndb0:keys=42,expires=42,avg_ttl=1000\r\ndb11:keys=8,expires=0,avg_ttl=0\r\n": 50,
+	} {
+		want["keys"] = keys
+		got, err := parseInfo(sampleInfo + keyspace)
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: got %v, %v; want %v", keyspace, got, err, want)
+		}
+	}
+	for _, c := range Kind().Facts.Counters { // what the kind says that it counts
+		name := c.Key
+		if c.Total {
+			name += "_total"
+		}
+		if _, told := want[name]; !told {
+			t.Errorf("%s is not among %v", name, want)
+		}
+	}
+	for _, bad := range []string{"", "keyspace_hits:1\r\n", sampleInfo + "db0:expires=1\r\n"} {
+		if got, err := parseInfo(bad); err == nil {
+			t.Errorf("%q gives %v without an error", bad, got)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	for size, want := range map[string]string{"256MB": "256mb", "64kB": "64kb", "2GB": "2gb"} {
+		if got, err := sizeOf(size); err != nil || got != want {
+			t.Errorf("sizeOf(%q) = %q, %v; want %q", size, got, err, want)
+		}
+	}
+	for _, bad := range []string{"", "256", "MB", "-1MB", "0MB", "1.5GB", "256mb"} {
+		if got, err := sizeOf(bad); err == nil {
+			t.Errorf("sizeOf(%q) = %q without an error", bad, got)
+		}
+	}
+}
+
+func TestParseCommands(t *testing.T) {
+	const info = "# Commandstats\r\ncmdstat_get:calls=21,usec=175,usec_per_call=8.33,rejected_calls=0,failed_calls=0\r\n" +
+		"cmdstat_config|get:calls=1,usec=9\r\ncmdstat_ping:calls=4,usec=1\r\ncmdstat_set:calls=7,usec=3\r\n"
+	one := func(name string, calls float64) spec.Work {
+		return spec.Work{Of: spec.WorkCommand, Name: name, Counts: map[string]float64{"calls": calls}}
+	}
+	got, err := parseCommands(info)
+	if want := []spec.Work{one("get", 21), one("set", 7)}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+	if _, err := parseCommands("cmdstat_get:usec=1\r\n"); err == nil || !strings.Contains(err.Error(), "cmdstat_get") {
+		t.Errorf("no calls: %v", err)
+	}
+}

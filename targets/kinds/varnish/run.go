@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package varnish
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"headroom/internal/child"
+	"headroom/scenarios"
+	"headroom/targets/machine"
+	"headroom/targets/machine/spec"
+)
+
+// owner owns the server's files where we are root.
+const owner = "vcache"
+
+// server runs Varnish as an edge of a CDN: a cache of what everybody may see,
+// near its users.
+type server struct {
+	spec   spec.Process
+	dir    string // its configuration and working directory
+	family *child.Family
+	client *http.Client
+}
+
+func newServer(p spec.Process, h machine.Host) *server {
+	return &server{spec: p, dir: h.Dir, family: h.Family, client: &http.Client{Transport: &http.Transport{MaxIdleConns: 1}}}
+}
+
+func find() (string, error) { return machine.FindProgram("varnishd") }
+
+func (s *server) workDir() string { return filepath.Join(s.dir, "work") }
+
+// fixed are parameters that no scenario changes. Two threads serve a
+// request that goes on to the origin, far away: they are many and cheap, but few
+// wait idle. The log, which nobody reads, is short, so that it stays in memory.
+// Short-lived objects count as storage too, which is the edge's limit.
+var fixed = []string{
+	"thread_pools=1", "thread_pool_min=20", "thread_pool_max=1000",
+	"vsl_space=1M", "shortlived=0", "default_grace=0", "default_keep=0",
+}
+
+// Command writes the configuration and makes the folder to work in.
+func (s *server) Command(context.Context) (*exec.Cmd, error) {
+	config, err := configOf(s.spec)
+	if err != nil {
+		return nil, err
+	}
+	storage, err := sizeOf(s.spec.Settings[Storage.Name])
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(s.workDir(), 0o755); err != nil {
+		return nil, err
+	}
+	// It writes there, and compiles its configuration there, as its user.
+	if err := machine.ChownTo(owner, s.workDir()); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(s.dir, "edge.vcl")
+	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
+		return nil, err
+	}
+	program, err := find()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"-F", "-j", "none", "-n", s.workDir(), "-a", s.spec.Listen(), "-f", path, "-T", "none", "-s", "malloc," + storage}
+	for _, parameter := range fixed {
+		args = append(args, "-p", parameter)
+	}
+	cmd := exec.Command(program, args...)
+	cmd.Dir = s.workDir()
+	cmd.SysProcAttr, err = machine.AsUser(owner)
+	return cmd, err
+}
+
+// sizeOf turns a size of a scenario ("64MB") into the server's own words.
+func sizeOf(size string) (string, error) {
+	for unit, letter := range map[string]string{"kB": "k", "MB": "m", "GB": "g"} {
+		if number, found := strings.CutSuffix(size, unit); found {
+			if n, err := strconv.Atoi(number); err == nil && n > 0 {
+				return strconv.Itoa(n) + letter, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("storage %q: not a size such as 64MB", size)
+}
+
+// configOf writes the configuration. What is cached is the same for
+// everybody: it is found by its URL alone, whatever Host, cookies and session
+// came with the request. A response says in X-Cache what the edge did; what an
+// application's own cache did moves to X-Shop-Cache.
+func configOf(p spec.Process) (string, error) {
+	origin := p.Links[scenarios.RoleOrigin]
+	if len(origin) != 1 {
+		return "", fmt.Errorf("has %d origins, not one", len(origin))
+	}
+	host, port, err := net.SplitHostPort(origin[0])
+	if err != nil || strings.ContainsAny(origin[0], "\"\n") {
+		return "", fmt.Errorf("origin %q: not host:port", origin[0])
+	}
+	assetsTTL, err := vclSeconds(p.Settings, AssetsTTL.Name)
+	if err != nil {
+		return "", err
+	}
+	apiTTL, err := vclSeconds(p.Settings, APITTL.Name)
+	if err != nil {
+		return "", err
+	}
+	return strings.NewReplacer(
+		"{host}", host, "{port}", port, "{assets_ttl}", assetsTTL, "{api_ttl}", apiTTL,
+	).Replace(template), nil
+}
+
+// vclSeconds turns a setting such as "24h0m0s" into VCL's "86400.000s".
+func vclSeconds(settings map[string]string, name string) (string, error) {
+	d, err := time.ParseDuration(settings[name])
+	if err != nil || d < 0 {
+		return "", fmt.Errorf("%s %q: not a time such as 2s", name, settings[name])
+	}
+	return fmt.Sprintf("%.3fs", d.Seconds()), nil
+}
+
+// template resolves the origin once, when the edge starts. Waits for it
+// are as long as HAProxy's. Whoever is in the run's network may purge.
+const template = `vcl 4.1;
+
+backend origin {
+    .host = "{host}";
+    .port = "{port}";
+    .connect_timeout = 2s;
+    .first_byte_timeout = 60s;
+    .between_bytes_timeout = 60s;
+}
+
+sub vcl_recv {
+    if (req.method == "PURGE") {
+        return (purge);
+    }
+    if (req.method != "GET" && req.method != "HEAD") {
+        return (pass);
+    }
+    if (req.url ~ "^/assets/" || req.url ~ "^/api/(feed|search)(\?|$)" || req.url ~ "^/api/posts/[0-9]+$") {
+        unset req.http.Cookie;
+        return (hash);
+    }
+    return (pass);
+}
+
+sub vcl_hash {
+    hash_data(req.url);
+    return (lookup);
+}
+
+sub vcl_hit {
+    set req.http.X-Edge = "hit";
+}
+
+sub vcl_miss {
+    set req.http.X-Edge = "miss";
+}
+
+sub vcl_pass {
+    set req.http.X-Edge = "pass";
+}
+
+sub vcl_backend_fetch {
+    unset bereq.http.X-Edge;
+}
+
+sub vcl_backend_response {
+    if (beresp.http.X-Cache) {
+        set beresp.http.X-Shop-Cache = beresp.http.X-Cache;
+        unset beresp.http.X-Cache;
+    }
+    if (bereq.uncacheable) {
+        return (deliver);
+    }
+    if (bereq.url ~ "^/assets/") {
+        set beresp.ttl = {assets_ttl};
+    } else {
+        set beresp.ttl = {api_ttl};
+    }
+    if (beresp.status != 200 || beresp.ttl <= 0s) {
+        # Known for a moment as not to be cached: those who ask at the same time
+        # do not wait for each other.
+        set beresp.ttl = 1s;
+        set beresp.uncacheable = true;
+        return (deliver);
+    }
+    unset beresp.http.Set-Cookie;
+    unset beresp.http.Vary;
+    return (deliver);
+}
+
+sub vcl_deliver {
+    set resp.http.X-Cache = req.http.X-Edge;
+    unset resp.http.Via;
+    unset resp.http.X-Varnish;
+}
+`
+
+// Ready asks for the origin's health, which is never cached.
+func (s *server) Ready(ctx context.Context) error {
+	_, err := machine.Get(ctx, s.client, "http://"+s.spec.Near()+"/health")
+	return err
+}
+
+// Close lets go of the connection for questions.
+func (s *server) Close() { s.client.CloseIdleConnections() }
+
+// counters are varnishstat's names of what we count. Backend requests and errors are
+// those to and of the origin, bytes those of storage.
+var counters = map[string][]string{
+	"requests_total":         {"MAIN.client_req"},
+	"hits_total":             {"MAIN.cache_hit"},
+	"misses_total":           {"MAIN.cache_miss"},
+	"passes_total":           {"MAIN.s_pass"},
+	"purges_total":           {"MAIN.n_purges"},
+	"evictions_total":        {"MAIN.n_lru_nuked"},
+	"backend_requests_total": {"MAIN.backend_req"},
+	"errors_total":           {"MAIN.backend_fail", "MAIN.fetch_failed"},
+	"objects":                {"MAIN.n_object"},
+	"bytes":                  {"SMA.s0.g_bytes"},
+}
+
+// Count has varnishstat read the counters, which the server keeps in a file
+// that it shares.
+func (s *server) Count(ctx context.Context) (map[string]float64, error) {
+	program, err := machine.FindProgram("varnishstat")
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"-n", s.workDir(), "-1", "-j", "-t", "1"}
+	for _, names := range counters {
+		for _, name := range names {
+			args = append(args, "-f", name)
+		}
+	}
+	cmd := exec.Command(program, args...)
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	if err := s.family.Run(ctx, cmd, child.Options{Name: "varnishstat"}); err != nil {
+		return nil, err
+	}
+	return parseVarnishstat(out.Bytes())
+}
+
+// parseVarnishstat reads the JSON of varnishstat -1 -j.
+func parseVarnishstat(text []byte) (map[string]float64, error) {
+	var stat struct {
+		Counters map[string]struct {
+			Value *float64 `json:"value"`
+		} `json:"counters"`
+	}
+	if err := json.Unmarshal(text, &stat); err != nil {
+		return nil, fmt.Errorf("varnishstat: %w", err)
+	}
+	counts := make(map[string]float64, len(counters))
+	for name, sources := range counters {
+		for _, source := range sources {
+			value := stat.Counters[source].Value
+			if value == nil {
+				return nil, fmt.Errorf("varnishstat: does not say %s", source)
+			}
+			counts[name] += *value
+		}
+	}
+	return counts, nil
+}

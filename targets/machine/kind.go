@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package machine
+
+import (
+	"context"
+	"os/exec"
+	"syscall"
+
+	"headroom/internal/child"
+	"headroom/scenarios"
+	"headroom/targets/machine/spec"
+)
+
+// Kind is a kind of process with the code that runs it. The kinds below
+// targets/kinds are values of this type; the machine itself knows none of them.
+type Kind struct {
+	scenarios.Kind
+	// New makes the program of a process of the kind. Nothing is started yet.
+	New func(spec.Process, Host) Program
+	// Server finds the program that is not ours; nil of a program of our own.
+	Server *Server
+}
+
+// Host is what a machine gives each of its programs.
+type Host struct {
+	Machine    string
+	Dir        string // the process's own folder, not made yet
+	DatasetDir string // the seeded data, to be copied
+	Dataset    scenarios.Dataset
+	Family     *child.Family // starts what the program needs beside itself
+	Log        *child.Lines
+}
+
+// Program is what the supervisor must know of a process to run it.
+type Program interface {
+	// Command prepares what the program needs and says how to run it.
+	Command(context.Context) (*exec.Cmd, error)
+	// Ready returns nil once the program answers. The supervisor asks until then.
+	Ready(context.Context) error
+	// Close gives back what the questions to the program took; the program itself has
+	// ended or was never started.
+	Close()
+}
+
+// Settler is a program that prepares something after its first Ready and before the
+// next process starts.
+type Settler interface {
+	Settle(context.Context) error
+}
+
+// Stopper is a program that another signal than SIGTERM stops without loss.
+type Stopper interface {
+	StopSignal() syscall.Signal
+}
+
+// Counter is a program that tells what it counts: the keys of its kind's Counters,
+// and others. A key of a total ends in _total.
+type Counter interface {
+	Count(context.Context) (map[string]float64, error)
+}
+
+// Worker is a program that tells what its counters are made of.
+type Worker interface {
+	Work(context.Context) ([]spec.Work, error)
+}
+
+// RowReader is a database that tells which of some rows it holds.
+type RowReader interface {
+	Rows(ctx context.Context, table string, ids []int64) ([]int64, error)
+}
+
+// LagTeller is a database that tells how far its replicas were behind it between
+// two moments of the monotonic clock, in ns.
+type LagTeller interface {
+	Lag(from, till int64) ([]spec.LagSample, error)
+}
+
+// Server is where a program that is not ours is found, and how it tells its
+// version.
+type Server struct {
+	Find    func() (path string, err error)
+	Version func(ctx context.Context, path string) (string, error)
+}
+
+// Data are the kinds without their code, as a scenario's parser takes them.
+func Data(kinds []Kind) []scenarios.Kind {
+	data := make([]scenarios.Kind, len(kinds))
+	for i, k := range kinds {
+		data[i] = k.Kind
+	}
+	return data
+}
