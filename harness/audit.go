@@ -15,9 +15,7 @@ import (
 	"headroom/harness/oracle"
 	"headroom/harness/record"
 	"headroom/scenarios"
-	"headroom/targets/jobs"
 	"headroom/targets/machine/spec"
-	"headroom/targets/shop/shards"
 )
 
 // Auditor asks a system's machines what only they know.
@@ -102,24 +100,41 @@ func (a *audit) misplacedOf(ctx context.Context, kind string, databases []scenar
 			return oracle.Unmeasured(scenarios.OracleMisplaced, kind, "%v", err)
 		}
 	}
-	return oracle.Misplaced(kind, created, present, a.home(kind, created, len(databases)))
+	home, err := a.home(ctx, kind, created, len(databases))
+	if err != nil {
+		return oracle.Unmeasured(scenarios.OracleMisplaced, kind, "%v", err)
+	}
+	return oracle.Misplaced(kind, created, present, home)
 }
 
-// home says in which of n shards a row belongs, nil where that can't be said:
-// of orders only where it is known whose they are, and by the hash alone.
-func (a *audit) home(kind string, created []record.Created, n int) func(record.Created) int {
-	for _, at := range a.topology.Telling("shard_by") {
-		if at.Process.Settings["shard_by"] != "hash" {
-			return nil
+// home says in which of n databases a row belongs, by the application's own word; nil
+// where that can't be said of every row, or by nobody.
+func (a *audit) home(ctx context.Context, kind string, created []record.Created, n int) (func(record.Created) int, error) {
+	apps := a.topology.Speaking(scenarios.ProtocolHome)
+	if len(apps) == 0 {
+		return nil, nil
+	}
+	homes := make(map[record.Created]int, len(created))
+	for some := range slices.Chunk(created, spec.MaxQuestion) {
+		question := spec.HomeQuestion{Kind: kind, Of: n}
+		for _, c := range some {
+			question.Rows = append(question.Rows, spec.Row{ID: c.ID, Session: c.Session})
+		}
+		var answer []int
+		if err := a.Ask(ctx, a.machines[apps[0].Machine.Name].Agent, apps[0].Process.Name, spec.HomePath, question, &answer); err != nil {
+			return nil, err
+		}
+		if len(answer) != len(some) {
+			return nil, fmt.Errorf("%s told the databases of %d rows of %d", apps[0].Address(), len(answer), len(some))
+		}
+		for i, c := range some {
+			if answer[i] == spec.NoHome {
+				return nil, nil
+			}
+			homes[c] = answer[i]
 		}
 	}
-	if kind == kindPost {
-		return func(c record.Created) int { return shards.Hash(c.ID, n) }
-	}
-	if slices.ContainsFunc(created, func(c record.Created) bool { return c.Session == 0 }) {
-		return nil
-	}
-	return func(c record.Created) int { return shards.Hash(c.Session, n) }
+	return func(c record.Created) int { return homes[c] }, nil
 }
 
 func idsOf(created []record.Created) []int64 {
@@ -192,8 +207,8 @@ func (a *audit) settled(ctx context.Context, orders []record.Created) (map[int64
 // drained says whether no worker has anything left.
 func (a *audit) drained(ctx context.Context, workers []scenarios.Placed) (bool, error) {
 	for _, at := range workers {
-		var left jobs.Backlog
-		if err := a.Ask(ctx, a.machines[at.Machine.Name].Agent, at.Process.Name, jobs.BacklogPath, nil, &left); err != nil {
+		var left spec.Backlog
+		if err := a.Ask(ctx, a.machines[at.Machine.Name].Agent, at.Process.Name, spec.BacklogPath, nil, &left); err != nil {
 			return false, err
 		}
 		if left.Pending > 0 || left.AckPending > 0 {
@@ -209,11 +224,11 @@ func (a *audit) mailed(ctx context.Context, orders []record.Created) (map[int64]
 	if len(providers) == 0 {
 		return nil, errNoMail
 	}
-	question := jobs.Audit{IDs: idsOf(orders)}
+	question := spec.EffectsQuestion{IDs: idsOf(orders)}
 	sent := map[int64]int64{}
 	for _, at := range providers {
-		var seen jobs.Seen
-		if err := a.Ask(ctx, a.machines[at.Machine.Name].Agent, at.Process.Name, jobs.AuditPath, question, &seen); err != nil {
+		var seen spec.Effects
+		if err := a.Ask(ctx, a.machines[at.Machine.Name].Agent, at.Process.Name, spec.EffectsPath, question, &seen); err != nil {
 			return nil, err
 		}
 		if seen.Full {

@@ -68,6 +68,7 @@ type Conductor struct {
 	repeats   int                           // of slices, so far
 	bounds    map[scenarios.Variant]float64 // of throughput, by CPU demand while it warmed up; 0: not known
 	fillRPS   float64                       // the rate that caches are filled for; 0: not known yet
+	pages     map[string][]cachedPage       // of caches, once they are known
 	stairs    search.Climb[scenarios.Variant]
 	trials    []record.Trial // of brackets, staircases and soaks, without their histograms
 	commonRPS float64        // 0: not known yet

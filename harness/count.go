@@ -47,9 +47,6 @@ const (
 	mostMarks     = 30 * time.Second
 )
 
-// settlePath is where a shop brings its databases' counters up to date.
-const settlePath = "/internal/settle"
-
 // Count starts both variants afresh, fills their caches, and asks each endpoint
 // alone, one request after the other. Each endpoint is a trial with what that
 // made the machines do.
@@ -269,10 +266,10 @@ func (c *Conductor) settle(ctx context.Context, v scenarios.Variant, machines []
 		if i < 0 {
 			return errors.New("machine " + at.Machine.Name + " is not there")
 		}
-		var settled struct{ Settled int }
+		var settled spec.Settled
 		var err error
 		for range readAttempts { // a shop with many mails under way needs longer than one question may take
-			if err = c.auditor().Ask(ctx, machines[i].Agent, at.Process.Name, settlePath, nil, &settled); err == nil || ctx.Err() != nil {
+			if err = c.auditor().Ask(ctx, machines[i].Agent, at.Process.Name, spec.SettlePath, nil, &settled); err == nil || ctx.Err() != nil {
 				break
 			}
 		}

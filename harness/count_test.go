@@ -22,7 +22,6 @@ import (
 	"headroom/scenarios"
 	"headroom/targets/kinds"
 	"headroom/targets/machine/spec"
-	"headroom/targets/shop/fill"
 )
 
 // countStage runs systems whose database answers each request with one statement
@@ -92,7 +91,7 @@ func (s *countStage) answer(w http.ResponseWriter, r *http.Request, m scenarios.
 }
 
 func (s *countStage) asked(w http.ResponseWriter, q spec.Question) {
-	if q.Path == settlePath {
+	if q.Path == spec.SettlePath {
 		if s.busy > 0 {
 			s.busy--
 			http.Error(w, "3 confirmations are still under way: ask again", http.StatusServiceUnavailable)
@@ -103,15 +102,23 @@ func (s *countStage) asked(w http.ResponseWriter, q spec.Question) {
 		_ = json.NewEncoder(w).Encode(map[string]int{"settled": 2})
 		return
 	}
-	var pages fill.Pages
-	if err := json.Unmarshal(q.Body, &pages); err != nil || q.Path != fill.Path {
+	if q.Path == spec.TouchPath {
+		var requests []spec.Request
+		if err := json.Unmarshal(q.Body, &requests); err != nil {
+			s.t.Error(err)
+		}
+		_ = json.NewEncoder(w).Encode(touched(requests))
+		return
+	}
+	var pages spec.FillPages
+	if err := json.Unmarshal(q.Body, &pages); err != nil || q.Path != spec.FillPath {
 		s.t.Errorf("asked for %s: %v", q.Path, err)
 	}
 	s.step("fill")
 	for _, ms := range pages {
 		s.filled = append(s.filled, ms)
 	}
-	_ = json.NewEncoder(w).Encode(fill.Answer{Filled: len(pages)})
+	_ = json.NewEncoder(w).Encode(spec.Filled{Filled: len(pages)})
 }
 
 func (s *countStage) step(what string) {

@@ -18,16 +18,11 @@ import (
 	"headroom/harness/drive/mix"
 	"headroom/harness/stage"
 	"headroom/scenarios"
-	"headroom/targets/shop/fill"
+	"headroom/targets/machine/spec"
 )
 
-const (
-	// fillChunk is how many pages are asked for at once: an agent relays a
-	// question for 10 s at most.
-	fillChunk = 2000
-	// mostPlayed bounds how many requests are played forward.
-	mostPlayed = 400_000
-)
+// mostPlayed bounds how many requests are played forward.
+const mostPlayed = 400_000
 
 // fillCaches puts into a fresh variant's caches what they would hold after long
 // traffic, hottest pages first, until all are there or the plan's time is up. A
@@ -40,14 +35,9 @@ func (c *Conductor) fillCaches(ctx context.Context, v scenarios.Variant, s stage
 		return nil
 	}
 	for _, cache := range cachesOf(c.Scenario.Topology(v)) {
-		pages, err := cache.playForward(c.Scenario.Load, c.fillRPS, c.Seed)
+		pages, err := c.played(ctx, v, s, cache)
 		if err != nil {
-			return err
-		}
-		for i := range pages {
-			if c.counting { // none may leave while it is counted
-				pages[i].leftMS = cache.ttl.Milliseconds()
-			}
+			return cmp.Or(ctx.Err(), err)
 		}
 		c.Progress.Begin(fmt.Sprintf("fill %s's cache as long traffic at %.0f requests/s would: %d pages", v, c.fillRPS, len(pages)), min(c.Plan.Fill, 3*time.Second))
 		if err := c.fillCache(ctx, s, cache, pages); err != nil {
@@ -57,14 +47,16 @@ func (c *Conductor) fillCaches(ctx context.Context, v scenarios.Variant, s stage
 	return nil
 }
 
-// cache is one that shops use, and which they are.
+// cache is one that processes use, and which they are.
 type cache struct {
+	name    string
 	ttl     time.Duration
 	deletes bool // a write takes its pages out; else only the TTL does
-	shops   []scenarios.Placed
+	users   []scenarios.Placed
 }
 
-// cachesOf are a topology's caches.
+// cachesOf are the caches that can be filled and what fills them, by the
+// address that the processes are linked to.
 func cachesOf(t scenarios.Topology) []*cache {
 	found := map[string]*cache{}
 	for _, at := range t.Speaking(scenarios.ProtocolFill) {
@@ -74,9 +66,9 @@ func cachesOf(t scenarios.Topology) []*cache {
 		}
 		name := strings.Join(at.Process.Targets(scenarios.RoleCache), ",")
 		if found[name] == nil {
-			found[name] = &cache{ttl: ttl, deletes: at.Process.Settings["cache_write"] == "delete"}
+			found[name] = &cache{name: name, ttl: ttl, deletes: at.Process.Settings["cache_write"] == "delete"}
 		}
-		found[name].shops = append(found[name].shops, at)
+		found[name].users = append(found[name].users, at)
 	}
 	var caches []*cache
 	for _, name := range slices.Sorted(maps.Keys(found)) {
@@ -85,50 +77,119 @@ func cachesOf(t scenarios.Topology) []*cache {
 	return caches
 }
 
-// cachedPage is a page in the cache, how long it stays, and how often it was
-// asked for.
+// cachedPage is a page that is in the cache after long traffic, for how long it
+// still is, and how often it was asked for.
 type cachedPage struct {
 	name   string
 	leftMS int64
 	asked  int
 }
 
-// playForward plays two TTLs of the traffic without sending it, and returns what
-// the cache holds at the end, the most asked for first. Edges that
-// may stand before the shop are left out: they keep pages for seconds.
-func (c *cache) playForward(load scenarios.Load, rps float64, seed uint64) ([]cachedPage, error) {
-	const base = "http://shop"
+// played are the pages of a cache after long traffic. They are the same in every
+// block: the application is asked what its requests touch once a run.
+func (c *Conductor) played(ctx context.Context, v scenarios.Variant, s stage.System, of *cache) ([]cachedPage, error) {
+	key := fmt.Sprint(v, of.name, c.fillRPS, c.counting)
+	if pages, known := c.pages[key]; known {
+		return pages, nil
+	}
+	requests, err := forward(c.Scenario.Load, c.fillRPS, 2*of.ttl, c.Seed)
+	if err != nil {
+		return nil, err
+	}
+	touches, err := c.touches(ctx, s, of, requests)
+	if err != nil {
+		return nil, err
+	}
+	pages := of.after(touches)
+	for i := range pages {
+		if c.counting { // none may leave while it is counted
+			pages[i].leftMS = of.ttl.Milliseconds()
+		}
+	}
+	if c.pages == nil {
+		c.pages = map[string][]cachedPage{}
+	}
+	c.pages[key] = pages
+	return pages, nil
+}
+
+// forward are the requests that a stretch of the scenario's traffic holds at a
+// rate, at most mostPlayed: they are spread over the whole stretch then.
+func forward(load scenarios.Load, rps float64, stretch time.Duration, seed uint64) ([]spec.Request, error) {
+	const base = "http://entry"
 	entries := map[string]string{}
 	for _, e := range load.Mix {
 		if e.From != "" {
 			entries[e.From] = base
 		}
 	}
-	requests, err := mix.NewFrom(base, entries, nil, load.Mix, load.Keys, mixSeed(seed, 0x66696c6c)) // "fill"
+	drawn, err := mix.NewFrom(base, entries, nil, load.Mix, load.Keys, mixSeed(seed, 0x66696c6c)) // "fill"
 	if err != nil {
 		return nil, err
 	}
+	requests := make([]spec.Request, min(int(rps*stretch.Seconds()), mostPlayed))
+	for i := range requests {
+		r := drawn.Target(uint64(i))
+		requests[i] = spec.Request{Method: r.Method, Target: strings.TrimPrefix(r.URL, base), Body: string(r.Body)}
+	}
+	return requests, nil
+}
+
+// touches asks the processes that use a cache what requests do to its pages, each
+// different request once.
+func (c *Conductor) touches(ctx context.Context, s stage.System, of *cache, requests []spec.Request) ([]spec.Touch, error) {
+	place := map[spec.Request]int{}
+	var different []spec.Request
+	for _, r := range requests {
+		if _, known := place[r]; !known {
+			place[r] = len(different)
+			different = append(different, r)
+		}
+	}
+	c.Progress.Begin(fmt.Sprintf("ask what %d requests do to the pages of %s", len(different), of.name), time.Duration(len(different)/100_000+1)*time.Second)
+	answers := make([]spec.Touch, len(different))
+	err := c.shareOut(ctx, s, of, len(different), func(ctx context.Context, ask asking, from, till int) error {
+		var some []spec.Touch
+		if err := ask(ctx, spec.TouchPath, different[from:till], &some); err != nil {
+			return err
+		}
+		if len(some) != till-from {
+			return fmt.Errorf("of %d requests it told what %d touch", till-from, len(some))
+		}
+		copy(answers[from:till], some)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := make([]spec.Touch, len(requests))
+	for i, r := range requests {
+		all[i] = answers[place[r]]
+	}
+	return all, nil
+}
+
+// after are the pages that are in the cache after requests that touch these pages
+// and take twice its TTL, hottest first: after one TTL the cache is as it stays.
+func (of *cache) after(touches []spec.Touch) []cachedPage {
 	type kept struct {
 		till  time.Duration
 		asked int
 	}
-	held, whole := map[string]kept{}, 2*c.ttl
-	n := min(int(rps*whole.Seconds()), mostPlayed)
-	for i := range n {
-		at := time.Duration(float64(whole) * float64(i) / float64(n))
-		request := requests.Target(uint64(i))
-		reads, stale := fill.Touched(request.Method, strings.TrimPrefix(request.URL, base), request.Body)
-		if reads != "" {
-			page := held[reads]
+	held, whole := map[string]kept{}, 2*of.ttl
+	for i, touch := range touches {
+		at := time.Duration(float64(whole) * float64(i) / float64(len(touches)))
+		if touch.Reads != "" {
+			page := held[touch.Reads]
 			if page.asked++; page.till <= at {
-				page.till = at + c.ttl
+				page.till = at + of.ttl
 			}
-			held[reads] = page
+			held[touch.Reads] = page
 		}
-		if !c.deletes {
+		if !of.deletes {
 			continue
 		}
-		for _, name := range stale {
+		for _, name := range touch.Ends {
 			held[name] = kept{asked: held[name].asked}
 		}
 	}
@@ -141,10 +202,9 @@ func (c *cache) playForward(load scenarios.Load, rps float64, seed uint64) ([]ca
 	slices.SortFunc(pages, func(a, b cachedPage) int {
 		return cmp.Or(cmp.Compare(b.asked, a.asked), strings.Compare(a.name, b.name))
 	})
-	return pages, nil
+	return pages
 }
 
-// auditor is who asks the machines.
 func (c *Conductor) auditor() Auditor {
 	if c.Auditor == nil {
 		return agents{}
@@ -152,37 +212,24 @@ func (c *Conductor) auditor() Auditor {
 	return c.Auditor
 }
 
-// fillCache lets all shops of a cache fill it, each with its part.
+// fillCache shares the pages out over the processes that use the cache: each reads
+// its part from behind the cache and stores it.
 func (c *Conductor) fillCache(ctx context.Context, s stage.System, into *cache, pages []cachedPage) error {
-	auditor := c.auditor()
-	agentsOf := map[string]stage.Machine{}
-	for _, m := range s.Machines() {
-		agentsOf[m.Name] = m
-	}
 	enough := time.Now().Add(c.Plan.Fill)
 	var filled atomic.Int64
-	group, ctx := errgroup.WithContext(ctx)
-	for i, shop := range into.shops {
-		machine, ok := agentsOf[shop.Machine.Name]
-		if !ok {
-			return errors.New("machine " + shop.Machine.Name + " is not there")
-		}
-		group.Go(func() error {
-			for first := i * fillChunk; first < len(pages) && time.Now().Before(enough); first += len(into.shops) * fillChunk {
-				wanted := fill.Pages{}
-				for _, page := range pages[first:min(first+fillChunk, len(pages))] {
-					wanted[page.name] = page.leftMS
-				}
-				n, err := fillPages(ctx, auditor, machine, shop.Process.Name, wanted)
-				if err != nil {
-					return err
-				}
-				filled.Add(n)
-			}
+	err := c.shareOut(ctx, s, into, len(pages), func(ctx context.Context, ask asking, from, till int) error {
+		if !time.Now().Before(enough) {
 			return nil
-		})
-	}
-	err := group.Wait()
+		}
+		wanted := spec.FillPages{}
+		for _, page := range pages[from:till] {
+			wanted[page.name] = page.leftMS
+		}
+		var answer spec.Filled
+		err := ask(ctx, spec.FillPath, wanted, &answer)
+		filled.Add(int64(answer.Filled))
+		return err
+	})
 	if err == nil && c.counting && time.Now().After(enough) {
 		return fmt.Errorf("its cache was not full after %v: fill it as less traffic would", c.Plan.Fill)
 	}
@@ -192,17 +239,49 @@ func (c *Conductor) fillCache(ctx context.Context, s stage.System, into *cache, 
 	return err
 }
 
-// fillAttempts bounds how often a shop is asked for the same pages. On a busy
-// computer its first connection to the cache may time out; to ask again does no
-// harm.
-const fillAttempts = 3
+// asking puts a question to one process and reads the answer into a value.
+type asking func(ctx context.Context, path string, question, into any) error
 
-func fillPages(ctx context.Context, auditor Auditor, machine stage.Machine, process string, wanted fill.Pages) (filled int64, err error) {
-	for range fillAttempts {
-		var answer fill.Answer
-		if err = auditor.Ask(ctx, machine.Agent, process, fill.Path, wanted, &answer); err == nil || ctx.Err() != nil {
-			return int64(answer.Filled), err
-		}
+// shareOut divides n things into questions of spec.MaxQuestion and hands them to
+// the processes that use a cache in turns, so that the first things are asked for
+// first and every process has one question at a time.
+func (c *Conductor) shareOut(ctx context.Context, s stage.System, of *cache, n int, question func(ctx context.Context, ask asking, from, till int) error) error {
+	machines := map[string]stage.Machine{}
+	for _, m := range s.Machines() {
+		machines[m.Name] = m
 	}
-	return 0, err
+	group, ctx := errgroup.WithContext(ctx)
+	for i, at := range of.users {
+		machine, ok := machines[at.Machine.Name]
+		if !ok {
+			return errors.New("machine " + at.Machine.Name + " is not there")
+		}
+		ask := c.askingOf(machine, at.Process.Name)
+		group.Go(func() error {
+			for from := i * spec.MaxQuestion; from < n; from += len(of.users) * spec.MaxQuestion {
+				if err := question(ctx, ask, from, min(from+spec.MaxQuestion, n)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// askAttempts is how often a process is asked the same: its own connections, to a
+// cache or a database, may time out once while all of them are new.
+const askAttempts = 3
+
+// askingOf puts questions to a process of a machine.
+func (c *Conductor) askingOf(machine stage.Machine, process string) asking {
+	return func(ctx context.Context, path string, question, into any) error {
+		var err error
+		for range askAttempts {
+			if err = c.auditor().Ask(ctx, machine.Agent, process, path, question, into); err == nil || ctx.Err() != nil {
+				return err
+			}
+		}
+		return err
+	}
 }

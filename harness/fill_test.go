@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ import (
 	"headroom/harness/stage"
 	"headroom/scenarios"
 	"headroom/targets/kinds"
+	"headroom/targets/machine/spec"
 	"headroom/targets/shop/fill"
 )
 
@@ -26,6 +28,24 @@ func phase3(t *testing.T) *scenarios.Scenario {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// playForward is what a cache holds after long traffic, by the shop's own word for
+// what its requests touch.
+func playForward(of *cache, load scenarios.Load, rps float64, seed uint64) ([]cachedPage, error) {
+	requests, err := forward(load, rps, 2*of.ttl, seed)
+	if err != nil {
+		return nil, err
+	}
+	return of.after(touched(requests)), nil
+}
+
+func touched(requests []spec.Request) []spec.Touch {
+	touches := make([]spec.Touch, len(requests))
+	for i, r := range requests {
+		touches[i].Reads, touches[i].Ends = fill.Touched(r.Method, r.Target, []byte(r.Body))
+	}
+	return touches
 }
 
 // A page that is asked for r times a second, and by nothing made stale, is in a
@@ -50,7 +70,7 @@ func TestPlayForwardIsTheSteadyState(t *testing.T) {
 	got := 0.0
 	const seeds = 20
 	for seed := range uint64(seeds) {
-		pages, err := (&cache{ttl: ttl, deletes: true}).playForward(load, rps, seed)
+		pages, err := playForward(&cache{ttl: ttl, deletes: true}, load, rps, seed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +100,7 @@ func TestPlayForwardForgetsWhatIsWritten(t *testing.T) {
 		},
 	}
 	for deletes, want := range map[bool]int{true: 500, false: 1000} { // the last request of half of them was a write
-		pages, err := (&cache{time.Hour, deletes, nil}).playForward(load, 10, 1)
+		pages, err := playForward(&cache{ttl: time.Hour, deletes: deletes}, load, 10, 1)
 		if n := len(pages); err != nil || n < want-70 || n > want+70 {
 			t.Errorf("writes delete pages: %v; %d of 1000 are in the cache, %v; want some %d", deletes, n, err, want)
 		}
@@ -90,7 +110,7 @@ func TestPlayForwardForgetsWhatIsWritten(t *testing.T) {
 func TestPlayForwardIsBounded(t *testing.T) {
 	load := phase3(t).Load
 	begun := time.Now()
-	pages, err := (&cache{ttl: time.Hour}).playForward(load, 1e9, 1)
+	pages, err := playForward(&cache{ttl: time.Hour}, load, 1e9, 1)
 	if err != nil || len(pages) == 0 || len(pages) > mostPlayed {
 		t.Errorf("%d pages, %v, after %v", len(pages), err, time.Since(begun))
 	}
@@ -102,7 +122,7 @@ func TestCachesOf(t *testing.T) {
 		t.Errorf("before has %d caches", len(caches))
 	}
 	caches := cachesOf(s.After)
-	if len(caches) != 1 || caches[0].ttl != 5*time.Minute || !caches[0].deletes || len(caches[0].shops) != 5 {
+	if len(caches) != 1 || caches[0].ttl != 5*time.Minute || !caches[0].deletes || len(caches[0].users) != 5 {
 		t.Errorf("after: %+v; want one cache of 5m with five shops", caches)
 	}
 }
@@ -113,26 +133,47 @@ type filledAuditor struct {
 	mu    sync.Mutex
 	pages map[string]int
 	by    map[string]int // pages by machine
+	asked map[spec.Request]int
 	err   error
-	takes time.Duration
+	takes time.Duration // to fill
+	short bool          // it tells too few touches
 }
 
 func (f *filledAuditor) Ask(_ context.Context, target observe.Target, _, path string, body, into any) error {
+	if path == spec.TouchPath {
+		return f.touch(body.([]spec.Request), into.(*[]spec.Touch))
+	}
 	time.Sleep(f.takes)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if path != fill.Path {
+	if path != spec.FillPath {
 		return errors.New("asked for " + path)
 	}
-	for name := range body.(fill.Pages) {
+	for name := range body.(spec.FillPages) {
 		f.pages[name]++
 		f.by[target.Machine]++
 	}
-	text, err := json.Marshal(fill.Answer{Filled: len(body.(fill.Pages))})
+	text, err := json.Marshal(spec.Filled{Filled: len(body.(spec.FillPages))})
 	if err != nil {
 		return err
 	}
 	return errors.Join(f.err, json.Unmarshal(text, into))
+}
+
+func (f *filledAuditor) touch(requests []spec.Request, into *[]spec.Touch) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.asked == nil {
+		f.asked = map[spec.Request]int{}
+	}
+	for _, r := range requests {
+		f.asked[r]++
+	}
+	*into = touched(requests)
+	if f.short {
+		*into = (*into)[1:]
+	}
+	return nil
 }
 
 func fillAfter(t *testing.T, auditor *filledAuditor, within time.Duration, machines ...string) (*Conductor, error) {
@@ -161,7 +202,7 @@ func TestFillCachesAsksEveryShopForItsPart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := cachesOf(c.Scenario.After)[0].playForward(c.Scenario.Load, 350, c.Seed)
+	want, err := playForward(cachesOf(c.Scenario.After)[0], c.Scenario.Load, 350, c.Seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,6 +216,41 @@ func TestFillCachesAsksEveryShopForItsPart(t *testing.T) {
 	}
 }
 
+// What requests touch is asked once a run and once for each different request: the
+// next block's cache is filled without a question.
+func TestTouchesAreAskedOnce(t *testing.T) {
+	auditor := &filledAuditor{}
+	machines := []string{"app-1", "app-2", "app-3", "app-4", "app-5"}
+	c, err := fillAfter(t, auditor, time.Minute, machines...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r, times := range auditor.asked {
+		if times != 1 {
+			t.Fatalf("%+v was asked for %d times", r, times)
+		}
+	}
+	first, filled := len(auditor.asked), len(auditor.pages)
+	auditor.asked, auditor.pages = nil, map[string]int{}
+	system := &standing{}
+	for _, name := range machines {
+		system.machines = append(system.machines, stage.Machine{Name: name, Agent: observe.Target{Machine: name}})
+	}
+	if err := c.fillCaches(t.Context(), scenarios.After, system); err != nil {
+		t.Fatal(err)
+	}
+	if first == 0 || auditor.asked != nil || len(auditor.pages) != filled {
+		t.Errorf("%d requests were asked for, then %d; %d pages were filled, then %d", first, len(auditor.asked), filled, len(auditor.pages))
+	}
+}
+
+func TestTouchesOfTooFewAreRefused(t *testing.T) {
+	_, err := fillAfter(t, &filledAuditor{short: true}, time.Minute, "app-1", "app-2", "app-3", "app-4", "app-5")
+	if err == nil || !strings.Contains(err.Error(), "of 2000 requests it told what 1999 touch") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // On a clock of its own: two questions a shop fit into the time.
 func TestFillCachesEndsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -182,7 +258,7 @@ func TestFillCachesEndsInTime(t *testing.T) {
 		if _, err := fillAfter(t, auditor, 30*time.Millisecond, "app-1", "app-2", "app-3", "app-4", "app-5"); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(auditor.pages); n != 2*5*fillChunk {
+		if n := len(auditor.pages); n != 2*5*spec.MaxQuestion {
 			t.Errorf("%d pages were filled, want two turns of five shops", n)
 		}
 	})
@@ -254,7 +330,7 @@ func (s *stumbling) Ask(_ context.Context, _ observe.Target, _, _ string, body, 
 	if s.asked++; s.asked <= s.failures {
 		return errors.New("lookup after-cache: i/o timeout")
 	}
-	*into.(*fill.Answer) = fill.Answer{Filled: len(body.(fill.Pages))}
+	*into.(*spec.Filled) = spec.Filled{Filled: len(body.(spec.FillPages))}
 	return nil
 }
 
@@ -264,10 +340,12 @@ func TestFillAsksAgain(t *testing.T) {
 		failures, asked int
 		filled          int64
 		fails           bool
-	}{{0, 1, 2, false}, {2, 3, 2, false}, {9, fillAttempts, 0, true}} {
+	}{{0, 1, 2, false}, {2, 3, 2, false}, {9, askAttempts, 0, true}} {
 		auditor := &stumbling{failures: test.failures}
-		filled, err := fillPages(t.Context(), auditor, stage.Machine{}, "shop", fill.Pages{"a": 1, "b": 2})
-		if filled != test.filled || auditor.asked != test.asked || (err != nil) != test.fails {
+		c := &Conductor{Auditor: auditor}
+		var answer spec.Filled
+		err := c.askingOf(stage.Machine{}, "shop")(t.Context(), spec.FillPath, spec.FillPages{"a": 1, "b": 2}, &answer)
+		if filled := int64(answer.Filled); filled != test.filled || auditor.asked != test.asked || (err != nil) != test.fails {
 			t.Errorf("%d failures: %d pages, asked %d times, %v; want %+v", test.failures, filled, auditor.asked, err, test)
 		}
 	}

@@ -19,7 +19,6 @@ import (
 	"headroom/harness/record"
 	"headroom/harness/stage"
 	"headroom/scenarios"
-	"headroom/targets/jobs"
 	"headroom/targets/machine/spec"
 	"headroom/targets/shop/shards"
 )
@@ -29,7 +28,7 @@ type knowing struct {
 	machines []stage.Machine
 	lag      map[string][]spec.LagSample // by machine
 	rows     map[string][]int64          // by machine and table: "shard-1 orders"
-	backlog  []jobs.Backlog              // one answer after another; the last stays
+	backlog  []spec.Backlog              // one answer after another; the last stays
 	sent     map[int64]int
 	full     bool
 	broken   string // whoever is asked with this path or table fails
@@ -74,21 +73,43 @@ func (k *knowing) Ask(_ context.Context, target observe.Target, process, path st
 	if err := k.note(fmt.Sprintf("ask %s/%s %s", target.Machine, process, path)); err != nil {
 		return err
 	}
-	if path == jobs.BacklogPath {
+	if path == spec.BacklogPath {
 		left := k.backlog[0]
 		if len(k.backlog) > 1 {
 			k.backlog = k.backlog[1:]
 		}
-		*into.(*jobs.Backlog) = left
+		*into.(*spec.Backlog) = left
 		return nil
 	}
-	question := body.(jobs.Audit)
-	seen := jobs.Seen{Seen: map[int64]int{}, Full: k.full}
+	if path == spec.HomePath {
+		*into.(*[]int) = homesOf(body.(spec.HomeQuestion))
+		return nil
+	}
+	question := body.(spec.EffectsQuestion)
+	seen := spec.Effects{Seen: map[int64]int{}, Full: k.full}
 	for _, id := range question.IDs {
 		seen.Seen[id] = k.sent[id]
 	}
-	*into.(*jobs.Seen) = seen
+	*into.(*spec.Effects) = seen
 	return nil
+}
+
+// homesOf is the shop's word: a post is where its id hashes to, an order where its
+// buyer's does.
+func homesOf(question spec.HomeQuestion) []int {
+	homes := []int{}
+	for _, row := range question.Rows {
+		key := row.ID
+		if question.Kind == kindOrder {
+			key = row.Session
+		}
+		home := spec.NoHome
+		if key != 0 {
+			home = shards.Hash(key, question.Of)
+		}
+		homes = append(homes, home)
+	}
+	return homes
 }
 
 // everything is a topology with all that oracles ask for.
@@ -133,7 +154,7 @@ func (k *knowing) created(n int64) map[string][]record.Created {
 // what the machines know.
 func auditing(t *testing.T, ctx context.Context, topology scenarios.Topology, prepare func(*knowing, *record.Trial)) (*record.Trial, *knowing) {
 	t.Helper()
-	k := &knowing{backlog: []jobs.Backlog{{}}, lag: map[string][]spec.LagSample{}}
+	k := &knowing{backlog: []spec.Backlog{{}}, lag: map[string][]spec.LagSample{}}
 	var before, after []spec.Counters
 	for _, m := range topology.Machines {
 		k.machines = append(k.machines, stage.Machine{Name: m.Name, Agent: observe.Target{Machine: m.Name}})
@@ -177,7 +198,7 @@ func TestAgentsRelayQuestions(t *testing.T) {
 			http.Error(w, "what?", http.StatusBadRequest)
 			return
 		}
-		if q.Path == jobs.BacklogPath && q.Body == nil {
+		if q.Path == spec.BacklogPath && q.Body == nil {
 			_, _ = fmt.Fprint(w, `{"pending":3,"ack_pending":1}`)
 			return
 		}
@@ -185,12 +206,12 @@ func TestAgentsRelayQuestions(t *testing.T) {
 	}))
 	defer server.Close()
 	target := observe.Target{Machine: "m", AgentURL: server.URL, Nonce: "nonce"}
-	var left jobs.Backlog
-	if err := (agents{}).Ask(t.Context(), target, "worker", jobs.BacklogPath, nil, &left); err != nil || left.Pending != 3 || left.AckPending != 1 {
+	var left spec.Backlog
+	if err := (agents{}).Ask(t.Context(), target, "worker", spec.BacklogPath, nil, &left); err != nil || left.Pending != 3 || left.AckPending != 1 {
 		t.Errorf("%+v, %v", left, err)
 	}
-	err := agents{}.Ask(t.Context(), target, "mail", jobs.AuditPath, jobs.Audit{IDs: []int64{1}}, &left)
-	if err == nil || !strings.Contains(err.Error(), "ask m/mail for "+jobs.AuditPath) {
+	err := agents{}.Ask(t.Context(), target, "mail", spec.EffectsPath, spec.EffectsQuestion{IDs: []int64{1}}, &left)
+	if err == nil || !strings.Contains(err.Error(), "ask m/mail for "+spec.EffectsPath) {
 		t.Errorf("an answer that is no JSON: %v", err)
 	}
 }
@@ -256,12 +277,13 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 			k.rows["shard-1 posts"], k.rows["shard-2 posts"] = k.rows["shard-2 posts"], k.rows["shard-1 posts"]
 		}, scenarios.OracleMisplaced, 40, ""},
 		{"the queue drains at the third look", func(k *knowing, _ *record.Trial) {
-			k.backlog = []jobs.Backlog{{Pending: 4}, {AckPending: 1}, {}}
+			k.backlog = []spec.Backlog{{Pending: 4}, {AckPending: 1}, {}}
 		}, scenarios.OracleLost, 0, ""},
 		{"a shard is away", func(k *knowing, _ *record.Trial) { k.broken = "rows shard-2" }, scenarios.OracleMisplaced, 0, "connection refused"},
 		{"a primary is away", func(k *knowing, _ *record.Trial) { k.broken = "lag shard-2" }, scenarios.OracleLag, 0, "connection refused"},
 		{"a worker is away", func(k *knowing, _ *record.Trial) { k.broken = "worker-2" }, scenarios.OracleLost, 0, "connection refused"},
-		{"the mail provider is away", func(k *knowing, _ *record.Trial) { k.broken = jobs.AuditPath }, scenarios.OracleDuplicated, 0, "connection refused"},
+		{"the shop is away", func(k *knowing, _ *record.Trial) { k.broken = spec.HomePath }, scenarios.OracleMisplaced, 0, "connection refused"},
+		{"the mail provider is away", func(k *knowing, _ *record.Trial) { k.broken = spec.EffectsPath }, scenarios.OracleDuplicated, 0, "connection refused"},
 		{"its memory was full", func(k *knowing, _ *record.Trial) { k.full = true }, scenarios.OracleLost, 0, "memory was full"},
 		{"a replica without samples", func(k *knowing, _ *record.Trial) { k.lag["shard-1"] = nil }, scenarios.OracleLag, 0, "replica-1 has no sample"},
 		{"no order", func(_ *knowing, trial *record.Trial) { delete(trial.Measurement.Created, "order") }, scenarios.OracleLost, 0, "no order was created"},
@@ -292,7 +314,7 @@ func TestUndrainedQueueIsUnknown(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
 	defer cancel()
 	trial, _ := auditing(t, ctx, everything(t), func(k *knowing, _ *record.Trial) {
-		k.backlog = []jobs.Backlog{{Pending: 1}}
+		k.backlog = []spec.Backlog{{Pending: 1}}
 		k.sent = nil
 	})
 	for _, name := range []string{scenarios.OracleLost, scenarios.OracleDuplicated} {

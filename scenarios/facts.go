@@ -61,7 +61,8 @@ const (
 
 // The protocols in which a machine's agent asks a process of its machine.
 const (
-	ProtocolFill    Protocol = "fill"    // puts pages into its cache
+	ProtocolFill    Protocol = "fill"    // puts pages into its cache, and tells what requests do to them
+	ProtocolHome    Protocol = "home"    // tells in which of its databases a row belongs
 	ProtocolSettle  Protocol = "settle"  // ends what it does in the background
 	ProtocolBacklog Protocol = "backlog" // tells what is left of its jobs
 	ProtocolEffects Protocol = "effects" // tells what orders it has seen, and how often

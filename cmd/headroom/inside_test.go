@@ -158,8 +158,8 @@ func TestKilledWorkerLosesNothing(t *testing.T) {
 	second := worker()
 	startInside(t, second, second.Near())
 	jobstest.Eventually(t, "the queue is drained", func() error {
-		var left jobs.Backlog
-		if err := askInside(second.Near(), jobs.BacklogPath, "", &left); err != nil || left == (jobs.Backlog{}) {
+		var left spec.Backlog
+		if err := askInside(second.Near(), spec.BacklogPath, "", &left); err != nil || left == (spec.Backlog{}) {
 			return err
 		}
 		return fmt.Errorf("left: %+v", left)
@@ -212,7 +212,7 @@ func publishOrders(t *testing.T, address string, orders int64) {
 
 func checkSentOnce(t *testing.T, mail string, orders int64) {
 	t.Helper()
-	var audit jobs.Audit
+	var audit spec.EffectsQuestion
 	for order := int64(1); order <= orders; order++ {
 		audit.IDs = append(audit.IDs, order)
 	}
@@ -220,8 +220,8 @@ func checkSentOnce(t *testing.T, mail string, orders int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var seen jobs.Seen
-	if err := askInside(mail, jobs.AuditPath, string(question), &seen); err != nil {
+	var seen spec.Effects
+	if err := askInside(mail, spec.EffectsPath, string(question), &seen); err != nil {
 		t.Fatal(err)
 	}
 	for _, order := range audit.IDs {

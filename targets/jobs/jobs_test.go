@@ -35,10 +35,3 @@ func TestNames(t *testing.T) {
 		t.Errorf("%s, %s", Mail.Subject(), Image.ID(42))
 	}
 }
-
-func TestSeenIsKeyedByID(t *testing.T) {
-	text, err := json.Marshal(Seen{Seen: map[int64]int{7: 0, 12: 2}})
-	if err != nil || string(text) != `{"seen":{"12":2,"7":0}}` {
-		t.Errorf("%s, %v", text, err)
-	}
-}

@@ -15,7 +15,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 	"golang.org/x/sync/errgroup"
 
-	"headroom/targets/shop/fill"
+	"headroom/targets/machine/spec"
 )
 
 // filler puts pages into the cache that nobody asked for, so that a measurement
@@ -26,16 +26,13 @@ type filler struct {
 	workers int
 }
 
-const (
-	fillBodyLimit = 4 << 20 // bytes, as the machine's agent's
-	fillBatch     = 50      // pages stored in one round trip
-)
+const fillBatch = 50 // pages stored in one round trip
 
 // ServeHTTP answers POST /internal/fill. On an error some pages are there and
 // some are not.
 func (f *filler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var wanted fill.Pages
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, fillBodyLimit)).Decode(&wanted); err != nil {
+	var wanted spec.FillPages
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, insideLimit)).Decode(&wanted); err != nil {
 		http.Error(w, "want names of pages with the milliseconds that they are kept: "+err.Error(), http.StatusBadRequest)
 		return
 	}
@@ -45,7 +42,7 @@ func (f *filler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(fill.Answer{Filled: filled}) // who asked may have gone
+	_ = json.NewEncoder(w).Encode(spec.Filled{Filled: filled}) // who asked may have gone
 }
 
 type filling struct {
@@ -53,7 +50,7 @@ type filling struct {
 	left time.Duration
 }
 
-func (f *filler) fill(ctx context.Context, wanted fill.Pages) (filled int, err error) {
+func (f *filler) fill(ctx context.Context, wanted spec.FillPages) (filled int, err error) {
 	all := make([]filling, 0, len(wanted))
 	for name, ms := range wanted {
 		k, err := parseKey(name)

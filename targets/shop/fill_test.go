@@ -15,6 +15,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
+	"headroom/targets/machine/spec"
 	"headroom/targets/shop/fill"
 )
 
@@ -28,7 +29,7 @@ func newFiller(t *testing.T, store reader) (*filler, *miniredis.Miniredis) {
 
 func askToFill(f *filler, body string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	f.ServeHTTP(w, httptest.NewRequest(http.MethodPost, fill.Path, strings.NewReader(body)))
+	f.ServeHTTP(w, httptest.NewRequest(http.MethodPost, spec.FillPath, strings.NewReader(body)))
 	return w
 }
 
@@ -36,7 +37,7 @@ func askToFill(f *filler, body string) *httptest.ResponseRecorder {
 // it, for as long as was asked.
 func TestFill(t *testing.T) {
 	store := &fakeStore{pages: map[string]string{}}
-	wanted := fill.Pages{"user:9999": 500} // no such user
+	wanted := spec.FillPages{"user:9999": 500} // no such user
 	for id := range 3*fillBatch + 7 {
 		name := fmt.Sprintf("post:%d", id+1)
 		store.pages[name], wanted[name] = "text of "+name, int64(1000+id)
@@ -50,7 +51,7 @@ func TestFill(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := askToFill(f, string(body))
-	var answer fill.Answer
+	var answer spec.Filled
 	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != http.StatusOK || answer.Filled != len(wanted)-1 {
 		t.Fatalf("%d %s, %v; want %d filled", w.Code, w.Body, err, len(wanted)-1)
 	}

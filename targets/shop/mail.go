@@ -11,7 +11,7 @@ import (
 	"net/http"
 	"time"
 
-	"headroom/targets/jobs"
+	"headroom/targets/machine/spec"
 	"headroom/targets/program"
 )
 
@@ -39,7 +39,7 @@ func mailRoutes(delay time.Duration) http.Handler {
 	ledger := newMailLedger(maxMails)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /send", func(w http.ResponseWriter, r *http.Request) { sendMail(w, r, ledger, delay) })
-	mux.HandleFunc("POST "+jobs.AuditPath, func(w http.ResponseWriter, r *http.Request) { auditMails(w, r, ledger) })
+	mux.HandleFunc("POST "+spec.EffectsPath, func(w http.ResponseWriter, r *http.Request) { auditMails(w, r, ledger) })
 	mux.HandleFunc("GET /health", health(nil))
 	return mux
 }
@@ -84,12 +84,12 @@ func refuseMail(w http.ResponseWriter, err error) {
 }
 
 func auditMails(w http.ResponseWriter, r *http.Request, ledger *mailLedger) {
-	var audit jobs.Audit
+	var audit spec.EffectsQuestion
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAuditBytes)).Decode(&audit); err != nil {
 		program.Refuse(w, http.StatusBadRequest, `the body is not {"ids":[...]}: `+err.Error())
 		return
 	}
-	if len(audit.IDs) > jobs.MaxAuditIDs {
+	if len(audit.IDs) > spec.MaxEffects {
 		program.Refuse(w, http.StatusBadRequest, "too many ids at once: at most 20000")
 		return
 	}

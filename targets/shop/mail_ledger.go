@@ -6,7 +6,7 @@ import (
 	"errors"
 	"sync"
 
-	"headroom/targets/jobs"
+	"headroom/targets/machine/spec"
 )
 
 // maxMails bounds what the ledger remembers: orders, and keys.
@@ -82,10 +82,10 @@ func (l *mailLedger) forget(key string) {
 }
 
 // seen answers an audit.
-func (l *mailLedger) seen(ids []int64) jobs.Seen {
+func (l *mailLedger) seen(ids []int64) spec.Effects {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := jobs.Seen{Seen: make(map[int64]int, len(ids)), Full: l.full}
+	s := spec.Effects{Seen: make(map[int64]int, len(ids)), Full: l.full}
 	for _, id := range ids {
 		if n, known := l.orders[id]; known || !l.full {
 			s.Seen[id] = int(n)

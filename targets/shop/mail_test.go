@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"headroom/targets/jobs"
+	"headroom/targets/machine/spec"
 )
 
 func post(t *testing.T, h http.Handler, path, key, body string) *httptest.ResponseRecorder {
@@ -28,10 +28,10 @@ func post(t *testing.T, h http.Handler, path, key, body string) *httptest.Respon
 	return recorder
 }
 
-func audit(t *testing.T, h http.Handler, ids string) jobs.Seen {
+func audit(t *testing.T, h http.Handler, ids string) spec.Effects {
 	t.Helper()
-	recorder := post(t, h, jobs.AuditPath, "", `{"ids":[`+ids+`]}`)
-	var seen jobs.Seen
+	recorder := post(t, h, spec.EffectsPath, "", `{"ids":[`+ids+`]}`)
+	var seen spec.Effects
 	if err := json.Unmarshal(recorder.Body.Bytes(), &seen); err != nil || recorder.Code != 200 {
 		t.Fatalf("%d %s", recorder.Code, recorder.Body)
 	}
@@ -106,13 +106,13 @@ func TestMailLedgerIsBounded(t *testing.T) {
 
 func TestAuditRefuses(t *testing.T) {
 	h := mailRoutes(0)
-	many := strings.Repeat("1,", jobs.MaxAuditIDs)
+	many := strings.Repeat("1,", spec.MaxEffects)
 	for _, body := range []string{`{"ids":`, `{"ids":["x"]}`, `{"ids":[` + many + `1]}`} {
-		if got := post(t, h, jobs.AuditPath, "", body).Code; got != http.StatusBadRequest {
+		if got := post(t, h, spec.EffectsPath, "", body).Code; got != http.StatusBadRequest {
 			t.Errorf("%.40s: %d", body, got)
 		}
 	}
-	most := strings.TrimSuffix(strings.Repeat(strconv.FormatInt(1<<62, 10)+",", jobs.MaxAuditIDs), ",")
+	most := strings.TrimSuffix(strings.Repeat(strconv.FormatInt(1<<62, 10)+",", spec.MaxEffects), ",")
 	if seen := audit(t, h, most); len(seen.Seen) != 1 {
 		t.Errorf("%d ids seen", len(seen.Seen))
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"headroom/targets/shop/fill"
+	"headroom/targets/machine/spec"
 )
 
 const feedRoute = "/api/feed"
@@ -40,9 +40,11 @@ func routes(a *api, m *metrics, c counterSource, dependencies []dependency, log 
 	mux.Handle("GET /health", health(dependencies))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.Handle("GET /internal/counters", c)
-	mux.Handle("GET "+settlePath, settle(a.pools, a.behind))
+	mux.Handle("GET "+spec.SettlePath, settle(a.pools, a.behind))
 	if a.filler != nil {
-		mux.Handle("POST "+fill.Path, a.filler)
+		mux.Handle("POST "+spec.FillPath, a.filler)
 	}
+	mux.HandleFunc("POST "+spec.TouchPath, serveTouch)
+	mux.HandleFunc("POST "+spec.HomePath, serveHome)
 	return mux
 }

@@ -13,10 +13,6 @@ import (
 	"headroom/targets/shop/unasked"
 )
 
-// settlePath is where a counted run asks the shop to finish what goes on behind
-// its answers, and to have its databases' counters brought up to date.
-const settlePath = "/internal/settle"
-
 const (
 	// settleLimit bounds the wait for what is under way; a machine's agent relays a
 	// question for 10 s.

@@ -13,12 +13,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"headroom/targets/machine/spec"
 	"headroom/targets/shop/unasked"
 )
 
 func settled(behind ...unfinished) *httptest.ResponseRecorder {
 	response := httptest.NewRecorder()
-	settle(nil, behind)(response, httptest.NewRequest("GET", settlePath, nil))
+	settle(nil, behind)(response, httptest.NewRequest("GET", spec.SettlePath, nil))
 	return response
 }
 

@@ -14,7 +14,6 @@ import (
 	"headroom/harness/oracle"
 	"headroom/harness/record"
 	"headroom/scenarios"
-	"headroom/targets/jobs"
 	"headroom/targets/machine/spec"
 )
 
@@ -89,7 +88,7 @@ func TestKilledWorkerLosesNoJob(t *testing.T) {
 	if int64(len(orders)) != m.Succeeded {
 		t.Fatalf("the driver kept %d of %d acknowledged orders", len(orders), m.Succeeded)
 	}
-	eventually(t, "the queue is drained", time.Minute, func() bool { return backlog(t, sys) == jobs.Backlog{} })
+	eventually(t, "the queue is drained", time.Minute, func() bool { return backlog(t, sys) == spec.Backlog{} })
 	c := counts(t, sys, "worker")
 	t.Logf("%d orders; the third worker did %v jobs; %v mails came again, %v of them had been sent already",
 		len(orders), c["applied_total"], c["mail_redelivered_total"], c["mail_skipped_total"])
@@ -117,17 +116,17 @@ func handsFull(t *testing.T, sys *System) {
 	})
 }
 
-func backlog(t *testing.T, sys *System) (left jobs.Backlog) {
+func backlog(t *testing.T, sys *System) (left spec.Backlog) {
 	t.Helper()
-	askMachine(t, sys, "worker", jobs.BacklogPath, nil, &left)
+	askMachine(t, sys, "worker", spec.BacklogPath, nil, &left)
 	return left
 }
 
 // mailed is how often the provider sent each order's mail.
 func mailed(t *testing.T, sys *System, orders []int64) map[int64]int64 {
 	t.Helper()
-	var answer jobs.Seen
-	askMachine(t, sys, "mail", jobs.AuditPath, jobs.Audit{IDs: orders}, &answer)
+	var answer spec.Effects
+	askMachine(t, sys, "mail", spec.EffectsPath, spec.EffectsQuestion{IDs: orders}, &answer)
 	seen := map[int64]int64{}
 	for id, times := range answer.Seen {
 		seen[id] = int64(times)

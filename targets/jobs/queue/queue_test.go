@@ -15,6 +15,7 @@ import (
 
 	"headroom/targets/jobs"
 	"headroom/targets/jobs/jobstest"
+	"headroom/targets/machine/spec"
 )
 
 func open(t *testing.T, address string) *Queue {
@@ -34,7 +35,7 @@ func connected(t *testing.T, address string) *Queue {
 	return q
 }
 
-func backlog(t *testing.T, q *Queue) jobs.Backlog {
+func backlog(t *testing.T, q *Queue) spec.Backlog {
 	t.Helper()
 	for _, kind := range jobs.Kinds() {
 		if _, err := q.Consumer(t.Context(), kind); err != nil {
@@ -56,7 +57,7 @@ func TestPublishedIsThere(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if b := backlog(t, q); b != (jobs.Backlog{Pending: 15}) || p.Published() != 15 || p.Failed() != 0 {
+	if b := backlog(t, q); b != (spec.Backlog{Pending: 15}) || p.Published() != 15 || p.Failed() != 0 {
 		t.Errorf("backlog %+v, %d published, %d failed", b, p.Published(), p.Failed())
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"headroom/targets/jobs"
+	"headroom/targets/machine/spec"
 )
 
 // AckWait is how long a worker may hold a job before the queue gives it to
@@ -41,8 +42,8 @@ func (q *Queue) Consumer(ctx context.Context, kind jobs.Kind) (jetstream.Consume
 }
 
 // Backlog is what is left of the kinds.
-func (q *Queue) Backlog(ctx context.Context, kinds []jobs.Kind) (jobs.Backlog, error) {
-	var sum jobs.Backlog
+func (q *Queue) Backlog(ctx context.Context, kinds []jobs.Kind) (spec.Backlog, error) {
+	var sum spec.Backlog
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
 	for _, kind := range kinds {

@@ -21,6 +21,7 @@ import (
 
 	"headroom/targets/jobs"
 	"headroom/targets/jobs/queue"
+	"headroom/targets/machine/spec"
 	"headroom/targets/program"
 	"headroom/targets/valkeypool"
 )
@@ -81,7 +82,7 @@ func routes(c Config, q *queue.Queue, cache *valkeypool.Pool, takers []*taker) h
 	}
 	mux.Handle("GET /health", program.Health(dependencies...))
 	mux.Handle("GET /internal/counters", counters(takers))
-	mux.HandleFunc("GET "+jobs.BacklogPath, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("GET "+spec.BacklogPath, func(w http.ResponseWriter, r *http.Request) {
 		backlog, err := q.Backlog(r.Context(), c.Jobs)
 		if err != nil {
 			program.Refuse(w, http.StatusServiceUnavailable, err.Error())

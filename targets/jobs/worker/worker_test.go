@@ -21,6 +21,7 @@ import (
 	"headroom/targets/jobs"
 	"headroom/targets/jobs/jobstest"
 	"headroom/targets/jobs/queue"
+	"headroom/targets/machine/spec"
 )
 
 // provider is a mail provider that keeps what it sent, refuses a second mail
@@ -159,11 +160,11 @@ func (b *bench) publish(t *testing.T, orders ...int64) {
 func (b *bench) drained(t *testing.T) {
 	t.Helper()
 	jobstest.Eventually(t, "the queue is drained", func() error {
-		var left jobs.Backlog
-		if err := b.ask(jobs.BacklogPath, &left); err != nil {
+		var left spec.Backlog
+		if err := b.ask(spec.BacklogPath, &left); err != nil {
 			return err
 		}
-		if left != (jobs.Backlog{}) {
+		if left != (spec.Backlog{}) {
 			return fmt.Errorf("left: %+v", left)
 		}
 		return nil

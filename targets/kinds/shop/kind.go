@@ -73,7 +73,7 @@ func Kind() machine.Kind {
 			Name: "shop", Port: 8000,
 			Facts: scenarios.Facts{
 				Label: "the shop", About: "the reference application", Ports: 1,
-				Speaks: []scenarios.Protocol{scenarios.ProtocolHTTP, scenarios.ProtocolFill, scenarios.ProtocolSettle},
+				Speaks: []scenarios.Protocol{scenarios.ProtocolHTTP, scenarios.ProtocolFill, scenarios.ProtocolHome, scenarios.ProtocolSettle},
 				Counters: []scenarios.Counter{
 					{Key: "requests", Meaning: scenarios.MeaningAppRequests, Total: true},
 					{Key: "feed_requests", Meaning: scenarios.MeaningFeedRequests, Total: true},

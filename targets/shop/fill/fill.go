@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package fill is how a shop's cache is filled with what it would hold after
-// long traffic, without that traffic: what the shop is asked for, and what each
-// of its requests does to the pages that it caches.
+// Package fill says what each request does to the pages that the shop caches. With
+// that a cache can be filled with what it would hold after long traffic, without
+// that traffic.
 package fill
 
 import (
@@ -11,20 +11,6 @@ import (
 	"strconv"
 	"strings"
 )
-
-// Path is where a shop with a cache takes Pages, by POST. It answers an Answer
-// when they are there.
-const Path = "/internal/fill"
-
-// Pages are names of pages in the cache, such as user:42, and for how many more
-// milliseconds each is kept.
-type Pages map[string]int64
-
-// Answer says how many of the pages exist and were put into the cache; one that
-// was there already stays as it is, and counts.
-type Answer struct {
-	Filled int `json:"filled"`
-}
 
 // Touched are the pages that a request reads ("" when it reads none that is
 // cached) and those that it makes stale, by their names in the cache.
