@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -47,6 +48,48 @@ func (s *server) copyPrimary(ctx context.Context, to string) error {
 	return os.WriteFile(filepath.Join(to, "standby.signal"), nil, 0o644)
 }
 
+const (
+	feedbackLimit = 5 * time.Second // replicas tell theirs once a second
+	feedbackPoll  = 20 * time.Millisecond
+)
+
+// dueSQL is the first transaction that has not begun. Versions of rows that died
+// before are of no use to anybody once every replica has told that much.
+const dueSQL = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+
+// lateSQL are the replicas that have not told so yet. A replica's word is a number
+// of 32 bits; how far that lies back is known.
+const lateSQL = `
+SELECT coalesce(string_agg(application_name, ', ' ORDER BY application_name), '')
+  FROM pg_stat_replication
+ WHERE state = 'streaming' AND backend_xmin IS NOT NULL
+   AND pg_snapshot_xmax(pg_current_snapshot())::text::bigint - age(backend_xmin) < $1`
+
+// awaitFeedback waits until a primary knows that no replica reads any more what is
+// dead by now. When the primary hears that decides whether statements find dead
+// versions, and so how many blocks they read: a counted run would count the moment.
+func awaitFeedback(ctx context.Context, conn *pgx.Conn) error {
+	var due int64
+	if err := conn.QueryRow(ctx, dueSQL).Scan(&due); err != nil {
+		return err
+	}
+	patience := time.NewTimer(feedbackLimit)
+	defer patience.Stop()
+	for {
+		var late string
+		if err := conn.QueryRow(ctx, lateSQL, due).Scan(&late); err != nil || late == "" {
+			return err
+		}
+		select {
+		case <-time.After(feedbackPoll):
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-patience.C:
+			return fmt.Errorf("replicas have not told for %v what they still read: %s", feedbackLimit, late)
+		}
+	}
+}
+
 // replicaSettings make a hot standby that its primary knows by its machine's
 // name, that asks for its primary twice a second when it is away, and whose
 // reads the primary's vacuum does not break off.
@@ -58,6 +101,9 @@ func (s *server) replicaSettings() ([]string, error) {
 	return []string{
 		"primary_conninfo=" + primary + " application_name=" + s.host.Machine,
 		"hot_standby=on", "hot_standby_feedback=on", "wal_retrieve_retry_interval=500ms",
+		// Every second, not every tenth, the primary hears what its replicas still read.
+		// Until then it keeps every version of a row, and its statements walk past them.
+		"wal_receiver_status_interval=1s",
 	}, nil
 }
 
