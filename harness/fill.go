@@ -61,10 +61,11 @@ func cachesOf(t scenarios.Topology) []*cache {
 	found := map[string]*cache{}
 	for _, at := range t.Speaking(scenarios.ProtocolFill) {
 		ttl, err := time.ParseDuration(at.Process.Settings["cache_ttl"])
-		if err != nil || ttl <= 0 || !at.Process.Linked(scenarios.RoleCache) {
+		targets := slices.Concat(at.Process.Targets(scenarios.RoleCache), at.Process.Targets(scenarios.RolePages))
+		if err != nil || ttl <= 0 || len(targets) == 0 {
 			continue
 		}
-		name := strings.Join(at.Process.Targets(scenarios.RoleCache), ",")
+		name := strings.Join(targets, ",")
 		if found[name] == nil {
 			found[name] = &cache{name: name, ttl: ttl, deletes: at.Process.Settings["cache_write"] == "delete"}
 		}

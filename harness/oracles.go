@@ -52,7 +52,7 @@ func (c *Conductor) oraclesOf(of sliceOf) []string {
 func (c *Conductor) watch(job *drive.Job, of sliceOf) {
 	topology := c.Scenario.Topology(of.variant)
 	edge := topology.HoldsAnswers()
-	if edge || len(topology.Linking(scenarios.RoleCache)) > 0 {
+	if edge || len(cachesOf(topology)) > 0 {
 		job.CountHeaders = []string{cacheHeader}
 	}
 	job.Oracles = c.oraclesOf(of)

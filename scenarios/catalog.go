@@ -3,6 +3,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"path"
@@ -13,11 +14,8 @@ import (
 //go:embed catalog/*.yaml
 var catalog embed.FS
 
-// last are the scenario that the phases lead to, and what is no part of the way.
-var last = []string{"final", "gate-shop"}
-
-// Names lists the scenarios of the catalog in the order of the journey: the
-// phases, then the final architecture, then what checks headroom itself.
+// Names lists the scenarios of the catalog in the order of the journey: the phases,
+// then the final architecture, then all others by name.
 func Names() []string {
 	entries, err := catalog.ReadDir("catalog")
 	if err != nil {
@@ -27,13 +25,21 @@ func Names() []string {
 	for _, e := range entries {
 		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
 	}
-	slices.Sort(names) // as files phase4-blind.yaml stands before phase4.yaml
-	for _, name := range last {
-		if i := slices.Index(names, name); i >= 0 {
-			names = append(slices.Delete(names, i, i+1), name)
-		}
-	}
+	slices.SortFunc(names, func(a, b string) int { // as files phase4-blind.yaml stands before phase4.yaml
+		return cmp.Or(cmp.Compare(stretch(a), stretch(b)), cmp.Compare(a, b))
+	})
 	return names
+}
+
+// stretch is in which part of the journey a scenario stands.
+func stretch(name string) int {
+	switch {
+	case strings.HasPrefix(name, "phase"):
+		return 0
+	case name == "final":
+		return 1
+	}
+	return 2
 }
 
 // Text returns the file of a scenario of the catalog.

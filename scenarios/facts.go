@@ -4,9 +4,10 @@ package scenarios
 
 import "slices"
 
-// What a process keeps that copies of its machine would have to agree on.
+// What a process keeps that copies of its machine would have to agree on. "" is not
+// known, and taken for data.
 const (
-	KeepsNothing = ""
+	KeepsNothing = "nothing"
 	KeepsData    = "data"  // the rows that all read and write
 	KeepsQueue   = "queue" // jobs in their order, each once
 )
@@ -54,6 +55,7 @@ const (
 	ProtocolPostgreSQL  Protocol = "postgresql"
 	ProtocolReplication Protocol = "postgresql-replication" // what a standby asks its primary for
 	ProtocolRedis       Protocol = "redis"
+	ProtocolMemcached   Protocol = "memcache"
 	ProtocolJetStream   Protocol = "jetstream"
 	ProtocolMail        Protocol = "mail-api"
 	ProtocolPurge       Protocol = "http-purge" // takes a page out of what is kept
@@ -148,10 +150,11 @@ func (m Machine) Keeps() string {
 	keeps := KeepsNothing
 	for _, p := range m.Processes {
 		switch p.Facts.Keeps {
-		case KeepsData:
-			return KeepsData
+		case KeepsNothing:
 		case KeepsQueue:
 			keeps = KeepsQueue
+		default:
+			return KeepsData
 		}
 	}
 	return keeps

@@ -143,7 +143,8 @@ func (k Kind) Quiet(p Process, setting string) bool {
 	if !known || p.Settings[setting] != s.Default {
 		return false
 	}
-	return s.Silent || s.Matters != nil && !s.Matters.holds(p)
+	idle := len(s.Matters) > 0 && !slices.ContainsFunc(s.Matters, func(c Condition) bool { return c.holds(p) })
+	return s.Silent || idle
 }
 
 // KindOf finds a kind by its name.

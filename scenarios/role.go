@@ -14,6 +14,7 @@ const (
 	RoleReplicas Role = "replicas" // of a shop: where it may read
 	RolePrimary  Role = "primary"  // of a database: the one that it follows
 	RoleCache    Role = "cache"
+	RolePages    Role = "pages" // of a shop: a cache of pages that knows nothing else
 	RoleQueue    Role = "queue"
 	RoleMail     Role = "mail"
 	RoleEdges    Role = "edges"    // of a shop: whose pages it purges

@@ -34,8 +34,9 @@ type SettingSpec struct {
 	About   string   `json:"about"` // what the setting does, for people
 	// Silent: the default says nothing worth telling, as that of a planted difference.
 	Silent bool `json:"silent,omitempty"`
-	// Matters is when the setting does anything; nil: always.
-	Matters *Condition `json:"matters,omitempty"`
+	// Matters is when the setting does anything: under one of these conditions. None:
+	// always.
+	Matters []Condition `json:"matters,omitempty"`
 }
 
 // Setting is one key of a process, as a value of a type. What a file says stays
@@ -72,9 +73,9 @@ func Enum(name, about string, words ...string) Setting[string] {
 	return Setting[string]{SettingSpec{Name: name, Type: TypeEnum, Words: words, Default: words[0], About: about}, readEnum}
 }
 
-// When is the setting that does something only under a condition.
-func (s Setting[T]) When(c Condition) Setting[T] {
-	s.Matters = &c
+// When is the setting that does something only under one of some conditions.
+func (s Setting[T]) When(any ...Condition) Setting[T] {
+	s.Matters = any
 	return s
 }
 

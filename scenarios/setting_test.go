@@ -154,7 +154,7 @@ func panicOf(f func()) (said string) {
 func TestSettingsWithAndWithoutCompany(t *testing.T) {
 	linked := someInt.When(scenarios.Condition{Link: scenarios.RoleCache})
 	quiet := someShare.Quietly()
-	if linked.Matters == nil || linked.Matters.Link != scenarios.RoleCache || linked.Silent || someInt.Matters != nil {
+	if len(linked.Matters) != 1 || linked.Matters[0].Link != scenarios.RoleCache || linked.Silent || someInt.Matters != nil {
 		t.Errorf("with a condition %+v, without %+v", linked.SettingSpec, someInt.SettingSpec)
 	}
 	if !quiet.Silent || quiet.Matters != nil || someShare.Silent {

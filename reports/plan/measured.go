@@ -118,7 +118,10 @@ func groupsOf(t scenarios.Topology, trials []record.Trial, limitRPS float64) []G
 	var groups []Group
 	for _, of := range t.PricedGroups() {
 		keeps := of.Keeps()
-		g := Group{Name: of.GroupName(), Size: of.Size, Stateless: keeps == scenarios.KeepsNothing, Keeps: keeps, Measured: of.Copies}
+		g := Group{Name: of.GroupName(), Size: of.Size, Stateless: keeps == scenarios.KeepsNothing, Measured: of.Copies}
+		if !g.Stateless {
+			g.Keeps = keeps
+		}
 		for _, m := range t.Of(g.Name) {
 			g.CPUs += cpus[m.Name]
 			if demand := sample.Value("cpu_ms_per_request[" + m.Name + "]"); demand.OK() {

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gomodule/redigo/redis"
 	"golang.org/x/sync/errgroup"
 
 	"headroom/targets/machine/spec"
@@ -21,7 +20,7 @@ import (
 // filler puts pages into the cache that nobody asked for, so that a measurement
 // finds it as long traffic would have left it.
 type filler struct {
-	cache   valkey
+	cache   pageAdder
 	pages   reader // behind the cache
 	workers int
 }
@@ -48,6 +47,17 @@ func (f *filler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type filling struct {
 	key  key
 	left time.Duration
+}
+
+// pageToAdd is a page as it is to stand in the cache.
+type pageToAdd struct {
+	filling
+	json []byte
+}
+
+// pageAdder is a cache that takes pages which are not there yet.
+type pageAdder interface {
+	add(ctx context.Context, pages []pageToAdd) error
 }
 
 func (f *filler) fill(ctx context.Context, wanted spec.FillPages) (filled int, err error) {
@@ -77,15 +87,15 @@ func (f *filler) fill(ctx context.Context, wanted spec.FillPages) (filled int, e
 	return filled, err
 }
 
-// store reads pages one after the other and keeps them, some in one round trip.
+// store reads pages one after the other and keeps them, some at a time.
 func (f *filler) store(ctx context.Context, part []filling) (stored int, err error) {
-	var batch []redis.Args
+	var batch []pageToAdd
 	send := func() error {
 		if len(batch) == 0 {
 			return nil
 		}
 		stored += len(batch)
-		err := f.cache.pipeline(ctx, batch...)
+		err := f.cache.add(ctx, batch)
 		batch = batch[:0]
 		return err
 	}
@@ -97,7 +107,7 @@ func (f *filler) store(ctx context.Context, part []filling) (stored int, err err
 		if err != nil {
 			return stored, fmt.Errorf("read %s: %w", one.key, err)
 		}
-		batch = append(batch, redis.Args{"SET", one.key.String(), found.json, "PX", one.left.Milliseconds(), "NX"})
+		batch = append(batch, pageToAdd{one, found.json})
 		if len(batch) == fillBatch {
 			if err := send(); err != nil {
 				return stored, err

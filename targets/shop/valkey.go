@@ -69,3 +69,12 @@ func (v valkey) ping(ctx context.Context) error {
 	_, err := v.do(ctx, "PING")
 	return err
 }
+
+// add keeps pages that are not there yet, all in one round trip.
+func (v valkey) add(ctx context.Context, pages []pageToAdd) error {
+	commands := make([]redis.Args, len(pages))
+	for i, p := range pages {
+		commands[i] = redis.Args{"SET", p.key.String(), p.json, "PX", p.left.Milliseconds(), "NX"}
+	}
+	return v.pipeline(ctx, commands...)
+}

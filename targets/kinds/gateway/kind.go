@@ -29,7 +29,7 @@ func Kind() machine.Kind {
 		Kind: scenarios.Kind{
 			Name: "gateway", Port: 8081,
 			Facts: scenarios.Facts{
-				Label: "the gateway", About: "an API gateway: sessions, rate limits, correlation ids", Ports: 1,
+				Label: "the gateway", About: "an API gateway: sessions, rate limits, correlation ids", Keeps: scenarios.KeepsNothing, Ports: 1,
 				Speaks: []scenarios.Protocol{scenarios.ProtocolHTTP},
 			},
 			Settings: []scenarios.SettingSpec{Limiter.SettingSpec, RateLimit.SettingSpec, RateWindow.SettingSpec},

@@ -19,7 +19,7 @@ func Kind() machine.Kind {
 		Kind: scenarios.Kind{
 			Name: "haproxy", Port: 8080,
 			Facts: scenarios.Facts{
-				Label: "HAProxy", About: "a balancer of HTTP requests", Ports: 1, Managed: "balancer",
+				Label: "HAProxy", About: "a balancer of HTTP requests", Keeps: scenarios.KeepsNothing, Ports: 1, Managed: "balancer",
 				Server: &scenarios.Server{Program: "haproxy", Debian: "haproxy", Install: "haproxy",
 					Versions: []string{"haproxy"}, Alters: "allocations"},
 				Speaks:   []scenarios.Protocol{scenarios.ProtocolHTTP},

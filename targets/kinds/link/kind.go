@@ -26,7 +26,7 @@ func Kind() machine.Kind {
 		Kind: scenarios.Kind{
 			Name: "link", Port: 9000,
 			Facts: scenarios.Facts{
-				Label: "a link", About: "distance: TCP with a delay", Ports: 2, Relays: true,
+				Label: "a link", About: "distance: TCP with a delay", Keeps: scenarios.KeepsNothing, Ports: 2, Relays: true,
 				Speaks: []scenarios.Protocol{scenarios.ProtocolHTTP}, // of whom it leads to
 			},
 			Settings: []scenarios.SettingSpec{Bandwidth.SettingSpec, Delay.SettingSpec, Jitter.SettingSpec},

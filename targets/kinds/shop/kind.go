@@ -20,8 +20,8 @@ var (
 	// of thumb. With four times as many, overloaded, phase 3's after answered a third as
 	// much where page faults are slow: each maps its memory anew.
 	PoolSize   = scenarios.Int("pool_size", 8, 1, 1000, "connections to each database, open from the start")
-	CacheTTL   = scenarios.Duration("cache_ttl", 5*time.Minute, time.Millisecond, day, "how long the cache keeps a page").When(linked(scenarios.RoleCache))
-	CacheWrite = scenarios.Enum("cache_write", "what a write does to the pages that show it", "delete", "none").When(linked(scenarios.RoleCache))
+	CacheTTL   = scenarios.Duration("cache_ttl", 5*time.Minute, time.Millisecond, day, "how long the cache keeps a page").When(linked(scenarios.RoleCache), linked(scenarios.RolePages))
+	CacheWrite = scenarios.Enum("cache_write", "what a write does to the pages that show it", "delete", "none").When(linked(scenarios.RoleCache), linked(scenarios.RolePages))
 	OwnWrites  = scenarios.Enum("own_writes", "where a session reads that wrote lately; the marks of who wrote stand in the cache",
 		"primary", "replica").When(linked(scenarios.RoleReplicas))
 	OwnWritesFor = scenarios.Duration("own_writes_for", time.Second, 10*time.Millisecond, day, "how long ago lately is").When(linked(scenarios.RoleReplicas))
@@ -51,6 +51,8 @@ var rules = []scenarios.Rule{
 		Else: "email: queue has no queue: add a link queue, or set email: background"},
 	{When: []scenarios.Condition{linked(scenarios.RoleReplicas), set(OwnWrites.Name, "primary")}, Needs: linked(scenarios.RoleCache),
 		Else: "with replicas, own_writes: primary keeps its marks in the cache: add a link cache, or set own_writes: replica to read blindly"},
+	{When: []scenarios.Condition{linked(scenarios.RolePages)}, Needs: scenarios.Condition{Link: scenarios.RoleCache, Not: true},
+		Else: "a page is kept in one place: leave out one of the links cache and pages"},
 	{When: []scenarios.Condition{set(Purge.Name, "write")}, Needs: linked(scenarios.RoleEdges),
 		Else: "purge: write has nobody to tell: add links edges, or set purge: none"},
 	{When: []scenarios.Condition{sharded}, Needs: set(ShardBy.Name, "hash"),
@@ -72,7 +74,7 @@ func Kind() machine.Kind {
 		Kind: scenarios.Kind{
 			Name: "shop", Port: 8000,
 			Facts: scenarios.Facts{
-				Label: "the shop", About: "the reference application", Ports: 1,
+				Label: "the shop", About: "the reference application", Keeps: scenarios.KeepsNothing, Ports: 1,
 				Speaks: []scenarios.Protocol{scenarios.ProtocolHTTP, scenarios.ProtocolFill, scenarios.ProtocolHome, scenarios.ProtocolSettle},
 				Counters: []scenarios.Counter{
 					{Key: "requests", Meaning: scenarios.MeaningAppRequests, Total: true},
@@ -92,6 +94,7 @@ func Kind() machine.Kind {
 				{Role: scenarios.RoleMail, Needs: scenarios.ProtocolMail, Required: true, About: "confirmations"},
 				{Role: scenarios.RoleCache, Needs: scenarios.ProtocolRedis, About: "pages, and who wrote lately"},
 				{Role: scenarios.RoleEdges, Needs: scenarios.ProtocolPurge, Many: true, About: "whose pages it purges"},
+				{Role: scenarios.RolePages, Needs: scenarios.ProtocolMemcached, About: "pages alone"},
 				{Role: scenarios.RoleQueue, Needs: scenarios.ProtocolJetStream, About: "what may be done later"},
 				{Role: scenarios.RoleReplicas, Needs: scenarios.ProtocolPostgreSQL, Many: true, About: "where it may read; replica i belongs to database i, counted round"},
 			},

@@ -24,7 +24,7 @@ func Kind() machine.Kind {
 		Kind: scenarios.Kind{
 			Name: "varnish", Port: 8082,
 			Facts: scenarios.Facts{
-				Label: "Varnish", About: "an edge of a CDN; a copy begins with an empty cache of its own", HoldsAnswers: true, Ports: 1, Managed: "CDN",
+				Label: "Varnish", About: "an edge of a CDN; a copy begins with an empty cache of its own", Keeps: scenarios.KeepsNothing, HoldsAnswers: true, Ports: 1, Managed: "CDN",
 				Server: &scenarios.Server{Program: "varnishd", Debian: "varnish", Install: "varnish",
 					Versions: []string{"varnish"}, Alters: "origin requests"},
 				Speaks: []scenarios.Protocol{scenarios.ProtocolHTTP, scenarios.ProtocolPurge},

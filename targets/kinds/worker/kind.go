@@ -28,7 +28,7 @@ func Kind() machine.Kind {
 		Kind: scenarios.Kind{
 			Name: "worker", Port: 8026,
 			Facts: scenarios.Facts{
-				Label: "the worker", About: "takes the shop's jobs from the queue", Ports: 1,
+				Label: "the worker", About: "takes the shop's jobs from the queue", Keeps: scenarios.KeepsNothing, Ports: 1,
 				Speaks: []scenarios.Protocol{scenarios.ProtocolBacklog},
 				Counters: []scenarios.Counter{
 					{Key: "delivered", Meaning: scenarios.MeaningDelivered, Total: true},
