@@ -13,6 +13,7 @@ import (
 	"headroom/targets/kinds/link"
 	"headroom/targets/kinds/mail"
 	"headroom/targets/kinds/nats"
+	"headroom/targets/kinds/pgbouncer"
 	"headroom/targets/kinds/postgres"
 	"headroom/targets/kinds/shop"
 	"headroom/targets/kinds/valkey"
@@ -25,7 +26,7 @@ import (
 func All() []machine.Kind {
 	return []machine.Kind{
 		gateway.Kind(), haproxy.Kind(), link.Kind(), mail.Kind(), nats.Kind(),
-		postgres.Kind(), shop.Kind(), valkey.Kind(), varnish.Kind(), worker.Kind(),
+		pgbouncer.Kind(), postgres.Kind(), shop.Kind(), valkey.Kind(), varnish.Kind(), worker.Kind(),
 	}
 }
 

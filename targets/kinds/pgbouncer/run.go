@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pgbouncer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"headroom/scenarios"
+	"headroom/targets/machine"
+	"headroom/targets/machine/spec"
+)
+
+// systemUser is whom PgBouncer runs as where we are root: it refuses to be root
+// itself. Debian's package brings the user.
+const systemUser = "postgres"
+
+func find() (string, error) { return machine.FindProgram("pgbouncer") }
+
+// pool runs PgBouncer in front of one database.
+type pool struct {
+	spec spec.Process
+	dir  string // the process's own: the configuration
+
+	mu   sync.Mutex
+	conn *pgx.Conn // to the console, kept for the counters
+}
+
+// configText is the whole configuration. Clients need no password, as those of the
+// database need none: both are reachable from the run's own network alone.
+func (p *pool) configText() (string, error) {
+	to := p.spec.Links[scenarios.RoleDatabase]
+	if len(to) != 1 {
+		return "", fmt.Errorf("link database leads to %d places, want exactly 1", len(to))
+	}
+	host, port, err := net.SplitHostPort(to[0])
+	if err != nil {
+		return "", fmt.Errorf("link database: %q is not host:port", to[0])
+	}
+	lines := []string{
+		"[databases]",
+		// Every client is the database's user of the same name as the database.
+		fmt.Sprintf("shop = host=%s port=%s dbname=shop user=shop", host, port),
+		"[pgbouncer]",
+		"listen_addr = " + cmp.Or(p.spec.Address, "*"),
+		fmt.Sprintf("listen_port = %d", p.spec.Port),
+		"unix_socket_dir =",
+		"auth_type = any",
+		"pool_mode = " + PoolMode.Of(p.spec.Settings),
+		fmt.Sprintf("default_pool_size = %d", PoolSize.Of(p.spec.Settings)),
+		fmt.Sprintf("max_client_conn = %d", MaxClients.Of(p.spec.Settings)),
+		// Clients prepare their statements once a connection. PgBouncer follows them
+		// from one connection of the database to the next.
+		"max_prepared_statements = 200",
+		"ignore_startup_parameters = extra_float_digits",
+		"server_idle_timeout = 0", // a pool that shrinks would grow in the middle of a slice
+		"server_lifetime = 86400",
+		"log_connections = 0", "log_disconnections = 0", "log_stats = 0",
+	}
+	return strings.Join(lines, "\n") + "\n", nil
+}
+
+// Command writes the configuration into a folder that the server's user can read.
+func (p *pool) Command(context.Context) (*exec.Cmd, error) {
+	text, err := p.configText()
+	if err != nil {
+		return nil, err
+	}
+	program, err := find()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(p.dir, 0o755); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(p.dir, "pgbouncer.ini")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(program, path)
+	cmd.Dir = p.dir
+	cmd.SysProcAttr, err = machine.AsUser(systemUser)
+	return cmd, err
+}
+
+// StopSignal ends PgBouncer at once: its clients are about to go too.
+func (p *pool) StopSignal() syscall.Signal { return syscall.SIGQUIT }
+
+// Ready asks the database through the pool: a pool that answers in front of a
+// database that does not is of no use.
+func (p *pool) Ready(ctx context.Context) error {
+	conn, err := p.connect(ctx, "shop")
+	if err != nil {
+		return err
+	}
+	return errors.Join(conn.Ping(ctx), conn.Close(ctx))
+}
+
+// connect opens a connection whose statements are not prepared: the console knows
+// only simple ones.
+func (p *pool) connect(ctx context.Context, database string) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(fmt.Sprintf("postgres://shop@%s/%s?sslmode=disable", p.spec.Near(), database))
+	if err != nil {
+		return nil, err
+	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	return pgx.ConnectConfig(ctx, config)
+}
+
+// console is PgBouncer's own database, which tells what it does.
+const console = "pgbouncer"
+
+// Count tells queries_total and transactions_total (that clients sent), wait_s_total
+// (in which clients waited for a connection to the database), and the gauges
+// clients_waiting, clients_active, servers_active and servers_idle.
+func (p *pool) Count(ctx context.Context) (map[string]float64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn == nil || p.conn.IsClosed() {
+		conn, err := p.connect(ctx, console)
+		if err != nil {
+			return nil, err
+		}
+		p.conn = conn
+	}
+	counts := map[string]float64{}
+	totals, err := show(ctx, p.conn, "SHOW TOTALS")
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range totals {
+		switch name := row["name"]; name {
+		case "total_query_count":
+			counts["queries_total"] = number(row["value"])
+		case "total_xact_count":
+			counts["transactions_total"] = number(row["value"])
+		case "total_wait_time":
+			counts["wait_s_total"] = number(row["value"]) / 1e6
+		}
+	}
+	return counts, p.addPools(ctx, counts)
+}
+
+// addPools adds up the pools of all databases but the console's own.
+func (p *pool) addPools(ctx context.Context, counts map[string]float64) error {
+	pools, err := show(ctx, p.conn, "SHOW POOLS")
+	if err != nil {
+		return err
+	}
+	for _, row := range pools {
+		if row["database"] == console {
+			continue
+		}
+		for name, column := range map[string]string{
+			"clients_waiting": "cl_waiting", "clients_active": "cl_active", "servers_active": "sv_active", "servers_idle": "sv_idle",
+		} {
+			counts[name] += number(row[column])
+		}
+	}
+	return nil
+}
+
+// show asks the console. Its answers are text, and their columns differ from
+// version to version, so that each row is read by its columns' names.
+func show(ctx context.Context, conn *pgx.Conn, command string) ([]map[string]string, error) {
+	rows, err := conn.Query(ctx, command)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", command, err)
+	}
+	defer rows.Close()
+	var out []map[string]string
+	for rows.Next() {
+		row := map[string]string{}
+		for i, value := range rows.RawValues() {
+			row[rows.FieldDescriptions()[i].Name] = string(value)
+		}
+		out = append(out, row)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", command, err)
+	}
+	return out, nil
+}
+
+// number is 0 for what is none: a column that this version does not have.
+func number(text string) float64 {
+	n, _ := strconv.ParseFloat(text, 64)
+	return n
+}
+
+// Close gives the console's connection back.
+func (p *pool) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conn != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = p.conn.Close(ctx)
+	}
+}
