@@ -183,10 +183,10 @@ func rateWarnings(run record.Run, table compare.Table, rate string) []string {
 	}
 	for _, v := range scenarios.Variants() {
 		s := table.Pooled(rate, v)
-		throughput, offered := s.Value("throughput_rps"), s.OfferedRPS()
-		if throughput.OK() && offered > 0 && throughput.V < 0.98*offered {
+		// Of a short slice's arrivals the rate tells too little: they scatter.
+		if s.DurationS > 0 && float64(s.Succeeded) < 0.98*float64(s.Planned) {
 			warnings = append(warnings, fmt.Sprintf("at the %s rate %s answered %s of %s requests/s: it does not keep up",
-				rate, v, compare.FormatNumber(throughput.V), compare.FormatRate(offered)))
+				rate, v, compare.FormatNumber(float64(s.Succeeded)/s.DurationS), compare.FormatRate(float64(s.Planned)/s.DurationS)))
 		}
 	}
 	return warnings

@@ -94,3 +94,25 @@ func TestAAClaimsNoDirection(t *testing.T) {
 		t.Errorf("%d of %d intervals of the same against itself are marked", marked, intervals)
 	}
 }
+
+// A variant keeps up that answers what was due, however far the arrivals of a short
+// slice scatter about their rate.
+func TestWhoDoesNotKeepUp(t *testing.T) {
+	trial := func(planned, succeeded int64) record.Trial {
+		return record.Trial{Kind: record.KindSlice, RateName: record.RateCommon, Variant: scenarios.Before, Block: 1,
+			Measurement: record.Measurement{OfferedRPS: 498, DurationS: 2, Planned: planned, Sent: planned, Succeeded: succeeded, Failed: planned - succeeded}}
+	}
+	for _, test := range []struct {
+		planned, succeeded int64
+		want               string
+	}{
+		{958, 958, ""}, {996, 977, ""},
+		{996, 970, "at the common rate before answered 485 of 498 requests/s: it does not keep up"},
+	} {
+		table := compare.NewTable([]record.Trial{trial(test.planned, test.succeeded)}, nil)
+		got := strings.Join(rateWarnings(record.Run{}, table, record.RateCommon), "; ")
+		if got != test.want {
+			t.Errorf("%d of %d: %q, want %q", test.succeeded, test.planned, got, test.want)
+		}
+	}
+}
