@@ -12,6 +12,8 @@ import (
 	"headroom/harness/stage"
 	"headroom/harness/stage/docker"
 	"headroom/scenarios"
+	"headroom/targets/image"
+	"headroom/targets/kinds"
 	"headroom/targets/shop/dataset"
 )
 
@@ -33,7 +35,7 @@ func openDocker(ctx context.Context, s *scenarios.Scenario, runID string, shares
 		return nil, err
 	}
 	opened, err := docker.Open(ctx, docker.Options{
-		RunID: runID, Image: ref.Tag, DatasetVersion: dataset.Version, Progress: progress,
+		RunID: runID, Image: ref.Tag, DatasetVersion: datasetVersion(), Progress: progress,
 		UnitCPUs: shares.UnitCPUs, Period: time.Duration(shares.PeriodMicros) * time.Microsecond,
 		SeedSharedMemoryBytes: seedSharedMemory(s.Kinds),
 	})
@@ -53,6 +55,12 @@ func openDocker(ctx context.Context, s *scenarios.Scenario, runID string, shares
 		return nil, err
 	}
 	return opened, nil
+}
+
+// datasetVersion changes whenever a dataset's files do. They belong to the database's
+// user, whose number is another one in an image with other packages.
+func datasetVersion() string {
+	return dataset.Version + " " + image.BaseTag(image.Packages(kinds.Data()))
 }
 
 // seedSharedMemory is what making the dataset needs in /dev/shm: as much as the

@@ -78,6 +78,10 @@ func baseFile(packages []string) []byte {
 	return bytes.ReplaceAll(baseDockerfile, []byte("${PACKAGES}"), []byte(strings.Join(packages, " ")))
 }
 
+// BaseTag names the base image with these packages. Another tag may have other
+// servers, and other numbers for their users.
+func BaseTag(packages []string) string { return repoBase + ":" + shortHash(baseFile(packages)) }
+
 // Ensure returns the machine image for the headroom executable at path
 // binary, with the packages of the servers, building what is missing: seconds when only the binary is new,
 // minutes the first time. Lines about slow steps go to progress. Machine images
@@ -125,8 +129,7 @@ func Ensure(ctx context.Context, cli *client.Client, binary string, packages []s
 // EnsureBase returns the tag of the base image, which has the server programs
 // and not headroom itself, building it when it is missing: minutes.
 func EnsureBase(ctx context.Context, cli *client.Client, packages []string, progress io.Writer) (string, error) {
-	dockerfile := baseFile(packages)
-	tag := repoBase + ":" + shortHash(dockerfile)
+	dockerfile, tag := baseFile(packages), BaseTag(packages)
 	if id, err := find(ctx, cli, tag); err != nil || id != "" {
 		return tag, err
 	}
