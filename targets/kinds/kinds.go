@@ -12,6 +12,7 @@ import (
 	"headroom/targets/kinds/haproxy"
 	"headroom/targets/kinds/link"
 	"headroom/targets/kinds/mail"
+	"headroom/targets/kinds/memcached"
 	"headroom/targets/kinds/nats"
 	"headroom/targets/kinds/pgbouncer"
 	"headroom/targets/kinds/postgres"
@@ -25,7 +26,7 @@ import (
 // All are the kinds, by name.
 func All() []machine.Kind {
 	return []machine.Kind{
-		gateway.Kind(), haproxy.Kind(), link.Kind(), mail.Kind(), nats.Kind(),
+		gateway.Kind(), haproxy.Kind(), link.Kind(), mail.Kind(), memcached.Kind(), nats.Kind(),
 		pgbouncer.Kind(), postgres.Kind(), shop.Kind(), valkey.Kind(), varnish.Kind(), worker.Kind(),
 	}
 }

@@ -19,6 +19,7 @@ type Config struct {
 	Databases    []string      `json:"databases"`          // host:port of PostgreSQL; several are shards
 	Replicas     []string      `json:"replicas,omitempty"` // host:port; replica i is a copy of database i, counted round
 	Cache        string        `json:"cache,omitempty"`    // host:port of Valkey; "" runs without a cache
+	Pages        string        `json:"pages,omitempty"`    // host:port of memcached; "" unless pages are kept there
 	Queue        string        `json:"queue,omitempty"`    // host:port of NATS; "" unless Email is "queue"
 	Edges        []string      `json:"edges,omitempty"`    // host:port of a CDN's edges
 	Mail         string        `json:"mail"`               // base URL of the mail provider
@@ -55,6 +56,7 @@ func ConfigFromProcess(p spec.Process) (Config, error) {
 		Databases:  r.Links(scenarios.RoleDatabase),
 		Replicas:   r.OptionalLinks(scenarios.RoleReplicas),
 		Cache:      r.OptionalLink(scenarios.RoleCache),
+		Pages:      r.OptionalLink(scenarios.RolePages),
 		Edges:      r.OptionalLinks(scenarios.RoleEdges),
 		Mail:       "http://" + r.Link(scenarios.RoleMail),
 		PoolSize:   kind.PoolSize.Of(p.Settings),

@@ -38,6 +38,14 @@ func Run(ctx context.Context, c Config, logOut io.Writer) error {
 		cache = addCache(a, c, v, log)
 		dependencies = append(dependencies, dependency{"cache", v.ping})
 	}
+	if c.Pages != "" {
+		pages := openMemcached(c.Pages, c.CacheTTL, c.CacheWrite == "delete")
+		defer pages.close()
+		a.filler = &filler{pages, a.reader, c.PoolSize}
+		cache = &cacheAside{cache: pages, pages: a.reader, store: a.writer, log: log}
+		a.reader, a.writer = cache, cache
+		dependencies = append(dependencies, dependency{"pages", pages.ping})
+	}
 	p := newPurges(log, c.Edges...)
 	if c.Purge == "write" {
 		defer inBackground(ctx, p.run)()
