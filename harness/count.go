@@ -69,6 +69,9 @@ func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s sta
 		return err
 	}
 	c.Progress.Begin(fmt.Sprintf("count %s: %d requests of each of %d endpoints", v, plan.Requests, len(mix)), time.Duration(len(mix))*time.Second)
+	if err := quieten(ctx, s.Machines()); err != nil { // behind the writes of the warm-up
+		return err
+	}
 	// Once for a while and some times for none: what goes by time, and what the
 	// readings do by themselves.
 	for _, quiet := range append([]time.Duration{c.idleFor()}, make([]time.Duration, countReadings)...) {
@@ -78,6 +81,11 @@ func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s sta
 		}
 	}
 	for _, e := range mix {
+		if writes(e) {
+			if err := quieten(ctx, s.Machines()); err != nil {
+				return err
+			}
+		}
 		alone := []scenarios.Endpoint{e}
 		alone[0].Weight = 1
 		job := c.closedJob(v, s, alone, plan.Requests, 1, e.Name)
@@ -90,10 +98,10 @@ func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s sta
 }
 
 // warmForCount brings a fresh variant to where its counts begin, the same place in
-// every run: connections are open and have their statements prepared, caches are
-// full, and nothing is under way.
+// every run: connections are open, caches are full, and nothing is under way.
 //
-//  1. Writes, one in flight. Beside reads, or behind the fill, it would be the
+//  1. Writes, one in flight, here and later while the databases are quiet: where a
+//     row's next version finds room depends on which are known to be dead. Beside reads, or behind the fill, it would be the
 //     scheduler's choice which pages a cache has in the end: 29 or 30 misses of a
 //     hundred were counted so.
 //  2. Reads, many in flight, for all connections of the pools to open and work.
@@ -103,7 +111,8 @@ func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s sta
 //     order turns. A pool gives what was returned to it last, so at one in flight
 //     each uses one connection alone; when the shops settle it is the other end's.
 //     The readings of a count settle twice a trial, so that its connection stays the
-//     same: that one or the other, each has its statements prepared by then.
+//     same. That one or the other: when a shop settles, its connections forget the
+//     statements that they had prepared.
 //  5. Where a shop remembers for a while who wrote what, that while. A page that is
 //     read meanwhile may not be kept, if its mark ends just then.
 //  6. All reads once more, one in flight: on a busy computer a shop gives up a cache
@@ -120,7 +129,16 @@ func (c *Conductor) warmForCount(ctx context.Context, v scenarios.Variant, s sta
 	}
 	reads, writes := mix[:firstWrite], mix[firstWrite:]
 	const writing, reading = "warm writes", "warm reads"
-	if err := even(writes, countWrites, 1, writing); err != nil {
+	write := func(each int, what string) error {
+		if len(writes) == 0 {
+			return nil
+		}
+		if err := quieten(ctx, s.Machines()); err != nil {
+			return err
+		}
+		return even(writes, each, 1, what)
+	}
+	if err := write(countWrites, writing); err != nil {
 		return err
 	}
 	if err := even(reads, countReads, countWarmers, reading); err != nil {
@@ -134,7 +152,7 @@ func (c *Conductor) warmForCount(ctx context.Context, v scenarios.Variant, s sta
 		if err := c.settle(ctx, v, machines); err != nil {
 			return err
 		}
-		if err := even(writes, each, 1, writing+turnName(turn)); err != nil {
+		if err := write(each, writing+turnName(turn)); err != nil {
 			return err
 		}
 		if err := even(reads, each, 1, reading+turnName(turn)); err != nil {
@@ -274,6 +292,17 @@ func (c *Conductor) settle(ctx context.Context, v scenarios.Variant, machines []
 			}
 		}
 		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// quieten waits until nothing goes on by the clock in any machine that alters what
+// writes cost.
+func quieten(ctx context.Context, machines []stage.Machine) error {
+	for _, m := range machines {
+		if err := observe.Quiet(ctx, m.Agent); err != nil {
 			return err
 		}
 	}

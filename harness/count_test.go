@@ -71,6 +71,8 @@ func (s *countStage) answer(w http.ResponseWriter, r *http.Request, m scenarios.
 			c.Processes = append(c.Processes, spec.ProcessCounters{Name: p.Name, Kind: p.Kind})
 		}
 		_ = json.NewEncoder(w).Encode(c)
+	case spec.QuietPath:
+		s.step("quiet")
 	case spec.WorkPath:
 		work := []spec.Work{}
 		if m.Name == "database" {
@@ -249,11 +251,14 @@ func TestCountWarmsInOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	turn := []string{"settle", "60 of 3 by 1", "120 of 6 by 1"}
-	turns := slices.Concat(turn, turn, []string{"240 of 6 by 1", "settle"}) // and all reads once more
-	warm := []string{"60 of 3 by 1", "240 of 6 by 16"}
+	turn := []string{"settle", "quiet", "60 of 3 by 1", "120 of 6 by 1"}
+	turns := slices.Concat(turn, turn, []string{"240 of 6 by 1", "quiet", "settle"}) // and all reads once more
+	warm := []string{"quiet", "60 of 3 by 1", "240 of 6 by 16"}
 	var count []string
-	for range 9 {
+	for endpoint := range 9 {
+		if endpoint >= 6 { // it writes
+			count = append(count, "quiet", "settle")
+		}
 		count = append(count, "7 of 1 by 1", "settle")
 	}
 	want := slices.Concat(warm, turns, count, warm, []string{"fill"}, turns, count) // before has no cache

@@ -30,6 +30,15 @@ func Work(ctx context.Context, target Target) ([]spec.Work, error) {
 	return work, nil
 }
 
+// Quiet returns when nothing will go on by the clock in the target's processes for a
+// while. It gives up after 15 s.
+func Quiet(ctx context.Context, target Target) error {
+	if _, err := get(ctx, target.AgentURL+spec.QuietPath, target.Nonce, readTimeout, maxWorkAnswer); err != nil {
+		return fmt.Errorf("machine %s is not quiet: %w", target.Machine, err)
+	}
+	return nil
+}
+
 // AddWork adds to a machine's use what its processes did between two readings,
 // and returns why some of that must not be trusted. What was not done is left
 // out.

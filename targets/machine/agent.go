@@ -44,6 +44,7 @@ func (a *agent) handler() http.Handler {
 		writeJSON(w, a.observe(r.Context()))
 	})
 	mux.HandleFunc("GET "+spec.WorkPath, a.serveWork)
+	mux.HandleFunc("GET "+spec.QuietPath, a.serveQuiet)
 	mux.HandleFunc("GET /lag", a.serveLag)
 	mux.HandleFunc("POST /rows", a.serveRows)
 	mux.HandleFunc("POST "+spec.AskPath, a.ask)

@@ -9,6 +9,20 @@ import (
 	"headroom/targets/machine/spec"
 )
 
+// serveQuiet answers GET /quiet once every program is quiet.
+func (a *agent) serveQuiet(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), rowsLimit)
+	defer cancel()
+	for i, p := range a.programs {
+		if quieter, can := p.(Quieter); can {
+			if err := quieter.Quiet(ctx); err != nil {
+				http.Error(w, a.spec.Processes[i].Name+": "+err.Error(), http.StatusServiceUnavailable)
+				return
+			}
+		}
+	}
+}
+
 // serveWork answers GET /work.
 func (a *agent) serveWork(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), rowsLimit)

@@ -60,6 +60,12 @@ type Counter interface {
 	Count(context.Context) (map[string]float64, error)
 }
 
+// Quieter is a program in which something goes on by the clock that alters what work
+// costs. Quiet returns right after it went on, so that it does not for a while.
+type Quieter interface {
+	Quiet(context.Context) error
+}
+
 // Worker is a program that tells what its counters are made of.
 type Worker interface {
 	Work(context.Context) ([]spec.Work, error)

@@ -76,11 +76,6 @@ func (s *server) Work(ctx context.Context) (all []spec.Work, err error) {
 		if _, err := conn.Exec(ctx, "SELECT pg_stat_force_next_flush()"); err != nil {
 			return err
 		}
-		if !s.isReplica() {
-			if err := awaitFeedback(ctx, conn); err != nil {
-				return err
-			}
-		}
 		statements, err := pgWork(ctx, conn, pgStatementsSQL, spec.WorkStatement, "calls", "rows", "blocks")
 		if err != nil {
 			return err

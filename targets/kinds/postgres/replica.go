@@ -49,13 +49,13 @@ func (s *server) copyPrimary(ctx context.Context, to string) error {
 }
 
 const (
-	feedbackLimit = 5 * time.Second // replicas tell theirs once a second
+	feedbackLimit = 8 * time.Second // replicas tell theirs every two seconds
 	feedbackPoll  = 20 * time.Millisecond
 )
 
-// dueSQL is the first transaction that has not begun. Versions of rows that died
-// before are of no use to anybody once every replica has told that much.
-const dueSQL = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+// dueSQL makes a transaction, and is the first that begins after it. A replica has to
+// tell once more to have told of that one.
+const dueSQL = "SELECT pg_current_xact_id()::text::bigint + 1"
 
 // lateSQL are the replicas that have not told so yet. A replica's word is a number
 // of 32 bits; how far that lies back is known.
@@ -65,9 +65,17 @@ SELECT coalesce(string_agg(application_name, ', ' ORDER BY application_name), ''
  WHERE state = 'streaming' AND backend_xmin IS NOT NULL
    AND pg_snapshot_xmax(pg_current_snapshot())::text::bigint - age(backend_xmin) < $1`
 
-// awaitFeedback waits until a primary knows that no replica reads any more what is
-// dead by now. When the primary hears that decides whether statements find dead
-// versions, and so how many blocks they read: a counted run would count the moment.
+// Quiet waits until the last of a primary's replicas has told what it still reads,
+// after which the primary learns nothing new for two seconds. When the primary hears
+// decides which dead versions a statement finds and may clear away, and so how many
+// blocks it reads: a counted run would count the moment.
+func (s *server) Quiet(ctx context.Context) error {
+	if s.isReplica() {
+		return nil
+	}
+	return s.query(ctx, func(conn *pgx.Conn) error { return awaitFeedback(ctx, conn) })
+}
+
 func awaitFeedback(ctx context.Context, conn *pgx.Conn) error {
 	var due int64
 	if err := conn.QueryRow(ctx, dueSQL).Scan(&due); err != nil {
@@ -101,9 +109,9 @@ func (s *server) replicaSettings() ([]string, error) {
 	return []string{
 		"primary_conninfo=" + primary + " application_name=" + s.host.Machine,
 		"hot_standby=on", "hot_standby_feedback=on", "wal_retrieve_retry_interval=500ms",
-		// Every second, not every tenth, the primary hears what its replicas still read.
+		// Every two seconds, not every ten, the primary hears what its replicas still read.
 		// Until then it keeps every version of a row, and its statements walk past them.
-		"wal_receiver_status_interval=1s",
+		"wal_receiver_status_interval=2s",
 	}, nil
 }
 

@@ -7,6 +7,10 @@ package spec
 // texts of statements are long and slices don't need them.
 const WorkPath = "/work"
 
+// QuietPath is where a machine's agent answers GET right after what goes on by
+// the clock in its processes and alters what work costs: for a while it does not.
+const QuietPath = "/quiet"
+
 // The sorts of work.
 const (
 	WorkStatement = "statement" // of a database, by text: calls, rows (returned), blocks (read, in memory or not)
