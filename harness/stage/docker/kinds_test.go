@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package docker
+
+import (
+	"strings"
+	"testing"
+
+	"headroom/harness/observe"
+	"headroom/scenarios"
+)
+
+// A shop behind a PgBouncer of one connection, with its pages in memcached: both do
+// their part, and tell it.
+func TestShopThroughPgBouncerWithPagesInMemcached(t *testing.T) {
+	d := scenarios.Dataset{Users: 200, Posts: 300, Orders: 500}
+	s := openReal(t, d, realUnitCPUs)
+	link := func(role scenarios.Role, to string) scenarios.Link {
+		return scenarios.Link{Role: role, To: []string{to}}
+	}
+	sys := startReal(t, s, d, database("database", "all"),
+		one("pool", "pgbouncer", map[string]string{"pool_size": "1"}, link("database", "database/postgres")),
+		one("mail", "mail", map[string]string{"delay": "1ms"}),
+		one("cache", "memcached", map[string]string{"memory": "16MB"}),
+		one("app", "shop", map[string]string{"pool_size": "6", "cache_ttl": "1m0s"},
+			link("database", "pool/pgbouncer"), link("mail", "mail/mail"), link("pages", "cache/memcached")))
+	for _, step := range []struct{ method, path, body, cache, holds string }{
+		{"GET", "/health", "", "", `{"status":"healthy"}`},
+		{"GET", "/api/users/7", "", "miss", `{"id":7,"version":1,`},
+		{"GET", "/api/users/7", "", "hit", `{"id":7,"version":1,`},
+		{"PUT", "/api/users/7", `{"name":"Ada","bio":"b"}`, "", `{"id":7,"version":2,"name":"Ada"`},
+		{"GET", "/api/users/7", "", "miss", `{"id":7,"version":2,"name":"Ada"`},
+		{"POST", "/api/checkout", `{"user":7,"item":"i","amount_cents":5}`, "", `"user":7`},
+	} {
+		status, head, text := say(t, sys, step.method, step.path, step.body)
+		if !strings.HasPrefix(status, "20") || !strings.Contains(text, step.holds) || step.cache != "" && !strings.Contains(head, "X-Cache: "+step.cache) {
+			t.Errorf("%s %s: %s %s %.300s, want a cache's %s and %s", step.method, step.path, status, head, text, step.cache, step.holds)
+		}
+	}
+	if c := counts(t, sys, "cache"); c["hits_total"] != 1 || c["misses_total"] != 2 || c["keys"] != 1 {
+		t.Errorf("memcached tells %v", c)
+	}
+	if c := counts(t, sys, "pool"); c["queries_total"] < 4 || c["transactions_total"] < 4 || c["servers_active"]+c["servers_idle"] != 1 || c["clients_active"]+c["clients_waiting"] < 1 {
+		t.Errorf("PgBouncer tells %v", c)
+	}
+	if c := counts(t, sys, "database"); c["connections"] != 1 {
+		t.Errorf("the database has %v connections of clients, want PgBouncer's one", c["connections"])
+	}
+	work, err := observe.Work(t.Context(), target(t, sys, "cache"))
+	if err != nil || len(work) != 3 || work[1].Name != "set" || work[1].Counts["calls"] != 2 {
+		t.Errorf("memcached's work is %v, %v", work, err)
+	}
+}
+
+// A primary with a replica is quiet once the replica has told what it still reads.
+func TestAPrimaryGetsQuiet(t *testing.T) {
+	d := scenarios.Dataset{Users: 200, Posts: 300, Orders: 500}
+	s := openReal(t, d, realUnitCPUs)
+	sys := startReal(t, s, d, database("primary", "all"),
+		database("replica", "all", scenarios.Link{Role: "primary", To: []string{"primary/postgres"}}))
+	ask := func(sql string) string {
+		return strings.TrimSpace(inside(t, sys, "primary", `psql -X -q -h 127.0.0.1 -U postgres -d shop -tA -c "`+sql+`"`))
+	}
+	for range 2 {
+		ask("UPDATE users SET version = version + 1 WHERE id = 7")
+		due := ask("SELECT pg_snapshot_xmax(pg_current_snapshot())")
+		if err := observe.Quiet(t.Context(), target(t, sys, "primary")); err != nil {
+			t.Fatal(err)
+		}
+		if told := ask("SELECT backend_xmin::text::bigint >= " + due + " FROM pg_stat_replication"); told != "t" {
+			t.Errorf("the replica's word is older than transaction %s: %q", due, told)
+		}
+	}
+	if err := observe.Quiet(t.Context(), target(t, sys, "replica")); err != nil {
+		t.Errorf("a replica: %v", err)
+	}
+}
