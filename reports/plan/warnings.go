@@ -48,10 +48,22 @@ const (
 	maxConnections = "max_connections"
 )
 
+// endsAtAPool says whether what a process takes for its database keeps no rows: its
+// connections are shared there.
+func endsAtAPool(t scenarios.Topology, p scenarios.Process) bool {
+	return slices.ContainsFunc(p.Targets(scenarios.RoleDatabase), func(address string) bool {
+		at, err := t.Find(address)
+		return err == nil && !at.Process.Facts.Database
+	})
+}
+
 // poolWarning tells when all copies' connections are more than the databases take.
 func poolWarning(t scenarios.Topology, copies map[string]int) []string {
 	connections, most := 0.0, 0
 	for _, at := range t.Telling(poolSize) {
+		if endsAtAPool(t, at.Process) {
+			continue
+		}
 		pool, _ := strconv.Atoi(at.Process.Settings[poolSize])
 		_, measured := t.CopyOf(at.Machine)
 		connections += float64(pool*copies[at.Machine.GroupName()]) / float64(measured)
