@@ -12,6 +12,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"headroom/harness/drive"
 	"headroom/harness/observe"
 	"headroom/harness/record"
@@ -51,6 +53,11 @@ const (
 // alone, one request after the other. Each endpoint is a trial with what that
 // made the machines do.
 func (c *Conductor) Count(ctx context.Context, plan CountPlan) error {
+	for _, v := range scenarios.Variants() {
+		if err := countable(c.Scenario.Topology(v)); err != nil {
+			return fmt.Errorf("count %s: %w", v, err)
+		}
+	}
 	defer func(plan Plan, fillRPS float64) { c.Plan, c.fillRPS, c.counting = plan, fillRPS, false }(c.Plan, c.fillRPS)
 	c.Plan, c.fillRPS, c.counting = Plan{Blocks: plan.Run, Fill: countFill}, plan.FillRPS, true
 	return c.started(ctx, plan.Run, func(running map[scenarios.Variant]stage.System) error {
@@ -61,6 +68,16 @@ func (c *Conductor) Count(ctx context.Context, plan CountPlan) error {
 		}
 		return nil
 	})
+}
+
+// countable says why what a topology does can't be counted; nil when it can.
+func countable(t scenarios.Topology) error {
+	for _, at := range t.Speaking(scenarios.ProtocolPostgreSQL) {
+		if !at.Process.Facts.Database {
+			return fmt.Errorf("%s stands before the database: a database's connections hand in what they counted when they are told to, and nobody can tell those of a pool; nothing of this scenario can be counted", at.Address())
+		}
+	}
+	return nil
 }
 
 func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s stage.System, plan CountPlan) error {
@@ -98,10 +115,12 @@ func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s sta
 }
 
 // warmForCount brings a fresh variant to where its counts begin, the same place in
-// every run: connections are open, caches are full, and nothing is under way.
+// every run: connections are open and have their statements prepared, caches are
+// full, and nothing is under way.
 //
 //  1. Writes, one in flight, here and later while the databases are quiet: where a
-//     row's next version finds room depends on which are known to be dead. Beside reads, or behind the fill, it would be the
+//     row's next version finds room depends on which are known to be dead. If reads
+//     went on beside the writes, or behind the fill, it would be the
 //     scheduler's choice which pages a cache has in the end: 29 or 30 misses of a
 //     hundred were counted so.
 //  2. Reads, many in flight, for all connections of the pools to open and work.
@@ -111,8 +130,7 @@ func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s sta
 //     order turns. A pool gives what was returned to it last, so at one in flight
 //     each uses one connection alone; when the shops settle it is the other end's.
 //     The readings of a count settle twice a trial, so that its connection stays the
-//     same. That one or the other: when a shop settles, its connections forget the
-//     statements that they had prepared.
+//     same: that one or the other, each has its statements prepared by then.
 //  5. Where a shop remembers for a while who wrote what, that while. A page that is
 //     read meanwhile may not be kept, if its mark ends just then.
 //  6. All reads once more, one in flight: on a busy computer a shop gives up a cache
@@ -298,15 +316,29 @@ func (c *Conductor) settle(ctx context.Context, v scenarios.Variant, machines []
 	return nil
 }
 
-// quieten waits until nothing goes on by the clock in any machine that alters what
-// writes cost.
+const (
+	quietAttempts = 50 // machines hear of one another within some rounds
+	quietPause    = 100 * time.Millisecond
+)
+
+// quieten waits until nothing is about to go on by the clock in any machine that
+// alters what writes cost. All are asked at once, and again until all agree: what one
+// of them does lets another one agree in the next round.
 func quieten(ctx context.Context, machines []stage.Machine) error {
-	for _, m := range machines {
-		if err := observe.Quiet(ctx, m.Agent); err != nil {
-			return err
+	var err error
+	for range quietAttempts {
+		round, inRound := errgroup.WithContext(ctx)
+		for _, m := range machines {
+			round.Go(func() error { return observe.Quiet(inRound, m.Agent) })
+		}
+		if err = round.Wait(); err == nil {
+			return nil
+		}
+		if stopped := sleep(ctx, quietPause); stopped != nil {
+			return stopped
 		}
 	}
-	return nil
+	return err
 }
 
 // readWork reads everything when nothing is under way.

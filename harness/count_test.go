@@ -353,3 +353,16 @@ func TestCountStopsWhatItStarted(t *testing.T) {
 		t.Errorf("%v, %d closed, %d trials", err, stage.closed, len(trials))
 	}
 }
+
+// Behind a pool of connections nobody can have a database's counters brought up to
+// date.
+func TestCountRefusesAPoolOfConnections(t *testing.T) {
+	s, err := scenarios.LoadNamed("pgbouncer", kinds.Data())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Conductor{Scenario: s, Progress: silent{}}
+	if err := c.Count(t.Context(), CountPlan{Requests: 7, Run: 1}); err == nil || !strings.Contains(err.Error(), "count after: pool/pgbouncer stands before the database") {
+		t.Errorf("got %v", err)
+	}
+}

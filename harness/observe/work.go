@@ -30,8 +30,8 @@ func Work(ctx context.Context, target Target) ([]spec.Work, error) {
 	return work, nil
 }
 
-// Quiet returns when nothing will go on by the clock in the target's processes for a
-// while. It gives up after 15 s.
+// Quiet is nil when nothing will go on by the clock in the target's processes for a
+// while, and else says what is missing: ask again. It gives up after 15 s.
 func Quiet(ctx context.Context, target Target) error {
 	if _, err := get(ctx, target.AgentURL+spec.QuietPath, target.Nonce, readTimeout, maxWorkAnswer); err != nil {
 		return fmt.Errorf("machine %s is not quiet: %w", target.Machine, err)

@@ -61,7 +61,8 @@ type Counter interface {
 }
 
 // Quieter is a program in which something goes on by the clock that alters what work
-// costs. Quiet returns right after it went on, so that it does not for a while.
+// costs. Quiet has it go on now, so that it does not for a while, and is an error
+// while that is not done.
 type Quieter interface {
 	Quiet(context.Context) error
 }

@@ -32,10 +32,7 @@ type unfinished struct {
 // settle waits until nothing is under way behind the answers: what a mail
 // allocates would else be counted for the next endpoint, or for none. Then it lets
 // every idle connection hand in what it has counted of tables. PostgreSQL does so
-// by itself at most once a second, and ten seconds after the last statement. And it
-// lets the connection forget its statements: PostgreSQL plans the first five
-// executions of each with its values, which reads rows of its own, and which of a
-// pool's connections had how many behind it was chance.
+// by itself at most once a second, and ten seconds after the last statement.
 func settle(pools []*pgxpool.Pool, behind []unfinished) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		settled := 0
@@ -78,9 +75,6 @@ func settlePool(ctx context.Context, pool *pgxpool.Pool) (settled int, err error
 	for _, conn := range idle {
 		if err == nil {
 			_, err = conn.Exec(ctx, flushSQL)
-		}
-		if err == nil {
-			err = conn.Conn().DeallocateAll(ctx)
 		}
 		conn.Release()
 	}

@@ -4,11 +4,11 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -48,54 +48,68 @@ func (s *server) copyPrimary(ctx context.Context, to string) error {
 	return os.WriteFile(filepath.Join(to, "standby.signal"), nil, 0o644)
 }
 
-const (
-	feedbackLimit = 8 * time.Second // replicas tell theirs every two seconds
-	feedbackPoll  = 20 * time.Millisecond
-)
+// dueSQL is the first transaction that has not begun. Versions of rows that died
+// before are of no use to anybody once every replica has told that much.
+const dueSQL = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 
-// dueSQL makes a transaction, and is the first that begins after it. A replica has to
-// tell once more to have told of that one.
-const dueSQL = "SELECT pg_current_xact_id()::text::bigint + 1"
-
-// lateSQL are the replicas that have not told so yet. A replica's word is a number
-// of 32 bits; how far that lies back is known.
+// lateSQL are the replicas that have not told so yet, or nothing at all. A replica's
+// word is a number of 32 bits; how far that lies back is known.
 const lateSQL = `
 SELECT coalesce(string_agg(application_name, ', ' ORDER BY application_name), '')
   FROM pg_stat_replication
- WHERE state = 'streaming' AND backend_xmin IS NOT NULL
-   AND pg_snapshot_xmax(pg_current_snapshot())::text::bigint - age(backend_xmin) < $1`
+ WHERE application_name <> 'pg_basebackup' AND (state <> 'streaming' OR backend_xmin IS NULL
+    OR pg_snapshot_xmax(pg_current_snapshot())::text::bigint - age(backend_xmin) < $1)`
 
-// Quiet waits until the last of a primary's replicas has told what it still reads,
-// after which the primary learns nothing new for two seconds. When the primary hears
-// decides which dead versions a statement finds and may clear away, and so how many
-// blocks it reads: a counted run would count the moment.
+// Quiet has replicas tell their primary what they still read, and is nil of a primary
+// once all have told of what is dead by now. Without that they tell every ten
+// seconds. When the primary hears decides which dead versions a statement finds and
+// may clear away, and so how many blocks it reads: a counted run would count the
+// moment.
 func (s *server) Quiet(ctx context.Context) error {
-	if s.isReplica() {
-		return nil
+	// A connection of its own: counters are asked for meanwhile.
+	conn, err := pgx.Connect(ctx, pgDSN(s.host.Dir, s.spec.Port, pgShopBase))
+	if err != nil {
+		return err
 	}
-	return s.query(ctx, func(conn *pgx.Conn) error { return awaitFeedback(ctx, conn) })
+	if s.isReplica() {
+		err = tellNow(ctx, conn)
+	} else {
+		err = allTold(ctx, conn)
+	}
+	return errors.Join(err, conn.Close(ctx))
 }
 
-func awaitFeedback(ctx context.Context, conn *pgx.Conn) error {
+// tellNow has a replica that is up to date tell at once: it does so whenever it reads
+// its configuration, and then not for ten seconds.
+func tellNow(ctx context.Context, conn *pgx.Conn) error {
+	if err := streams(ctx, conn); err != nil {
+		return err
+	}
+	var behind bool
+	const sql = "SELECT pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()"
+	if err := conn.QueryRow(ctx, sql).Scan(&behind); err != nil {
+		return err
+	}
+	if behind {
+		return errors.New("the replica has not shown all yet that it has received")
+	}
+	_, err := conn.Exec(ctx, "SELECT pg_reload_conf()")
+	return err
+}
+
+func allTold(ctx context.Context, conn *pgx.Conn) error {
 	var due int64
 	if err := conn.QueryRow(ctx, dueSQL).Scan(&due); err != nil {
 		return err
 	}
-	patience := time.NewTimer(feedbackLimit)
-	defer patience.Stop()
-	for {
-		var late string
-		if err := conn.QueryRow(ctx, lateSQL, due).Scan(&late); err != nil || late == "" {
-			return err
-		}
-		select {
-		case <-time.After(feedbackPoll):
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-patience.C:
-			return fmt.Errorf("replicas have not told for %v what they still read: %s", feedbackLimit, late)
-		}
+	var late string
+	if err := conn.QueryRow(ctx, lateSQL, due).Scan(&late); err != nil {
+		return err
 	}
+	if late != "" {
+		return fmt.Errorf("replicas have not told yet what they still read: %s", late)
+	}
+	return nil
 }
 
 // replicaSettings make a hot standby that its primary knows by its machine's
@@ -109,9 +123,6 @@ func (s *server) replicaSettings() ([]string, error) {
 	return []string{
 		"primary_conninfo=" + primary + " application_name=" + s.host.Machine,
 		"hot_standby=on", "hot_standby_feedback=on", "wal_retrieve_retry_interval=500ms",
-		// Every two seconds, not every ten, the primary hears what its replicas still read.
-		// Until then it keeps every version of a row, and its statements walk past them.
-		"wal_receiver_status_interval=2s",
 	}, nil
 }
 

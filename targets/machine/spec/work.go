@@ -7,8 +7,8 @@ package spec
 // texts of statements are long and slices don't need them.
 const WorkPath = "/work"
 
-// QuietPath is where a machine's agent answers GET right after what goes on by
-// the clock in its processes and alters what work costs: for a while it does not.
+// QuietPath is where a machine's agent answers GET once nothing is about to go on by
+// the clock in its processes that alters what work costs, and 503 until then.
 const QuietPath = "/quiet"
 
 // The sorts of work.
