@@ -120,12 +120,9 @@ func (a *audit) home(ctx context.Context, kind string, created []record.Created,
 		for _, c := range some {
 			question.Rows = append(question.Rows, spec.Row{ID: c.ID, Session: c.Session})
 		}
-		var answer []int
-		if err := a.Ask(ctx, a.machines[apps[0].Machine.Name].Agent, apps[0].Process.Name, spec.HomePath, question, &answer); err != nil {
+		answer, err := a.askHome(ctx, apps, question)
+		if err != nil {
 			return nil, err
-		}
-		if len(answer) != len(some) {
-			return nil, fmt.Errorf("%s told the databases of %d rows of %d", apps[0].Address(), len(answer), len(some))
 		}
 		for i, c := range some {
 			if answer[i] == spec.NoHome {
@@ -135,6 +132,24 @@ func (a *audit) home(ctx context.Context, kind string, created []record.Created,
 		}
 	}
 	return func(c record.Created) int { return homes[c] }, nil
+}
+
+// askHome asks one application after the other: right behind a slice some are busy.
+func (a *audit) askHome(ctx context.Context, apps []scenarios.Placed, question spec.HomeQuestion) ([]int, error) {
+	var err error
+	for _, at := range apps {
+		var answer []int
+		err = a.Ask(ctx, a.machines[at.Machine.Name].Agent, at.Process.Name, spec.HomePath, question, &answer)
+		switch {
+		case err == nil && len(answer) == len(question.Rows):
+			return answer, nil
+		case err == nil:
+			err = fmt.Errorf("%s told the databases of %d rows of %d", at.Address(), len(answer), len(question.Rows))
+		case ctx.Err() != nil:
+			return nil, err
+		}
+	}
+	return nil, err
 }
 
 func idsOf(created []record.Created) []int64 {

@@ -89,7 +89,7 @@ type cachedPage struct {
 // played are the pages of a cache after long traffic. They are the same in every
 // block: the application is asked what its requests touch once a run.
 func (c *Conductor) played(ctx context.Context, v scenarios.Variant, s stage.System, of *cache) ([]cachedPage, error) {
-	key := fmt.Sprint(v, of.name, c.fillRPS, c.counting)
+	key := fmt.Sprint(v, of.name, c.fillRPS, c.counting, c.Seed)
 	if pages, known := c.pages[key]; known {
 		return pages, nil
 	}
@@ -128,7 +128,7 @@ func forward(load scenarios.Load, rps float64, stretch time.Duration, seed uint6
 	if err != nil {
 		return nil, err
 	}
-	requests := make([]spec.Request, min(int(rps*stretch.Seconds()), mostPlayed))
+	requests := make([]spec.Request, int(min(rps*stretch.Seconds(), mostPlayed)))
 	for i := range requests {
 		r := drawn.Target(uint64(i))
 		requests[i] = spec.Request{Method: r.Method, Target: strings.TrimPrefix(r.URL, base), Body: string(r.Body)}
@@ -149,7 +149,7 @@ func (c *Conductor) touches(ctx context.Context, s stage.System, of *cache, requ
 	}
 	c.Progress.Begin(fmt.Sprintf("ask what %d requests do to the pages of %s", len(different), of.name), time.Duration(len(different)/100_000+1)*time.Second)
 	answers := make([]spec.Touch, len(different))
-	err := c.shareOut(ctx, s, of, len(different), func(ctx context.Context, ask asking, from, till int) error {
+	err := c.shareOut(ctx, s, of, len(different), fitting(different), func(ctx context.Context, ask asking, from, till int) error {
 		var some []spec.Touch
 		if err := ask(ctx, spec.TouchPath, different[from:till], &some); err != nil {
 			return err
@@ -168,6 +168,19 @@ func (c *Conductor) touches(ctx context.Context, s stage.System, of *cache, requ
 		all[i] = answers[place[r]]
 	}
 	return all, nil
+}
+
+// mostQuestionBytes is well below what an agent relays. JSON within JSON makes a text
+// longer: twice as long, for most.
+const mostQuestionBytes = 3 << 20
+
+// fitting is how many of the requests go into one question, for the longest of them.
+func fitting(requests []spec.Request) int {
+	longest := 1
+	for _, r := range requests {
+		longest = max(longest, 2*(len(r.Method)+len(r.Target)+len(r.Body))+64)
+	}
+	return min(spec.MaxQuestion, max(1, mostQuestionBytes/longest))
 }
 
 // after are the pages that are in the cache after requests that touch these pages
@@ -218,7 +231,7 @@ func (c *Conductor) auditor() Auditor {
 func (c *Conductor) fillCache(ctx context.Context, s stage.System, into *cache, pages []cachedPage) error {
 	enough := time.Now().Add(c.Plan.Fill)
 	var filled atomic.Int64
-	err := c.shareOut(ctx, s, into, len(pages), func(ctx context.Context, ask asking, from, till int) error {
+	err := c.shareOut(ctx, s, into, len(pages), spec.MaxQuestion, func(ctx context.Context, ask asking, from, till int) error {
 		if !time.Now().Before(enough) {
 			return nil
 		}
@@ -227,9 +240,11 @@ func (c *Conductor) fillCache(ctx context.Context, s stage.System, into *cache, 
 			wanted[page.name] = page.leftMS
 		}
 		var answer spec.Filled
-		err := ask(ctx, spec.FillPath, wanted, &answer)
+		if err := ask(ctx, spec.FillPath, wanted, &answer); err != nil {
+			return err
+		}
 		filled.Add(int64(answer.Filled))
-		return err
+		return nil
 	})
 	if err == nil && c.counting && time.Now().After(enough) {
 		return fmt.Errorf("its cache was not full after %v: fill it as less traffic would", c.Plan.Fill)
@@ -243,24 +258,27 @@ func (c *Conductor) fillCache(ctx context.Context, s stage.System, into *cache, 
 // asking puts a question to one process and reads the answer into a value.
 type asking func(ctx context.Context, path string, question, into any) error
 
-// shareOut divides n things into questions of spec.MaxQuestion and hands them to
-// the processes that use a cache in turns, so that the first things are asked for
-// first and every process has one question at a time.
-func (c *Conductor) shareOut(ctx context.Context, s stage.System, of *cache, n int, question func(ctx context.Context, ask asking, from, till int) error) error {
+// shareOut divides n things into questions of so many each and hands them to the
+// processes that use a cache in turns, so that the first things are asked for first
+// and every process has one question at a time.
+func (c *Conductor) shareOut(ctx context.Context, s stage.System, of *cache, n, each int, question func(ctx context.Context, ask asking, from, till int) error) error {
 	machines := map[string]stage.Machine{}
 	for _, m := range s.Machines() {
 		machines[m.Name] = m
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	asks := make([]asking, len(of.users))
 	for i, at := range of.users {
 		machine, ok := machines[at.Machine.Name]
 		if !ok {
 			return errors.New("machine " + at.Machine.Name + " is not there")
 		}
-		ask := c.askingOf(machine, at.Process.Name)
+		asks[i] = c.askingOf(machine, at.Process.Name)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for i, ask := range asks {
 		group.Go(func() error {
-			for from := i * spec.MaxQuestion; from < n; from += len(of.users) * spec.MaxQuestion {
-				if err := question(ctx, ask, from, min(from+spec.MaxQuestion, n)); err != nil {
+			for from := i * each; from < n; from += len(asks) * each {
+				if err := question(ctx, ask, from, min(from+each, n)); err != nil {
 					return err
 				}
 			}

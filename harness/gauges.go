@@ -47,8 +47,7 @@ func (c *Conductor) driveWatched(ctx context.Context, of sliceOf, job drive.Job,
 func (c *Conductor) queueMachines(v scenarios.Variant, machines []stage.Machine) []stage.Machine {
 	t := c.Scenario.Topology(v)
 	return slices.DeleteFunc(slices.Clone(machines), func(m stage.Machine) bool {
-		i := t.Index(m.Name)
-		return i < 0 || !t.Machines[i].HasQueue()
+		return !slices.ContainsFunc(t.Counting(scenarios.MeaningQueued), func(at scenarios.Placed) bool { return at.Machine.Name == m.Name })
 	})
 }
 
