@@ -52,8 +52,9 @@ type Protocol string
 // The protocols of links.
 const (
 	ProtocolHTTP        Protocol = "http"
+	ProtocolOrigin      Protocol = "http-origin" // answers itself, or has others answer: not from what it keeps
 	ProtocolPostgreSQL  Protocol = "postgresql"
-	ProtocolReplication Protocol = "postgresql-replication" // what a standby asks its primary for
+	ProtocolReplication Protocol = "postgresql-replication" // of a PostgreSQL itself: it has standbys, and tells how far behind one is
 	ProtocolRedis       Protocol = "redis"
 	ProtocolMemcached   Protocol = "memcache"
 	ProtocolJetStream   Protocol = "jetstream"
@@ -179,9 +180,6 @@ func (m Machine) Relays() bool { return m.runs(func(f Facts) bool { return f.Rel
 // HasDatabase says whether one of the machine's processes keeps the dataset's
 // rows, as a replica does too.
 func (m Machine) HasDatabase() bool { return m.runs(func(f Facts) bool { return f.Database }) }
-
-// HasQueue says whether one of the machine's processes keeps jobs in their order.
-func (m Machine) HasQueue() bool { return m.runs(func(f Facts) bool { return f.Keeps == KeepsQueue }) }
 
 // SharedMemoryBytes is what the machine's processes need in /dev/shm together; 0:
 // the engine's default will do.

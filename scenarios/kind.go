@@ -30,6 +30,9 @@ type LinkSpec struct {
 	Needs    Protocol `json:"needs"`    // what the other side must speak
 	Required bool     `json:"required"` // the process can't do without
 	Many     bool     `json:"many"`     // the link may lead to several processes
+	// Distinct: several are the parts of one whole, so that each must keep data of its
+	// own.
+	Distinct bool `json:"distinct,omitempty"`
 	// Pairwise: copy i talks to target i, counted round where there are fewer.
 	Pairwise bool   `json:"pairwise,omitempty"`
 	About    string `json:"about"` // what the process takes the other for, for people

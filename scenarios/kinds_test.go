@@ -80,9 +80,9 @@ func TestFactsOfAMachine(t *testing.T) {
 		for _, name := range test.kinds {
 			m.Processes = append(m.Processes, processOf(t, name, string(name)))
 		}
-		if m.Stores() != test.stores || m.HoldsAnswers() != test.answers || m.Relays() != test.relays || m.HasDatabase() != test.hasDatabase || m.HasQueue() != test.hasQueue {
+		if m.Stores() != test.stores || m.HoldsAnswers() != test.answers || m.Relays() != test.relays || m.HasDatabase() != test.hasDatabase || (m.Keeps() == scenarios.KeepsQueue) != test.hasQueue {
 			t.Errorf("%v: stores %v, holds answers %v, relays %v, has a database %v, has a queue %v", test.kinds,
-				m.Stores(), m.HoldsAnswers(), m.Relays(), m.HasDatabase(), m.HasQueue())
+				m.Stores(), m.HoldsAnswers(), m.Relays(), m.HasDatabase(), (m.Keeps() == scenarios.KeepsQueue))
 		}
 		if got := m.SharedMemoryBytes(); got != test.shared {
 			t.Errorf("%v: %d bytes of shared memory, want %d", test.kinds, got, test.shared)

@@ -14,7 +14,7 @@ import (
 )
 
 // Parse reads a scenario file, strictly: unknown keys, missing units, numbers
-// out of range and words that the tables do not know are errors, each with
+// out of range and words that nobody knows are errors, each with
 // its file and line. It reports everything that is wrong at once, joined. kinds are
 // all that a process may be.
 func Parse(file string, data []byte, kinds []Kind) (*Scenario, error) {
@@ -281,6 +281,7 @@ func checked[T cmp.Ordered](n node, v T, err error, low, high T) T {
 	}
 	if err != nil {
 		n.fail("%v", err)
+		return low // the reading goes on, with something that can be read on with
 	}
 	return v
 }

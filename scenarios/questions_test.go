@@ -206,9 +206,9 @@ func TestMachineAnswers(t *testing.T) {
 	} {
 		m := test.topology.Machines[test.topology.Index(test.machine)]
 		shop := len(scenarios.Topology{Machines: []scenarios.Machine{m}}.Speaking(scenarios.ProtocolFill)) > 0
-		if shop != test.shop || m.HasDatabase() != test.database || m.HasQueue() != test.queue || m.NeedsDataset() != test.dataset {
+		if shop != test.shop || m.HasDatabase() != test.database || (m.Keeps() == scenarios.KeepsQueue) != test.queue || m.NeedsDataset() != test.dataset {
 			t.Errorf("%s: runs a shop %v, has a database %v, has a queue %v, needs the dataset %v", test.machine,
-				shop, m.HasDatabase(), m.HasQueue(), m.NeedsDataset())
+				shop, m.HasDatabase(), (m.Keeps() == scenarios.KeepsQueue), m.NeedsDataset())
 		}
 	}
 	m := s.Before.Machines[s.Before.Index("server")]

@@ -10,7 +10,7 @@ type Role string
 
 // The roles that the kinds name.
 const (
-	RoleDatabase Role = "database" // of a shop: several are shards
+	RoleDatabase Role = "database" // several are shards
 	RoleReplicas Role = "replicas" // of a shop: where it may read
 	RolePrimary  Role = "primary"  // of a database: the one that it follows
 	RoleCache    Role = "cache"

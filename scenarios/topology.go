@@ -157,7 +157,7 @@ func readProcesses(group string, n node, links map[string]node) []Process {
 }
 
 // readProcess reads one process: settings and links stand side by side, as
-// the kind's table knows which is which.
+// the kind knows which is which.
 func readProcess(group, name string, n node, links map[string]node) Process {
 	at, kindName := n, KindName(name)
 	given := n.fields()
@@ -256,6 +256,10 @@ func (t *Topology) checkLink(target string, copy int, spec LinkSpec, n node) []s
 	}
 	var names []string
 	for _, f := range found {
+		if spec.Distinct && len(found) > 1 && f.Process.Facts.Keeps != KeepsData {
+			n.fail("%q stands for %d processes that keep no data of their own: name what holds the parts", target, len(found))
+			return nil
+		}
 		if !f.Process.Speaks(spec.Needs) {
 			n.fail("%q is a %s, which does not speak %s; these do: %s", target, f.Process.Kind, spec.Needs, n.doc.speakers(spec.Needs))
 		}

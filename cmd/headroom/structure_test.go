@@ -28,7 +28,7 @@ const (
 var forbidden = []struct{ from, to string }{
 	{"scenarios", "targets"}, {"scenarios", "harness"}, {"scenarios", "reports"}, {"scenarios", "cmd"},
 	{"targets", "harness"}, {"targets", "reports"}, {"targets", "cmd"},
-	{"targets/machine", "targets/kinds"}, {"harness", "targets/kinds"}, // scenarios and reports know no targets at all
+	{"targets/machine", "targets/kinds"}, {"harness", "targets/kinds"}, {"harness", "targets/shop"}, {"harness", "targets/jobs"}, {"targets/machine", "targets/shop"}, // scenarios and reports know no targets at all
 	{"harness", "reports"}, {"harness", "cmd"},
 	{"harness/record", "targets"}, {"harness/record", "harness/drive"}, {"harness/record", "harness/stage"}, {"harness/record", "harness/observe"},
 	{"harness/drive", "harness/stage"}, {"harness/drive", "harness/observe"}, {"harness/drive", "targets"},

@@ -16,16 +16,16 @@ const cacheTimeout = 100 * time.Millisecond
 // valkey is a Valkey server.
 type valkey struct{ pool *redis.Pool }
 
-// valkeyConnections is how many one shop holds at most; who finds none free
+// cacheConnections is how many one shop holds at most; who finds none free
 // fails at once and goes to the database.
-const valkeyConnections = 64
+const cacheConnections = 64
 
 // openValkey connects on first use. Every command is bounded by the
 // connection's own timeouts, which cost less than a deadline for each.
 func openValkey(address string) valkey {
 	return valkey{&redis.Pool{
-		MaxIdle:   valkeyConnections,
-		MaxActive: valkeyConnections,
+		MaxIdle:   cacheConnections,
+		MaxActive: cacheConnections,
 		DialContext: func(ctx context.Context) (redis.Conn, error) {
 			return redis.DialContext(ctx, "tcp", address,
 				redis.DialConnectTimeout(cacheTimeout), redis.DialReadTimeout(cacheTimeout), redis.DialWriteTimeout(cacheTimeout))

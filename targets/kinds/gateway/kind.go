@@ -30,12 +30,12 @@ func Kind() machine.Kind {
 			Name: "gateway", Port: 8081,
 			Facts: scenarios.Facts{
 				Label: "the gateway", About: "an API gateway: sessions, rate limits, correlation ids", Keeps: scenarios.KeepsNothing, Ports: 1,
-				Speaks: []scenarios.Protocol{scenarios.ProtocolHTTP},
+				Speaks: []scenarios.Protocol{scenarios.ProtocolHTTP, scenarios.ProtocolOrigin},
 			},
 			Settings: []scenarios.SettingSpec{Limiter.SettingSpec, RateLimit.SettingSpec, RateWindow.SettingSpec},
 			Links: []scenarios.LinkSpec{
 				{Role: scenarios.RoleCache, Needs: scenarios.ProtocolRedis, Required: true, About: "sessions and rates"},
-				{Role: scenarios.RoleUpstream, Needs: scenarios.ProtocolHTTP, Required: true, Many: true, About: "who answers"},
+				{Role: scenarios.RoleUpstream, Needs: scenarios.ProtocolOrigin, Required: true, Many: true, About: "who answers"},
 			},
 		},
 		New: machine.NewCounted,

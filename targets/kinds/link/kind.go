@@ -27,7 +27,7 @@ func Kind() machine.Kind {
 			Name: "link", Port: 9000,
 			Facts: scenarios.Facts{
 				Label: "a link", About: "distance: TCP with a delay", Keeps: scenarios.KeepsNothing, Ports: 2, Relays: true,
-				Speaks: []scenarios.Protocol{scenarios.ProtocolHTTP}, // of whom it leads to
+				Speaks: []scenarios.Protocol{scenarios.ProtocolHTTP, scenarios.ProtocolOrigin}, // of whom it leads to
 			},
 			Settings: []scenarios.SettingSpec{Bandwidth.SettingSpec, Delay.SettingSpec, Jitter.SettingSpec},
 			Links:    []scenarios.LinkSpec{{Role: scenarios.RoleTo, Needs: scenarios.ProtocolHTTP, Required: true, About: "its far side"}},

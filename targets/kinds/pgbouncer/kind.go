@@ -11,7 +11,6 @@ import (
 
 // What a PgBouncer may be told.
 var (
-	PoolMode   = scenarios.Enum("pool_mode", "when a client gives its connection to the database back", "transaction", "session")
 	PoolSize   = scenarios.Int("pool_size", 20, 1, 1000, "connections to the database, opened when they are needed")
 	MaxClients = scenarios.Int("max_clients", 1000, 1, 10_000, "connections of clients at once")
 )
@@ -23,11 +22,12 @@ func Kind() machine.Kind {
 			Name: "pgbouncer", Port: 6432,
 			Facts: scenarios.Facts{
 				Label: "PgBouncer", About: "a pool of connections in front of a database; many clients share a few", Keeps: scenarios.KeepsNothing, Ports: 1,
-				Server: &scenarios.Server{Program: "pgbouncer", Debian: "pgbouncer", Install: "pgbouncer",
+				Server: &scenarios.Server{Program: "PgBouncer 1.22 or newer", Debian: "pgbouncer", Install: "pgbouncer",
 					Versions: []string{"pgbouncer"}, Alters: "round trips"},
-				Speaks: []scenarios.Protocol{scenarios.ProtocolPostgreSQL},
+				Speaks:   []scenarios.Protocol{scenarios.ProtocolPostgreSQL},
+				Counters: []scenarios.Counter{{Key: "wait_s", Meaning: scenarios.MeaningPoolWait, Total: true, Unit: "s"}},
 			},
-			Settings: []scenarios.SettingSpec{MaxClients.SettingSpec, PoolMode.SettingSpec, PoolSize.SettingSpec},
+			Settings: []scenarios.SettingSpec{MaxClients.SettingSpec, PoolSize.SettingSpec},
 			Links: []scenarios.LinkSpec{{Role: scenarios.RoleDatabase, Needs: scenarios.ProtocolPostgreSQL, Required: true,
 				About: "the database whose connections its clients share"}},
 		},

@@ -28,7 +28,33 @@ import (
 // itself. Debian's package brings the user.
 const systemUser = "postgres"
 
-func find() (string, error) { return machine.FindProgram("pgbouncer") }
+// Clients prepare statements, and forget them all when they settle: both are
+// followed from this version on.
+const leastMajor, leastMinor = 1, 22
+
+func find() (string, error) {
+	path, err := machine.FindProgram("pgbouncer")
+	if err != nil {
+		return "", err
+	}
+	said, err := machine.VersionBy("--version")(context.Background(), path)
+	if err != nil {
+		return "", err
+	}
+	return path, checkVersion(said)
+}
+
+// checkVersion reads "PgBouncer 1.24.1".
+func checkVersion(said string) error {
+	var major, minor int
+	if _, err := fmt.Sscanf(said, "PgBouncer %d.%d", &major, &minor); err != nil {
+		return fmt.Errorf("%q is no version of PgBouncer", said)
+	}
+	if major < leastMajor || major == leastMajor && minor < leastMinor {
+		return fmt.Errorf("%s is too old: PgBouncer %d.%d or newer is needed", said, leastMajor, leastMinor)
+	}
+	return nil
+}
 
 // pool runs PgBouncer in front of one database.
 type pool struct {
@@ -59,7 +85,7 @@ func (p *pool) configText() (string, error) {
 		fmt.Sprintf("listen_port = %d", p.spec.Port),
 		"unix_socket_dir =",
 		"auth_type = any",
-		"pool_mode = " + PoolMode.Of(p.spec.Settings),
+		"pool_mode = transaction", // with whole sessions each client would hold a connection for ever
 		fmt.Sprintf("default_pool_size = %d", PoolSize.Of(p.spec.Settings)),
 		fmt.Sprintf("max_client_conn = %d", MaxClients.Of(p.spec.Settings)),
 		// Clients prepare their statements once a connection. PgBouncer follows them
@@ -68,6 +94,7 @@ func (p *pool) configText() (string, error) {
 		"ignore_startup_parameters = extra_float_digits",
 		"server_idle_timeout = 0", // a pool that shrinks would grow in the middle of a slice
 		"server_lifetime = 86400",
+		"server_check_query =", // a statement that nobody asked for would be counted
 		"log_connections = 0", "log_disconnections = 0", "log_stats = 0",
 	}
 	return strings.Join(lines, "\n") + "\n", nil
@@ -125,7 +152,8 @@ const console = "pgbouncer"
 
 // Count tells queries_total and transactions_total (that clients sent), wait_s_total
 // (in which clients waited for a connection to the database), and the gauges
-// clients_waiting, clients_active, servers_active and servers_idle.
+// clients_waiting, clients_active, and of the servers how many are active, idle, used
+// (idle for a while) and tested.
 func (p *pool) Count(ctx context.Context) (map[string]float64, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,16 +169,16 @@ func (p *pool) Count(ctx context.Context) (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
+	told := map[string]string{}
 	for _, row := range totals {
-		switch name := row["name"]; name {
-		case "total_query_count":
-			counts["queries_total"] = number(row["value"])
-		case "total_xact_count":
-			counts["transactions_total"] = number(row["value"])
-		case "total_wait_time":
-			counts["wait_s_total"] = number(row["value"]) / 1e6
+		told[row["name"]] = row["value"]
+	}
+	for name, total := range map[string]string{"queries_total": "total_query_count", "transactions_total": "total_xact_count", "wait_s_total": "total_wait_time"} {
+		if counts[name], err = number(total, told[total]); err != nil {
+			return nil, err
 		}
 	}
+	counts["wait_s_total"] /= 1e6 // from microseconds
 	return counts, p.addPools(ctx, counts)
 }
 
@@ -166,8 +194,13 @@ func (p *pool) addPools(ctx context.Context, counts map[string]float64) error {
 		}
 		for name, column := range map[string]string{
 			"clients_waiting": "cl_waiting", "clients_active": "cl_active", "servers_active": "sv_active", "servers_idle": "sv_idle",
+			"servers_used": "sv_used", "servers_tested": "sv_tested",
 		} {
-			counts[name] += number(row[column])
+			n, err := number(column, row[column])
+			if err != nil {
+				return err
+			}
+			counts[name] += n
 		}
 	}
 	return nil
@@ -195,10 +228,14 @@ func show(ctx context.Context, conn *pgx.Conn, command string) ([]map[string]str
 	return out, nil
 }
 
-// number is 0 for what is none: a column that this version does not have.
-func number(text string) float64 {
-	n, _ := strconv.ParseFloat(text, 64)
-	return n
+// number reads a figure of the console. A figure that is not there is an error: a
+// later version may have renamed it.
+func number(name, text string) (float64, error) {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return 0, fmt.Errorf("the console tells %s as %q, not a number", name, text)
+	}
+	return n, nil
 }
 
 // Close gives the console's connection back.

@@ -12,7 +12,7 @@ import (
 
 func process(to ...string) spec.Process {
 	settings := Kind().Process("pgbouncer").Settings
-	settings["pool_size"], settings["pool_mode"] = "9", "session"
+	settings["pool_size"] = "9"
 	return spec.Process{Name: "pgbouncer", Port: 6432, Address: "127.64.0.2", Settings: settings,
 		Links: map[scenarios.Role][]string{scenarios.RoleDatabase: to}}
 }
@@ -26,7 +26,7 @@ func TestConfig(t *testing.T) {
 	}
 	for _, want := range []string{
 		"[databases]\nshop = host=db port=5432 dbname=shop user=shop\n", "listen_addr = 127.64.0.2\n", "listen_port = 6432\n",
-		"pool_mode = session\n", "default_pool_size = 9\n", "max_client_conn = 1000\n", "auth_type = any\n", "max_prepared_statements = 200\n",
+		"pool_mode = transaction\n", "default_pool_size = 9\n", "max_client_conn = 1000\n", "auth_type = any\n", "max_prepared_statements = 200\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("lacks %q:\n%s", want, text)
@@ -47,9 +47,20 @@ func TestConfigRefuses(t *testing.T) {
 }
 
 func TestNumber(t *testing.T) {
-	for text, want := range map[string]float64{"12": 12, "1.5": 1.5, "": 0, "none": 0} {
-		if got := number(text); got != want {
-			t.Errorf("%q is %v, want %v", text, got, want)
+	for text, want := range map[string]float64{"12": 12, "1.5": 1.5} {
+		if got, err := number("n", text); got != want || err != nil {
+			t.Errorf("%q is %v, %v; want %v", text, got, err, want)
+		}
+	}
+	if _, err := number("sv_idle", ""); err == nil || !strings.Contains(err.Error(), `sv_idle as ""`) {
+		t.Errorf("a column that is not there: %v", err)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	for said, ok := range map[string]bool{"PgBouncer 1.24.1": true, "PgBouncer 1.22.0": true, "PgBouncer 2.0": true, "PgBouncer 1.18.0": false, "pooler": false} {
+		if err := checkVersion(said); (err == nil) != ok {
+			t.Errorf("%q: %v", said, err)
 		}
 	}
 }

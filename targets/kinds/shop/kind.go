@@ -49,6 +49,8 @@ func set(setting, value string) scenarios.Condition {
 var rules = []scenarios.Rule{
 	{When: []scenarios.Condition{set(Email.Name, "queue")}, Needs: linked(scenarios.RoleQueue),
 		Else: "email: queue has no queue: add a link queue, or set email: background"},
+	{When: []scenarios.Condition{linked(scenarios.RoleReplicas), linked(scenarios.RolePages)}, Needs: set(OwnWrites.Name, "replica"),
+		Else: "with replicas, own_writes: primary keeps its marks where pages can't: set own_writes: replica to read blindly, or put a link cache in the place of pages"},
 	{When: []scenarios.Condition{linked(scenarios.RoleReplicas), set(OwnWrites.Name, "primary")}, Needs: linked(scenarios.RoleCache),
 		Else: "with replicas, own_writes: primary keeps its marks in the cache: add a link cache, or set own_writes: replica to read blindly"},
 	{When: []scenarios.Condition{linked(scenarios.RolePages)}, Needs: scenarios.Condition{Link: scenarios.RoleCache, Not: true},
@@ -75,7 +77,7 @@ func Kind() machine.Kind {
 			Name: "shop", Port: 8000,
 			Facts: scenarios.Facts{
 				Label: "the shop", About: "the reference application", Keeps: scenarios.KeepsNothing, Ports: 1,
-				Speaks: []scenarios.Protocol{scenarios.ProtocolHTTP, scenarios.ProtocolFill, scenarios.ProtocolHome, scenarios.ProtocolSettle},
+				Speaks: []scenarios.Protocol{scenarios.ProtocolHTTP, scenarios.ProtocolOrigin, scenarios.ProtocolFill, scenarios.ProtocolHome, scenarios.ProtocolSettle},
 				Counters: []scenarios.Counter{
 					{Key: "requests", Meaning: scenarios.MeaningAppRequests, Total: true},
 					{Key: "feed_requests", Meaning: scenarios.MeaningFeedRequests, Total: true},
@@ -90,13 +92,13 @@ func Kind() machine.Kind {
 				OwnWrites.SettingSpec, OwnWritesFor.SettingSpec, Plant.SettingSpec, PoolSize.SettingSpec, Purge.SettingSpec, ShardBy.SettingSpec,
 			},
 			Links: []scenarios.LinkSpec{
-				{Role: scenarios.RoleDatabase, Needs: scenarios.ProtocolPostgreSQL, Required: true, Many: true, About: "the rows; several are shards"},
+				{Role: scenarios.RoleDatabase, Needs: scenarios.ProtocolPostgreSQL, Required: true, Many: true, Distinct: true, About: "the rows; several are shards"},
 				{Role: scenarios.RoleMail, Needs: scenarios.ProtocolMail, Required: true, About: "confirmations"},
 				{Role: scenarios.RoleCache, Needs: scenarios.ProtocolRedis, About: "pages, and who wrote lately"},
 				{Role: scenarios.RoleEdges, Needs: scenarios.ProtocolPurge, Many: true, About: "whose pages it purges"},
 				{Role: scenarios.RolePages, Needs: scenarios.ProtocolMemcached, About: "pages alone"},
 				{Role: scenarios.RoleQueue, Needs: scenarios.ProtocolJetStream, About: "what may be done later"},
-				{Role: scenarios.RoleReplicas, Needs: scenarios.ProtocolPostgreSQL, Many: true, About: "where it may read; replica i belongs to database i, counted round"},
+				{Role: scenarios.RoleReplicas, Needs: scenarios.ProtocolReplication, Many: true, About: "where it may read; replica i belongs to database i, counted round"},
 			},
 			Rules: rules,
 		},

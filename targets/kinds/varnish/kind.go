@@ -35,7 +35,7 @@ func Kind() machine.Kind {
 				},
 			},
 			Settings: []scenarios.SettingSpec{APITTL.SettingSpec, AssetsTTL.SettingSpec, Storage.SettingSpec},
-			Links:    []scenarios.LinkSpec{{Role: scenarios.RoleOrigin, Needs: scenarios.ProtocolHTTP, Required: true, About: "what it does not have"}},
+			Links:    []scenarios.LinkSpec{{Role: scenarios.RoleOrigin, Needs: scenarios.ProtocolOrigin, Required: true, About: "what it does not have"}},
 		},
 		New:    func(p spec.Process, h machine.Host) machine.Program { return newServer(p, h) },
 		Server: &machine.Server{Find: find, Version: machine.VersionBy("-V")},
