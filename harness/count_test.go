@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -364,5 +365,40 @@ func TestCountRefusesAPoolOfConnections(t *testing.T) {
 	c := &Conductor{Scenario: s, Progress: silent{}}
 	if err := c.Count(t.Context(), CountPlan{Requests: 7, Run: 1}); err == nil || !strings.Contains(err.Error(), "count after: pool/pgbouncer stands before the database") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// quietServer is an agent that is not quiet so often before it is.
+func quietServer(t *testing.T, loud int32) (stage.Machine, *atomic.Int32) {
+	t.Helper()
+	asked := &atomic.Int32{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) <= loud {
+			http.Error(w, "replicas have not told yet", http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return stage.Machine{Name: "m", Agent: observe.Target{Machine: "m", AgentURL: server.URL}}, asked
+}
+
+// All machines are asked in each round, until all are quiet in one; what never is
+// ends the count.
+func TestQuieten(t *testing.T) {
+	first, firstAsked := quietServer(t, 0)
+	second, secondAsked := quietServer(t, 2)
+	if err := quieten(t.Context(), []stage.Machine{first, second}); err != nil {
+		t.Fatal(err)
+	}
+	if firstAsked.Load() != 3 || secondAsked.Load() != 3 {
+		t.Errorf("asked %d and %d times, want both in each of three rounds", firstAsked.Load(), secondAsked.Load())
+	}
+	never, _ := quietServer(t, 1<<30)
+	if err := quieten(t.Context(), []stage.Machine{first, never}); err == nil || !strings.Contains(err.Error(), "machine m is not quiet") || !strings.Contains(err.Error(), "have not told yet") {
+		t.Errorf("got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := quieten(ctx, []stage.Machine{never}); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
 	}
 }

@@ -350,3 +350,16 @@ func TestFillAsksAgain(t *testing.T) {
 		}
 	}
 }
+
+// A question holds so many requests that an agent relays it, however long they are.
+func TestQuestionsFit(t *testing.T) {
+	for length, want := range map[int]int{0: spec.MaxQuestion, 100: spec.MaxQuestion, 10_000: 156, 10 << 20: 1} {
+		r := spec.Request{Body: strings.Repeat("x", length)}
+		if got := fitting([]spec.Request{{}, r, {}}); got != want {
+			t.Errorf("requests of %d bytes: %d in one question, want %d", length, got, want)
+		}
+	}
+	if got := fitting(nil); got != spec.MaxQuestion {
+		t.Errorf("of none: %d", got)
+	}
+}

@@ -40,6 +40,31 @@ func lineOf(t *testing.T, data []byte, text string) int {
 	return 0
 }
 
+// poolless is a piece of phase 3's after, and pooled the same with a PgBouncer between
+// the shops and their database.
+const (
+	poolless = "    cache: {size: small, processes: {valkey: {maxmemory: 256MB}}}\n    app:\n      copies: 5\n      size: medium\n      processes:\n        shop: {database: database/postgres, cache"
+	pooled   = "    pool: {size: small, processes: {pgbouncer: {database: database/postgres}}}\n" +
+		"    cache: {size: small, processes: {valkey: {maxmemory: 256MB}}}\n    app:\n      copies: 5\n      size: medium\n      processes:\n        shop: {database: pool/pgbouncer, cache"
+)
+
+var pooledReplicas = strings.Replace(pooled, "database: pool/pgbouncer", "database: database/postgres, replicas: pool/pgbouncer", 1)
+
+// edges are two of them, one behind the other.
+const edges = "    balancer: *balancer\n    inner: {size: small, processes: {varnish: {origin: balancer/haproxy}}}\n" +
+	"    outer: {size: small, processes: {varnish: {origin: inner/varnish}}}\n"
+
+// One pool before one database is no shard.
+func TestParseTakesAPool(t *testing.T) {
+	s, err := scenarios.Parse("mine.yaml", edit(t, poolless, pooled), kinds.Data())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.After.Databases()) != 1 || s.After.Shards() != 0 {
+		t.Errorf("%d databases, %d shards", len(s.After.Databases()), s.After.Shards())
+	}
+}
+
 func TestParseRefusesBadScenarios(t *testing.T) {
 	tests := []struct {
 		name, old, new string
@@ -71,6 +96,10 @@ func TestParseRefusesBadScenarios(t *testing.T) {
 		{"link to nothing", "cache: cache/valkey", "cache: cash/valkey", "cash/valkey", `did you mean "cache/valkey"?`},
 		{"link to the wrong kind", "cache: cache/valkey", "cache: database/postgres", "cache: database/postgres", "is a postgres"},
 		{"link to one who does not speak the protocol", "cache: cache/valkey", "cache: mail/mail", "cache: mail/mail", `"mail/mail" is a mail, which does not speak redis; these do: valkey`},
+		{"two pools before one database", poolless, strings.Replace(pooled, "pool: {size", "pool: {copies: 2, size", 1), "pool/pgbouncer", "2 processes that keep no data of their own"},
+		{"replicas behind a pool", poolless, pooledReplicas, "replicas: pool", "is a pgbouncer, which does not speak postgresql-replication; these do: postgres"},
+		{"an edge behind an edge", "    balancer: *balancer\n", edges, "outer:", "is a varnish, which does not speak http-origin; these do: gateway, haproxy, link, shop"},
+		{"copies without end", "copies: 5", "copies: 2000000000", "copies: 2000000000", "at most 64"},
 		{"missing link", "shop: {database: database/postgres, cache", "shop: {cache", "shop: {cache", `needs "database"`},
 		{"entry nowhere", "entry: balancer/haproxy", "entry: balancer/nginx", "entry: balancer/nginx", "not exactly one process"},
 		{"bad SLO", "p99<250ms", "p99<250", "slo:", "time with a unit"},

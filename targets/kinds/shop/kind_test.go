@@ -22,6 +22,7 @@ func TestSettingsThatDontGoTogether(t *testing.T) {
 	}
 	one, two := to(scenarios.RoleDatabase, "a/postgres"), to(scenarios.RoleDatabase, "a/postgres", "b/postgres")
 	replicas, cache := to(scenarios.RoleReplicas, "c/postgres"), to(scenarios.RoleCache, "d/valkey")
+	pages := to(scenarios.RolePages, "e/memcached")
 	for _, test := range []struct {
 		shop scenarios.Process
 		want string
@@ -33,6 +34,11 @@ func TestSettingsThatDontGoTogether(t *testing.T) {
 			"with replicas, own_writes: primary keeps its marks in the cache: add a link cache, or set own_writes: replica to read blindly"},
 		{shop(nil, one, replicas, cache), ""},
 		{shop(map[string]string{"own_writes": "replica"}, one, replicas), ""},
+		{shop(nil, one, replicas, pages),
+			"with replicas, own_writes: primary keeps its marks where pages can't: set own_writes: replica to read blindly, or put a link cache in the place of pages"},
+		{shop(map[string]string{"own_writes": "replica"}, one, replicas, pages), ""},
+		{shop(nil, one, pages), ""},
+		{shop(nil, one, pages, cache), "a page is kept in one place: leave out one of the links cache and pages"},
 		{shop(map[string]string{"purge": "write"}, one), "purge: write has nobody to tell: add links edges, or set purge: none"},
 		{shop(map[string]string{"purge": "write"}, one, to(scenarios.RoleEdges, "e/varnish")), ""},
 		{shop(map[string]string{"shard_by": "range"}, one), ""},
