@@ -23,7 +23,7 @@ import (
 )
 
 // CountPlan says how a counted run is made: docs/measurement.md, "The gate". It
-// has no clock: on a slow machine it takes longer and counts the same.
+// has no rate: on a slow machine it takes longer and counts the same.
 type CountPlan struct {
 	FillRPS  float64 // the traffic that caches are filled as by
 	Requests int     // of each endpoint, one in flight
@@ -215,7 +215,7 @@ func (c *Conductor) idleFor() time.Duration { return cmp.Or(c.idle, countIdle) }
 // little: 0 where none does. Meanwhile such a session's reads go past the cache.
 func (c *Conductor) marksOf(v scenarios.Variant) time.Duration {
 	var longest time.Duration
-	for _, at := range c.Scenario.Topology(v).Telling("own_writes_for") {
+	for _, at := range c.Scenario.Topology(v).Having("own_writes_for") {
 		marks, err := time.ParseDuration(at.Process.Settings["own_writes_for"])
 		if err == nil && at.Process.Linked(scenarios.RoleReplicas) && at.Process.Linked(scenarios.RoleCache) {
 			longest = max(longest, marks+marks/4)

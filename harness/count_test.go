@@ -286,7 +286,7 @@ func TestCountWaitsForMarks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, at := range s.After.Telling("own_writes_for") {
+		for _, at := range s.After.Having("own_writes_for") {
 			at.Process.Settings["own_writes_for"] = text
 		}
 		c := &Conductor{Scenario: s}

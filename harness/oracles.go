@@ -73,7 +73,7 @@ func (c *Conductor) watch(job *drive.Job, of sliceOf) {
 // none. A gateway that does not limit promises it too: that is what the oracle
 // shows.
 func rateLimit(t scenarios.Topology) (limit drive.RateLimit, ok bool) {
-	for _, at := range t.Telling("rate_limit") {
+	for _, at := range t.Having("rate_limit") {
 		requests, err := strconv.Atoi(at.Process.Settings["rate_limit"])
 		window, windowErr := time.ParseDuration(at.Process.Settings["rate_window"])
 		if err == nil && windowErr == nil && requests > 0 && window > 0 {

@@ -58,8 +58,8 @@ func (t Topology) Speaking(protocol Protocol) []Placed {
 	return t.where(func(at Placed) bool { return at.Process.Speaks(protocol) })
 }
 
-// Telling are the processes that have a setting, in start order.
-func (t Topology) Telling(setting string) []Placed {
+// Having are the processes that have a setting, in start order.
+func (t Topology) Having(setting string) []Placed {
 	return t.where(func(at Placed) bool {
 		_, has := at.Process.Settings[setting]
 		return has
@@ -69,11 +69,6 @@ func (t Topology) Telling(setting string) []Placed {
 // Counting are the processes that count something, in start order.
 func (t Topology) Counting(meaning Meaning) []Placed {
 	return t.where(func(at Placed) bool { return at.Process.Facts.Counts(meaning) })
-}
-
-// Linking are the processes that have a link of a role, in start order.
-func (t Topology) Linking(role Role) []Placed {
-	return t.where(func(at Placed) bool { return at.Process.Linked(role) })
 }
 
 // Databases are all processes that keep the dataset's rows, replicas too.

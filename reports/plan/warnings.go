@@ -60,7 +60,7 @@ func endsAtAPool(t scenarios.Topology, p scenarios.Process) bool {
 // poolWarning tells when all copies' connections are more than the databases take.
 func poolWarning(t scenarios.Topology, copies map[string]int) []string {
 	connections, most := 0.0, 0
-	for _, at := range t.Telling(poolSize) {
+	for _, at := range t.Having(poolSize) {
 		if endsAtAPool(t, at.Process) {
 			continue
 		}
@@ -69,7 +69,7 @@ func poolWarning(t scenarios.Topology, copies map[string]int) []string {
 		connections += float64(pool*copies[at.Machine.GroupName()]) / float64(measured)
 	}
 	var takers []string
-	for _, at := range t.Telling(maxConnections) {
+	for _, at := range t.Having(maxConnections) {
 		limit, _ := strconv.Atoi(at.Process.Settings[maxConnections])
 		most += limit
 		if label := at.Process.Facts.Label; !slices.Contains(takers, label) {

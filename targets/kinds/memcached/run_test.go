@@ -5,6 +5,8 @@ package memcached
 import (
 	"bufio"
 	"net"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -77,13 +79,34 @@ func TestWhatIsNoStatistic(t *testing.T) {
 	}
 }
 
+// The server gets what the settings say, and sizes that it can't take are refused.
 func TestCommand(t *testing.T) {
-	t.Setenv("PATH", t.TempDir())
-	s := &server{spec: spec.Process{Port: 11211, Settings: Kind().Process("memcached").Settings}, dir: t.TempDir()}
-	if _, err := s.Command(t.Context()); err == nil {
-		t.Skip("memcached stands outside PATH here")
-	} else if !strings.Contains(err.Error(), "memcached is not installed") {
-		t.Error(err)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "memcached"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	for memory, want := range map[string]string{
+		"64MB": "--memory-limit=64 ", "1GB": "--memory-limit=1024 ",
+		"1500kB": "memory: 1500kB can't be given", "63MB": "at least 64MB", "65537kB": "whole MB",
+	} {
+		settings := Kind().Process("memcached").Settings
+		settings["memory"], settings["threads"] = memory, "3"
+		s := &server{spec: spec.Process{Address: "127.64.0.2", Port: 11211, Settings: settings}, dir: t.TempDir()}
+		cmd, err := s.Command(t.Context())
+		if err != nil {
+			// Where we are root and Debian's package is not here, its user is not either.
+			if !strings.Contains(err.Error(), want) && !strings.Contains(err.Error(), systemUser) {
+				t.Errorf("%s: %v, want %q", memory, err, want)
+			}
+		}
+		if cmd != nil {
+			if got := strings.Join(cmd.Args, " "); !strings.Contains(got, want) || !strings.Contains(got, "--port=11211 --udp-port=0 ") || !strings.Contains(got, "--threads=3 ") || !strings.HasSuffix(got, "--listen=127.64.0.2") {
+				t.Errorf("%s: %s, want %q", memory, got, want)
+			}
+		} else if err == nil {
+			t.Errorf("%s: no command and no error", memory)
+		}
 	}
 }
 
