@@ -64,15 +64,6 @@ const (
 	drainPoll    = 100 * time.Millisecond
 )
 
-// tables are where the kinds of created things are kept.
-var tables = map[string]string{kindOrder: "orders", kindPost: "posts"}
-
-// The kinds of created things, as Endpoint.Creates names them.
-const (
-	kindOrder = "order"
-	kindPost  = "post"
-)
-
 // misplaced asks every shard, past the shop's router, which of the created
 // rows it holds.
 func (a *audit) misplaced(ctx context.Context) {
@@ -85,38 +76,38 @@ func (a *audit) misplaced(ctx context.Context) {
 		a.unmeasured(scenarios.OracleMisplaced, "nothing was created")
 		return
 	}
-	for _, kind := range slices.Sorted(maps.Keys(a.created)) {
-		a.add(a.misplacedOf(ctx, kind, databases))
+	for _, table := range slices.Sorted(maps.Keys(a.created)) {
+		a.add(a.misplacedOf(ctx, table, databases))
 	}
 }
 
-func (a *audit) misplacedOf(ctx context.Context, kind string, databases []scenarios.Placed) record.Oracle {
-	created := a.created[kind]
+func (a *audit) misplacedOf(ctx context.Context, table string, databases []scenarios.Placed) record.Oracle {
+	created := a.created[table]
 	present := make([][]int64, len(databases))
 	for i, at := range databases {
 		var err error
-		present[i], err = a.Rows(ctx, a.machines[at.Machine.Name].Agent, at.Process.Name, tables[kind], idsOf(created))
+		present[i], err = a.Rows(ctx, a.machines[at.Machine.Name].Agent, at.Process.Name, table, idsOf(created))
 		if err != nil {
-			return oracle.Unmeasured(scenarios.OracleMisplaced, kind, "%v", err)
+			return oracle.Unmeasured(scenarios.OracleMisplaced, table, "%v", err)
 		}
 	}
-	home, err := a.home(ctx, kind, created, len(databases))
+	home, err := a.home(ctx, table, created, len(databases))
 	if err != nil {
-		return oracle.Unmeasured(scenarios.OracleMisplaced, kind, "%v", err)
+		return oracle.Unmeasured(scenarios.OracleMisplaced, table, "%v", err)
 	}
-	return oracle.Misplaced(kind, created, present, home)
+	return oracle.Misplaced(table, created, present, home)
 }
 
 // home says in which of n databases a row belongs, by the application's own word; nil
 // where that can't be said of every row, or by nobody.
-func (a *audit) home(ctx context.Context, kind string, created []record.Created, n int) (func(record.Created) int, error) {
+func (a *audit) home(ctx context.Context, table string, created []record.Created, n int) (func(record.Created) int, error) {
 	apps := a.topology.Speaking(scenarios.ProtocolHome)
 	if len(apps) == 0 {
 		return nil, nil
 	}
 	homes := make(map[record.Created]int, len(created))
 	for some := range slices.Chunk(created, spec.MaxQuestion) {
-		question := spec.HomeQuestion{Kind: kind, Of: n}
+		question := spec.HomeQuestion{Table: table, Of: n}
 		for _, c := range some {
 			question.Rows = append(question.Rows, spec.Row{ID: c.ID, Session: c.Session})
 		}
@@ -160,22 +151,36 @@ func idsOf(created []record.Created) []int64 {
 	return ids
 }
 
-// effects waits until the queue is empty, and asks the mail provider what
-// became of the orders.
+// effects asks, for each table whose rows have an effect, what became of the rows
+// that were created.
 func (a *audit) effects(ctx context.Context) {
-	orders := a.created[kindOrder]
+	providers := map[string][]scenarios.Placed{} // by table
+	for _, at := range a.topology.Speaking(scenarios.ProtocolEffects) {
+		table := at.Process.Facts.EffectsOf
+		providers[table] = append(providers[table], at)
+	}
+	if len(providers) == 0 {
+		a.unmeasured(scenarios.OracleLost, "%v", errNoMail)
+		a.unmeasured(scenarios.OracleDuplicated, "%v", errNoMail)
+	}
+	for _, table := range slices.Sorted(maps.Keys(providers)) {
+		lost, duplicated := a.effectsOf(ctx, table, providers[table])
+		a.add(lost)
+		a.add(duplicated)
+	}
+}
+
+// effectsOf waits until the queue is empty, and asks the mail providers.
+func (a *audit) effectsOf(ctx context.Context, table string, providers []scenarios.Placed) (lost, duplicated record.Oracle) {
+	created := a.created[table]
 	var seen map[int64]int64
-	if len(orders) > 0 {
+	if len(created) > 0 {
 		var err error
-		if seen, err = a.settled(ctx, orders); err != nil {
-			a.add(oracle.Unmeasured(scenarios.OracleLost, kindOrder, "%v", err))
-			a.add(oracle.Unmeasured(scenarios.OracleDuplicated, kindOrder, "%v", err))
-			return
+		if seen, err = a.settled(ctx, created, providers); err != nil {
+			return oracle.Unmeasured(scenarios.OracleLost, table, "%v", err), oracle.Unmeasured(scenarios.OracleDuplicated, table, "%v", err)
 		}
 	}
-	lost, duplicated := oracle.Effects(kindOrder, orders, seen)
-	a.add(lost)
-	a.add(duplicated)
+	return oracle.Effects(table, created, seen)
 }
 
 // What keeps the fate of jobs unknown.
@@ -186,10 +191,10 @@ var (
 	errForgetful  = errors.New("the mail provider's memory was full")
 )
 
-// settled returns how often the mail of each order was sent, once nothing is
-// under way any more: once the workers have nothing left, or, without a queue,
-// once every mail was sent.
-func (a *audit) settled(ctx context.Context, orders []record.Created) (map[int64]int64, error) {
+// settled returns how often the mail of each row was sent, once nothing is under
+// way any more: once the workers have nothing left, or, without a queue, once every
+// mail was sent.
+func (a *audit) settled(ctx context.Context, created []record.Created, providers []scenarios.Placed) (map[int64]int64, error) {
 	workers := a.topology.Speaking(scenarios.ProtocolBacklog)
 	patience := time.NewTimer(drainTimeout)
 	defer patience.Stop()
@@ -202,8 +207,8 @@ func (a *audit) settled(ctx context.Context, orders []record.Created) (map[int64
 		}
 		unsettled := errNotDrained
 		if drained || len(workers) == 0 {
-			seen, err := a.mailed(ctx, orders)
-			complete := len(workers) > 0 || allSeen(orders, seen)
+			seen, err := a.mailed(ctx, created, providers)
+			complete := len(workers) > 0 || allSeen(created, seen)
 			if err != nil || complete {
 				return seen, err
 			}
@@ -234,12 +239,8 @@ func (a *audit) drained(ctx context.Context, workers []scenarios.Placed) (bool, 
 }
 
 // mailed adds up what the mail providers sent.
-func (a *audit) mailed(ctx context.Context, orders []record.Created) (map[int64]int64, error) {
-	providers := a.topology.Speaking(scenarios.ProtocolEffects)
-	if len(providers) == 0 {
-		return nil, errNoMail
-	}
-	question := spec.EffectsQuestion{IDs: idsOf(orders)}
+func (a *audit) mailed(ctx context.Context, created []record.Created, providers []scenarios.Placed) (map[int64]int64, error) {
+	question := spec.EffectsQuestion{IDs: idsOf(created)}
 	sent := map[int64]int64{}
 	for _, at := range providers {
 		var seen spec.Effects
@@ -256,6 +257,6 @@ func (a *audit) mailed(ctx context.Context, orders []record.Created) (map[int64]
 	return sent, nil
 }
 
-func allSeen(orders []record.Created, seen map[int64]int64) bool {
-	return !slices.ContainsFunc(orders, func(c record.Created) bool { return seen[c.ID] == 0 })
+func allSeen(created []record.Created, seen map[int64]int64) bool {
+	return !slices.ContainsFunc(created, func(c record.Created) bool { return seen[c.ID] == 0 })
 }

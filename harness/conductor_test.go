@@ -19,6 +19,7 @@ import (
 	"headroom/harness/record"
 	"headroom/harness/slo"
 	"headroom/harness/stage"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 	"headroom/targets/kinds"
 	"headroom/targets/machine/spec"
@@ -69,7 +70,7 @@ func (f *fakeSystem) observe(w http.ResponseWriter, _ *http.Request) {
 	defer f.mu.Unlock()
 	w.Header().Set(spec.NonceHeader, "nonce")
 	_ = json.NewEncoder(w).Encode(spec.Counters{
-		Machine: "server", MonotonicNano: time.Now().UnixNano(), CPUSecondsTotal: f.cpu,
+		Machine: "server", MonotonicNano: time.Now().UnixNano(), CPUSecondsTotal: maybe.Of(f.cpu),
 		Processes: []spec.ProcessCounters{{Name: "valkey", Kind: "valkey", Counts: map[string]float64{"hits_total": f.hits, "misses_total": 0}}},
 	})
 }
@@ -142,7 +143,7 @@ func (s *fakeStage) Drive(ctx context.Context, job drive.Job) (record.Measuremen
 	}
 	if slices.Contains(job.Oracles, scenarios.OracleStale) {
 		m.Oracles = []record.Oracle{{Name: scenarios.OracleStale, Checked: n}}
-		m.Created = map[string][]record.Created{"order": {{ID: 1}}}
+		m.Created = map[string][]record.Created{"orders": {{ID: 1}}}
 	}
 	m.Interrupted = ctx.Err() != nil
 	if s.spoiled != nil && s.spoiled(job) {
@@ -206,7 +207,7 @@ func TestRunMeasuresBothVariantsAlike(t *testing.T) {
 		common = trial.Measurement.OfferedRPS
 		orders[trial.Block] += map[scenarios.Variant]string{scenarios.Before: "a", scenarios.After: "b"}[trial.Variant]
 		seeds[trial.Variant] = append(seeds[trial.Variant], trial.Measurement.Seed)
-		if trial.Machines[0].CPUSeconds <= 0 {
+		if !(trial.Machines[0].CPUSeconds.OrNaN() > 0) {
 			t.Errorf("trial %d saw no CPU", trial.Order)
 		}
 	}

@@ -100,7 +100,7 @@ func homesOf(question spec.HomeQuestion) []int {
 	homes := []int{}
 	for _, row := range question.Rows {
 		key := row.ID
-		if question.Kind == kindOrder {
+		if question.Table == "orders" {
 			key = row.Session
 		}
 		home := spec.NoHome
@@ -119,12 +119,16 @@ func everything(t *testing.T) scenarios.Topology {
 		group, _, _ := strings.Cut(name, "-")
 		return scenarios.Machine{Name: name, Group: group, Processes: []scenarios.Process{processOf(t, kind, settings, links...)}}
 	}
-	shard := map[string]string{"data": "shard"}
+	shard := func(name string) scenarios.Machine {
+		m := machine(name, "postgres", nil)
+		m.Processes[0].Seed = []string{"seed", "{copy}"}
+		return m
+	}
 	return scenarios.Topology{
 		Entry: "edge-1/varnish", Entries: map[string]string{"eu": "edge-1/varnish", "us": "edge-2/varnish"},
 		Machines: []scenarios.Machine{
-			machine("shard-1", "postgres", shard), machine("shard-2", "postgres", shard),
-			machine("replica-1", "postgres", shard, scenarios.Link{Role: "primary", To: []string{"shard-1/postgres"}}),
+			shard("shard-1"), shard("shard-2"),
+			machine("replica-1", "postgres", nil, scenarios.Link{Role: "primary", To: []string{"shard-1/postgres"}}),
 			machine("replica-2", "postgres", nil, scenarios.Link{Role: "primary", To: []string{"shard-2/postgres"}}),
 			machine("mail", "mail", nil), machine("worker-1", "worker", nil), machine("worker-2", "worker", nil),
 			machine("app-1", "shop", map[string]string{"shard_by": "hash"}),
@@ -140,7 +144,7 @@ func (k *knowing) created(n int64) map[string][]record.Created {
 	k.rows, k.sent = map[string][]int64{}, map[int64]int{}
 	for i := range n {
 		order, post := record.Created{ID: 1000 + i, Session: 1 + i%7}, record.Created{ID: 5000 + i}
-		out["order"], out["post"] = append(out["order"], order), append(out["post"], post)
+		out["orders"], out["posts"] = append(out["orders"], order), append(out["posts"], post)
 		at := fmt.Sprintf("shard-%d orders", 1+shards.Hash(order.Session, 2))
 		k.rows[at] = append(k.rows[at], order.ID)
 		at = fmt.Sprintf("shard-%d posts", 1+shards.Hash(post.ID, 2))
@@ -247,7 +251,7 @@ func TestAuditOfACorrectSystem(t *testing.T) {
 	if o := of(trial, scenarios.OracleReordered); len(o) != 1 || o[0].Checked != 120 || o[0].Violations != 4 {
 		t.Errorf("%+v", o)
 	}
-	if o := of(trial, scenarios.OracleMisplaced); len(o) != 2 || o[0].Scope != "order" || o[0].Checked != 40 || o[1].Scope != "post" {
+	if o := of(trial, scenarios.OracleMisplaced); len(o) != 2 || o[0].Scope != "orders" || o[0].Checked != 40 || o[1].Scope != "posts" {
 		t.Errorf("%+v", o)
 	}
 	for _, what := range k.asked {
@@ -286,7 +290,7 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 		{"the mail provider is away", func(k *knowing, _ *record.Trial) { k.broken = spec.EffectsPath }, scenarios.OracleDuplicated, 0, "connection refused"},
 		{"its memory was full", func(k *knowing, _ *record.Trial) { k.full = true }, scenarios.OracleLost, 0, "memory was full"},
 		{"a replica without samples", func(k *knowing, _ *record.Trial) { k.lag["shard-1"] = nil }, scenarios.OracleLag, 0, "replica-1 has no sample"},
-		{"no order", func(_ *knowing, trial *record.Trial) { delete(trial.Measurement.Created, "order") }, scenarios.OracleLost, 0, "no order was created"},
+		{"no order", func(_ *knowing, trial *record.Trial) { delete(trial.Measurement.Created, "orders") }, scenarios.OracleLost, 0, "no row of orders was created"},
 		{"nothing created", func(_ *knowing, trial *record.Trial) { trial.Measurement.Created = nil }, scenarios.OracleMisplaced, 0, "nothing was created"},
 		{"interrupted", func(_ *knowing, trial *record.Trial) { trial.Measurement.Interrupted = true }, scenarios.OracleMisplaced, 0, "interrupted"},
 		{"no worker could be read", func(_ *knowing, trial *record.Trial) { trial.Machines = nil }, scenarios.OracleReordered, 0, "no worker"},
@@ -320,6 +324,34 @@ func TestUndrainedQueueIsUnknown(t *testing.T) {
 	for _, name := range []string{scenarios.OracleLost, scenarios.OracleDuplicated} {
 		if o := of(trial, name); len(o) != 1 || o[0].Violations != 0 || o[0].Checked != 0 || !strings.Contains(o[0].Unknown, "the queue was not drained") {
 			t.Errorf("%+v", o)
+		}
+	}
+}
+
+// Which rows have an effect the facts say of the process that sees the effects: the
+// harness knows no table by its name.
+func TestEffectsAreOfTheTableThatTheFactsName(t *testing.T) {
+	topology := everything(t)
+	at := slices.IndexFunc(topology.Machines, func(m scenarios.Machine) bool { return m.Name == "mail" })
+	topology.Machines[at].Processes[0].Facts.EffectsOf = "bookings"
+	trial, _ := auditing(t, t.Context(), topology, func(k *knowing, trial *record.Trial) {
+		trial.Measurement.Created = map[string][]record.Created{"bookings": {{ID: 1}, {ID: 2}, {ID: 3}}, "posts": {{ID: 4}}}
+		k.sent = map[int64]int{1: 1, 3: 2}
+		k.rows = map[string][]int64{"shard-1 bookings": {1, 2}, "shard-2 bookings": {3}}
+	})
+	lost, duplicated := of(trial, scenarios.OracleLost), of(trial, scenarios.OracleDuplicated)
+	if len(lost) != 1 || lost[0].Scope != "bookings" || lost[0].Checked != 3 || lost[0].Violations != 1 || lost[0].Example != "row 2 of bookings was acknowledged, and its mail was never sent" {
+		t.Errorf("%+v", lost)
+	}
+	if len(duplicated) != 1 || duplicated[0].Checked != 2 || duplicated[0].Violations != 1 || duplicated[0].Example != "the mail of row 3 of bookings was sent 2 times" {
+		t.Errorf("%+v", duplicated)
+	}
+
+	topology.Machines = slices.Delete(topology.Machines, at, at+1)
+	trial, _ = auditing(t, t.Context(), topology, nil)
+	for _, name := range []string{scenarios.OracleLost, scenarios.OracleDuplicated} {
+		if o := of(trial, name); len(o) != 1 || o[0].Checked != 0 || !strings.Contains(o[0].Unknown, "there is no mail provider") {
+			t.Errorf("%s without a mail provider: %+v", name, o)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"headroom/harness/record"
 	"headroom/harness/search"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 )
 
@@ -133,7 +134,7 @@ func TestShare(t *testing.T) {
 func stepAt(rps float64, cpus ...float64) *record.Trial {
 	t := &record.Trial{Measurement: record.Measurement{OfferedRPS: rps, Sent: int64(10 * rps)}}
 	for i, used := range cpus {
-		t.Machines = append(t.Machines, record.MachineUse{Machine: string(rune('a' + i)), QuotaCPUs: 1, WindowS: 10, CPUSeconds: 10 * used})
+		t.Machines = append(t.Machines, record.MachineUse{Machine: string(rune('a' + i)), QuotaCPUs: 1, WindowS: 10, CPUSeconds: maybe.Of(10 * used)})
 	}
 	return t
 }
@@ -159,6 +160,8 @@ func TestMarginalBound(t *testing.T) {
 		{"all is used when idle", stepAt(10, 1.5), stepAt(20, 1.6), 0},
 		{"external", stepAt(10, 0.2), change(stepAt(20, 0.3), func(m *record.MachineUse) { m.External = true }), 160},
 		{"not there before", change(stepAt(10, 0.2), func(m *record.MachineUse) { m.Machine = "other" }), stepAt(20, 0.3), 160},
+		{"CPU not known", stepAt(10, 0.2), change(stepAt(20, 0.3), func(m *record.MachineUse) { m.CPUSeconds = maybe.Number{} }), 0},
+		{"CPU not known before", change(stepAt(10, 0.2), func(m *record.MachineUse) { m.CPUSeconds = maybe.Number{} }), stepAt(20, 0.3), 0},
 		{"no window", stepAt(10, 0.2), change(stepAt(20, 0.3), func(m *record.MachineUse) { m.WindowS = 0 }), 160},
 		{"no window before", change(stepAt(10, 0.2), func(m *record.MachineUse) { m.WindowS = 0 }), stepAt(20, 0.3), 160},
 	} {
@@ -173,7 +176,7 @@ func TestMarginalBound(t *testing.T) {
 			t.Errorf("with %v/s: %v, want %v", test.rps, got, test.want)
 		}
 	}
-	idle := []record.MachineUse{{QuotaCPUs: 1}, {QuotaCPUs: 1, CPUSeconds: 2}}
+	idle := []record.MachineUse{{QuotaCPUs: 1, CPUSeconds: maybe.Of(0)}, {QuotaCPUs: 1, CPUSeconds: maybe.Of(2)}}
 	if got := throughputBound(idle, 10, 0); got != 5 {
 		t.Errorf("a machine that used nothing bounds at %v", got)
 	}

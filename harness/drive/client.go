@@ -106,11 +106,7 @@ func (r *result) measurement(ctx context.Context, job *Job, requests *mix.Mix, w
 	m.WarmupS, m.InFlightCap = job.Warmup.Seconds(), job.MaxInFlight
 	m.Protocol, m.Connections.Cap = r.protocol, r.cap
 	m.Interrupted = ctx.Err() != nil && r.rec.till < job.Warmup+job.Duration
-	m.Driver = record.DriverUse{
-		CPUSeconds: r.used.process.Seconds(), MaxRSSMB: float64(r.used.peakBytes) / (1 << 20),
-		CPUs: usableCPUs(), ThrottledS: r.used.throttled.Seconds(),
-		StolenShare: r.used.host.StolenShare(), StolenWorstSecond: r.used.worstStolen,
-	}
+	m.Driver = r.used.driverUse()
 	facts := driverFacts{
 		late: r.rec.late, lagLimit: job.lagLimit(),
 		window: r.used.at, usageKnown: r.used.known, busiest: r.busiest, spun: r.spun,

@@ -134,7 +134,7 @@ func (c *conn) open() error {
 	} else if err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return os.NewSyscallError("connect", err)
 	}
-	return c.loop.poll.add(fd, c.index, c.generation)
+	return c.loop.poll.Add(fd, c.index, c.generation)
 }
 
 // connected looks how connecting went.
@@ -157,7 +157,7 @@ func (c *conn) connected() {
 		return
 	}
 	// The handshake's thread has the socket for itself.
-	if err := c.loop.poll.remove(c.wire.fd); err != nil {
+	if err := c.loop.poll.Remove(c.wire.fd); err != nil {
 		c.hangUp()
 		c.dialFailed(err)
 		return
@@ -181,7 +181,7 @@ func (c *conn) secured(err error) {
 		err = &handshakeError{err}
 	}
 	if err == nil {
-		err = c.loop.poll.add(c.wire.fd, c.index, c.generation)
+		err = c.loop.poll.Add(c.wire.fd, c.index, c.generation)
 	}
 	if err == nil {
 		err = c.entry.negotiated(c.tls.ConnectionState())

@@ -39,7 +39,7 @@ func TestEverythingIsAccountedFor(t *testing.T) {
 	if m.OfferedRPS != 500 || m.AchievedRPS != 500 || m.DurationS != 1 || m.WarmupS != 0.2 || m.InFlightCap != 1000 || m.Arrivals != "constant" {
 		t.Errorf("%+v", m)
 	}
-	if len(m.Timeline) != 1 || m.Timeline[0].Sent != 500 || m.Driver.CPUs <= 0 || m.Driver.MaxRSSMB <= 0 {
+	if len(m.Timeline) != 1 || m.Timeline[0].Sent != 500 || m.Driver.CPUs <= 0 || !(m.Driver.MaxRSSMB.OrNaN() > 0) {
 		t.Errorf("timeline %+v, driver %+v", m.Timeline, m.Driver)
 	}
 	if got := tg.open.Load(); got > 16 {

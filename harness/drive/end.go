@@ -153,7 +153,7 @@ func (l *loop) hangUp() (kept []keptLine) {
 	for i := range l.entries {
 		e := &l.entries[i]
 		for _, c := range e.idle {
-			if l.poll.remove(c.wire.fd) != nil || len(c.wire.out) > 0 {
+			if l.poll.Remove(c.wire.fd) != nil || len(c.wire.out) > 0 {
 				continue
 			}
 			kept = append(kept, keptLine{place: e.key, line: c.line, used: c.used})
@@ -177,7 +177,7 @@ func (l *loop) hangUp() (kept []keptLine) {
 func (l *loop) collect() {
 	began := l.now()
 	for now := began; l.mail.owed > 0 && now < began+maxCollect; now = l.now() {
-		if _, err := l.poll.wait(now, now+100*time.Millisecond); err != nil {
+		if _, err := l.poll.Wait(now, now+100*time.Millisecond); err != nil {
 			return
 		}
 		if l.mail.full.Load() {
@@ -199,7 +199,7 @@ func (l *loop) adopt(e *entry, k keptLine) {
 	c.wire.drained = false
 	c.idle, c.closing, c.broken, c.dirty = false, false, false, false
 	c.generation++
-	if err := l.poll.add(c.wire.fd, c.index, c.generation); err != nil {
+	if err := l.poll.Add(c.wire.fd, c.index, c.generation); err != nil {
 		c.discard()
 		return
 	}

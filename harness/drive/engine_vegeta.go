@@ -15,6 +15,7 @@ import (
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
+	"golang.org/x/sys/unix"
 
 	"headroom/harness/drive/mix"
 	"headroom/harness/drive/results"
@@ -182,12 +183,7 @@ func (v *vegetaRun) Pace(_ time.Duration, hits uint64) (wait time.Duration, stop
 }
 
 // Rate is asked for by nobody during an attack; vegeta's Pacer has it.
-func (v *vegetaRun) Rate(elapsed time.Duration) float64 {
-	if v.sched == nil {
-		return 0
-	}
-	return v.sched.Rate(elapsed)
-}
+func (v *vegetaRun) Rate(time.Duration) float64 { return v.job.RateRPS }
 
 // admit takes a request that is due as vegeta's number seq, or, at the cap,
 // counts it as unsent.
@@ -362,5 +358,24 @@ func (v *vegetaRun) sender(f *vegetaFlight) *vegetaSender {
 		return s
 	case <-v.overdue.Done():
 		return nil
+	}
+}
+
+// waitUntil returns when at has passed since the epoch, or when ctx ends. The
+// runtime's timers keep to a millisecond; the last two are left to the
+// kernel's, which keep to some 60 µs.
+func waitUntil(ctx context.Context, epoch time.Time, at time.Duration) {
+	const coarse = 2 * time.Millisecond
+	if left := at - time.Since(epoch); left > coarse && !sleep(ctx, left-coarse) {
+		return
+	}
+	for {
+		left := at - time.Since(epoch)
+		if left <= 0 {
+			return
+		}
+		pause := unix.NsecToTimespec(int64(left))
+		// A signal ends it early: the loop looks again.
+		_ = unix.Nanosleep(&pause, nil)
 	}
 }

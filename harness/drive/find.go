@@ -25,12 +25,6 @@ const (
 	findDone
 )
 
-// The fields that are looked for.
-const (
-	fieldVersion = `"version":`
-	fieldID      = `"id":`
-)
-
 // maxDigits are those of every int64.
 const maxDigits = 18
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 )
 
+const fieldVersion = `"version":`
+
 func TestFinder(t *testing.T) {
 	for body, want := range map[string]int64{
 		`{"id":7,"version":12,"name":"a"}`:                 12,
@@ -36,6 +38,13 @@ func TestFinder(t *testing.T) {
 		for size := 1; size <= len(body)+1; size++ {
 			if got := findIn(fieldVersion, body, func(int) int { return size }); got != want {
 				t.Errorf("%s in fragments of %d: %d, want %d", body, size, got, want)
+			}
+		}
+	}
+	for _, field := range []string{`"rev":`, `"r":`, `"_rev-2":`} {
+		for size := 1; size <= 12; size++ {
+			if got := findIn(field, `{"version":1,`+field+`"x",`+field+` 17}`, func(int) int { return size }); got != 17 {
+				t.Errorf("%s in fragments of %d: %d, want 17", field, size, got)
 			}
 		}
 	}

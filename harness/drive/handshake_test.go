@@ -58,7 +58,7 @@ func TestHandshakeBeyondItsLoop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.poll.close()
+	defer l.poll.Close()
 	leavesNoSocket(t, func() {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {

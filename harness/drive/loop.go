@@ -13,6 +13,7 @@ import (
 
 	"headroom/harness/drive/http2"
 	"headroom/harness/drive/mix"
+	"headroom/harness/drive/poll"
 	"headroom/harness/drive/schedule"
 )
 
@@ -26,7 +27,7 @@ type loop struct {
 	rec   *recorder
 	lane  lane // to the file of results, if there is one
 	epoch time.Time
-	poll  *poller
+	poll  *poll.Poller
 	stop  *atomic.Bool
 
 	sched        *schedule.Schedule // nil: closed loop
@@ -81,12 +82,12 @@ type share struct {
 }
 
 func newLoop(job *Job, requests *mix.Mix, watch *watcher, part share, stop *atomic.Bool) (*loop, error) {
-	poll, err := newPoller()
+	poller, err := poll.New()
 	if err != nil {
 		return nil, err
 	}
 	l := &loop{
-		job: job, mix: requests, watch: watch, poll: poll, stop: stop,
+		job: job, mix: requests, watch: watch, poll: poller, stop: stop,
 		next: part.first, stride: part.stride, end: job.Warmup + job.Duration,
 		capacity: part.capacity, left: part.requests,
 		rec:          newRecorder(job, len(requests.Names())),
@@ -95,18 +96,18 @@ func newLoop(job *Job, requests *mix.Mix, watch *watcher, part share, stop *atom
 	}
 	if job.RateRPS > 0 {
 		if l.sched, err = schedule.New(job.Arrivals, job.RateRPS, job.Seed); err != nil {
-			poll.close()
+			poller.Close()
 			return nil, err
 		}
 		l.nextAt = l.sched.At(l.next)
-		poll.spin = spinFor(job.RateRPS/float64(part.stride), job.lagLimit(), usableCPUs())
+		poller.Spin = spinFor(job.RateRPS/float64(part.stride), job.lagLimit(), usableCPUs())
 	}
 	return l, nil
 }
 
 // begin starts the schedule.
 func (l *loop) begin() {
-	l.poll.armed = 0
+	l.poll.Restart()
 	l.rec.begin(l.epoch)
 }
 
@@ -180,11 +181,11 @@ func (l *loop) run() error {
 // turn writes what is to be written, waits for events, and handles them.
 func (l *loop) turn(now, until time.Duration) error {
 	l.write()
-	events, err := l.poll.wait(now, until)
+	events, err := l.poll.Wait(now, until)
 	if err != nil {
 		return err
 	}
-	if l.poll.spinning && len(events) == 0 && l.usage.began && !l.usage.ended {
+	if l.poll.Spun && len(events) == 0 && l.usage.began && !l.usage.ended {
 		l.spun += l.now() - now
 	}
 	for i := range events {
@@ -414,7 +415,7 @@ func (l *loop) post(h handshake) {
 	}
 	l.mail.ends = append(l.mail.ends, h)
 	l.mail.full.Store(true)
-	l.poll.interrupt()
+	l.poll.Interrupt()
 }
 
 // takeMail goes on with the connections whose handshakes have ended.

@@ -32,7 +32,7 @@ func driveToPlace(t *testing.T, job Job, p *place) *recorder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.poll.close()
+	defer l.poll.Close()
 	p.hostPort = requests.HostPorts()[0]
 	l.shareOut([]*place{p}, job.Connections)
 	if err := runAll(t.Context(), []*loop{l}, &stop, 0); err != nil {

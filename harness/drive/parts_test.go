@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 )
 
 func TestRingIsFirstInFirstOut(t *testing.T) {
@@ -37,7 +38,7 @@ func TestRingIsFirstInFirstOut(t *testing.T) {
 
 func TestValidity(t *testing.T) {
 	good := func() (record.Measurement, driverFacts) {
-		m := record.Measurement{Planned: 1000, Sent: 1000, InFlightCap: 64, MaxInFlight: 10, Driver: record.DriverUse{CPUSeconds: 1, CPUs: 1}}
+		m := record.Measurement{Planned: 1000, Sent: 1000, InFlightCap: 64, MaxInFlight: 10, Driver: record.DriverUse{CPUSeconds: maybe.Of(1), CPUs: 1, ThrottledS: maybe.Of(0), StolenShare: maybe.Of(0)}}
 		for range 1000 {
 			m.DriverLag.Record(100 * time.Microsecond)
 		}
@@ -62,9 +63,16 @@ func TestValidity(t *testing.T) {
 		{func(m *record.Measurement, _ *driverFacts) { m.Errors = map[string]int64{classNoPort: 3} }, []string{"3 requests found no free local port"}},
 		{func(m *record.Measurement, _ *driverFacts) { m.Errors = map[string]int64{classNoFile: 3} }, []string{"3 requests found no free file"}},
 		{func(m *record.Measurement, _ *driverFacts) { m.Planned, m.Sent = 0, 0 }, []string{"no request was due"}},
-		{func(m *record.Measurement, _ *driverFacts) { m.Driver.ThrottledS = 0.25 }, []string{"throttled", "0.250 s"}},
-		{func(m *record.Measurement, _ *driverFacts) { m.Driver.CPUSeconds = 7.5 }, []string{"used 75% of its 1 CPUs"}},
-		{func(m *record.Measurement, d *driverFacts) { m.Driver.CPUSeconds, d.spun = 7.5, time.Second }, nil},
+		{func(m *record.Measurement, _ *driverFacts) { m.Driver.ThrottledS = maybe.Of(0.25) }, []string{"throttled", "0.250 s"}},
+		{func(m *record.Measurement, _ *driverFacts) { m.Driver.CPUSeconds = maybe.Of(7.5) }, []string{"used 75% of its 1 CPUs"}},
+		{func(m *record.Measurement, d *driverFacts) { m.Driver.CPUSeconds, d.spun = maybe.Of(7.5), time.Second }, nil},
+		{func(m *record.Measurement, _ *driverFacts) { m.Driver.StolenShare = maybe.Of(0.03) }, []string{"the hypervisor took 3.0%"}},
+		// What is not known spoils nothing; it is named elsewhere.
+		{func(m *record.Measurement, _ *driverFacts) { m.Driver.ThrottledS = maybe.Number{} }, nil},
+		{func(m *record.Measurement, _ *driverFacts) { m.Driver.StolenShare = maybe.Number{} }, nil},
+		{func(m *record.Measurement, d *driverFacts) {
+			m.Driver.CPUSeconds, d.usageKnown = maybe.Number{}, false
+		}, []string{"the driver's own use of the CPU is not known"}},
 		{func(_ *record.Measurement, d *driverFacts) { d.busiest = 0.9 }, []string{"busiest thread used 90%"}},
 		{func(_ *record.Measurement, d *driverFacts) { d.usageKnown = false }, []string{"not known"}},
 	} {

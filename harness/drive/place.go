@@ -127,3 +127,15 @@ func lookUp(ctx context.Context, hostPort string) ([]unix.Sockaddr, error) {
 	}
 	return append(v4, v6...), nil
 }
+
+// sleep returns true after d, or false when ctx ends before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

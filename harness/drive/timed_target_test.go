@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"headroom/harness/drive/poll"
 )
 
 // timedTarget answers every request at a moment of its own choice. It is one
@@ -25,7 +27,7 @@ type timedTarget struct {
 	due      func(k uint64, now time.Duration) time.Duration
 	epoch    time.Time
 	listener int
-	poll     *poller
+	poll     *poll.Poller
 	late     lateness
 	queue    []timedAnswer
 }
@@ -52,19 +54,19 @@ func startTimed(t *testing.T, due func(k uint64, now time.Duration) time.Duratio
 	})
 	t.Cleanup(func() {
 		stop()
-		tt.poll.interrupt()
+		tt.poll.Interrupt()
 		done.Wait()
-		tt.poll.close()
+		tt.poll.Close()
 		_ = unix.Close(tt.listener)
 	})
 	return &target{url: fmt.Sprintf("http://127.0.0.1:%d", port), late: &tt.late}
 }
 
 func (tt *timedTarget) listen() (port int, err error) {
-	if tt.poll, err = newPoller(); err != nil {
+	if tt.poll, err = poll.New(); err != nil {
 		return 0, err
 	}
-	tt.poll.spin = maxSpin
+	tt.poll.Spin = maxSpin
 	tt.listener, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, err
@@ -79,7 +81,7 @@ func (tt *timedTarget) listen() (port int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return name.(*unix.SockaddrInet4).Port, tt.poll.add(tt.listener, int32(tt.listener), 0)
+	return name.(*unix.SockaddrInet4).Port, tt.poll.Add(tt.listener, int32(tt.listener), 0)
 }
 
 func (tt *timedTarget) now() time.Duration { return time.Since(tt.epoch) }
@@ -99,7 +101,7 @@ func (tt *timedTarget) serve(ctx context.Context) error {
 		if len(tt.queue) > 0 {
 			until = tt.queue[0].at
 		}
-		events, err := tt.poll.wait(tt.now(), until)
+		events, err := tt.poll.Wait(tt.now(), until)
 		if err != nil {
 			return err
 		}
@@ -131,7 +133,7 @@ func (tt *timedTarget) accept(open map[int]bool) error {
 			return err
 		}
 		open[fd] = true
-		if err := tt.poll.add(fd, int32(fd), 0); err != nil {
+		if err := tt.poll.Add(fd, int32(fd), 0); err != nil {
 			return err
 		}
 	}

@@ -8,7 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"headroom/harness/record"
 	"headroom/internal/host"
+	"headroom/internal/maybe"
 )
 
 // usage is what the driver used between the start and the end of the slice.
@@ -18,12 +20,14 @@ type usage struct {
 	start, total reading
 	second       hostRead // the start of the second under way
 	worstStolen  float64  // so far
+	unreadSecond bool     // a second's end or start could not be read
 }
 
 // hostRead is the host's CPU time at one moment.
 type hostRead struct {
-	at  time.Duration
-	cpu host.CPUTime
+	at     time.Duration
+	cpu    host.CPUTime
+	unread bool // the kernel did not say
 }
 
 // reading is what had been used at one moment.
@@ -31,12 +35,14 @@ type reading struct {
 	at        time.Duration // since the epoch
 	thread    time.Duration // CPU time of the calling thread
 	process   time.Duration // CPU time of the process
-	throttled time.Duration
-	peakBytes int64 // the most memory that was resident
-	host      host.CPUTime
+	throttled maybe.Number  // seconds
+	peakBytes maybe.Number  // the most memory that was resident
+	host      hostRead
 	known     bool // whether it was taken: an interrupted slice may have none
 
-	worstStolen float64 // of a difference: the largest share that the hypervisor took of one second
+	// Of a difference: what the hypervisor took of all its time, and of the second of
+	// which it took most.
+	stolen, worstStolen maybe.Number
 }
 
 // follow takes the readings as now passes from and till. It must be called by
@@ -44,10 +50,10 @@ type reading struct {
 func (u *usage) follow(now, from, till time.Duration) {
 	if !u.began && now >= from {
 		u.began, u.start = true, readUsage(now, u.wholeProcess)
-		u.second = hostRead{now, u.start.host}
+		u.second = u.start.host
 	}
 	if u.wholeProcess && u.began && !u.ended && now-u.second.at >= time.Second {
-		u.nextSecond(hostRead{now, readHostTime()})
+		u.nextSecond(readHostTime(now))
 	}
 	if now >= till {
 		u.finish(now)
@@ -57,8 +63,17 @@ func (u *usage) follow(now, from, till time.Duration) {
 // nextSecond ends a second: what the hypervisor takes at once does more harm
 // than the same spread out. The rest of a slice is no second.
 func (u *usage) nextSecond(next hostRead) {
-	share := next.cpu.Since(u.second.cpu).StolenShare()
-	u.worstStolen, u.second = max(u.worstStolen, share), next
+	share, known := next.stolenSince(u.second).Get()
+	u.worstStolen, u.unreadSecond = max(u.worstStolen, share), u.unreadSecond || !known
+	u.second = next
+}
+
+// stolenSince is the share of the time since start that the hypervisor took.
+func (r hostRead) stolenSince(start hostRead) maybe.Number {
+	if r.unread || start.unread {
+		return maybe.Number{}
+	}
+	return maybe.Of(r.cpu.Since(start.cpu).StolenShare())
 }
 
 // finish takes the last reading, if the first was taken and it was not.
@@ -70,22 +85,40 @@ func (u *usage) finish(now time.Duration) {
 	last := readUsage(now, u.wholeProcess)
 	u.total = reading{
 		at: last.at - u.start.at, thread: last.thread - u.start.thread,
-		process: last.process - u.start.process, throttled: last.throttled - u.start.throttled,
-		peakBytes: last.peakBytes, known: last.known,
-		host: last.host.Since(u.start.host), worstStolen: u.worstStolen,
+		process: last.process - u.start.process, throttled: maybe.Of(last.throttled.OrNaN() - u.start.throttled.OrNaN()),
+		peakBytes: last.peakBytes, known: last.known, stolen: last.host.stolenSince(u.start.host),
+	}
+	if u.total.stolen.Known() && !u.unreadSecond {
+		u.total.worstStolen = maybe.Of(u.worstStolen)
 	}
 }
 
+// driverUse is what a difference says of the driver.
+func (r reading) driverUse() record.DriverUse {
+	use := record.DriverUse{
+		CPUs: usableCPUs(), MaxRSSMB: r.peakBytes.Times(1.0 / (1 << 20)),
+		ThrottledS: r.throttled, StolenShare: r.stolen, StolenWorstSecond: r.worstStolen,
+	}
+	if r.known {
+		use.CPUSeconds = maybe.Of(r.process.Seconds())
+	}
+	return use
+}
+
 // readUsage reads what the calling thread and, if asked for, the process have
-// used. What can't be read is zero.
+// used. What can't be read is not known.
 func readUsage(now time.Duration, wholeProcess bool) reading {
 	r := reading{at: now, known: true}
 	r.thread = cpuTime(unix.RUSAGE_THREAD)
 	if wholeProcess {
 		r.process = cpuTime(unix.RUSAGE_SELF)
-		r.peakBytes, _ = host.OwnPeakMemoryBytes()
-		r.throttled = host.OwnCgroup().Throttled()
-		r.host = readHostTime()
+		if peak, err := host.OwnPeakMemoryBytes(); err == nil {
+			r.peakBytes = maybe.Of(float64(peak))
+		}
+		if throttled, known := host.OwnCgroup().Throttled(); known {
+			r.throttled = maybe.Of(throttled.Seconds())
+		}
+		r.host = readHostTime(now)
 	}
 	return r
 }
@@ -99,10 +132,10 @@ func cpuTime(who int) time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// readHostTime is zero when the kernel does not say.
-func readHostTime() host.CPUTime {
-	t, _ := host.ReadCPUTime()
-	return t
+// readHostTime reads the host's CPU time, if the kernel says it.
+func readHostTime(now time.Duration) hostRead {
+	t, err := host.ReadCPUTime()
+	return hostRead{at: now, cpu: t, unread: err != nil}
 }
 
 // usableCPUs is how many CPUs this process may use: its cgroups' quota, or the
@@ -127,8 +160,9 @@ func usableCores() int {
 // or stolen meanwhile, 0 to 1. The share is not known where the kernel does not
 // say, and when ctx ends first.
 func BusyShare(ctx context.Context, d time.Duration) (share float64, known bool) {
-	start := readHostTime()
+	start := readHostTime(0)
 	sleep(ctx, d)
-	took := readHostTime().Since(start)
-	return took.BusyShare(), took.Total > 0 && ctx.Err() == nil
+	end := readHostTime(d)
+	took := end.cpu.Since(start.cpu)
+	return took.BusyShare(), !start.unread && !end.unread && took.Total > 0 && ctx.Err() == nil
 }

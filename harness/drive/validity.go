@@ -25,9 +25,10 @@ type driverFacts struct {
 	spun       time.Duration // CPU time that waited for due times: the driver could have used it
 }
 
-// worked is the CPU time in seconds that the driver needed.
+// worked is the CPU time in seconds that the driver needed, NaN when it is not
+// known.
 func (d driverFacts) worked(m *record.Measurement) float64 {
-	return m.Driver.CPUSeconds - d.spun.Seconds()
+	return m.Driver.CPUSeconds.OrNaN() - d.spun.Seconds()
 }
 
 // limitOf names what of its own the driver ran out of, "" for nothing: what it
@@ -40,7 +41,7 @@ func limitOf(m *record.Measurement, d driverFacts) string {
 		return record.LimitFiles
 	case tooMany(m.Waited, m.Planned):
 		return record.LimitConnections
-	case m.Driver.ThrottledS > 0 || d.busiest > maxCPUShare ||
+	case m.Driver.ThrottledS.OrNaN() > 0 || d.busiest > maxCPUShare ||
 		d.worked(m) > maxCPUShare*m.Driver.CPUs*d.window.Seconds():
 		return record.LimitCPU
 	}
@@ -53,7 +54,9 @@ func limitOf(m *record.Measurement, d driverFacts) string {
 func tooMany(n, all int64) bool { return float64(n) > max(1, maxLateShare*float64(all)) }
 
 // invalidReasons says in how many ways the driver itself spoiled the slice, so
-// that its numbers must not be taken for the target's.
+// that its numbers must not be taken for the target's. Of a figure of the driver's
+// that is not known nothing is said here, but for its CPU time: who shows the slice
+// names what DriverUse.NotKnown lists.
 func invalidReasons(m *record.Measurement, d driverFacts) []string {
 	var reasons []string
 	fail := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
@@ -78,11 +81,11 @@ func invalidReasons(m *record.Measurement, d driverFacts) []string {
 	if m.Planned == 0 && !m.Interrupted {
 		fail("no request was due: the rate is too low for so short a run")
 	}
-	if m.Driver.ThrottledS > 0 {
-		fail("the driver was throttled by its CPU quota for %.3f s", m.Driver.ThrottledS)
+	if throttled, _ := m.Driver.ThrottledS.Get(); throttled > 0 {
+		fail("the driver was throttled by its CPU quota for %.3f s", throttled)
 	}
-	if m.Driver.StolenShare > record.MaxStolenShare {
-		fail("the hypervisor took %.1f%% of the CPU time (at most %.0f%% is allowed)", m.Driver.StolenShare*100, record.MaxStolenShare*100)
+	if stolen, _ := m.Driver.StolenShare.Get(); stolen > record.MaxStolenShare {
+		fail("the hypervisor took %.1f%% of the CPU time (at most %.0f%% is allowed)", stolen*100, record.MaxStolenShare*100)
 	}
 	share := d.worked(m) / (m.Driver.CPUs * d.window.Seconds())
 	switch {

@@ -71,7 +71,7 @@ func (s *vegetaSender) send(v *vegetaRun, f *vegetaFlight) error {
 		}
 	}
 	if s.watch.active {
-		s.watch.header([]byte(cacheHeader), []byte(f.header.Get(cacheHeader)))
+		s.watch.headers(f.header)
 		v.watch.end(&s.watch, picked, f.sent, ended, int(f.out.Code), f.out.Error, f.intended >= v.job.Warmup)
 	}
 	return err

@@ -28,6 +28,7 @@ type watcher struct {
 	limits   *oracle.Limits
 	behind   bool // a cache stands before the limiter
 	created  *oracle.Creations
+	headers  bool // a header shows a version or an id
 }
 
 // newWatcher returns the watcher of a job, nil when it asks for no oracle.
@@ -35,13 +36,16 @@ func newWatcher(job *Job, requests *mix.Mix) *watcher {
 	if len(job.Oracles) == 0 {
 		return nil
 	}
-	w := &watcher{names: job.Oracles, versions: oracle.NewVersions(job.Oracles, requests.ObjectName)}
+	w := &watcher{
+		names: job.Oracles, versions: oracle.NewVersions(job.Oracles, requests.ObjectName),
+		headers: requests.ShowsInHeaders(),
+	}
 	if slices.Contains(job.Oracles, scenarios.OracleOverLimit) {
 		w.limits = oracle.NewLimits(job.RateLimit.Limit, job.RateLimit.Window)
 		w.behind = job.RateLimit.BehindCache
 	}
-	if kinds := requests.Created(); len(kinds) > 0 || w.wants(scenarios.OracleDuplicateIDs) {
-		w.created = oracle.NewCreations(kinds, w.wants(scenarios.OracleDuplicateIDs), job.Seed)
+	if tables := requests.Created(); len(tables) > 0 || w.wants(scenarios.OracleDuplicateIDs) {
+		w.created = oracle.NewCreations(tables, w.wants(scenarios.OracleDuplicateIDs), job.Seed)
 	}
 	return w
 }
@@ -49,12 +53,14 @@ func newWatcher(job *Job, requests *mix.Mix) *watcher {
 func (w *watcher) wants(name string) bool { return slices.Contains(w.names, name) }
 
 // wantsHeaders says that answers' headers matter.
-func (w *watcher) wantsHeaders() bool { return w != nil && w.limits != nil && w.behind }
+func (w *watcher) wantsHeaders() bool {
+	return w != nil && (w.headers || w.limits != nil && w.behind)
+}
 
 // exchange is what oracles follow of one request under way.
 type exchange struct {
 	active      bool
-	version, id finder
+	version, id showing
 	floor       oracle.Floor
 	object      uint64
 	session     int64
@@ -68,11 +74,11 @@ func (w *watcher) begin(x *exchange, r mix.Request) {
 		return
 	}
 	x.cached = false
-	x.version.reset("")
-	x.id.reset("")
+	x.version.reset(nil)
+	x.id.reset(nil)
 	if _, creates := r.Creates(); creates && w.created != nil {
 		x.active = true
-		x.id.reset(fieldID)
+		x.id.reset(r.ID())
 	}
 	object, ok := r.Object()
 	followed := ok && w.versions != nil
@@ -81,7 +87,7 @@ func (w *watcher) begin(x *exchange, r mix.Request) {
 	}
 	if followed {
 		x.active, x.object = true, object
-		x.version.reset(fieldVersion)
+		x.version.reset(r.Version())
 		x.floor = w.versions.Send(object, x.session)
 	}
 	x.active = x.active || w.limits != nil && x.session != 0
@@ -91,22 +97,71 @@ func (w *watcher) begin(x *exchange, r mix.Request) {
 // answer counts no more.
 func (x *exchange) again() {
 	if x.active {
-		x.version.reset(x.version.field)
-		x.id.reset(x.id.field)
+		x.version.reset(x.version.at)
+		x.id.reset(x.id.at)
 		x.cached = false
 	}
 }
 
 func (x *exchange) body(fragment []byte) {
-	x.version.write(fragment)
-	x.id.write(fragment)
+	x.version.inBody.write(fragment)
+	x.id.inBody.write(fragment)
 }
 
-// header notes a cache's answer.
+// header notes a cache's answer, and a number that is to be read from a header.
 func (x *exchange) header(name, value []byte) {
+	x.version.header(name, value)
+	x.id.header(name, value)
 	if len(name) == len(cacheHeader) && bytes.EqualFold(name, []byte(cacheHeader)) {
 		x.cached = len(value) >= len(cacheHit) && bytes.EqualFold(value[:len(cacheHit)], []byte(cacheHit))
 	}
+}
+
+// headers notes those of an answer that net/http has read.
+func (x *exchange) headers(read http.Header) {
+	x.header([]byte(cacheHeader), []byte(read.Get(cacheHeader)))
+	for _, s := range []*showing{&x.version, &x.id} {
+		if s.at == nil {
+			continue
+		}
+		for _, value := range read.Values(string(s.at.Header)) {
+			s.header(s.at.Header, []byte(value))
+		}
+	}
+}
+
+// showing looks for one number in an answer.
+type showing struct {
+	at       *mix.NumberAt // nil: nothing is looked for
+	inBody   finder
+	inHeader int64
+	read     bool // inHeader is
+}
+
+func (s *showing) reset(at *mix.NumberAt) {
+	s.at, s.inHeader, s.read = at, 0, false
+	field := ""
+	if at != nil {
+		field = at.Field
+	}
+	s.inBody.reset(field)
+}
+
+// header reads a line of the header. The first with a number counts, as in a body.
+func (s *showing) header(name, value []byte) {
+	if s.at == nil || s.read || len(name) != len(s.at.Header) || !bytes.EqualFold(name, s.at.Header) {
+		return
+	}
+	s.inHeader, s.read = s.at.Number(value)
+}
+
+// found returns the number, once the answer is over; ok is false when there was
+// none.
+func (s *showing) found() (n int64, ok bool) {
+	if s.read {
+		return s.inHeader, true
+	}
+	return s.inBody.found()
 }
 
 // end is called when a request is over. Times run from the epoch; class is ""
@@ -119,15 +174,15 @@ func (w *watcher) end(x *exchange, r mix.Request, sent, ended time.Duration, sta
 	if class != "" || status >= 300 {
 		return
 	}
-	if x.id.field != "" {
-		kind, _ := r.Creates()
+	if x.id.at != nil {
+		table, _ := r.Creates()
 		if id, ok := x.id.found(); ok {
-			w.created.Add(kind, record.Created{ID: id, Session: x.session}, recorded)
+			w.created.Add(table, record.Created{ID: id, Session: x.session}, recorded)
 		} else {
 			w.created.Unread()
 		}
 	}
-	if x.version.field == "" {
+	if x.version.at == nil {
 		return
 	}
 	version, ok := x.version.found()

@@ -80,7 +80,7 @@ func oracleJob(url string) Job {
 		Mix: []scenarios.Endpoint{
 			{Name: "read", Method: "GET", Path: "/u/{user}", Weight: 0.6, Session: "{user}", Object: "user {user}"},
 			{Name: "write", Method: "PUT", Path: "/u/{user}", Weight: 0.2, Session: "{user}", Object: "user {user}"},
-			{Name: "order", Method: "POST", Path: "/o", Weight: 0.2, Session: "{user}", Creates: "order"},
+			{Name: "order", Method: "POST", Path: "/o", Weight: 0.2, Session: "{user}", Creates: "orders"},
 		},
 		Oracles: scenarios.Oracles(), RateLimit: RateLimit{Limit: 30, Window: time.Minute},
 		Timeout: 10 * time.Second, Connections: 16, MaxInFlight: 1000,
@@ -139,12 +139,12 @@ func TestOraclesAreSilentAboutACorrectSystem(t *testing.T) {
 		if limited := m.Status["429"]; limited == 0 || m.Status["200"]+limited != m.Sent {
 			t.Errorf("status %v of %d sent", m.Status, m.Sent)
 		}
-		for _, order := range m.Created["order"] {
+		for _, order := range m.Created["orders"] {
 			if order.ID&(1<<22-1) != 0 || order.Session < 1 || order.Session > 20 {
 				t.Fatalf("an order %+v was created", order)
 			}
 		}
-		if n := int64(len(m.Created["order"])); n == 0 || n > m.Endpoints[2].Succeeded {
+		if n := int64(len(m.Created["orders"])); n == 0 || n > m.Endpoints[2].Succeeded {
 			t.Errorf("%d orders in the sample of %d", n, m.Endpoints[2].Succeeded)
 		}
 	})

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"headroom/harness/drive/poll"
 )
 
 // errAgain says that a socket has nothing to read now. crypto/tls takes it for
@@ -48,7 +50,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		return 0, errAgain
 	}
 	for {
-		n, err := readNow(w.fd, p)
+		n, err := poll.Read(w.fd, p)
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN) && w.deadline.IsZero():
@@ -144,7 +146,7 @@ func (w *wire) flush() error {
 // write writes what the socket takes of p.
 func (w *wire) write(p []byte) (n int, err error) {
 	for n < len(p) {
-		m, err := writeNow(w.fd, p[n:])
+		m, err := poll.Write(w.fd, p[n:])
 		switch {
 		case err == nil:
 			n += m

@@ -22,10 +22,10 @@ func TestDuplicateIDs(t *testing.T) {
 		{"a sequence that starts anew", func(i int64) int64 { return i % 900 }, 100},
 		{"one twice", func(i int64) int64 { return max(i, 1) }, 1},
 	} {
-		c := NewCreations([]string{"order", "post"}, true, 1)
+		c := NewCreations([]string{"orders", "posts"}, true, 1)
 		for i := range int64(1000) {
 			c.Add(0, record.Created{ID: test.id(i)}, true)
-			c.Add(1, record.Created{ID: -i}, true) // another kind may have the same
+			c.Add(1, record.Created{ID: -i}, true) // another table may have the same
 		}
 		o := c.Duplicates()
 		if o.Checked != 2000 || o.Violations != test.bad || o.Unknown != "" || (o.Example != "") != (test.bad > 0) {
@@ -35,7 +35,7 @@ func TestDuplicateIDs(t *testing.T) {
 }
 
 func TestDuplicatesSayWhatTheyCouldNotCheck(t *testing.T) {
-	c := NewCreations([]string{"order"}, true, 1)
+	c := NewCreations([]string{"orders"}, true, 1)
 	if o := c.Duplicates(); o.Checked != 0 || !strings.HasPrefix(o.Unknown, "not measured") {
 		t.Errorf("%+v", o)
 	}
@@ -53,7 +53,7 @@ func TestDuplicatesSayWhatTheyCouldNotCheck(t *testing.T) {
 // Each creation has the same chance of being in the sample.
 func TestSampleIsBoundedAndFair(t *testing.T) {
 	const n = 50_000
-	c := NewCreations([]string{"order", "post", "none"}, false, 7)
+	c := NewCreations([]string{"orders", "posts", "none"}, false, 7)
 	var wg sync.WaitGroup
 	for part := range int64(2) {
 		wg.Go(func() {
@@ -66,11 +66,11 @@ func TestSampleIsBoundedAndFair(t *testing.T) {
 	c.Add(1, record.Created{ID: 1}, true)
 	c.Add(1, record.Created{ID: 2}, false) // in the warm-up
 	sample := c.Sample()
-	if len(sample["order"]) != MaxSample || len(sample["post"]) != 1 || len(sample) != 2 {
-		t.Fatalf("%d orders, %d posts, %d kinds", len(sample["order"]), len(sample["post"]), len(sample))
+	if len(sample["orders"]) != MaxSample || len(sample["posts"]) != 1 || len(sample) != 2 {
+		t.Fatalf("%d orders, %d posts, %d tables", len(sample["orders"]), len(sample["posts"]), len(sample))
 	}
 	early, seen := 0, map[int64]bool{}
-	for _, created := range sample["order"] {
+	for _, created := range sample["orders"] {
 		if seen[created.ID] || created.Session != 3 {
 			t.Fatalf("%+v stands twice or lost its session", created)
 		}
@@ -96,18 +96,18 @@ func TestMisplaced(t *testing.T) {
 		example string
 	}{
 		{"right", [][]int64{{10, 12}, {11, 13}}, home, 0, ""},
-		{"wrong shard", [][]int64{{10, 12, 11}, {13}}, home, 1, "order 11 of session 2 is in shards [0], it belongs in shard 1 alone"},
-		{"in two", [][]int64{{10, 12}, {11, 13, 12}}, home, 1, "order 12 of session 1 is in shards [0 1]"},
-		{"in none", [][]int64{{10, 12}, {11}}, home, 1, "order 13 of session 2 is in no shard"},
+		{"wrong shard", [][]int64{{10, 12, 11}, {13}}, home, 1, "row 11 of orders, of session 2, is in shards [0], it belongs in shard 1 alone"},
+		{"in two", [][]int64{{10, 12}, {11, 13, 12}}, home, 1, "row 12 of orders, of session 1, is in shards [0 1]"},
+		{"in none", [][]int64{{10, 12}, {11}}, home, 1, "row 13 of orders, of session 2, is in no shard"},
 		{"no home known, one place each", [][]int64{{11, 12}, {10, 13}}, nil, 0, ""},
-		{"no home known, in two", [][]int64{{11, 12}, {10, 13, 11}}, nil, 1, "order 11 is in shards [0 1], instead of one"},
+		{"no home known, in two", [][]int64{{11, 12}, {10, 13, 11}}, nil, 1, "row 11 of orders is in shards [0 1], instead of one"},
 	} {
-		o := Misplaced("order", created, test.present, test.home)
-		if o.Checked != 4 || o.Violations != test.bad || !strings.Contains(o.Example, test.example) || o.Unknown != "" || o.Scope != "order" {
+		o := Misplaced("orders", created, test.present, test.home)
+		if o.Checked != 4 || o.Violations != test.bad || !strings.Contains(o.Example, test.example) || o.Unknown != "" || o.Scope != "orders" {
 			t.Errorf("%s: %+v", test.name, o)
 		}
 	}
-	if o := Misplaced("order", nil, nil, home); o.Checked != 0 || o.Unknown != "not measured: no order was created" {
+	if o := Misplaced("orders", nil, nil, home); o.Checked != 0 || o.Unknown != "not measured: no row of orders was created" {
 		t.Errorf("%+v", o)
 	}
 }
@@ -124,7 +124,7 @@ func TestEffects(t *testing.T) {
 		{"one missing, one twice", map[int64]int64{1: 2, 3: 1}, 1, 1},
 		{"none", nil, 3, 0},
 	} {
-		lost, duplicated := Effects("order", orders, test.seen)
+		lost, duplicated := Effects("orders", orders, test.seen)
 		if lost.Checked != 3 || lost.Violations != test.lost || lost.Name != scenarios.OracleLost || (lost.Example != "") != (test.lost > 0) {
 			t.Errorf("%s: %+v", test.name, lost)
 		}
@@ -135,7 +135,7 @@ func TestEffects(t *testing.T) {
 			t.Errorf("%s: %+v", test.name, duplicated)
 		}
 	}
-	if lost, _ := Effects("order", nil, nil); lost.Unknown == "" {
+	if lost, _ := Effects("orders", nil, nil); lost.Unknown == "" {
 		t.Errorf("%+v: nothing was checked", lost)
 	}
 }

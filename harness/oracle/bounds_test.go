@@ -216,7 +216,7 @@ func TestTooManySessions(t *testing.T) {
 
 // What was created outside of the slice is known, and not counted.
 func TestCreatedInTheWarmUp(t *testing.T) {
-	c := NewCreations([]string{"order"}, true, 1)
+	c := NewCreations([]string{"orders"}, true, 1)
 	c.Add(0, record.Created{ID: 1}, false)
 	c.Add(0, record.Created{ID: 1}, false)
 	if o := c.Duplicates(); o.Checked != 0 || o.Violations != 0 {
@@ -225,10 +225,10 @@ func TestCreatedInTheWarmUp(t *testing.T) {
 	c.Add(0, record.Created{ID: 1}, true)
 	c.Add(0, record.Created{ID: 2}, true)
 	c.Add(0, record.Created{ID: 2}, true)
-	if o := c.Duplicates(); o.Checked != 3 || o.Violations != 2 || o.Example != "two creations of order 1 were acknowledged" {
+	if o := c.Duplicates(); o.Checked != 3 || o.Violations != 2 || o.Example != "two creations of row 1 of orders were acknowledged" {
 		t.Errorf("%+v", o)
 	}
-	c = NewCreations([]string{"order"}, false, 1)
+	c = NewCreations([]string{"orders"}, false, 1)
 	for range 2 {
 		c.Add(0, record.Created{ID: 1}, true)
 	}
@@ -238,7 +238,7 @@ func TestCreatedInTheWarmUp(t *testing.T) {
 	for range MaxSample {
 		c.Add(0, record.Created{ID: 3}, true)
 	}
-	if got := len(c.Sample()["order"]); got != MaxSample {
+	if got := len(c.Sample()["orders"]); got != MaxSample {
 		t.Errorf("%d are kept", got)
 	}
 }
@@ -280,7 +280,7 @@ func TestReasonsInWords(t *testing.T) {
 	if got := millis(1500*time.Microsecond) + " " + millis(123456*time.Microsecond); got != "1.5 ms 123.5 ms" {
 		t.Errorf("%q", got)
 	}
-	if o := Unmeasured("lost", "order", "no %s", "queue"); o.Name != "lost" || o.Scope != "order" || o.Unknown != "not measured: no queue" {
+	if o := Unmeasured("lost", "orders", "no %s", "queue"); o.Name != "lost" || o.Scope != "orders" || o.Unknown != "not measured: no queue" {
 		t.Errorf("%+v", o)
 	}
 	var a ages

@@ -11,11 +11,11 @@ import (
 	"headroom/scenarios"
 )
 
-// MaxSample is how many of each kind of created things are kept, to be looked
+// MaxSample is how many of each table's created rows are kept, to be looked
 // for afterwards.
 const MaxSample = 5000
 
-// Creations follows what was created: a sample of each kind for those who look
+// Creations follows what was created: a sample of each table for those who look
 // for it afterwards, and whether an id was given twice: `duplicate_ids`.
 //
 // The sample is drawn so that each creation has the same chance (Vitter's
@@ -26,7 +26,7 @@ const MaxSample = 5000
 type Creations struct {
 	mu         sync.Mutex
 	draw       *rand.Rand
-	kinds      []creation
+	tables     []creation
 	duplicates bool
 	room       *budget
 	tally      tally
@@ -42,22 +42,22 @@ type creation struct {
 	ids   map[int64]struct{}
 }
 
-// NewCreations follows the kinds of those names; duplicates says whether ids
+// NewCreations follows the tables of those names; duplicates says whether ids
 // are to be compared.
-func NewCreations(kinds []string, duplicates bool, seed uint64) *Creations {
+func NewCreations(tables []string, duplicates bool, seed uint64) *Creations {
 	c := &Creations{draw: rand.New(rand.NewPCG(seed, 0x63726561)), duplicates: duplicates, room: newBudget(MaxKept)}
-	for _, name := range kinds {
-		c.kinds = append(c.kinds, creation{name: name, ids: map[int64]struct{}{}})
+	for _, name := range tables {
+		c.tables = append(c.tables, creation{name: name, ids: map[int64]struct{}{}})
 	}
 	return c
 }
 
-// Add is told that the creation of a thing of that kind, an index, was
+// Add is told that the creation of a row of that table, an index, was
 // acknowledged.
-func (c *Creations) Add(kind int, created record.Created, recorded bool) {
+func (c *Creations) Add(table int, created record.Created, recorded bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k := &c.kinds[kind]
+	k := &c.tables[table]
 	if c.duplicates {
 		c.compare(k, created.ID, recorded)
 	}
@@ -89,7 +89,7 @@ func (c *Creations) compare(k *creation, id int64, recorded bool) {
 	if twice {
 		c.tally.violations++
 		if c.example == "" {
-			c.example = fmt.Sprintf("two creations of %s %d were acknowledged", k.name, id)
+			c.example = fmt.Sprintf("two creations of row %d of %s were acknowledged", id, k.name)
 		}
 	}
 }
@@ -113,12 +113,12 @@ func (c *Creations) Duplicates() record.Oracle {
 	return o
 }
 
-// Sample returns what was kept, by kind.
+// Sample returns what was kept, by table.
 func (c *Creations) Sample() map[string][]record.Created {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := map[string][]record.Created{}
-	for _, k := range c.kinds {
+	for _, k := range c.tables {
 		if len(k.kept) > 0 {
 			out[k.name] = append(out[k.name], k.kept...)
 		}

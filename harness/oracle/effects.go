@@ -11,23 +11,23 @@ import (
 
 // Effects checks, once the queue is empty, that each acknowledged job had its
 // effect once: `lost` and `duplicated`. seen says how often the effect of each
-// created thing took place; an id that is missing is none.
+// row that was created in the table took place; an id that is missing is none.
 //
 // It must not be asked before the queue is empty: a job that waits is not
 // lost.
 //
 // It can't see: jobs that were never acknowledged; jobs outside of the sample;
 // effects in other places than the one that was asked.
-func Effects(kind string, created []record.Created, seen map[int64]int64) (lost, duplicated record.Oracle) {
-	lost = record.Oracle{Name: scenarios.OracleLost, Scope: kind}
-	duplicated = record.Oracle{Name: scenarios.OracleDuplicated, Scope: kind}
+func Effects(table string, created []record.Created, seen map[int64]int64) (lost, duplicated record.Oracle) {
+	lost = record.Oracle{Name: scenarios.OracleLost, Scope: table}
+	duplicated = record.Oracle{Name: scenarios.OracleDuplicated, Scope: table}
 	for _, c := range created {
 		lost.Checked++
 		times := seen[c.ID]
 		if times == 0 {
 			lost.Violations++
 			if lost.Example == "" {
-				lost.Example = fmt.Sprintf("%s %d was acknowledged, and its mail was never sent", kind, c.ID)
+				lost.Example = fmt.Sprintf("row %d of %s was acknowledged, and its mail was never sent", c.ID, table)
 			}
 			continue
 		}
@@ -35,12 +35,12 @@ func Effects(kind string, created []record.Created, seen map[int64]int64) (lost,
 		if times > 1 {
 			duplicated.Violations++
 			if duplicated.Example == "" {
-				duplicated.Example = fmt.Sprintf("the mail of %s %d was sent %d times", kind, c.ID, times)
+				duplicated.Example = fmt.Sprintf("the mail of row %d of %s was sent %d times", c.ID, table, times)
 			}
 		}
 	}
-	because(&lost, fmt.Sprintf("no %s was created", kind))
-	because(&duplicated, fmt.Sprintf("no %s had an effect", kind))
+	because(&lost, fmt.Sprintf("no row of %s was created", table))
+	because(&duplicated, fmt.Sprintf("no row of %s had an effect", table))
 	return lost, duplicated
 }
 

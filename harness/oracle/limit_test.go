@@ -131,6 +131,31 @@ func TestLimitIsCertain(t *testing.T) {
 	}
 }
 
+// A window may be short by the slack of 2 ms: only what is shorter still is a violation.
+// What was sent no later than the earliest that is kept says nothing more.
+func TestLimitAtItsBounds(t *testing.T) {
+	const ms = time.Millisecond
+	for _, test := range []struct {
+		name string
+		sent []time.Duration // each is answered at once
+		want int64
+	}{
+		{"a window less the slack", []time.Duration{0, 98 * ms}, 0},
+		{"a little less", []time.Duration{0, 98*ms - 1}, 1},
+		{"one as early as the earliest", []time.Duration{50 * ms, 60 * ms, 50 * ms}, 1},
+		{"one that is earlier", []time.Duration{50 * ms, 60 * ms, 49 * ms}, 1},
+		{"one that is later", []time.Duration{50 * ms, 60 * ms, 51 * ms}, 2},
+	} {
+		limits := NewLimits(1, 100*ms)
+		for _, at := range test.sent {
+			limits.Admitted(7, at, at, true)
+		}
+		if o := limits.Result(); o.Violations != test.want || o.Checked != int64(len(test.sent)) {
+			t.Errorf("%s: %d violations in %d checks, want %d in %d", test.name, o.Violations, o.Checked, test.want, len(test.sent))
+		}
+	}
+}
+
 func TestLimitSaysWhatItCouldNotFollow(t *testing.T) {
 	limits := NewLimits(100, time.Second)
 	if o := limits.Result(); o.Checked != 0 || !strings.HasPrefix(o.Unknown, "not measured") {

@@ -16,8 +16,8 @@ import (
 //
 // It can't see: rows that were not created during the slice, or not among the
 // sample; a row that is whole in its place but wrong.
-func Misplaced(kind string, created []record.Created, present [][]int64, home func(record.Created) int) record.Oracle {
-	o := record.Oracle{Name: scenarios.OracleMisplaced, Scope: kind}
+func Misplaced(table string, created []record.Created, present [][]int64, home func(record.Created) int) record.Oracle {
+	o := record.Oracle{Name: scenarios.OracleMisplaced, Scope: table}
 	places := map[int64][]int{}
 	for shard, ids := range present {
 		for _, id := range ids {
@@ -33,20 +33,20 @@ func Misplaced(kind string, created []record.Created, present [][]int64, home fu
 		}
 		o.Violations++
 		if o.Example == "" {
-			o.Example = misplacement(kind, c, found, home)
+			o.Example = misplacement(table, c, found, home)
 		}
 	}
-	because(&o, fmt.Sprintf("no %s was created", kind))
+	because(&o, fmt.Sprintf("no row of %s was created", table))
 	return o
 }
 
-func misplacement(kind string, c record.Created, found []int, home func(record.Created) int) string {
+func misplacement(table string, c record.Created, found []int, home func(record.Created) int) string {
 	where := "is in no shard"
 	if len(found) > 0 {
 		where = fmt.Sprintf("is in shards %d", found)
 	}
 	if home == nil {
-		return fmt.Sprintf("%s %d %s, instead of one", kind, c.ID, where)
+		return fmt.Sprintf("row %d of %s %s, instead of one", c.ID, table, where)
 	}
-	return fmt.Sprintf("%s %d of session %d %s, it belongs in shard %d alone (counted from 0)", kind, c.ID, c.Session, where, home(c))
+	return fmt.Sprintf("row %d of %s, of session %d, %s, it belongs in shard %d alone (counted from 0)", c.ID, table, c.Session, where, home(c))
 }

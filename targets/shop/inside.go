@@ -15,10 +15,10 @@ import (
 // insideLimit bounds a question, in bytes, as the machine's agent does.
 const insideLimit = 4 << 20
 
-// The kinds of rows that requests create, as scenarios name them.
+// The tables in which requests create rows.
 const (
-	rowsOfPosts  = "post"
-	rowsOfOrders = "order"
+	tablePosts  = "posts"
+	tableOrders = "orders"
 )
 
 // serveTouch answers what requests would do to the pages of the cache. Nothing is
@@ -52,16 +52,16 @@ func serveHome(w http.ResponseWriter, r *http.Request) {
 	}
 	homes := make([]int, len(question.Rows))
 	for i, row := range question.Rows {
-		homes[i] = homeOf(question.Kind, row, question.Of)
+		homes[i] = homeOf(question.Table, row, question.Of)
 	}
 	_ = answer(w, http.StatusOK, homes)
 }
 
-func homeOf(kind string, row spec.Row, of int) int {
+func homeOf(table string, row spec.Row, of int) int {
 	switch {
-	case kind == rowsOfPosts:
+	case table == tablePosts:
 		return shards.Hash(row.ID, of)
-	case kind == rowsOfOrders && row.Session != 0:
+	case table == tableOrders && row.Session != 0:
 		return shards.Hash(row.Session, of)
 	}
 	return spec.NoHome

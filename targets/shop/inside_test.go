@@ -51,15 +51,15 @@ func TestServeTouch(t *testing.T) {
 
 func TestServeHome(t *testing.T) {
 	var got []int
-	askTheInside(t, serveHome, spec.HomeQuestion{Kind: "post", Of: 4, Rows: []spec.Row{{ID: 11}, {ID: 12, Session: 5}}}, &got)
+	askTheInside(t, serveHome, spec.HomeQuestion{Table: "posts", Of: 4, Rows: []spec.Row{{ID: 11}, {ID: 12, Session: 5}}}, &got)
 	if want := []int{shards.Hash(11, 4), shards.Hash(12, 4)}; !slices.Equal(got, want) {
 		t.Errorf("posts are at home in %v, want %v", got, want)
 	}
-	askTheInside(t, serveHome, spec.HomeQuestion{Kind: "order", Of: 4, Rows: []spec.Row{{ID: 11, Session: 5}, {ID: 12}}}, &got)
+	askTheInside(t, serveHome, spec.HomeQuestion{Table: "orders", Of: 4, Rows: []spec.Row{{ID: 11, Session: 5}, {ID: 12}}}, &got)
 	if want := []int{shards.Hash(5, 4), spec.NoHome}; !slices.Equal(got, want) {
 		t.Errorf("orders are at home in %v, want %v", got, want)
 	}
-	askTheInside(t, serveHome, spec.HomeQuestion{Kind: "user", Of: 4, Rows: []spec.Row{{ID: 1, Session: 1}}}, &got)
+	askTheInside(t, serveHome, spec.HomeQuestion{Table: "users", Of: 4, Rows: []spec.Row{{ID: 1, Session: 1}}}, &got)
 	if want := []int{spec.NoHome}; !slices.Equal(got, want) {
 		t.Errorf("a user is at home in %v, want %v", got, want)
 	}
@@ -77,8 +77,8 @@ func TestTheInsideRefuses(t *testing.T) {
 		{"no JSON", serveTouch, "user:1", "is not JSON"},
 		{"no JSON", serveHome, "user:1", "is not JSON"},
 		{"too many requests", serveTouch, many, "at most 2000"},
-		{"too many rows", serveHome, spec.HomeQuestion{Kind: "post", Of: 2, Rows: rows}, "at most 2000"},
-		{"no database", serveHome, spec.HomeQuestion{Kind: "post"}, "want at most 2000 rows and a database"},
+		{"too many rows", serveHome, spec.HomeQuestion{Table: "posts", Of: 2, Rows: rows}, "at most 2000"},
+		{"no database", serveHome, spec.HomeQuestion{Table: "posts"}, "want at most 2000 rows and a database"},
 		{"too long", serveTouch, `[{"method":"` + strings.Repeat("x", insideLimit) + `"}]`, "of at most 4 MiB"},
 	} {
 		if w := askTheInside(t, test.handler, test.question, nil); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), test.says) {

@@ -40,7 +40,8 @@ type Mix struct {
 	bounds    []float64 // cumulative weights; nil: the endpoints take turns
 	choice    draw.Stream
 	objects   []string // kinds of objects, "user {}"
-	created   []string // kinds of what requests create
+	created   []string // tables in which requests create rows
+	inHeaders bool     // an answer's header shows a version or an id
 	redirects bool     // the last of names is theirs
 }
 

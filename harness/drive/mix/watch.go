@@ -19,8 +19,10 @@ const SessionHeader = "X-Session"
 // watched is what oracles want to know of an endpoint.
 type watched struct {
 	who, what number
-	object    int // into Mix.objects, -1 for none
-	creates   int // into Mix.created, -1 for none
+	object    int      // into Mix.objects, -1 for none
+	version   NumberAt // the object's
+	creates   int      // into Mix.created, -1 for none
+	id        NumberAt // of the row that is created
 }
 
 // number is a text's one number: a placeholder's, or one that stands there.
@@ -79,10 +81,17 @@ func (m *Mix) watch(e scenarios.Endpoint, keys map[string]*draw.Keys) (watched, 
 		}
 		// The same thing may be drawn in several ways.
 		w.object = intern(&m.objects, placeholder.ReplaceAllString(e.Object, objectNumber))
+		if w.version, err = newNumberAt(e.VersionAt()); err != nil {
+			return w, fmt.Errorf("version: %w", err)
+		}
 	}
 	if e.Creates != "" {
 		w.creates = intern(&m.created, e.Creates)
+		if w.id, err = newNumberAt(e.IDAt()); err != nil {
+			return w, fmt.Errorf("id: %w", err)
+		}
 	}
+	m.inHeaders = m.inHeaders || w.version.Header != nil || w.id.Header != nil
 	return w, nil
 }
 
@@ -97,8 +106,11 @@ func intern(names *[]string, name string) int {
 	return len(*names) - 1
 }
 
-// Created are the kinds of what requests create.
+// Created are the tables in which requests create rows.
 func (m *Mix) Created() []string { return m.created }
+
+// ShowsInHeaders says whether a version or an id is to be read from a header.
+func (m *Mix) ShowsInHeaders() bool { return m.inHeaders }
 
 // ObjectName is what an object is called in words.
 func (m *Mix) ObjectName(object uint64) string {
@@ -126,11 +138,17 @@ func (r Request) Object() (object uint64, ok bool) {
 	return uint64(r.endpoint.object)<<objectShift | uint64(r.endpoint.what.of(r.k))&(1<<objectShift-1), true
 }
 
-// Creates is the index into Created of what the request creates; ok is false
-// when it creates nothing.
-func (r Request) Creates() (kind int, ok bool) {
+// Version is where the answer shows the version of Object.
+func (r Request) Version() *NumberAt { return &r.endpoint.version }
+
+// Creates is the index into Created of the table in which the request creates a
+// row; ok is false when it creates none.
+func (r Request) Creates() (table int, ok bool) {
 	return r.endpoint.creates, r.endpoint.creates >= 0
 }
+
+// ID is where the answer shows the id of the row that the request creates.
+func (r Request) ID() *NumberAt { return &r.endpoint.id }
 
 // Reads says that the request changes nothing.
 func (r Request) Reads() bool {

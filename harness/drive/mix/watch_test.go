@@ -64,7 +64,7 @@ func TestEntriesAreRefused(t *testing.T) {
 func TestSessionIsSentAndNumbered(t *testing.T) {
 	m, err := New("http://shop", nil, []scenarios.Endpoint{
 		{Name: "read", Method: "GET", Path: "/u/{user}", Weight: 0.4, Session: "{user}", Object: "user {user}"},
-		{Name: "write", Method: "PUT", Path: "/u/{reader}", Weight: 0.4, Body: "x", Session: "{seq}", Object: "user {reader}", Creates: "post"},
+		{Name: "write", Method: "PUT", Path: "/u/{reader}", Weight: 0.4, Body: "x", Session: "{seq}", Object: "user {reader}", Creates: "posts"},
 		{Name: "fixed", Method: "GET", Path: "/f", Weight: 0.1, Session: "12", Object: "feed"},
 		{Name: "nobody", Method: "GET", Path: "/n", Weight: 0.1},
 	}, watchKeys, 5)
@@ -83,8 +83,8 @@ func TestSessionIsSentAndNumbered(t *testing.T) {
 			t.Fatalf("%s of session %d has a target with session %q", name, r.Session(), got)
 		}
 		object, ok := r.Object()
-		kind, creates := r.Creates()
-		if ok != (name != "nobody") || creates != (name == "write") || creates && m.Created()[kind] != "post" || r.Reads() != (name != "write") {
+		table, creates := r.Creates()
+		if ok != (name != "nobody") || creates != (name == "write") || creates && m.Created()[table] != "posts" || r.Reads() != (name != "write") {
 			t.Fatalf("%s: object %v, creates %v, reads %v", name, ok, creates, r.Reads())
 		}
 		if ok {

@@ -9,8 +9,6 @@ import (
 	"math"
 	"time"
 
-	vegeta "github.com/tsenart/vegeta/v12/lib"
-
 	"headroom/harness/drive/draw"
 )
 
@@ -87,15 +85,3 @@ func fromSeconds(seconds float64) time.Duration {
 	}
 	return time.Duration(nanos)
 }
-
-var _ vegeta.Pacer = (*Schedule)(nil)
-
-// Pace implements vegeta's Pacer: how long to wait, at elapsed since the
-// epoch, before sending request number hits. It never asks to stop.
-func (s *Schedule) Pace(elapsed time.Duration, hits uint64) (wait time.Duration, stop bool) {
-	return max(s.At(hits)-elapsed, 0), false
-}
-
-// Rate implements vegeta's Pacer: the mean rate in requests per second, the
-// same at all times.
-func (s *Schedule) Rate(time.Duration) float64 { return s.rateRPS }

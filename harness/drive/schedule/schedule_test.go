@@ -159,27 +159,6 @@ func TestPoissonMemoryIsItsCheckpoints(t *testing.T) {
 	}
 }
 
-func TestPace(t *testing.T) {
-	s := mustNew(t, Constant, 100, 1)
-	for _, test := range []struct {
-		elapsed time.Duration
-		hits    uint64
-		want    time.Duration
-	}{
-		{0, 0, 0},
-		{0, 1, 10 * time.Millisecond},
-		{4 * time.Millisecond, 1, 6 * time.Millisecond},
-		{time.Second, 1, 0}, // late: at once
-	} {
-		if wait, stop := s.Pace(test.elapsed, test.hits); wait != test.want || stop {
-			t.Errorf("Pace(%v, %d) is %v, %v; want %v", test.elapsed, test.hits, wait, stop, test.want)
-		}
-	}
-	if got := s.Rate(time.Minute); got != 100 {
-		t.Errorf("Rate is %v", got)
-	}
-}
-
 func BenchmarkPoissonAt(b *testing.B) {
 	s := mustNew(b, Poisson, 10_000, 1)
 	for k := range uint64(b.N) {

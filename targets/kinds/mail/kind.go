@@ -20,7 +20,7 @@ func Kind() machine.Kind {
 		Kind: scenarios.Kind{
 			Name: "mail", Port: 8025,
 			Facts: scenarios.Facts{
-				Label: "mail", About: "stands for a mail provider", Keeps: scenarios.KeepsNothing, Ports: 1,
+				Label: "mail", About: "stands for a mail provider", Keeps: scenarios.KeepsNothing, Ports: 1, EffectsOf: "orders",
 				Speaks: []scenarios.Protocol{scenarios.ProtocolMail, scenarios.ProtocolEffects},
 			},
 			Settings: []scenarios.SettingSpec{Delay.SettingSpec},

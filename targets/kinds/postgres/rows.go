@@ -4,30 +4,47 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"headroom/targets/machine/spec"
 )
 
-// Rows returns which of the ids a table has. The table's name is one of a fixed
-// list, as it becomes part of the statement.
+// Rows returns which of the ids a table has.
 func (s *server) Rows(ctx context.Context, table string, ids []int64) ([]int64, error) {
-	if !slices.Contains(spec.RowTables(), table) {
-		return nil, fmt.Errorf("table %q: want one of %v", table, spec.RowTables())
-	}
 	found := []int64{}
 	err := s.query(ctx, func(conn *pgx.Conn) error {
-		answer, err := conn.Query(ctx, "SELECT id FROM "+table+" WHERE id = ANY($1)", ids)
+		answer, err := conn.Query(ctx, selectIDs(table), ids)
 		if err != nil {
 			return err
 		}
 		found, err = pgx.AppendRows(found, answer, pgx.RowTo[int64])
 		return err
 	})
-	return found, err
+	return found, tableFault(table, err)
+}
+
+// selectIDs quotes the table's name, which comes from a scenario. The cast has
+// PostgreSQL itself refuse ids that are no whole numbers.
+func selectIDs(table string) string {
+	return "SELECT id FROM " + pgx.Identifier{table}.Sanitize() + " WHERE id = ANY($1::bigint[])"
+}
+
+// refusedStatement is how the codes begin of what is wrong with a statement: no such
+// table, no such column, a column of another type.
+const refusedStatement = "42"
+
+// tableFault says what to do about a table that can't be asked.
+func tableFault(table string, err error) error {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) || !strings.HasPrefix(refused.Code, refusedStatement) {
+		return err
+	}
+	return fmt.Errorf("table %q: %w: `creates:` must name a table with a column id of whole numbers", table, err)
 }
 
 // Lag returns the samples of a primary's replicas.

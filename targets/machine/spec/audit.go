@@ -15,9 +15,6 @@ type LagSample struct {
 // MaxRowIDs is how many rows one RowsRequest may ask for.
 const MaxRowIDs = 20_000
 
-// RowTables lists the tables that a RowsRequest may name.
-func RowTables() []string { return []string{"users", "posts", "orders"} }
-
 // RowsRequest asks the agent, by POST /rows, which of some rows a database of
 // its machine holds.
 type RowsRequest struct {

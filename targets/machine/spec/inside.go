@@ -48,9 +48,9 @@ type Row struct {
 
 // HomeQuestion asks in which of several databases rows belong.
 type HomeQuestion struct {
-	Kind string `json:"kind"` // of the rows, as Endpoint.Creates names it
-	Of   int    `json:"of"`   // how many databases there are
-	Rows []Row  `json:"rows"`
+	Table string `json:"table"` // of the rows, as Endpoint.Creates names it
+	Of    int    `json:"of"`    // how many databases there are
+	Rows  []Row  `json:"rows"`
 }
 
 // NoHome is the answer for a row whose database can't be said.
@@ -68,16 +68,17 @@ type Backlog struct {
 	AckPending int64 `json:"ack_pending"` // delivered, not acknowledged yet
 }
 
-// MaxEffects is how many orders one EffectsQuestion may name.
+// MaxEffects is how many rows one EffectsQuestion may name.
 const MaxEffects = 20_000
 
-// EffectsQuestion asks how often the effects of these orders took place.
+// EffectsQuestion asks how often the effects of these rows took place, which are
+// of the table that the process's facts name.
 type EffectsQuestion struct {
 	IDs []int64 `json:"ids"`
 }
 
-// Effects is how often each order had its effect. Every order of the question is
-// in it, with 0 where there was none. Once Full is true, orders that came after the
+// Effects is how often each row had its effect. Every row of the question is in
+// it, with 0 where there was none. Once Full is true, rows that came after the
 // process's memory was full are unknown, and are missing.
 type Effects struct {
 	Seen map[int64]int `json:"seen"`

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package drive
+package poll
 
 import (
 	"unsafe"
@@ -14,7 +14,8 @@ import (
 // that looks long, and takes the loop's right to run Go code away and back.
 // What is called here must not block.
 
-func readNow(fd int, p []byte) (int, error) {
+// Read reads what is there.
+func Read(fd int, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -22,7 +23,8 @@ func readNow(fd int, p []byte) (int, error) {
 	return rawResult(n, errno)
 }
 
-func writeNow(fd int, p []byte) (int, error) {
+// Write writes what the socket takes.
+func Write(fd int, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
