@@ -130,8 +130,9 @@ func (b *boundFinder) add(t *record.Trial) float64 {
 }
 
 // marginalBound is min over machines of (cores - idle) / D with D and idle from
-// two rates. It is 0 where the readings do not allow it, and at most eight
-// times the higher rate: small differences are mostly noise.
+// two rates. It is 0 where the readings do not allow it or a machine's CPU time is
+// not known, and at most eight times the higher rate: small differences are mostly
+// noise.
 func marginalBound(low, high *record.Trial) float64 {
 	lowRPS, highRPS := low.Measurement.OfferedRPS, high.Measurement.OfferedRPS
 	idle := map[string]record.MachineUse{}
@@ -144,7 +145,12 @@ func marginalBound(low, high *record.Trial) float64 {
 		if u.External || !known || u.WindowS == 0 || first.WindowS == 0 {
 			continue
 		}
-		lowUse, highUse := first.CPUSeconds/first.WindowS, u.CPUSeconds/u.WindowS
+		lowCPU, known1 := first.CPUSeconds.Get()
+		highCPU, known2 := u.CPUSeconds.Get()
+		if !known1 || !known2 {
+			return 0
+		}
+		lowUse, highUse := lowCPU/first.WindowS, highCPU/u.WindowS
 		demand := (highUse - lowUse) / (highRPS - lowRPS)
 		if demand <= 0 {
 			continue
@@ -156,15 +162,20 @@ func marginalBound(low, high *record.Trial) float64 {
 
 // throughputBound is X_max = min over machines of cores / D, with D the CPU
 // seconds of one request (operational laws). Where machines have no limits of
-// their own they share the host, so it bounds them together too.
+// their own they share the host, so it bounds them together too. It is 0 when
+// the CPU time of a machine is not known, which might be the least bound.
 func throughputBound(uses []record.MachineUse, completed int64, hostCPUs float64) float64 {
 	bound, total := math.Inf(1), 0.0
 	for _, u := range uses {
-		total += u.CPUSeconds
-		if u.External || u.CPUSeconds <= 0 || completed == 0 {
+		cpu, known := u.CPUSeconds.Get()
+		total += cpu
+		if !known && !u.External {
+			return 0
+		}
+		if u.External || cpu <= 0 || completed == 0 {
 			continue
 		}
-		bound = min(bound, u.QuotaCPUs*float64(completed)/u.CPUSeconds)
+		bound = min(bound, u.QuotaCPUs*float64(completed)/cpu)
 	}
 	if math.IsInf(bound, 1) {
 		return 0

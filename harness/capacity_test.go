@@ -12,13 +12,14 @@ import (
 	"headroom/harness/record"
 	"headroom/harness/search"
 	"headroom/harness/slo"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 )
 
 // Machines without limits of their own share the host: together they can't use
 // more than it has.
 func TestBoundOfASharedHost(t *testing.T) {
-	uses := []record.MachineUse{{QuotaCPUs: 2, CPUSeconds: 1}, {QuotaCPUs: 2, CPUSeconds: 1}, {QuotaCPUs: 1, External: true, CPUSeconds: 2}}
+	uses := []record.MachineUse{{QuotaCPUs: 2, CPUSeconds: maybe.Of(1)}, {QuotaCPUs: 2, CPUSeconds: maybe.Of(1)}, {QuotaCPUs: 1, External: true, CPUSeconds: maybe.Of(2)}}
 	for hostCPUs, want := range map[float64]float64{0: 200, 2: 50, 100: 200} {
 		if got := throughputBound(uses, 100, hostCPUs); got != want {
 			t.Errorf("on %v CPUs: %v, want %v", hostCPUs, got, want)
@@ -27,13 +28,21 @@ func TestBoundOfASharedHost(t *testing.T) {
 	if got := throughputBound(nil, 100, 2); got != 0 {
 		t.Errorf("without machines: %v", got)
 	}
+	uses[1].CPUSeconds = maybe.Number{}
+	if got := throughputBound(uses, 100, 2); got != 0 {
+		t.Errorf("a machine of which nothing is known leaves a bound of %v", got)
+	}
+	uses[1], uses[2].CPUSeconds = uses[0], maybe.Number{}
+	if got := throughputBound(uses, 100, 0); got != 200 {
+		t.Errorf("an external machine of which nothing is known bounds at %v, want 200", got)
+	}
 }
 
 // Two machines idle at 0.02 CPUs; a request costs 1 and 2 ms.
 func TestBoundLeavesIdleUseOut(t *testing.T) {
 	at := func(rps float64) *record.Trial {
 		use := func(name string, ms float64) record.MachineUse {
-			return record.MachineUse{Machine: name, QuotaCPUs: 1, WindowS: 2, CPUSeconds: 2 * (0.02 + rps*ms/1000)}
+			return record.MachineUse{Machine: name, QuotaCPUs: 1, WindowS: 2, CPUSeconds: maybe.Of(2 * (0.02 + rps*ms/1000))}
 		}
 		return &record.Trial{
 			Measurement: record.Measurement{OfferedRPS: rps, Sent: int64(2 * rps)},

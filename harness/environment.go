@@ -8,21 +8,24 @@ import (
 
 	"headroom/harness/record"
 	"headroom/internal/host"
+	"headroom/internal/maybe"
 )
 
 // HostEnvironment describes the machine under the run and the program that
 // measures. The stage adds what it knows: engine, image and packages.
 func HostEnvironment() record.Environment {
-	memory, _ := host.MemoryBytes() // 0: not known
-	return record.Environment{
-		Headroom:    Version(),
-		OS:          runtime.GOOS,
-		Arch:        runtime.GOARCH,
-		Kernel:      orUnknown(host.KernelRelease()),
-		CPUModel:    orUnknown(host.CPUModel()),
-		CPUs:        runtime.NumCPU(),
-		MemoryBytes: memory,
+	environment := record.Environment{
+		Headroom: Version(),
+		OS:       runtime.GOOS,
+		Arch:     runtime.GOARCH,
+		Kernel:   orUnknown(host.KernelRelease()),
+		CPUModel: orUnknown(host.CPUModel()),
+		CPUs:     runtime.NumCPU(),
 	}
+	if memory, err := host.MemoryBytes(); err == nil {
+		environment.MemoryBytes = maybe.Of(float64(memory))
+	}
+	return environment
 }
 
 // version is set by the Makefile to `git describe`; a build without it falls

@@ -77,7 +77,7 @@ func (c *Conductor) drainQueues(ctx context.Context, v scenarios.Variant, machin
 	defer cancel()
 	for {
 		counters, err := observe.ReadAll(drainCtx, agentTargets(withQueue))
-		if err == nil && !slices.ContainsFunc(addDepths(nil, c.Scenario.Topology(v), counters), func(q record.Queue) bool { return q.Depth[0] > 0 }) {
+		if err == nil && areEmpty(c.Scenario.Topology(v), counters) {
 			return true
 		}
 		if sleep(drainCtx, drainPoll) != nil {
@@ -89,13 +89,28 @@ func (c *Conductor) drainQueues(ctx context.Context, v scenarios.Variant, machin
 	}
 }
 
+// areEmpty says whether every queue was read and holds nothing. A queue whose
+// counters could not be asked for is not known to be empty.
+func areEmpty(t scenarios.Topology, counters []spec.Counters) bool {
+	for _, machine := range counters {
+		for _, p := range machine.Processes {
+			facts, _ := t.Facts(machine.Machine, p.Name)
+			if facts.Counts(scenarios.MeaningQueued) && (p.Counts == nil || facts.Sum(p.Counts, scenarios.MeaningQueued) > 0) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // addDepths adds a reading of every queue: what waits in it and what is being
-// worked on, and what was ever put into it.
+// worked on, and what was ever put into it. A queue whose counters could not be
+// asked for is left out: its depth is not known, and not 0.
 func addDepths(queues []record.Queue, t scenarios.Topology, counters []spec.Counters) []record.Queue {
 	for _, machine := range counters {
 		for _, p := range machine.Processes {
 			facts, _ := t.Facts(machine.Machine, p.Name)
-			if !facts.Counts(scenarios.MeaningQueued) {
+			if !facts.Counts(scenarios.MeaningQueued) || p.Counts == nil {
 				continue
 			}
 			i := slices.IndexFunc(queues, func(q record.Queue) bool { return q.Machine == machine.Machine && q.Process == p.Name })

@@ -98,3 +98,25 @@ func TestCountOfAQueueThatDoesNotDrain(t *testing.T) {
 		}
 	}
 }
+
+// A queue whose counters could not be asked for has no depth, and is not empty.
+func TestDepthThatIsNotKnown(t *testing.T) {
+	topology := scenarios.Topology{Machines: []scenarios.Machine{{Name: "queue", Processes: []scenarios.Process{processOf(t, "nats", nil)}}}}
+	reading := func(counts map[string]float64) []spec.Counters {
+		return []spec.Counters{{Machine: "queue", Processes: []spec.ProcessCounters{{Name: "nats", Kind: "nats", Counts: counts}}}}
+	}
+	for name, test := range map[string]struct {
+		counts map[string]float64
+		depths int
+		empty  bool
+	}{
+		"not known": {nil, 0, false},
+		"empty":     {map[string]float64{"pending": 0, "ack_pending": 0, "published_total": 3}, 1, true},
+		"a job":     {map[string]float64{"pending": 1, "ack_pending": 0, "published_total": 3}, 1, false},
+	} {
+		counters := reading(test.counts)
+		if queues := addDepths(nil, topology, counters); len(queues) != test.depths || areEmpty(topology, counters) != test.empty {
+			t.Errorf("%s: depths %+v, empty %v", name, queues, areEmpty(topology, counters))
+		}
+	}
+}

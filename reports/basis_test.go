@@ -27,13 +27,13 @@ func takes(trials []record.Trial) []record.Trial {
 			take.Machines = slices.Clone(trial.Machines)
 			for i := range take.Machines {
 				m := &take.Machines[i]
-				m.CPUSeconds *= speed
+				m.CPUSeconds = m.CPUSeconds.Times(speed)
 				m.Processes = slices.Clone(m.Processes)
 				for k := range m.Processes {
-					m.Processes[k].CPUSeconds *= speed
+					m.Processes[k].CPUSeconds = m.Processes[k].CPUSeconds.Times(speed)
 				}
 			}
-			take.Measurement.Driver.CPUSeconds *= speed
+			take.Measurement.Driver.CPUSeconds = take.Measurement.Driver.CPUSeconds.Times(speed)
 			all = append(all, take)
 		}
 	}

@@ -20,32 +20,52 @@ const (
 )
 
 // bottleneckSentence names the machine that limits a variant, the process and
-// the reason, from what the machines did at its capacity; "" when that is not
-// known.
+// the reason, from what the machines did at its capacity; "" when nothing was
+// measured there. Where the CPU time of a machine is not known, that machine may be
+// the one: the sentence says so and names none.
 func bottleneckSentence(s compare.Sample) string {
 	demands := compare.Collapse(s.Demands())
 	if len(demands) == 0 {
 		return ""
 	}
-	top := demands[0]
-	text := fmt.Sprintf("%s: %s at %s requests/s%s, %s ms of CPU a request", top.Machine, usesText(top), compare.FormatRate(s.OfferedRPS()),
-		partsText(top), compare.FormatNumber(top.CPUms))
+	top, unknown := demands[0], cpuNotKnown(demands)
+	if !top.Utilisation.Known() {
+		return unknown
+	}
+	text := fmt.Sprintf("%s: %s at %s requests/s%s, %s of CPU a request", top.Machine, usesText(top), compare.FormatRate(s.OfferedRPS()),
+		partsText(top), millisText(top.CPUms))
 	if top.Machines > 1 {
 		text += " on each"
 	}
-	if top.ThrottledShare > oftenStopped {
-		text += fmt.Sprintf(", stopped by its quota in %.0f%% of the periods", top.ThrottledShare*100)
+	if top.ThrottledShare.OrNaN() > oftenStopped {
+		text += fmt.Sprintf(", stopped by its quota in %s of the periods", percentText(top.ThrottledShare))
 	}
-	if top.Utilisation < usedUp {
+	free := top.Utilisation.OrNaN() < usedUp
+	switch {
+	case unknown != "":
+		text = unknown + "; the busiest of the others is " + text
+	case free:
 		text = "not CPU alone: the busiest machine is " + text
+	}
+	if free {
 		for _, limit := range softLimits(s) {
 			text += "; " + limit
 		}
 	}
-	if len(demands) > 1 {
-		text += fmt.Sprintf("; next %s with %.0f%%", machineName(demands[1]), demands[1].Utilisation*100)
+	if len(demands) > 1 && demands[1].Utilisation.Known() {
+		text += fmt.Sprintf("; next %s with %s", machineName(demands[1]), percentText(demands[1].Utilisation))
 	}
 	return text
+}
+
+// cpuNotKnown says that no machine can be named, and for which ones' sake; "" where
+// the CPU time of all is known.
+func cpuNotKnown(demands []compare.Demand) string {
+	machines := compare.CPUNotKnown(demands)
+	if len(machines) == 0 {
+		return ""
+	}
+	return "not known: CPU not known of " + strings.Join(machines, ", ")
 }
 
 // usesText is "PostgreSQL uses 92% of its 0.21 CPUs".
@@ -55,9 +75,9 @@ func usesText(d compare.Demand) string {
 		who = d.Processes[0].Label + " uses "
 	}
 	if d.Machines > 1 {
-		return fmt.Sprintf("%s%.0f%% of the %.2g CPUs of each of %d machines", who, d.Utilisation*100, d.QuotaCPUs, d.Machines)
+		return fmt.Sprintf("%s%s of the %.2g CPUs of each of %d machines", who, percentText(d.Utilisation), d.QuotaCPUs, d.Machines)
 	}
-	return fmt.Sprintf("%s%.0f%% of its %.2g CPUs", who, d.Utilisation*100, d.QuotaCPUs)
+	return fmt.Sprintf("%s%s of its %.2g CPUs", who, percentText(d.Utilisation), d.QuotaCPUs)
 }
 
 // partsText shares a machine's use out among its processes, where it has
@@ -68,7 +88,7 @@ func partsText(d compare.Demand) string {
 	}
 	var parts []string
 	for _, p := range d.Processes {
-		parts = append(parts, fmt.Sprintf("%s %.0f%%", p.Label, p.Utilisation*100))
+		parts = append(parts, p.Label+" "+percentText(p.Utilisation))
 	}
 	return " (" + strings.Join(parts, ", ") + ")"
 }

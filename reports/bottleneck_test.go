@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/reports/compare"
 	"headroom/scenarios"
 	"headroom/targets/kinds"
@@ -25,15 +26,21 @@ func sampleOf(machines ...record.MachineUse) compare.Sample {
 }
 
 func machineUse(name, group string, cpus float64, processes ...record.ProcessUse) record.MachineUse {
-	return record.MachineUse{Machine: name, Group: group, WindowS: 1, QuotaCPUs: 0.5, CPUSeconds: cpus, Processes: processes}
+	return record.MachineUse{Machine: name, Group: group, WindowS: 1, QuotaCPUs: 0.5, CPUSeconds: maybe.Of(cpus), Processes: processes}
+}
+
+// withoutCPU is a machine whose CPU time could not be read.
+func withoutCPU(m record.MachineUse) record.MachineUse {
+	m.CPUSeconds = maybe.Number{}
+	return m
 }
 
 func TestBottleneckSentence(t *testing.T) {
 	postgres := func(cpu float64, counts map[string]float64) record.ProcessUse {
-		return record.ProcessUse{Name: "postgres", Kind: "postgres", CPUSeconds: cpu, Counts: counts}
+		return record.ProcessUse{Name: "postgres", Kind: "postgres", CPUSeconds: maybe.Of(cpu), Counts: counts}
 	}
 	shop := func(cpu, waited float64) record.ProcessUse {
-		return record.ProcessUse{Name: "shop", Kind: "shop", CPUSeconds: cpu, Counts: map[string]float64{"pool_wait_s": waited}}
+		return record.ProcessUse{Name: "shop", Kind: "shop", CPUSeconds: maybe.Of(cpu), Counts: map[string]float64{"pool_wait_s": waited}}
 	}
 	haproxy := func(queue float64) record.ProcessUse {
 		return record.ProcessUse{Name: "haproxy", Kind: "haproxy", Counts: map[string]float64{"queue": queue}}
@@ -58,6 +65,13 @@ func TestBottleneckSentence(t *testing.T) {
 			"not CPU alone: the busiest machine is db: PostgreSQL uses 40% of its 0.5 CPUs at 100 requests/s, 2.00 ms of CPU a request; 6.00 statements of PostgreSQL wait for locks"},
 		{"a queue", []record.MachineUse{machineUse("balancer", "balancer", 0.1, haproxy(7))},
 			"not CPU alone: the busiest machine is balancer: HAProxy uses 20% of its 0.5 CPUs at 100 requests/s, 1.00 ms of CPU a request; 7.00 requests queue in HAProxy for a free server"},
+		{"a machine's CPU is not known", []record.MachineUse{withoutCPU(machineUse("db", "db", 0.46, postgres(0.4, nil))), machineUse("app", "app", 0.3, shop(0.3, 0))},
+			"not known: CPU not known of db; the busiest of the others is app: the shop uses 60% of its 0.5 CPUs at 100 requests/s, 3.00 ms of CPU a request"},
+		{"one of two copies is not known", []record.MachineUse{withoutCPU(machineUse("app-1", "app", 0.45, shop(0.4, 0))), machineUse("app-2", "app", 0.44, shop(0.4, 0)), machineUse("db", "db", 0.2, postgres(0.2, nil))},
+			"not known: CPU not known of app-1; the busiest of the others is app-2: the shop uses 88% of its 0.5 CPUs at 100 requests/s, 4.40 ms of CPU a request; next db with 40%"},
+		{"no machine's CPU is known", []record.MachineUse{withoutCPU(machineUse("db", "db", 0.46, postgres(0.4, nil)))}, "not known: CPU not known of db"},
+		{"a process's CPU is not known", []record.MachineUse{machineUse("server", "server", 0.45, shop(0.15, 0), record.ProcessUse{Name: "postgres", Kind: "postgres"})},
+			"server: 90% of its 0.5 CPUs at 100 requests/s (the shop 30%, PostgreSQL not known), 4.50 ms of CPU a request"},
 	} {
 		if got := bottleneckSentence(sampleOf(test.machines...)); got != test.want {
 			t.Errorf("%s:\n got %s\nwant %s", test.name, got, test.want)

@@ -5,21 +5,26 @@ package reports
 import (
 	"fmt"
 
+	"headroom/internal/maybe"
 	"headroom/reports/compare"
 )
 
 // Demand is what the machines of a variant did at its capacity.
 type Demand struct {
 	OfferedRPS float64 `json:"offered_rps"` // 0: not known
-	// BoundRPS is X_max = 1 / max(D/cores): no more can be had from these CPUs.
-	BoundRPS float64 `json:"bound_rps"`
+	// BoundRPS is X_max = 1 / max(D/cores): no more can be had from these CPUs. It is
+	// not known without the CPU time of a machine.
+	BoundRPS maybe.Number `json:"bound_rps,omitzero"`
 	// Machines are sorted by demand per CPU, copies that are alike as one.
 	Machines []compare.Demand `json:"machines"`
 }
 
 func demandOf(s compare.Sample) Demand {
 	demands := s.Demands()
-	d := Demand{OfferedRPS: s.OfferedRPS(), BoundRPS: compare.BoundRPS(demands), Machines: []compare.Demand{}}
+	d := Demand{OfferedRPS: s.OfferedRPS(), Machines: []compare.Demand{}}
+	if bound := compare.BoundRPS(demands); bound > 0 {
+		d.BoundRPS = maybe.Of(bound)
+	}
 	d.Machines = append(d.Machines, compare.Collapse(demands)...)
 	return d
 }
@@ -36,10 +41,9 @@ type demandRow struct {
 
 func (d Demand) rows() []demandRow {
 	var rows []demandRow
-	percent := func(share float64) string { return fmt.Sprintf("%.0f%%", share*100) }
 	for _, m := range d.Machines {
-		row := demandRow{Machine: machineName(m), Millis: compare.FormatNumber(m.CPUms) + " ms", Share: percent(m.Utilisation),
-			CPUs: fmt.Sprintf("%.2g", m.QuotaCPUs), Throttled: percent(m.ThrottledShare)}
+		row := demandRow{Machine: machineName(m), Millis: millisText(m.CPUms), Share: percentText(m.Utilisation),
+			CPUs: fmt.Sprintf("%.2g", m.QuotaCPUs), Throttled: percentText(m.ThrottledShare)}
 		if len(m.Processes) == 1 {
 			row.Process = m.Processes[0].Name
 		}
@@ -48,7 +52,7 @@ func (d Demand) rows() []demandRow {
 			continue
 		}
 		for _, p := range m.Processes {
-			rows = append(rows, demandRow{Process: p.Name, Millis: compare.FormatNumber(p.CPUms) + " ms", Share: percent(p.Utilisation)})
+			rows = append(rows, demandRow{Process: p.Name, Millis: millisText(p.CPUms), Share: percentText(p.Utilisation)})
 		}
 	}
 	return rows
@@ -56,11 +60,12 @@ func (d Demand) rows() []demandRow {
 
 // demandNote sets the bound beside what was measured.
 func demandNote(v Variant) string {
-	if v.Demand.BoundRPS == 0 {
-		return ""
+	bound, known := v.Demand.BoundRPS.Get()
+	if !known {
+		return fmt.Sprintf("measured at %s requests/s; at what rate the first machine is full is not known", compare.FormatRate(v.Demand.OfferedRPS))
 	}
 	return fmt.Sprintf("measured at %s requests/s; with this use of CPU the first machine is full at about %s requests/s, of which the capacity is %.0f%%; short steps may hold more",
-		compare.FormatRate(v.Demand.OfferedRPS), compare.FormatRate(v.Demand.BoundRPS), v.Capacity.PointRPS/v.Demand.BoundRPS*100)
+		compare.FormatRate(v.Demand.OfferedRPS), compare.FormatRate(bound), v.Capacity.PointRPS/bound*100)
 }
 
 // proofText is a proof in a sentence.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"strings"
 
+	"headroom/internal/maybe"
 	"headroom/reports/compare"
 )
 
@@ -43,8 +44,28 @@ func missingWord(reason string) string {
 		return "insufficient"
 	case reason == "no valid slice":
 		return "invalid"
+	case strings.HasSuffix(reason, maybe.NotKnown):
+		return maybe.NotKnown
 	}
 	return none
+}
+
+// percentText is a share as "12%".
+func percentText(share maybe.Number) string {
+	v, known := share.Get()
+	if !known {
+		return maybe.NotKnown
+	}
+	return fmt.Sprintf("%.0f%%", v*100)
+}
+
+// millisText is "1.20 ms".
+func millisText(millis maybe.Number) string {
+	v, known := millis.Get()
+	if !known {
+		return maybe.NotKnown
+	}
+	return compare.FormatNumber(v) + " ms"
 }
 
 // survivesMark stands behind a ratio that is shown for all rows of its table

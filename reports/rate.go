@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/reports/compare"
 	"headroom/scenarios"
 )
@@ -80,12 +81,16 @@ func chanceOf(rates []Rate) string {
 }
 
 // busiestOf is the machine that uses the largest part of its CPUs, or the group of
-// like machines.
+// like machines. It is not known where the CPU time of one is not.
 func busiestOf(s compare.Sample) string {
-	if demands := compare.Collapse(s.Demands()); len(demands) > 0 {
-		return demands[0].Machine
+	demands := compare.Collapse(s.Demands())
+	switch {
+	case len(demands) == 0:
+		return ""
+	case len(compare.CPUNotKnown(demands)) > 0:
+		return maybe.NotKnown
 	}
-	return ""
+	return demands[0].Machine
 }
 
 func curvesOf(before, after compare.Sample) []Curve {

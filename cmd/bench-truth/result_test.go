@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 	known "headroom/targets/kinds"
 )
@@ -99,8 +100,8 @@ func slice(v scenarios.Variant, block int) record.Trial {
 		cpu = 0.44 * math.Exp(0.002*float64(block%2))
 	}
 	return record.Trial{Kind: record.KindSlice, Variant: v, Block: block, RateName: record.RateCommon, Measurement: m,
-		Machines: []record.MachineUse{{Machine: "app-1", Group: "app", WindowS: 2, QuotaCPUs: 0.5, CPUSeconds: cpu,
-			Processes: []record.ProcessUse{{Name: "shop", Kind: "shop", CPUSeconds: cpu}}}}}
+		Machines: []record.MachineUse{{Machine: "app-1", Group: "app", WindowS: 2, QuotaCPUs: 0.5, CPUSeconds: maybe.Of(cpu),
+			Processes: []record.ProcessUse{{Name: "shop", Kind: "shop", CPUSeconds: maybe.Of(cpu)}}}}}
 }
 
 func TestReadRun(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"headroom/harness/record"
 	"headroom/harness/search"
 	"headroom/harness/slo"
+	"headroom/internal/maybe"
 	"headroom/reports/compare"
 	"headroom/scenarios"
 )
@@ -50,6 +51,7 @@ type capacityReport struct {
 	useless     bool            // nothing that the target answers makes a capacity
 	Probes      []capacityProbe `json:"probes"`
 	ElapsedS    float64         `json:"elapsed_s"`
+	Warnings    []string        `json:"warnings,omitempty"` // of figures that could not be read
 }
 
 type capacityProbe struct {
@@ -77,11 +79,16 @@ type capacityProbe struct {
 	Connections record.Connections `json:"connections"`
 	// What the hypervisor took of all cores' time, and of the second in which it
 	// took most; 0 to 1.
-	Stolen       float64 `json:"stolen_share"`
-	StolenSecond float64 `json:"stolen_worst_second"`
+	Stolen       maybe.Number `json:"stolen_share,omitzero"`
+	StolenSecond maybe.Number `json:"stolen_worst_second,omitzero"`
 }
 
 func (r *capacityReport) add(step harness.CapacityStep) {
+	for _, warning := range record.NotKnownOf([]record.Trial{step.Trial}) {
+		if !slices.Contains(r.Warnings, warning) {
+			r.Warnings = append(r.Warnings, warning)
+		}
+	}
 	s := record.Summarise(step.Trial.Measurement)
 	r.Probes = append(r.Probes, capacityProbe{
 		Kind: step.Kind, RateRPS: step.RPS, DurationS: s.DurationS, Verdict: string(step.Trial.Verdict.Outcome), Reason: step.Trial.Verdict.Reason,
@@ -187,6 +194,9 @@ func (r *capacityReport) sentences() []string {
 	}
 	if note := record.BesideNote(r.Beside); note != "" {
 		out = append(out, "Warning: "+note)
+	}
+	for _, warning := range r.Warnings {
+		out = append(out, "Warning: "+warning)
 	}
 	return append(out, fmt.Sprintf("%d steps in %s s", len(r.Probes), compare.FormatNumber(r.ElapsedS)))
 }

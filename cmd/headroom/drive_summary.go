@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/reports/compare"
 )
 
@@ -64,17 +65,29 @@ func printSummary(w *bytes.Buffer, s record.Summary) {
 	fmt.Fprint(w, "Response runs from the moment a request was due, service from its actual send.\n\n")
 	printEndpoints(w, s.Endpoints)
 
-	fmt.Fprintf(w, "Driver     %s CPU s, %s MB; sent late by %s (p50), %s (p99), %s (max); up to %s in flight\n",
-		compare.FormatNumber(s.Driver.CPUSeconds), compare.FormatNumber(s.Driver.MaxRSSMB),
+	fmt.Fprintf(w, "Driver     %s, %s; sent late by %s (p50), %s (p99), %s (max); up to %s in flight\n",
+		inUnit(s.Driver.CPUSeconds, "CPU s"), inUnit(s.Driver.MaxRSSMB, "MB"),
 		microseconds(s.SendLagUS.P50), microseconds(s.SendLagUS.P99), microseconds(s.SendLagUS.Max), count(s.MaxInFlight))
 	if note := record.BesideNote(s.Beside); note != "" {
 		fmt.Fprintf(w, "Beside     %s\n", note)
+	}
+	if names := s.Driver.NotKnown(); len(names) > 0 {
+		fmt.Fprintf(w, "Not known  the driver's %s: nothing is judged by that\n", strings.Join(names, ", "))
 	}
 	if s.Valid {
 		fmt.Fprintln(w, "Valid      yes")
 		return
 	}
 	fmt.Fprintf(w, "Valid      NO: %s\n", strings.Join(s.InvalidReasons, ";\n           "))
+}
+
+// inUnit is "40.0 MB", or "MB not known".
+func inUnit(n maybe.Number, unit string) string {
+	value, known := n.Get()
+	if !known {
+		return unit + " " + maybe.NotKnown
+	}
+	return compare.FormatNumber(value) + " " + unit
 }
 
 func count(n int64) string { return compare.FormatCount(int(n)) }

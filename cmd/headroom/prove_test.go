@@ -16,6 +16,7 @@ import (
 	"headroom/harness/drive"
 	"headroom/harness/record"
 	"headroom/harness/stage"
+	"headroom/internal/maybe"
 	"headroom/internal/racetest"
 	"headroom/reports/compare"
 	"headroom/scenarios"
@@ -100,7 +101,7 @@ func proofOn(t *testing.T, seed uint64, groups map[string]float64) *compare.Proo
 		t.Fatal(err)
 	}
 	use := func(name string, quota, share float64) record.MachineUse {
-		return record.MachineUse{Machine: name, Group: name, WindowS: 1, QuotaCPUs: quota, CPUSeconds: quota * share}
+		return record.MachineUse{Machine: name, Group: name, WindowS: 1, QuotaCPUs: quota, CPUSeconds: maybe.Of(quota * share)}
 	}
 	confirmed := record.Trial{Kind: record.KindProbe, Variant: scenarios.After, RateName: record.RateStairs, Measurement: steady(500, time.Millisecond),
 		Machines: []record.MachineUse{use("app", 0.5, 0.6), use("database", 0.4, 0.9), use("balancer", 0.1, 0.3)}}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"headroom/internal/maybe"
 	"headroom/targets/machine/spec"
 )
 
@@ -29,7 +30,7 @@ func agent(t *testing.T, status int, body string) string {
 
 func TestRead(t *testing.T) {
 	counters, err := Read(t.Context(), agent(t, 200, `{"machine":"app-1","cpu_s_total":1.5}`), "n")
-	if err != nil || counters.Machine != "app-1" || counters.CPUSecondsTotal != 1.5 {
+	if err != nil || counters.Machine != "app-1" || counters.CPUSecondsTotal != maybe.Of(1.5) || counters.MemoryBytes.Known() {
 		t.Errorf("%+v, %v", counters, err)
 	}
 }

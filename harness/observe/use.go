@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/targets/machine/spec"
 )
 
@@ -18,11 +19,13 @@ const totalSuffix = "_total"
 
 // Use returns what one machine used between two readings, and every reason
 // why those numbers must not be trusted: a restart, an OOM kill, a counter
-// that ran backwards or could not be read.
+// that ran backwards, a kind's counters that could not be asked for. A figure that
+// one of the readings lacks is not known, which is no such reason: the use's Unread
+// says why, and who reads the record warns of it.
 //
 // quotaCPUs and memoryLimitBytes are what the machine may use; group and
 // external come from the topology. After a restart there is nothing to
-// subtract: the counts are zero and the reason says so.
+// subtract: no figure of the time between is known and the reason says so.
 func Use(before, after spec.Counters, quotaCPUs float64, memoryLimitBytes int64, group string, external bool) (record.MachineUse, []string) {
 	use := record.MachineUse{
 		Machine:          after.Machine,
@@ -31,6 +34,7 @@ func Use(before, after spec.Counters, quotaCPUs float64, memoryLimitBytes int64,
 		QuotaCPUs:        quotaCPUs,
 		MemoryBytes:      after.MemoryBytes,
 		MemoryLimitBytes: memoryLimitBytes,
+		Unread:           unread(before, after),
 	}
 	if before.StartedUnixNano != after.StartedUnixNano {
 		at := time.Unix(0, after.StartedUnixNano).UTC().Format(time.RFC3339)
@@ -41,20 +45,32 @@ func Use(before, after spec.Counters, quotaCPUs float64, memoryLimitBytes int64,
 	if use.WindowS == 0 {
 		d.reason("the two readings have no time between them")
 	}
-	use.CPUSeconds = difference(d, "cpu_s", before.CPUSecondsTotal, after.CPUSecondsTotal)
-	use.ThrottledS = difference(d, "throttled_s", before.ThrottledSTotal, after.ThrottledSTotal)
-	use.ThrottledPeriods = difference(d, "throttled_periods", before.ThrottledPeriods, after.ThrottledPeriods)
-	use.Periods = difference(d, "periods", before.PeriodsTotal, after.PeriodsTotal)
-	use.NetRxBytes = difference(d, "net_rx_bytes", before.NetRxBytesTotal, after.NetRxBytesTotal)
-	use.NetTxBytes = difference(d, "net_tx_bytes", before.NetTxBytesTotal, after.NetTxBytesTotal)
-	if kills := difference(d, "oom_kills", before.OOMKillsTotal, after.OOMKillsTotal); kills > 0 {
-		d.reason("%d of its processes OOM-killed before %s", kills, time.Unix(0, after.AtUnixNano).UTC().Format(time.RFC3339))
+	use.CPUSeconds = d.between("cpu_s", before.CPUSecondsTotal, after.CPUSecondsTotal)
+	use.ThrottledS = d.between("throttled_s", before.ThrottledSTotal, after.ThrottledSTotal)
+	use.ThrottledPeriods = d.between("throttled_periods", before.ThrottledPeriods, after.ThrottledPeriods)
+	use.Periods = d.between("periods", before.PeriodsTotal, after.PeriodsTotal)
+	use.NetRxBytes = d.between("net_rx_bytes", before.NetRxBytesTotal, after.NetRxBytesTotal)
+	use.NetTxBytes = d.between("net_tx_bytes", before.NetTxBytesTotal, after.NetTxBytesTotal)
+	use.OOMKills = d.between("oom_kills", before.OOMKillsTotal, after.OOMKillsTotal)
+	if kills, _ := use.OOMKills.Get(); kills > 0 {
+		d.reason("%.0f of its processes OOM-killed before %s", kills, time.Unix(0, after.AtUnixNano).UTC().Format(time.RFC3339))
 	}
 	use.Processes = d.processes(before.Processes, after.Processes)
-	for _, unread := range after.Errors {
-		d.reason("could not read %s", unread)
+	for _, failed := range after.Errors {
+		d.reason("could not read %s", failed)
 	}
 	return use, d.reasons
+}
+
+// unread are both readings' reasons why figures are not known, each once.
+func unread(before, after spec.Counters) []string {
+	var reasons []string
+	for _, reason := range slices.Concat(before.Unread, after.Unread) {
+		if !slices.Contains(reasons, reason) {
+			reasons = append(reasons, reason)
+		}
+	}
+	return reasons
 }
 
 // differ subtracts readings and keeps what went wrong.
@@ -71,10 +87,21 @@ func (d *differ) reason(format string, args ...any) {
 // counter ran backwards.
 func difference[N int64 | float64](d *differ, name string, before, after N) N {
 	if after < before {
-		d.reason("counter %s went backwards, from %v to %v", name, before, after)
+		d.reason("counter %s went backwards, from %v to %v", name, maybe.Of(float64(before)), maybe.Of(float64(after)))
 		return 0
 	}
 	return after - before
+}
+
+// between is the difference of a counter that both readings have; it is not known
+// of another. A counter that ran backwards is 0 and gives a reason.
+func (d *differ) between(name string, before, after maybe.Number) maybe.Number {
+	first, known1 := before.Get()
+	last, known2 := after.Get()
+	if !known1 || !known2 {
+		return maybe.Number{}
+	}
+	return maybe.Of(difference(d, name, first, last))
 }
 
 func (d *differ) processes(before, after []spec.ProcessCounters) []record.ProcessUse {
@@ -93,7 +120,7 @@ func (d *differ) processes(before, after []spec.ProcessCounters) []record.Proces
 		uses = append(uses, record.ProcessUse{
 			Name:       p.Name,
 			Kind:       p.Kind,
-			CPUSeconds: difference(d, p.Name+" cpu_s", first.CPUSecondsTotal, p.CPUSecondsTotal),
+			CPUSeconds: d.between(p.Name+" cpu_s", first.CPUSecondsTotal, p.CPUSecondsTotal),
 			RSSBytes:   p.RSSBytes,
 			Counts:     d.counts(p.Name, first.Counts, p.Counts),
 		})

@@ -9,6 +9,7 @@ import (
 	"testing/quick"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/targets/machine/spec"
 )
 
@@ -16,10 +17,10 @@ import (
 func reading() spec.Counters {
 	return spec.Counters{
 		Machine: "database", AtUnixNano: 5e9, MonotonicNano: 10e9, StartedUnixNano: 1,
-		CPUSecondsTotal: 2, ThrottledSTotal: 1, PeriodsTotal: 100, ThrottledPeriods: 10,
-		MemoryBytes: 1000, OOMKillsTotal: 1, NetRxBytesTotal: 500, NetTxBytesTotal: 600,
+		CPUSecondsTotal: maybe.Of(2), ThrottledSTotal: maybe.Of(1), PeriodsTotal: maybe.Of(100), ThrottledPeriods: maybe.Of(10),
+		MemoryBytes: maybe.Of(1000), OOMKillsTotal: maybe.Of(1), NetRxBytesTotal: maybe.Of(500), NetTxBytesTotal: maybe.Of(600),
 		Processes: []spec.ProcessCounters{{
-			Name: "postgres", Kind: "postgres", CPUSecondsTotal: 1.5, RSSBytes: 900,
+			Name: "postgres", Kind: "postgres", CPUSecondsTotal: maybe.Of(1.5), RSSBytes: maybe.Of(900),
 			Counts: map[string]float64{"statements_total": 40, "connections": 8},
 		}},
 	}
@@ -29,9 +30,9 @@ func reading() spec.Counters {
 func later() spec.Counters {
 	c := reading()
 	c.AtUnixNano, c.MonotonicNano = 15e9, 20e9
-	c.CPUSecondsTotal, c.ThrottledSTotal, c.PeriodsTotal, c.ThrottledPeriods = 3, 1.5, 1100, 60
-	c.MemoryBytes, c.NetRxBytesTotal, c.NetTxBytesTotal = 2000, 1500, 2600
-	c.Processes[0].CPUSecondsTotal, c.Processes[0].RSSBytes = 2.25, 1800
+	c.CPUSecondsTotal, c.ThrottledSTotal, c.PeriodsTotal, c.ThrottledPeriods = maybe.Of(3), maybe.Of(1.5), maybe.Of(1100), maybe.Of(60)
+	c.MemoryBytes, c.NetRxBytesTotal, c.NetTxBytesTotal = maybe.Of(2000), maybe.Of(1500), maybe.Of(2600)
+	c.Processes[0].CPUSecondsTotal, c.Processes[0].RSSBytes = maybe.Of(2.25), maybe.Of(1800)
 	c.Processes[0].Counts = map[string]float64{"statements_total": 140, "connections": 5}
 	return c
 }
@@ -40,10 +41,10 @@ func TestUse(t *testing.T) {
 	got, reasons := Use(reading(), later(), 0.4, 1<<30, "databases", true)
 	want := record.MachineUse{
 		Machine: "database", Group: "databases", External: true, WindowS: 10, QuotaCPUs: 0.4,
-		CPUSeconds: 1, ThrottledS: 0.5, ThrottledPeriods: 50, Periods: 1000,
-		MemoryBytes: 2000, MemoryLimitBytes: 1 << 30, NetRxBytes: 1000, NetTxBytes: 2000,
+		CPUSeconds: maybe.Of(1), ThrottledS: maybe.Of(0.5), ThrottledPeriods: maybe.Of(50), Periods: maybe.Of(1000),
+		MemoryBytes: maybe.Of(2000), MemoryLimitBytes: 1 << 30, OOMKills: maybe.Of(0), NetRxBytes: maybe.Of(1000), NetTxBytes: maybe.Of(2000),
 		Processes: []record.ProcessUse{{
-			Name: "postgres", Kind: "postgres", CPUSeconds: 0.75, RSSBytes: 1800,
+			Name: "postgres", Kind: "postgres", CPUSeconds: maybe.Of(0.75), RSSBytes: maybe.Of(1800),
 			Counts: map[string]float64{"statements": 100, "connections": 5},
 		}},
 	}
@@ -64,12 +65,14 @@ func TestUseSaysWhyNot(t *testing.T) {
 	}{
 		{"restart", func(_, after *spec.Counters) { after.StartedUnixNano = 12e9 },
 			[]string{"machine database restarted at 1970-01-01T00:00:12Z"},
-			func(use record.MachineUse) bool { return use.CPUSeconds == 0 && use.MemoryBytes == 2000 }},
-		{"OOM kill", func(_, after *spec.Counters) { after.OOMKillsTotal = 3 },
+			func(use record.MachineUse) bool { return !use.CPUSeconds.Known() && use.MemoryBytes == maybe.Of(2000) }},
+		{"OOM kill", func(_, after *spec.Counters) { after.OOMKillsTotal = maybe.Of(3) },
 			[]string{"machine database: 2 of its processes OOM-killed before 1970-01-01T00:00:15Z"}, nil},
-		{"backwards", func(_, after *spec.Counters) { after.NetTxBytesTotal = 1 },
+		{"backwards", func(_, after *spec.Counters) { after.NetTxBytesTotal = maybe.Of(1) },
 			[]string{"machine database: counter net_tx_bytes went backwards, from 600 to 1"},
-			func(use record.MachineUse) bool { return use.NetTxBytes == 0 }},
+			func(use record.MachineUse) bool { return use.NetTxBytes == maybe.Of(0) }},
+		{"backwards by much", func(before, _ *spec.Counters) { before.NetTxBytesTotal = maybe.Of(3e9) },
+			[]string{"machine database: counter net_tx_bytes went backwards, from 3000000000 to 2600"}, nil},
 		{"a process counter backwards", func(_, after *spec.Counters) { after.Processes[0].Counts["statements_total"] = 3 },
 			[]string{"machine database: counter postgres statements went backwards, from 40 to 3"},
 			func(use record.MachineUse) bool { return use.Processes[0].Counts["statements"] == 0 }},
@@ -103,18 +106,62 @@ func TestUseSaysWhyNot(t *testing.T) {
 	}
 }
 
+// A figure that either reading lacks is not known, and no other is lost; that is no
+// reason against the slice.
+func TestUseWithoutAFigure(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		of   func(*spec.Counters) *maybe.Number
+	}{
+		{"CPU time", func(c *spec.Counters) *maybe.Number { return &c.CPUSecondsTotal }},
+		{"throttled time", func(c *spec.Counters) *maybe.Number { return &c.ThrottledSTotal }},
+		{"CPU periods", func(c *spec.Counters) *maybe.Number { return &c.PeriodsTotal }},
+		{"throttled CPU periods", func(c *spec.Counters) *maybe.Number { return &c.ThrottledPeriods }},
+		{"memory", func(c *spec.Counters) *maybe.Number { return &c.MemoryBytes }},
+		{"OOM kills", func(c *spec.Counters) *maybe.Number { return &c.OOMKillsTotal }},
+		{"bytes received", func(c *spec.Counters) *maybe.Number { return &c.NetRxBytesTotal }},
+		{"bytes sent", func(c *spec.Counters) *maybe.Number { return &c.NetTxBytesTotal }},
+		{"CPU time of process postgres", func(c *spec.Counters) *maybe.Number { return &c.Processes[0].CPUSecondsTotal }},
+		{"memory of process postgres", func(c *spec.Counters) *maybe.Number { return &c.Processes[0].RSSBytes }},
+	} {
+		atEnd := test.name == "memory" || test.name == "memory of process postgres" // no difference of two readings
+		for i, when := range []string{"before", "after"} {
+			readings := [2]spec.Counters{reading(), later()}
+			*test.of(&readings[i]) = maybe.Number{}
+			readings[i].Unread = []string{"a file: does not exist"}
+			use, reasons := Use(readings[0], readings[1], 1, 0, "g", false)
+			var want []string
+			if !atEnd || when == "after" {
+				want = []string{test.name}
+			}
+			if got := use.NotKnown(); !reflect.DeepEqual(got, want) || len(reasons) > 0 || !reflect.DeepEqual(use.Unread, readings[i].Unread) {
+				t.Errorf("%s away %s: not known are %q, want %q; unread %q, reasons %q", test.name, when, got, want, use.Unread, reasons)
+			}
+		}
+	}
+}
+
+// Both readings' reasons are kept, each once.
+func TestUseKeepsWhyFiguresAreNotKnown(t *testing.T) {
+	before, after := reading(), later()
+	before.Unread, after.Unread = []string{"cgroup: a"}, []string{"cgroup: a", "network: b"}
+	if use, _ := Use(before, after, 1, 0, "g", false); !reflect.DeepEqual(use.Unread, []string{"cgroup: a", "network: b"}) {
+		t.Errorf("unread %q", use.Unread)
+	}
+}
+
 // Whatever the two readings are, no difference is negative, and a negative one
 // is never passed over in silence.
 func TestUseIsNeverNegative(t *testing.T) {
 	property := func(cpuBefore, cpuAfter uint16, rowsBefore, rowsAfter uint16) bool {
 		before, after := reading(), later()
-		before.CPUSecondsTotal, after.CPUSecondsTotal = float64(cpuBefore), float64(cpuAfter)
+		before.CPUSecondsTotal, after.CPUSecondsTotal = maybe.Of(float64(cpuBefore)), maybe.Of(float64(cpuAfter))
 		before.Processes[0].Counts["rows_total"] = float64(rowsBefore)
 		after.Processes[0].Counts["rows_total"] = float64(rowsAfter)
 		use, reasons := Use(before, after, 1, 0, "g", false)
 		backwards := cpuAfter < cpuBefore || rowsAfter < rowsBefore
 		silent := !strings.Contains(strings.Join(reasons, " "), "backwards")
-		return use.CPUSeconds >= 0 && use.Processes[0].Counts["rows"] >= 0 && backwards != silent
+		return use.CPUSeconds.OrNaN() >= 0 && use.Processes[0].Counts["rows"] >= 0 && backwards != silent
 	}
 	if err := quick.Check(property, nil); err != nil {
 		t.Error(err)

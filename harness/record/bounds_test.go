@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"headroom/internal/maybe"
 )
 
 // A line that could not be written whole is taken back to the last whole one, and the
@@ -145,7 +147,7 @@ func TestStolen(t *testing.T) {
 		share, worst float64
 		want         bool
 	}{{0, 0, false}, {0.02, 0.10, false}, {0.021, 0, true}, {0, 0.101, true}} {
-		if got := (DriverUse{StolenShare: test.share, StolenWorstSecond: test.worst}).Stolen(); got != test.want {
+		if got := (DriverUse{StolenShare: maybe.Of(test.share), StolenWorstSecond: maybe.Of(test.worst)}).Stolen(); got != test.want {
 			t.Errorf("%v, of the worst second %v: stolen %v", test.share, test.worst, got)
 		}
 	}

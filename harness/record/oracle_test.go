@@ -15,7 +15,7 @@ func TestOracleInvariants(t *testing.T) {
 		{Oracle{Name: "stale", Checked: 5, Violations: 5}, ""},
 		{Oracle{Name: "stale", Unknown: "not measured: nothing was read"}, ""},
 		{Oracle{Name: "stale", Checked: 5, Violations: 6}, "oracle stale: 6 violations of 5 checks"},
-		{Oracle{Name: "lost", Scope: "order", Checked: -1, Unknown: "x"}, "oracle lost of order: a count is negative"},
+		{Oracle{Name: "lost", Scope: "orders", Checked: -1, Unknown: "x"}, "oracle lost of orders: a count is negative"},
 		{Oracle{Name: "stale", Checked: 5, Violations: -1}, "negative"},
 		{Oracle{Name: "stale"}, "no reason is given"},
 	} {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"time"
 
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 )
 
@@ -66,7 +67,7 @@ type Environment struct {
 	Kernel      string            `json:"kernel"`
 	CPUModel    string            `json:"cpu_model"`
 	CPUs        int               `json:"cpus"`
-	MemoryBytes int64             `json:"memory_bytes"`
+	MemoryBytes maybe.Number      `json:"memory_bytes,omitzero"`
 	Stage       string            `json:"stage"`  // StageDocker, StageProcess
 	Engine      string            `json:"engine"` // "docker 20.10.24"
 	CgroupMode  string            `json:"cgroup"` // "v1" or "v2"
@@ -183,7 +184,7 @@ type Queue struct {
 // with Unknown as the reason, and never "no violations".
 type Oracle struct {
 	Name       string `json:"name"`            // one of scenarios.Oracles()
-	Scope      string `json:"scope,omitempty"` // of what: "replica-1", "order"; "" is all
+	Scope      string `json:"scope,omitempty"` // of what: "replica-1", "orders"; "" is all
 	Checked    int64  `json:"checked"`
 	Violations int64  `json:"violations"`
 	Unknown    string `json:"unknown,omitempty"` // why some or all could not be checked
@@ -289,7 +290,7 @@ type Measurement struct {
 	InvalidReasons []string         `json:"invalid_reasons,omitempty"` // the driver's own verdict on the slice
 	Counts         map[string]int64 `json:"counts,omitempty"`          // of response headers the driver was asked to count, e.g. "X-Cache: hit"
 	Oracles        []Oracle         `json:"oracles,omitempty"`         // what the driver itself could check
-	// Created samples what answers acknowledged, by kind, for the oracles that
+	// Created samples what answers acknowledged, by table, for the oracles that
 	// look for it afterwards; at most some thousands each.
 	Created map[string][]Created `json:"created,omitempty"`
 }
@@ -335,19 +336,20 @@ type Answers struct {
 	Counts []int64 `json:"counts"`
 }
 
-// DriverUse is what the driver itself used.
+// DriverUse is what the driver itself used. A figure that could not be read has no
+// key.
 type DriverUse struct {
-	CPUSeconds float64 `json:"cpu_s"`
-	MaxRSSMB   float64 `json:"max_rss_mb"`
-	CPUs       float64 `json:"cpus"` // what it may use: its quota, or its cores
-	ThrottledS float64 `json:"throttled_s"`
+	CPUSeconds maybe.Number `json:"cpu_s,omitzero"`
+	MaxRSSMB   maybe.Number `json:"max_rss_mb,omitzero"`
+	CPUs       float64      `json:"cpus"` // what it may use: its quota, or its cores, which are always told
+	ThrottledS maybe.Number `json:"throttled_s,omitzero"`
 	// StolenShare is how much of all its cores' time the host lost to the
 	// hypervisor.
-	StolenShare float64 `json:"stolen_share"`
+	StolenShare maybe.Number `json:"stolen_share,omitzero"`
 	// StolenWorstSecond is that share of the second in which it was largest; 0
 	// in slices of less than a second.
-	StolenWorstSecond float64 `json:"stolen_worst_second"`
-	Saturated         bool    `json:"saturated,omitempty"` // it had no more to give
+	StolenWorstSecond maybe.Number `json:"stolen_worst_second,omitzero"`
+	Saturated         bool         `json:"saturated,omitempty"` // it had no more to give
 	// Limit names what of the driver's own ran out: LimitConnections,
 	// LimitPorts, LimitFiles or LimitCPU; "" nothing did.
 	Limit string `json:"limit,omitempty"`
@@ -369,27 +371,33 @@ const (
 )
 
 // Stolen says that the hypervisor took so much that an SLO may have failed by
-// that alone: what it takes, it takes from the system too.
+// that alone: what it takes, it takes from the system too. A share that is not
+// known says nothing: NotKnown names it.
 func (d DriverUse) Stolen() bool {
-	return d.StolenShare > MaxStolenShare || d.StolenWorstSecond > maxStolenSecond
+	return d.StolenShare.OrNaN() > MaxStolenShare || d.StolenWorstSecond.OrNaN() > maxStolenSecond
 }
 
-// MachineUse is the difference of a machine's counters over one slice.
+// MachineUse is the difference of a machine's counters over one slice. A figure
+// that could not be read at both ends has no key, and Unread says why. The window
+// is plain, as a slice without it is invalid; what the machine may use is the
+// stage's own setting.
 type MachineUse struct {
 	Machine          string       `json:"machine"`
 	Group            string       `json:"group"`
 	External         bool         `json:"external,omitempty"`
 	WindowS          float64      `json:"window_s"`   // between the two readings
 	QuotaCPUs        float64      `json:"quota_cpus"` // what it may use here
-	CPUSeconds       float64      `json:"cpu_s"`
-	ThrottledS       float64      `json:"throttled_s"`
-	ThrottledPeriods int64        `json:"throttled_periods"`
-	Periods          int64        `json:"periods"`
-	MemoryBytes      int64        `json:"memory_bytes"` // at the end
-	MemoryLimitBytes int64        `json:"memory_limit_bytes"`
-	NetRxBytes       int64        `json:"net_rx_bytes"`
-	NetTxBytes       int64        `json:"net_tx_bytes"`
+	CPUSeconds       maybe.Number `json:"cpu_s,omitzero"`
+	ThrottledS       maybe.Number `json:"throttled_s,omitzero"`
+	ThrottledPeriods maybe.Number `json:"throttled_periods,omitzero"`
+	Periods          maybe.Number `json:"periods,omitzero"`
+	MemoryBytes      maybe.Number `json:"memory_bytes,omitzero"` // at the end
+	MemoryLimitBytes int64        `json:"memory_limit_bytes"`    // 0: none
+	OOMKills         maybe.Number `json:"oom_kills,omitzero"`
+	NetRxBytes       maybe.Number `json:"net_rx_bytes,omitzero"`
+	NetTxBytes       maybe.Number `json:"net_tx_bytes,omitzero"`
 	Processes        []ProcessUse `json:"processes"`
+	Unread           []string     `json:"unread,omitempty"` // why a figure is not known
 }
 
 // GroupName is the name that the machine and its copies share.
@@ -401,8 +409,8 @@ func (m MachineUse) GroupName() string { return cmp.Or(m.Group, m.Machine) }
 type ProcessUse struct {
 	Name       string             `json:"name"`
 	Kind       scenarios.KindName `json:"kind"`
-	CPUSeconds float64            `json:"cpu_s"`
-	RSSBytes   int64              `json:"rss_bytes"`
+	CPUSeconds maybe.Number       `json:"cpu_s,omitzero"`
+	RSSBytes   maybe.Number       `json:"rss_bytes,omitzero"`
 	Counts     map[string]float64 `json:"counts,omitempty"`
 	Work       []Work             `json:"work,omitempty"` // in trials of kind count
 }

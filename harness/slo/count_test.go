@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 )
 
@@ -247,6 +248,7 @@ func TestOwnFailure(t *testing.T) {
 		{"2% failed", measured(98, 0, 2, 0), "errors<1%", true},
 		{"as many failed as may", measured(99, 0, 1, 0), "errors<1%", false},
 		{"of one endpoint 2% failed", measured(98, 0, 2, 0), "GET /a errors<1%", false},
+		{"a failure where latency alone counts", measured(99, 0, 1, 0), "p90<250ms", false},
 		{"slow from the send on", measured(90, 10, 0, 0), "p95<250ms", true},
 		{"slow within what may be", measured(95, 5, 0, 0), "p95<250ms", false},
 		{"one endpoint is slow", measured(90, 10, 0, 0), "GET /a p95<250ms", false},
@@ -268,7 +270,7 @@ func TestReasonsInWords(t *testing.T) {
 	}
 	trial := record.Trial{Measurement: measured(90, 10, 0, 0), Invalid: []string{"late"}}
 	trial.Measurement.InvalidReasons = []string{"late"}
-	trial.Measurement.Driver.StolenShare, trial.Measurement.Driver.StolenWorstSecond = 0.05, 0.3
+	trial.Measurement.Driver.StolenShare, trial.Measurement.Driver.StolenWorstSecond = maybe.Of(0.05), maybe.Of(0.3)
 	want := "the hypervisor took 5.0% of the CPU time, 30% of one second: p99<250ms: 10 of 100 are bad (10%), 1% may be"
 	if got := Judge(&trial, parse(t, "p99<250ms")); got.Reason != want {
 		t.Errorf("%q, want %q", got.Reason, want)

@@ -123,7 +123,14 @@ func Judge(t *record.Trial, s scenarios.SLO) record.Verdict {
 }
 
 func stolenWords(d record.DriverUse) string {
-	return fmt.Sprintf("the hypervisor took %.1f%% of the CPU time, %.0f%% of one second", d.StolenShare*100, d.StolenWorstSecond*100)
+	var took []string
+	if share, known := d.StolenShare.Get(); known {
+		took = append(took, fmt.Sprintf("%.1f%% of the CPU time", share*100))
+	}
+	if worst, known := d.StolenWorstSecond.Get(); known {
+		took = append(took, fmt.Sprintf("%.0f%% of one second", worst*100))
+	}
+	return "the hypervisor took " + strings.Join(took, ", ")
 }
 
 // ownFailure judges what a driver that was late has no part in: service time in

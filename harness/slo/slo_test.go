@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 )
 
@@ -108,12 +109,13 @@ func TestJudgeDisturbed(t *testing.T) {
 			late(t)
 			t.Measurement.Driver.Saturated, t.Measurement.Driver.Limit = true, record.LimitCPU
 		}, record.Held},
-		{"failed while the hypervisor took time", slow, func(t *record.Trial) { late(t); t.Measurement.Driver.StolenShare = 0.05 }, record.Spoiled},
+		{"failed while the hypervisor took time", slow, func(t *record.Trial) { late(t); t.Measurement.Driver.StolenShare = maybe.Of(0.05) }, record.Spoiled},
+		{"failed while it took an unknown share", slow, func(t *record.Trial) { t.Measurement.Driver.StolenShare = maybe.Number{} }, record.Failed},
 		{"failed while it took much at once", slow, func(t *record.Trial) {
-			t.Measurement.Driver.StolenShare, t.Measurement.Driver.StolenWorstSecond = 0.01, 0.15
+			t.Measurement.Driver.StolenShare, t.Measurement.Driver.StolenWorstSecond = maybe.Of(0.01), maybe.Of(0.15)
 		}, record.Spoiled},
 		{"failed while it took little", slow, func(t *record.Trial) {
-			t.Measurement.Driver.StolenShare, t.Measurement.Driver.StolenWorstSecond = 0.01, 0.05
+			t.Measurement.Driver.StolenShare, t.Measurement.Driver.StolenWorstSecond = maybe.Of(0.01), maybe.Of(0.05)
 		}, record.Failed},
 		{"overloaded", measured(500, 0, 0, 100), nil, record.Failed},
 	} {

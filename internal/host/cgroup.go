@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"headroom/internal/maybe"
 )
 
 // cgroupMount is where every system mounts its cgroups.
@@ -148,30 +150,37 @@ func (c Cgroup) quota(group string) (quota, period float64) {
 }
 
 // Throttled is how long quotas have held this process back, added up over the
-// chain: each group holds back what is below it. A group without the counter has
-// no quota.
-func (c Cgroup) Throttled() time.Duration {
-	var total time.Duration
-	for _, group := range c.cpu {
-		counts, _ := c.readCounts(group, "cpu.stat")
-		total += time.Duration(counts["throttled_time"]) // of version 1
-		total += time.Duration(counts["throttled_usec"]) * time.Microsecond
+// chain: each group holds back what is below it. A group without a quota holds
+// nothing back. The time is not known where a group's counter can't be read though
+// it has a quota, or though it is the process's own group.
+func (c Cgroup) Throttled() (total time.Duration, known bool) {
+	for i, group := range c.cpu {
+		counts, err := c.readCounts(group, "cpu.stat")
+		nanos, found1 := counts["throttled_time"] // of version 1
+		micros, found2 := counts["throttled_usec"]
+		quota, period := c.quota(group)
+		limited := quota > 0 && period > 0
+		if !found1 && !found2 && (limited || i == 0 && err != nil) {
+			return 0, false
+		}
+		total += time.Duration(nanos) + time.Duration(micros)*time.Microsecond
 	}
-	return total
+	return total, true
 }
 
-// CgroupUse is what a group and all below it have used since it was made.
+// CgroupUse is what a group and all below it have used since it was made. A
+// figure that could not be read is not known.
 type CgroupUse struct {
-	CPU              time.Duration
-	Periods          int64 // of its CPU quota
-	ThrottledPeriods int64 // of these, the ones with a wait for the next
-	Throttled        time.Duration
-	WorkingSetBytes  int64 // memory less the file cache that is not in use
-	OOMKills         int64
+	CPUSeconds       maybe.Number
+	Periods          maybe.Number // of its CPU quota
+	ThrottledPeriods maybe.Number // of these, the ones with a wait for the next
+	ThrottledSeconds maybe.Number
+	WorkingSetBytes  maybe.Number // memory less the file cache that is not in use
+	OOMKills         maybe.Number
 }
 
 // Use reads the process's own group. The error names each file that can't be
-// read and the key that is missing; what is made of these says nothing.
+// read and the key that is missing; what is made of these is not known.
 func (c Cgroup) Use() (CgroupUse, error) {
 	if c.v2 {
 		return c.use2()
@@ -180,34 +189,48 @@ func (c Cgroup) Use() (CgroupUse, error) {
 }
 
 func (c Cgroup) use1() (CgroupUse, error) {
-	usage, errUsage := c.readNumber(c.cpuacct[0], "cpuacct.usage")
-	used, errUsed := c.readNumber(c.memory[0], "memory.usage_in_bytes")
+	usage, errUsage := c.number(c.cpuacct[0], "cpuacct.usage")
+	used, errUsed := c.number(c.memory[0], "memory.usage_in_bytes")
 	cpu := c.open(c.cpu[0], "cpu.stat")
 	memory := c.open(c.memory[0], "memory.stat")
 	oom := c.open(c.memory[0], "memory.oom_control")
 	use := CgroupUse{
-		CPU:     time.Duration(usage),
-		Periods: cpu.get("nr_periods"), ThrottledPeriods: cpu.get("nr_throttled"),
-		Throttled:       time.Duration(cpu.get("throttled_time")),
-		WorkingSetBytes: max(0, used-memory.get("total_inactive_file")),
-		OOMKills:        oom.get("oom_kill"),
+		CPUSeconds: seconds(usage, time.Nanosecond),
+		Periods:    cpu.get("nr_periods"), ThrottledPeriods: cpu.get("nr_throttled"),
+		ThrottledSeconds: seconds(cpu.get("throttled_time"), time.Nanosecond),
+		WorkingSetBytes:  workingSet(used, memory.get("total_inactive_file")),
+		OOMKills:         oom.get("oom_kill"),
 	}
 	return use, errors.Join(errUsage, cpu.err, errUsed, memory.err, oom.err)
 }
 
 func (c Cgroup) use2() (CgroupUse, error) {
-	used, errUsed := c.readNumber(c.memory[0], "memory.current")
+	used, errUsed := c.number(c.memory[0], "memory.current")
 	cpu := c.open(c.cpu[0], "cpu.stat")
 	memory := c.open(c.memory[0], "memory.stat")
 	events := c.open(c.memory[0], "memory.events")
 	use := CgroupUse{
-		CPU:     time.Duration(cpu.get("usage_usec")) * time.Microsecond,
-		Periods: cpu.get("nr_periods"), ThrottledPeriods: cpu.get("nr_throttled"),
-		Throttled:       time.Duration(cpu.get("throttled_usec")) * time.Microsecond,
-		WorkingSetBytes: max(0, used-memory.get("inactive_file")),
-		OOMKills:        events.get("oom_kill"),
+		CPUSeconds: seconds(cpu.get("usage_usec"), time.Microsecond),
+		Periods:    cpu.get("nr_periods"), ThrottledPeriods: cpu.get("nr_throttled"),
+		ThrottledSeconds: seconds(cpu.get("throttled_usec"), time.Microsecond),
+		WorkingSetBytes:  workingSet(used, memory.get("inactive_file")),
+		OOMKills:         events.get("oom_kill"),
 	}
 	return use, errors.Join(cpu.err, errUsed, memory.err, events.err)
+}
+
+// seconds turns a count of units of time into seconds.
+func seconds(count maybe.Number, unit time.Duration) maybe.Number {
+	units, known := count.Get()
+	if !known {
+		return maybe.Number{}
+	}
+	return maybe.Of((time.Duration(units) * unit).Seconds())
+}
+
+// workingSet is the memory in use less the file cache that is not.
+func workingSet(usedBytes, inactiveBytes maybe.Number) maybe.Number {
+	return maybe.Of(max(0, usedBytes.OrNaN()-inactiveBytes.OrNaN())) // NaN stays NaN
 }
 
 // counts is a file of counts that is being read; the first error sticks.
@@ -222,13 +245,26 @@ func (c Cgroup) open(group, file string) *counts {
 	return &counts{name: path.Join(group, file), values: values, err: err}
 }
 
-// get returns the value of key; a missing key is an error.
-func (f *counts) get(key string) int64 {
+// get returns the value of key. A missing key is an error, and not known.
+func (f *counts) get(key string) maybe.Number {
 	value, found := f.values[key]
-	if !found && f.err == nil {
-		f.err = fmt.Errorf("%s: no %s", f.name, key)
+	if !found {
+		if f.err == nil {
+			f.err = fmt.Errorf("%s: no %s", f.name, key)
+		}
+		return maybe.Number{}
 	}
-	return value
+	return maybe.Of(float64(value))
+}
+
+// number reads a file that holds one number, which is not known when there is an
+// error.
+func (c Cgroup) number(group, file string) (maybe.Number, error) {
+	value, err := c.readNumber(group, file)
+	if err != nil {
+		return maybe.Number{}, err
+	}
+	return maybe.Of(float64(value)), nil
 }
 
 // readCounts reads "key value" lines, the form of every file of counts.

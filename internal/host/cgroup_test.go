@@ -6,10 +6,13 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"headroom/internal/maybe"
 )
 
 func files(pairs ...string) fstest.MapFS {
@@ -26,8 +29,14 @@ func TestQuotaAndThrottling(t *testing.T) {
 		root      fstest.MapFS
 		quota     float64 // 0: none
 		throttled time.Duration
+		unread    bool // the throttled time is not known
 	}{
-		{name: "no cgroups", root: files()},
+		{name: "no cgroups", root: files(), unread: true},
+		{name: "v2, a quota without a counter", root: files("proc/self/cgroup", "0::/\n", "sys/fs/cgroup/cpu.max", "50000 100000\n", "sys/fs/cgroup/cpu.stat", "usage_usec 5\n"),
+			quota: 0.5, unread: true},
+		{name: "v2, a level above has a quota without a counter", root: files("proc/self/cgroup", "0::/a\n",
+			"sys/fs/cgroup/cpu.max", "50000 100000\n", "sys/fs/cgroup/a/cpu.stat", "throttled_usec 0\n"), quota: 0.5, unread: true},
+		{name: "v2, neither a quota nor a counter", root: files("proc/self/cgroup", "0::/\n", "sys/fs/cgroup/cpu.stat", "usage_usec 5\n")},
 		{name: "v2, no quota", root: files("proc/self/cgroup", "0::/\n", "sys/fs/cgroup/cpu.max", "max 100000\n", "sys/fs/cgroup/cpu.stat", "usage_usec 5\nthrottled_usec 0\n")},
 		{
 			name: "v2, the least of two levels",
@@ -68,8 +77,9 @@ func TestQuotaAndThrottling(t *testing.T) {
 	} {
 		c := findCgroup(test.root)
 		quota, limited := c.QuotaCPUs()
-		if limited != (test.quota > 0) || quota != test.quota || c.Throttled() != test.throttled {
-			t.Errorf("%s: quota %v (%v), throttled %v; want %v and %v", test.name, quota, limited, c.Throttled(), test.quota, test.throttled)
+		throttled, known := c.Throttled()
+		if limited != (test.quota > 0) || quota != test.quota || throttled != test.throttled || known == test.unread {
+			t.Errorf("%s: quota %v (%v), throttled %v (%v); want %v and %v (%v)", test.name, quota, limited, throttled, known, test.quota, test.throttled, !test.unread)
 		}
 	}
 }
@@ -155,8 +165,8 @@ func hosts() map[string]fstest.MapFS {
 
 func TestCgroupUse(t *testing.T) {
 	want := CgroupUse{
-		CPU: 1500 * time.Millisecond, Throttled: 2500 * time.Millisecond, Periods: 200, ThrottledPeriods: 50,
-		WorkingSetBytes: 600000, OOMKills: 2,
+		CPUSeconds: maybe.Of(1.5), ThrottledSeconds: maybe.Of(2.5), Periods: maybe.Of(200), ThrottledPeriods: maybe.Of(50),
+		WorkingSetBytes: maybe.Of(600000), OOMKills: maybe.Of(2),
 	}
 	all := containers()
 	maps.Copy(all, hosts())
@@ -199,13 +209,72 @@ func TestMissingKeyIsNamed(t *testing.T) {
 	if err == nil || err.Error() != "sys/fs/cgroup/memory.events: no oom_kill" {
 		t.Errorf("error is %v", err)
 	}
-	if use.CPU != 1500*time.Millisecond {
-		t.Errorf("what can be read is lost: %+v", use)
+	if use.CPUSeconds != maybe.Of(1.5) || use.OOMKills.Known() {
+		t.Errorf("what can be read is lost, or what can't is a number: %+v", use)
 	}
 }
 
 func TestNoCgroupIsAnError(t *testing.T) {
-	if use, err := findCgroup(files()).Use(); err == nil {
-		t.Errorf("%+v is read of nothing", use)
+	if use, err := findCgroup(files()).Use(); err == nil || use != (CgroupUse{}) {
+		t.Errorf("%+v is read of nothing, error %v", use, err)
+	}
+}
+
+// usesOf are the figures of a use by name, in a map that a test can range over.
+func usesOf(use CgroupUse) map[string]maybe.Number {
+	return map[string]maybe.Number{
+		"CPU": use.CPUSeconds, "periods": use.Periods, "throttled periods": use.ThrottledPeriods,
+		"throttled": use.ThrottledSeconds, "memory": use.WorkingSetBytes, "OOM kills": use.OOMKills,
+	}
+}
+
+// A file that is missing takes its figures away, and no others.
+func TestCgroupUseWithoutAFile(t *testing.T) {
+	const mount = "sys/fs/cgroup/"
+	periods := []string{"periods", "throttled periods", "throttled"}
+	for version, lost := range map[string]map[string][]string{
+		"version 1": {
+			mount + "cpu/cpu.stat": periods, mount + "cpuacct/cpuacct.usage": {"CPU"},
+			mount + "memory/memory.usage_in_bytes": {"memory"}, mount + "memory/memory.stat": {"memory"},
+			mount + "memory/memory.oom_control": {"OOM kills"},
+		},
+		"version 2": {
+			mount + "cpu.stat": append([]string{"CPU"}, periods...), mount + "memory.current": {"memory"},
+			mount + "memory.stat": {"memory"}, mount + "memory.events": {"OOM kills"},
+		},
+	} {
+		for file, names := range lost {
+			root := maps.Clone(containers()[version])
+			if _, there := root[file]; !there {
+				t.Fatalf("%s has no %s", version, file)
+			}
+			delete(root, file)
+			use, err := findCgroup(root).Use()
+			if err == nil || !strings.Contains(err.Error(), file) {
+				t.Errorf("%s without %s: error is %v", version, file, err)
+			}
+			for name, figure := range usesOf(use) {
+				if figure.Known() == slices.Contains(names, name) {
+					t.Errorf("%s without %s: %s is %v", version, file, name, figure)
+				}
+			}
+		}
+	}
+}
+
+// A counter that is 0 was read.
+func TestCgroupUseOfZero(t *testing.T) {
+	root := rootOf(below("sys/fs/cgroup/", map[string]string{
+		"cpu.stat":       "usage_usec 0\nnr_periods 0\nnr_throttled 0\nthrottled_usec 0\n",
+		"memory.current": "0\n", "memory.stat": "inactive_file 0\n", "memory.events": "oom_kill 0\n",
+	}))
+	use, err := findCgroup(root).Use()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, figure := range usesOf(use) {
+		if figure != maybe.Of(0) {
+			t.Errorf("%s is %v, want 0", name, figure)
+		}
 	}
 }

@@ -141,8 +141,12 @@ func parseCPUTime(text string) (CPUTime, error) {
 	return t, nil
 }
 
+// ErrNoInterface says that a process's network has no eth interface to read.
+var ErrNoInterface = errors.New("no eth interface")
+
 // NetworkBytes is what the eth interfaces of this process's network have
-// received and sent. The loopback is no traffic between machines.
+// received and sent. The loopback is no traffic between machines. Without an eth
+// interface the error is ErrNoInterface.
 func NetworkBytes() (received, sent int64, err error) { return networkBytes(procRoot) }
 
 func networkBytes(root string) (received, sent int64, err error) {
@@ -150,11 +154,16 @@ func networkBytes(root string) (received, sent int64, err error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("%s/net/dev: %w", root, err)
 	}
+	found := false
 	for name, line := range interfaces {
 		if strings.HasPrefix(name, "eth") {
+			found = true
 			received += int64(line.RxBytes)
 			sent += int64(line.TxBytes)
 		}
+	}
+	if !found {
+		return 0, 0, fmt.Errorf("%s/net/dev: %w", root, ErrNoInterface)
 	}
 	return received, sent, nil
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
+
+	"headroom/internal/maybe"
 )
 
 // Process is a process at one moment.
@@ -87,15 +89,17 @@ func (p Processes) Tree(root int) []int {
 	return members
 }
 
-// Use is what a tree of processes uses.
+// Use is what a tree of processes uses. A figure that could not be read is not
+// known.
 type Use struct {
-	CPU           time.Duration
-	ResidentBytes int64
+	CPUSeconds    maybe.Number
+	ResidentBytes maybe.Number
 }
 
 // TreeUse sums the tree of root. Memory that its members share, such as
 // PostgreSQL's buffers, counts once: the private pages of each member, and the
-// shared pages of the member that maps most.
+// shared pages of the member that maps most. When the memory can't be read, the
+// error says why and the CPU time is returned all the same.
 func (p Processes) TreeUse(root int) (Use, error) { return p.treeUse(procRoot, root) }
 
 func (p Processes) treeUse(mount string, root int) (Use, error) {
@@ -103,26 +107,38 @@ func (p Processes) treeUse(mount string, root int) (Use, error) {
 	if len(members) == 0 {
 		return Use{}, fmt.Errorf("process %d is not there", root)
 	}
+	var cpu time.Duration
+	for _, pid := range members {
+		cpu += p[pid].CPU
+	}
+	use := Use{CPUSeconds: maybe.Of(cpu.Seconds())}
+	resident, err := residentBytes(mount, members)
+	if err == nil {
+		use.ResidentBytes = maybe.Of(float64(resident))
+	}
+	return use, err
+}
+
+// residentBytes is the memory of the members together, of which the first is the
+// root. It fails where the root's can't be read.
+func residentBytes(mount string, members []int) (int64, error) {
 	proc, err := procfs.NewFS(mount)
 	if err != nil {
-		return Use{}, err
+		return 0, err
 	}
-	var use Use
 	var private, shared int64
-	for _, pid := range members {
-		use.CPU += p[pid].CPU
+	for i, pid := range members {
 		memory, err := readPages(proc, pid)
-		if unreadable(err) {
+		if i > 0 && unreadable(err) {
 			continue // it has ended meanwhile
 		}
 		if err != nil {
-			return Use{}, err
+			return 0, err
 		}
 		private += int64(memory.Resident) - int64(memory.Shared)
 		shared = max(shared, int64(memory.Shared))
 	}
-	use.ResidentBytes = (private + shared) * int64(os.Getpagesize())
-	return use, nil
+	return (private + shared) * int64(os.Getpagesize()), nil
 }
 
 func readPages(proc procfs.FS, pid int) (procfs.ProcStatm, error) {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"headroom/internal/maybe"
 )
 
 // writeTree makes a folder that stands in for /proc.
@@ -130,7 +132,8 @@ func TestTreeUseCountsSharedPagesOnce(t *testing.T) {
 	}
 	use, err := processes.treeUse(root, 10)
 	const wantPages = 40 + 10 + 10 + 140
-	if want := (Use{CPU: 1500 * time.Millisecond, ResidentBytes: wantPages * int64(os.Getpagesize())}); err != nil || use != want {
+	want := Use{CPUSeconds: maybe.Of(1.5), ResidentBytes: maybe.Of(float64(wantPages * os.Getpagesize()))}
+	if err != nil || use != want {
 		t.Errorf("the tree uses %+v, error %v; want %+v", use, err, want)
 	}
 	if _, err := processes.treeUse(root, 77); err == nil {
@@ -141,9 +144,21 @@ func TestTreeUseCountsSharedPagesOnce(t *testing.T) {
 func TestPagesThatCannotBeParsed(t *testing.T) {
 	for _, bad := range []string{"5000 x", "5000", ""} {
 		root := writeTree(t, map[string]string{"42/statm": bad})
-		if use, err := (Processes{42: {}}).treeUse(root, 42); err == nil || !strings.Contains(err.Error(), "process 42: statm") {
+		use, err := (Processes{42: {CPU: time.Second}}).treeUse(root, 42)
+		if err == nil || !strings.Contains(err.Error(), "process 42: statm") {
 			t.Errorf("%q is %+v, error %v", bad, use, err)
 		}
+		if use != (Use{CPUSeconds: maybe.Of(1)}) {
+			t.Errorf("%q: %+v, want the CPU time and no memory", bad, use)
+		}
+	}
+}
+
+// Memory that can't be read is not known, CPU time of 0 is.
+func TestPagesThatCannotBeRead(t *testing.T) {
+	use, err := (Processes{42: {}}).treeUse(t.TempDir(), 42)
+	if !errors.Is(err, fs.ErrNotExist) || use != (Use{CPUSeconds: maybe.Of(0)}) {
+		t.Errorf("%+v, error %v; want 0 s of CPU and no memory", use, err)
 	}
 }
 

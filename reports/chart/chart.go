@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dustin/go-humanize"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -160,7 +161,7 @@ func logBounds(low, high float64) (float64, float64) {
 func tickLabel(v float64) string {
 	text := strconv.FormatFloat(v, 'g', 6, 64)
 	if whole, err := strconv.Atoi(text); err == nil && whole >= 1000 {
-		return fmt.Sprintf("%d,%03d", whole/1000, whole%1000)
+		return humanize.Comma(int64(whole))
 	}
 	return text
 }

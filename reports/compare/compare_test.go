@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 	"headroom/targets/kinds"
 )
@@ -31,19 +32,19 @@ func slice(v scenarios.Variant, block int, requests int64, ms, databaseMS float6
 	m.Counts = map[string]int64{"X-Cache: hit": requests / 4}
 	return record.Trial{Kind: record.KindSlice, Variant: v, Block: block, RateName: "common", Measurement: m, Oracles: cleanOracles(),
 		Machines: []record.MachineUse{
-			{Machine: "server", WindowS: 10, QuotaCPUs: 0.4, CPUSeconds: n * databaseMS / 1000 * 1.5, Periods: 1000, ThrottledPeriods: 50,
+			{Machine: "server", WindowS: 10, QuotaCPUs: 0.4, CPUSeconds: maybe.Of(n * databaseMS / 1000 * 1.5), Periods: maybe.Of(1000), ThrottledPeriods: maybe.Of(50),
 				Processes: []record.ProcessUse{
-					{Name: "postgres", Kind: "postgres", CPUSeconds: n * databaseMS / 1000,
+					{Name: "postgres", Kind: "postgres", CPUSeconds: maybe.Of(n * databaseMS / 1000),
 						Counts: map[string]float64{"statements": n * 51, "rows": n * 50, "tuples_read": n * 5000}},
-					{Name: "shop", Kind: "shop", CPUSeconds: n * databaseMS / 2000,
+					{Name: "shop", Kind: "shop", CPUSeconds: maybe.Of(n * databaseMS / 2000),
 						Counts: map[string]float64{"feed_requests": n / 5, "feed_statements": n / 5, "requests": n / 2}},
 				}},
-			{Machine: "edge", WindowS: 10, QuotaCPUs: 0.2, CPUSeconds: n * 0.0001, Processes: []record.ProcessUse{
+			{Machine: "edge", WindowS: 10, QuotaCPUs: 0.2, CPUSeconds: maybe.Of(n * 0.0001), Processes: []record.ProcessUse{
 				{Name: "varnish", Kind: "varnish", Counts: map[string]float64{"hits": n / 2, "misses": n / 8}}}},
-			{Machine: "cache", WindowS: 10, QuotaCPUs: 0.2, CPUSeconds: n * 0.0001, Processes: []record.ProcessUse{
+			{Machine: "cache", WindowS: 10, QuotaCPUs: 0.2, CPUSeconds: maybe.Of(n * 0.0001), Processes: []record.ProcessUse{
 				{Name: "valkey", Kind: "valkey", Counts: map[string]float64{"hits": n * 3, "misses": n}}}},
-			{Machine: "mail", External: true, WindowS: 10, QuotaCPUs: 0.01, CPUSeconds: n,
-				Processes: []record.ProcessUse{{Name: "mail", Kind: "mail", CPUSeconds: n}}},
+			{Machine: "mail", External: true, WindowS: 10, QuotaCPUs: 0.01, CPUSeconds: maybe.Of(n),
+				Processes: []record.ProcessUse{{Name: "mail", Kind: "mail", CPUSeconds: maybe.Of(n)}}},
 		}}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 )
 
@@ -16,12 +17,12 @@ import (
 type Demand struct {
 	Machine        string          `json:"machine"` // the group's name where it stands for several
 	Group          string          `json:"group"`
-	Machines       int             `json:"machines"`           // that it is the mean of
-	CPUms          float64         `json:"cpu_ms_per_request"` // its service demand: CPU time there, by completed request
+	Machines       int             `json:"machines"`                    // that it is the mean of
+	CPUms          maybe.Number    `json:"cpu_ms_per_request,omitzero"` // its service demand: CPU time there, by completed request
 	QuotaCPUs      float64         `json:"quota_cpus"`
-	Utilisation    float64         `json:"utilisation"`     // CPU used of what it may use, 0..1
-	ThrottledShare float64         `json:"throttled_share"` // of the CPU periods
-	Processes      []ProcessDemand `json:"processes"`       // the largest first
+	Utilisation    maybe.Number    `json:"utilisation,omitzero"`     // CPU used of what it may use, 0..1
+	ThrottledShare maybe.Number    `json:"throttled_share,omitzero"` // of the CPU periods
+	Processes      []ProcessDemand `json:"processes"`                // the largest first
 }
 
 // ProcessDemand is one process's part of a machine's demand.
@@ -29,13 +30,14 @@ type ProcessDemand struct {
 	Name        string             `json:"name"`
 	Kind        scenarios.KindName `json:"kind"`
 	Label       string             `json:"-"` // as people say it
-	CPUms       float64            `json:"cpu_ms_per_request"`
-	Utilisation float64            `json:"utilisation"` // of what the machine may use
+	CPUms       maybe.Number       `json:"cpu_ms_per_request,omitzero"`
+	Utilisation maybe.Number       `json:"utilisation,omitzero"` // of what the machine may use
 }
 
 // Demands lists the machines by utilisation, which is the order of their
-// service demand per CPU, the largest first; external ones are left out. D_k =
-// U_k / X: docs/measurement.md, "Where the time goes".
+// service demand per CPU, the largest first; external ones are left out. Those
+// whose CPU time is not known stand last. D_k = U_k / X: docs/measurement.md,
+// "Where the time goes".
 func (s Sample) Demands() []Demand {
 	var demands []Demand
 	for _, m := range s.machines {
@@ -44,27 +46,55 @@ func (s Sample) Demands() []Demand {
 		}
 		d := Demand{
 			Machine: m.Machine, Group: m.GroupName(), Machines: 1, QuotaCPUs: m.QuotaCPUs,
-			CPUms: s.millis(m.CPUSeconds), Utilisation: m.CPUSeconds / (m.QuotaCPUs * m.WindowS),
-		}
-		if m.Periods > 0 {
-			d.ThrottledShare = float64(m.ThrottledPeriods) / float64(m.Periods)
+			CPUms: s.millis(m.CPUSeconds), Utilisation: m.CPUSeconds.Over(m.QuotaCPUs * m.WindowS),
+			ThrottledShare: throttledShare(m),
 		}
 		for _, p := range m.Processes {
 			cpu := processCPU(m, p)
 			d.Processes = append(d.Processes, ProcessDemand{Name: p.Name, Kind: p.Kind, Label: s.factsOf(p.Kind).Label,
-				CPUms: s.millis(cpu), Utilisation: cpu / (m.QuotaCPUs * m.WindowS)})
+				CPUms: s.millis(cpu), Utilisation: cpu.Over(m.QuotaCPUs * m.WindowS)})
 		}
-		slices.SortStableFunc(d.Processes, func(a, b ProcessDemand) int { return cmp.Compare(b.CPUms, a.CPUms) })
+		slices.SortStableFunc(d.Processes, func(a, b ProcessDemand) int { return largestFirst(a.CPUms, b.CPUms) })
 		demands = append(demands, d)
 	}
 	sortDemands(demands)
 	return demands
 }
 
-func (s Sample) millis(cpuSeconds float64) float64 { return cpuSeconds / float64(s.Succeeded) * 1e3 }
+// throttledShare is 0 where there were no periods, as without a quota.
+func throttledShare(m record.MachineUse) maybe.Number {
+	throttled, known1 := m.ThrottledPeriods.Get()
+	periods, known2 := m.Periods.Get()
+	switch {
+	case !known1 || !known2:
+		return maybe.Number{}
+	case periods == 0:
+		return maybe.Of(0)
+	}
+	return maybe.Of(throttled / periods)
+}
+
+func (s Sample) millis(cpuSeconds maybe.Number) maybe.Number {
+	return cpuSeconds.Over(float64(s.Succeeded)).Times(1e3)
+}
 
 func sortDemands(demands []Demand) {
-	slices.SortStableFunc(demands, func(a, b Demand) int { return cmp.Compare(b.Utilisation, a.Utilisation) })
+	slices.SortStableFunc(demands, func(a, b Demand) int { return largestFirst(a.Utilisation, b.Utilisation) })
+}
+
+// largestFirst puts what is not known last: NaN counts as less than any number.
+func largestFirst(a, b maybe.Number) int { return cmp.Compare(b.OrNaN(), a.OrNaN()) }
+
+// CPUNotKnown are the machines of which the CPU time is not known: each of them may
+// be the bottleneck.
+func CPUNotKnown(demands []Demand) []string {
+	var machines []string
+	for _, d := range demands {
+		if !d.Utilisation.Known() {
+			machines = append(machines, d.Machine)
+		}
+	}
+	return machines
 }
 
 // alike is by how much the utilisation of machines may differ for their mean
@@ -72,7 +102,8 @@ func sortDemands(demands []Demand) {
 const alike = 0.1
 
 // Collapse puts the mean of a group's machines in the place of machines that
-// are about equally busy. Where one stands out, all are shown.
+// are about equally busy. Where one stands out, or is known and another not, all
+// are shown.
 func Collapse(demands []Demand) []Demand {
 	byGroup := map[string][]Demand{}
 	for _, d := range demands {
@@ -83,7 +114,8 @@ func Collapse(demands []Demand) []Demand {
 		group := byGroup[d.Group]
 		busiest, idlest := group[0], group[len(group)-1]
 		switch {
-		case len(group) == 1 || busiest.Utilisation-idlest.Utilisation > alike || !sameProcesses(group):
+		case len(group) == 1 || busiest.Utilisation.OrNaN()-idlest.Utilisation.OrNaN() > alike ||
+			busiest.Utilisation.Known() != idlest.Utilisation.Known() || !sameProcesses(group):
 			out = append(out, d)
 		case d.Machine == busiest.Machine:
 			out = append(out, meanDemand(group))
@@ -122,30 +154,39 @@ func meanDemand(group []Demand) Demand {
 	mean.Machine, mean.Machines = mean.Group, len(group)
 	mean.Processes = slices.Clone(mean.Processes)
 	n := float64(len(group))
-	average := func(of func(Demand) float64) (sum float64) {
-		for _, d := range group {
-			sum += of(d) / n
-		}
-		return sum
+	mean.QuotaCPUs = 0
+	for _, d := range group {
+		mean.QuotaCPUs += d.QuotaCPUs / n
 	}
-	mean.CPUms = average(func(d Demand) float64 { return d.CPUms })
-	mean.QuotaCPUs = average(func(d Demand) float64 { return d.QuotaCPUs })
-	mean.Utilisation = average(func(d Demand) float64 { return d.Utilisation })
-	mean.ThrottledShare = average(func(d Demand) float64 { return d.ThrottledShare })
+	average := func(of func(Demand) maybe.Number) maybe.Number {
+		sum := 0.0
+		for _, d := range group {
+			sum += of(d).OrNaN() / n
+		}
+		return maybe.Of(sum)
+	}
+	mean.CPUms = average(func(d Demand) maybe.Number { return d.CPUms })
+	mean.Utilisation = average(func(d Demand) maybe.Number { return d.Utilisation })
+	mean.ThrottledShare = average(func(d Demand) maybe.Number { return d.ThrottledShare })
 	for i, p := range mean.Processes {
-		mean.Processes[i].CPUms = average(func(d Demand) float64 { return d.process(p.Name).CPUms })
-		mean.Processes[i].Utilisation = average(func(d Demand) float64 { return d.process(p.Name).Utilisation })
+		mean.Processes[i].CPUms = average(func(d Demand) maybe.Number { return d.process(p.Name).CPUms })
+		mean.Processes[i].Utilisation = average(func(d Demand) maybe.Number { return d.process(p.Name).Utilisation })
 	}
 	return mean
 }
 
 // BoundRPS is X_max = 1 / max(D_k / cores_k): the throughput at which the first
-// machine has no CPU left. 0 without a demand.
+// machine has no CPU left. 0 without a demand, and where the CPU time of a machine
+// is not known: it may be the first.
 func BoundRPS(demands []Demand) float64 {
 	bound := math.Inf(1)
 	for _, d := range demands {
-		if d.CPUms > 0 {
-			bound = min(bound, d.QuotaCPUs/d.CPUms*1e3)
+		millis, known := d.CPUms.Get()
+		if !known {
+			return 0
+		}
+		if millis > 0 {
+			bound = min(bound, d.QuotaCPUs/millis*1e3)
 		}
 	}
 	if math.IsInf(bound, 1) {
@@ -163,12 +204,18 @@ func (s Sample) PoolWaitMS() float64 {
 
 // Statements is how long a request's statements took in the databases, and the CPU
 // that these had meanwhile, in ms: the rest the statements waited there, for locks,
-// a disk or a turn on the CPU. false when they were not counted.
+// a disk or a turn on the CPU. false when they were not counted, or the CPU time is
+// not known.
 func (s Sample) Statements() (ms, cpuMS float64, ok bool) {
 	took, ok := s.count(scenarios.MeaningStatementTime)
 	if !ok || s.Succeeded == 0 {
 		return 0, 0, false
 	}
-	s.each(counting(scenarios.MeaningStatementTime), func(m record.MachineUse, p record.ProcessUse) { cpuMS += s.millis(processCPU(m, p)) })
+	cpu := maybe.Of(0)
+	s.each(counting(scenarios.MeaningStatementTime), func(m record.MachineUse, p record.ProcessUse) { cpu = cpu.Plus(s.millis(processCPU(m, p))) })
+	cpuMS, known := cpu.Get()
+	if !known {
+		return 0, 0, false
+	}
 	return took / float64(s.Succeeded), cpuMS, true
 }

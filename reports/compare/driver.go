@@ -124,17 +124,18 @@ func (c Comparison) driverScatters(key string) bool {
 
 // useOf is what was counted and used in one slice, without its response times.
 func useOf(t record.Trial, kinds []scenarios.Kind) Sample {
-	s := Sample{kinds: kinds}
+	s := newSample(kinds)
 	s.addUse(t)
 	return s
 }
 
 // driverMillis is the driver's own CPU time for a request, in ms.
 func (s Sample) driverMillis() Value {
-	if s.driverUnread {
-		return missing("the driver's CPU was not measured")
+	cpu, known := s.driverCPU.Get()
+	if !known {
+		return missing("the driver's CPU time is not known")
 	}
-	return per(s.driverCPU*1000, float64(s.Sent), "no request was sent")
+	return per(cpu*1000, float64(s.Sent), "no request was sent")
 }
 
 // inFlight is how many requests were under way in the mean, from the moment that

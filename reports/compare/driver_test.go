@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 	"headroom/targets/kinds"
 )
@@ -19,10 +20,10 @@ func atSpeed(v scenarios.Variant, block int, times float64) record.Trial {
 	t := slice(v, block, 400, 10, 2*times)
 	for i, m := range t.Machines {
 		if m.Machine != "server" { // whose CPU follows from the database's
-			t.Machines[i].CPUSeconds *= times
+			t.Machines[i].CPUSeconds = t.Machines[i].CPUSeconds.Times(times)
 		}
 	}
-	t.Measurement.Driver.CPUSeconds = 400 * 1e-4 * times
+	t.Measurement.Driver.CPUSeconds = maybe.Of(400 * 1e-4 * times)
 	return t
 }
 
@@ -82,7 +83,7 @@ func TestAChangeStaysLessTheDriver(t *testing.T) {
 	for i := range trials {
 		if trials[i].Variant == scenarios.After {
 			for m := range trials[i].Machines {
-				trials[i].Machines[m].CPUSeconds *= 0.7
+				trials[i].Machines[m].CPUSeconds = trials[i].Machines[m].CPUSeconds.Times(0.7)
 			}
 		}
 	}
@@ -112,7 +113,8 @@ func TestRawCPU(t *testing.T) {
 			t.Measurement.Response = slice(scenarios.After, 1, 400, 10.9, 2).Measurement.Response
 		}, lessDriver},
 		{"rate", func(t *record.Trial) { t.Measurement.OfferedRPS *= 1.02 }, raw + "requests/s differ, 40.0 before and 40.8 after"},
-		{"unknown", func(t *record.Trial) { t.Measurement.Driver.CPUSeconds = 0 }, raw + "the driver's CPU was not measured"},
+		{"unknown", func(t *record.Trial) { t.Measurement.Driver.CPUSeconds = maybe.Number{} }, raw + "the driver's CPU time is not known"},
+		{"none", func(t *record.Trial) { t.Measurement.Driver.CPUSeconds = maybe.Of(0) }, raw + "the driver's CPU time is not known"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -143,7 +145,7 @@ func scattering(blocks int, speed, driver float64, random *rand.Rand) []record.T
 		for range 3 {
 			for _, v := range scenarios.Variants() {
 				trial := atSpeed(v, block, math.Exp(speed*random.NormFloat64()))
-				trial.Measurement.Driver.CPUSeconds *= math.Exp(driver * random.NormFloat64())
+				trial.Measurement.Driver.CPUSeconds = trial.Measurement.Driver.CPUSeconds.Times(math.Exp(driver * random.NormFloat64()))
 				trials = append(trials, trial)
 			}
 		}
@@ -186,9 +188,9 @@ func TestCoverageOfTheChosenBasis(t *testing.T) {
 					trial.Block, trial.Variant = block, scenarios.Variants()[i%2]
 					speed := math.Exp(test.speed * random.NormFloat64())
 					edge := trial.Machines[1]
-					edge.CPUSeconds *= speed * math.Exp(0.01*random.NormFloat64())
+					edge.CPUSeconds = edge.CPUSeconds.Times(speed * math.Exp(0.01*random.NormFloat64()))
 					trial.Machines = []record.MachineUse{edge}
-					trial.Measurement.Driver.CPUSeconds *= speed * math.Exp(test.driver*random.NormFloat64())
+					trial.Measurement.Driver.CPUSeconds = trial.Measurement.Driver.CPUSeconds.Times(speed * math.Exp(test.driver*random.NormFloat64()))
 					trials = append(trials, trial)
 				}
 			}
@@ -248,8 +250,8 @@ func TestWhenADriverIsTaken(t *testing.T) {
 			for i, log := range own[block] {
 				trial := atSpeed(scenarios.Before, block+1, 1)
 				trial.Machines = trial.Machines[1:2]
-				trial.Machines[0].CPUSeconds *= math.Exp(log)
-				trial.Measurement.Driver.CPUSeconds *= math.Exp(driver[block][i])
+				trial.Machines[0].CPUSeconds = trial.Machines[0].CPUSeconds.Times(math.Exp(log))
+				trial.Measurement.Driver.CPUSeconds = trial.Measurement.Driver.CPUSeconds.Times(math.Exp(driver[block][i]))
 				trials = append(trials, trial)
 			}
 			trials = append(trials, atSpeed(scenarios.After, block+1, 1))

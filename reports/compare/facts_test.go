@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 )
 
@@ -26,11 +27,11 @@ func strangers() []scenarios.Kind {
 // for it, and a key that has no meaning is never added.
 func TestCountersByMeaning(t *testing.T) {
 	trial := record.Trial{Measurement: record.Measurement{Sent: 1000, Succeeded: 1000}, Machines: []record.MachineUse{
-		{Machine: "a", WindowS: 10, QuotaCPUs: 1, CPUSeconds: 3, Processes: []record.ProcessUse{
+		{Machine: "a", WindowS: 10, QuotaCPUs: 1, CPUSeconds: maybe.Of(3), Processes: []record.ProcessUse{
 			{Name: "p", Kind: "first", Counts: map[string]float64{"took": 2, "waiting": 3, "blocked": 1, "busy_ms": 7}}}},
-		{Machine: "b", WindowS: 10, QuotaCPUs: 1, CPUSeconds: 1, Processes: []record.ProcessUse{
+		{Machine: "b", WindowS: 10, QuotaCPUs: 1, CPUSeconds: maybe.Of(1), Processes: []record.ProcessUse{
 			{Name: "p", Kind: "second", Counts: map[string]float64{"took": 9, "busy_ms": 500, "waiting": 8}}}},
-		{Machine: "c", WindowS: 10, QuotaCPUs: 1, CPUSeconds: 2, Processes: []record.ProcessUse{
+		{Machine: "c", WindowS: 10, QuotaCPUs: 1, CPUSeconds: maybe.Of(2), Processes: []record.ProcessUse{
 			{Name: "p", Kind: "other", Counts: map[string]float64{"took": 9}}, {Name: "q", Kind: "unknown", Counts: map[string]float64{"took": 9}}}},
 	}}
 	s := Pool([]record.Trial{trial}, strangers())

@@ -7,6 +7,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/dustin/go-humanize"
 )
 
 // FormatNumber writes a number for people: two decimals below 10, one below
@@ -23,7 +25,7 @@ func FormatNumber(v float64) string {
 	case a < 99.95:
 		return fmt.Sprintf("%.1f", v)
 	}
-	return groupDigits(strconv.FormatFloat(v, 'f', 0, 64))
+	return humanize.Commaf(math.RoundToEven(v))
 }
 
 // WithInterval is a value with its interval: "0.42x (0.40-0.44)". What is exact
@@ -67,25 +69,13 @@ func (i Interval) format() func(float64) string {
 	return write(digits)
 }
 
-// groupDigits puts commas between thousands: 12345 becomes 12,345.
-func groupDigits(digits string) string {
-	sign := ""
-	if digits[0] == '-' {
-		sign, digits = "-", digits[1:]
-	}
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return sign + digits
-}
-
 // FormatRate is FormatNumber without a fraction of noughts: 80, not 80.0.
 func FormatRate(v float64) string {
 	return strings.TrimSuffix(strings.TrimSuffix(FormatNumber(v), ".00"), ".0")
 }
 
 // FormatCount writes a whole number with commas between thousands.
-func FormatCount(n int) string { return groupDigits(strconv.Itoa(n)) }
+func FormatCount(n int) string { return humanize.Comma(int64(n)) }
 
 // FormatDollars writes an amount: whole dollars from 10 on, cents from 1 on, else
 // three significant digits.

@@ -11,7 +11,7 @@ import (
 func TestFormatAtItsBounds(t *testing.T) {
 	for v, want := range map[float64]string{
 		0.00951: "0.0095", 0.0994: "0.099", 0.0996: "0.10", -0.0996: "-0.10", 9.99: "9.99", 9.996: "10.0", 99.94: "99.9", 99.96: "100", -99.96: "-100",
-		123: "123", 999: "999", 1000: "1,000", 999_999: "999,999", 1_000_000: "1,000,000", -123_456: "-123,456",
+		123: "123", 999: "999", 1000: "1,000", 1000.5: "1,000", 1001.5: "1,002", 1000.51: "1,001", 1e20: "100,000,000,000,000,000,000", 999_999: "999,999", 1_000_000: "1,000,000", -123_456: "-123,456",
 	} {
 		if got := FormatNumber(v); got != want {
 			t.Errorf("FormatNumber(%v) = %q, want %q", v, got, want)
@@ -34,8 +34,10 @@ func TestFormatAtItsBounds(t *testing.T) {
 			t.Errorf("FormatShare(%v) = %q, want %q", v, got, want)
 		}
 	}
-	if got := FormatCount(1_234_567); got != "1,234,567" {
-		t.Errorf("FormatCount gives %q", got)
+	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1_234_567: "1,234,567", -1000: "-1,000", -20: "-20"} {
+		if got := FormatCount(n); got != want {
+			t.Errorf("FormatCount(%d) = %q, want %q", n, got, want)
+		}
 	}
 }
 

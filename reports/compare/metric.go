@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 )
 
@@ -113,12 +114,24 @@ func ofMachine(compute func(s Sample, m record.MachineUse) Value) func(Sample, s
 
 // dbCPUPerRequest is what all databases used.
 func (s Sample) dbCPUPerRequest() Value {
-	cpu := 0.0
-	if !s.each(isDatabase, func(m record.MachineUse, p record.ProcessUse) { cpu += processCPU(m, p) }) {
+	cpu := maybe.Of(0)
+	if !s.each(isDatabase, func(m record.MachineUse, p record.ProcessUse) { cpu = cpu.Plus(processCPU(m, p)) }) {
 		return s.noDatabase()
+	}
+	return s.cpuPerRequest(cpu, s.labels(isDatabase, "the database"))
+}
+
+// cpuPerRequest is CPU time of somebody's in ms for a request.
+func (s Sample) cpuPerRequest(cpuSeconds maybe.Number, whose string) Value {
+	cpu, known := cpuSeconds.Get()
+	if !known {
+		return cpuNotKnown(whose)
 	}
 	return s.perRequest(cpu * 1000)
 }
+
+// cpuNotKnown is the value of what rests on somebody's CPU time.
+func cpuNotKnown(whose string) Value { return missing("the CPU time of %s is not known", whose) }
 
 func (s Sample) noDatabase() Value { return missing("no %s", s.labels(isDatabase, "database")) }
 
@@ -126,7 +139,8 @@ func (s Sample) noDatabase() Value { return missing("no %s", s.labels(isDatabase
 // several) over the largest of any other process, both per CPU that the machine
 // may use, external machines excepted. It is above 1 when the database runs out
 // first, by as much as it does: a figure that ended at 1 would have no scatter
-// there, and no interval.
+// there, and no interval. It is not known when one process's CPU time is not, which
+// may be the largest.
 func (s Sample) databaseDemandShare() Value {
 	database, other := 0.0, 0.0
 	for _, m := range s.machines {
@@ -134,7 +148,11 @@ func (s Sample) databaseDemandShare() Value {
 			continue
 		}
 		for _, p := range m.Processes {
-			demand := processCPU(m, p) / m.QuotaCPUs
+			cpu, known := processCPU(m, p).Get()
+			if !known {
+				return cpuNotKnown(m.Machine)
+			}
+			demand := cpu / m.QuotaCPUs
 			if isDatabase(s.factsOf(p.Kind)) {
 				database = max(database, demand)
 			} else {

@@ -110,12 +110,21 @@ type argument struct {
 
 // byArgument are all metrics with a parameter.
 var byArgument = []argument{
-	{"cpu_ms_per_request", "CPU per request", Millis, ofMachine(func(s Sample, m record.MachineUse) Value { return s.perRequest(m.CPUSeconds * 1000) })},
+	{"cpu_ms_per_request", "CPU per request", Millis, ofMachine(func(s Sample, m record.MachineUse) Value { return s.cpuPerRequest(m.CPUSeconds, m.Machine) })},
 	{"utilisation", "CPU utilisation", Share, ofMachine(func(_ Sample, m record.MachineUse) Value {
-		return per(m.CPUSeconds, m.WindowS*m.QuotaCPUs, "its CPU quota is not known")
+		cpu, known := m.CPUSeconds.Get()
+		if !known {
+			return cpuNotKnown(m.Machine)
+		}
+		return per(cpu, m.WindowS*m.QuotaCPUs, "its CPU quota is not known")
 	})},
 	{"throttled_share", "throttled CPU periods", Share, ofMachine(func(_ Sample, m record.MachineUse) Value {
-		return share(float64(m.ThrottledPeriods), float64(m.Periods), "its CPU periods were not counted")
+		throttled, known1 := m.ThrottledPeriods.Get()
+		periods, known2 := m.Periods.Get()
+		if !known1 || !known2 {
+			return missing("the CPU periods of %s are not known", m.Machine)
+		}
+		return share(throttled, periods, "its CPU periods were not counted")
 	})},
 	{"header_share", "answers with", Share, Sample.headerShare}, // of the requests sent
 }

@@ -108,18 +108,20 @@ func (s Sample) lagMS(q float64) Value {
 }
 
 // dbCPUShare is how much of what its machine may use the database used, the
-// busiest if there are several.
+// busiest if there are several: not known when that is not known of one.
 func (s Sample) dbCPUShare() Value {
-	busiest, known := 0.0, false
+	busiest, limited := 0.0, false
 	found := s.each(isDatabase, func(m record.MachineUse, p record.ProcessUse) {
 		if all := m.WindowS * m.QuotaCPUs; all > 0 {
-			busiest, known = max(busiest, processCPU(m, p)/all), true
+			busiest, limited = max(busiest, processCPU(m, p).OrNaN()/all), true // NaN stays NaN
 		}
 	})
 	switch {
 	case !found:
 		return s.noDatabase()
-	case !known:
+	case math.IsNaN(busiest):
+		return cpuNotKnown(s.labels(isDatabase, "the database"))
+	case !limited:
 		return missing("%s's CPU quota is not known", s.labels(isDatabase, "the database"))
 	}
 	return Value{V: busiest}

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"headroom/harness/record"
 	"headroom/harness/slo"
@@ -53,6 +54,9 @@ func AimProof(run record.Run, trials []record.Trial, v scenarios.Variant) (Aim, 
 	if len(demands) == 0 {
 		return Aim{}, errors.New("no machine's CPU was measured at the capacity")
 	}
+	if unknown := CPUNotKnown(demands); len(unknown) > 0 {
+		return Aim{}, fmt.Errorf("the CPU time of %s is not known at the capacity, so that no bottleneck can be named: see the report's warnings for why", strings.Join(unknown, ", "))
+	}
 	aim := Aim{Variant: v, Named: demands[0].Group, CapacityRPS: capacity.PointRPS}
 	quotas, busiest := map[string]float64{}, map[string]float64{}
 	for _, d := range demands {
@@ -60,7 +64,7 @@ func AimProof(run record.Run, trials []record.Trial, v scenarios.Variant) (Aim, 
 			aim.Groups = append(aim.Groups, d.Group)
 		}
 		quotas[d.Group] += d.QuotaCPUs
-		busiest[d.Group] = max(busiest[d.Group], d.Utilisation)
+		busiest[d.Group] = max(busiest[d.Group], d.Utilisation.OrNaN())
 	}
 	if len(aim.Groups) < 2 {
 		return Aim{}, fmt.Errorf("there is no other machine to hold %s against", aim.Named)

@@ -12,6 +12,7 @@ import (
 
 	"headroom/harness/record"
 	"headroom/harness/slo"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 	"headroom/targets/kinds"
 )
@@ -29,9 +30,9 @@ func loaded(t *testing.T, rps, seconds float64, name string, held bool) record.T
 	trial.Measurement.OfferedRPS, trial.Measurement.DurationS = rps, seconds
 	use := func(machine, group string, kind scenarios.KindName, quota, share float64) record.MachineUse {
 		cpu := share * quota * seconds
-		return record.MachineUse{Machine: machine, Group: group, WindowS: seconds, QuotaCPUs: quota, CPUSeconds: cpu, External: kind == "mail",
-			Periods: 100, ThrottledPeriods: int64(share * 20),
-			Processes: []record.ProcessUse{{Name: string(kind), Kind: kind, CPUSeconds: cpu * 0.9}}}
+		return record.MachineUse{Machine: machine, Group: group, WindowS: seconds, QuotaCPUs: quota, CPUSeconds: maybe.Of(cpu), External: kind == "mail",
+			Periods: maybe.Of(100), ThrottledPeriods: maybe.Of(float64(int64(share * 20))),
+			Processes: []record.ProcessUse{{Name: string(kind), Kind: kind, CPUSeconds: maybe.Of(cpu * 0.9)}}}
 	}
 	trial.Machines = []record.MachineUse{
 		use("mail", "mail", "mail", 0.1, 5),
@@ -253,10 +254,10 @@ func TestDemands(t *testing.T) {
 	if len(demands) != 5 || demands[0].Machine != "database" || demands[4].Machine != "cache" {
 		t.Fatalf("%+v", demands)
 	}
-	near(t, "database's demand", demands[0].CPUms, 0.9*0.4*10/1800*1e3, 1e-9)
-	near(t, "its only process has all of it", demands[0].Processes[0].CPUms, demands[0].CPUms, 1e-9)
-	near(t, "database's use", demands[0].Utilisation, 0.9, 1e-9)
-	near(t, "throttled", demands[0].ThrottledShare, 0.18, 1e-9)
+	near(t, "database's demand", demands[0].CPUms.OrNaN(), 0.9*0.4*10/1800*1e3, 1e-9)
+	near(t, "its only process has all of it", demands[0].Processes[0].CPUms.OrNaN(), demands[0].CPUms.OrNaN(), 1e-9)
+	near(t, "database's use", demands[0].Utilisation.OrNaN(), 0.9, 1e-9)
+	near(t, "throttled", demands[0].ThrottledShare.OrNaN(), 0.18, 1e-9)
 	near(t, "bound", BoundRPS(demands), 180/0.9, 1e-9)
 	if BoundRPS(nil) != 0 {
 		t.Error("a bound of nothing")
@@ -265,9 +266,9 @@ func TestDemands(t *testing.T) {
 	if len(collapsed) != 4 || collapsed[1].Machine != "app" || collapsed[1].Machines != 2 {
 		t.Fatalf("%+v", collapsed)
 	}
-	near(t, "the apps' mean use", collapsed[1].Utilisation, 0.6, 1e-9)
-	near(t, "the apps' mean process", collapsed[1].Processes[0].Utilisation, 0.6, 1e-9)
-	trial.Machines[1].CPUSeconds *= 1.4 // one stands out: its neighbours must not hide it
+	near(t, "the apps' mean use", collapsed[1].Utilisation.OrNaN(), 0.6, 1e-9)
+	near(t, "the apps' mean process", collapsed[1].Processes[0].Utilisation.OrNaN(), 0.6, 1e-9)
+	trial.Machines[1].CPUSeconds = trial.Machines[1].CPUSeconds.Times(1.4) // one stands out: its neighbours must not hide it
 	if got := Collapse(Pool([]record.Trial{trial}, kinds.Data()).Demands()); len(got) != 5 || got[1].Machine != "app-1" {
 		t.Errorf("%+v", got)
 	}
@@ -341,7 +342,7 @@ func TestAimProofAtALargeOther(t *testing.T) {
 	run, trials := proofRun(t), measured(t)
 	for i := range trials {
 		trials[i].Machines[3].QuotaCPUs = 0.8 // the cache, as idle as before
-		trials[i].Machines[3].CPUSeconds = 0.2 * 0.8 * trials[i].Machines[3].WindowS
+		trials[i].Machines[3].CPUSeconds = maybe.Of(0.2 * 0.8 * trials[i].Machines[3].WindowS)
 	}
 	run.Shares.HostCPUs, run.Shares.VariantCPUs = 1.8, nil
 	aim, err := AimProof(run, trials, scenarios.After)
@@ -352,4 +353,17 @@ func TestAimProofAtALargeOther(t *testing.T) {
 		t.Fatalf("%+v", aim)
 	}
 	near(t, "scale", aim.Scale, (1.8-0.5)/(1.7+0.25*0.8), 1e-9)
+}
+
+// A machine whose CPU time is not known may be the bottleneck: none is named to be
+// proved.
+func TestNoAimWithoutCPUTime(t *testing.T) {
+	run, trials := proofRun(t), measured(t)
+	for i := range trials {
+		trials[i].Machines[1].CPUSeconds = maybe.Number{}
+	}
+	aim, err := AimProof(run, trials, scenarios.After)
+	if err == nil || !strings.Contains(err.Error(), "the CPU time of app-1 is not known") || aim.Named != "" {
+		t.Errorf("%+v, error %v", aim, err)
+	}
 }

@@ -21,6 +21,7 @@ import (
 	"slices"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 )
 
@@ -91,10 +92,10 @@ type Sample struct {
 	machines  []record.MachineUse
 	oracles   []record.Oracle
 	headers   map[string]int64 // answers by header, as counted
-	driverCPU float64          // seconds of the driver's own
-	// driverUnread says that the driver's CPU is not known of every slice.
-	driverUnread bool
-	Timeline     []record.Second
+	// driverCPU are the seconds of the driver's own; not known when they are not of
+	// every slice.
+	driverCPU maybe.Number
+	Timeline  []record.Second
 }
 
 type endpointSample struct {
@@ -103,10 +104,14 @@ type endpointSample struct {
 	response record.Histogram
 }
 
+func newSample(kinds []scenarios.Kind) Sample {
+	return Sample{kinds: kinds, driverCPU: maybe.Of(0)}
+}
+
 // Pool adds slices up. Whether they are valid is the caller's to ask. kinds are those
 // of the run's scenario; without them no counter of a process has a meaning.
 func Pool(trials []record.Trial, kinds []scenarios.Kind) Sample {
-	s := Sample{kinds: kinds}
+	s := newSample(kinds)
 	for _, t := range trials {
 		s.addUse(t)
 		m := t.Measurement
@@ -144,8 +149,10 @@ func (s *Sample) addUse(t record.Trial) {
 	s.Failed += m.Failed
 	s.Unsent += m.Unsent
 	s.bytesIn += m.BytesIn
-	s.driverCPU += m.Driver.CPUSeconds
-	s.driverUnread = s.driverUnread || !(m.Driver.CPUSeconds > 0)
+	s.driverCPU = s.driverCPU.Plus(m.Driver.CPUSeconds)
+	if cpu, _ := m.Driver.CPUSeconds.Get(); !(cpu > 0) { // a driver that sent used some
+		s.driverCPU = maybe.Number{}
+	}
 	for _, use := range t.Machines {
 		s.addMachine(use)
 	}
@@ -164,14 +171,17 @@ func (s *Sample) addSecond(second record.Second) {
 	sum.Response.Merge(second.Response)
 }
 
+// addMachine adds what a machine used in a slice. A figure that one slice lacks is
+// not known of their sum.
 func (s *Sample) addMachine(use record.MachineUse) {
+	zero := maybe.Of(0)
 	m := entry(&s.machines, func(have record.MachineUse) bool { return have.Machine == use.Machine },
-		record.MachineUse{Machine: use.Machine, Group: use.Group, External: use.External, QuotaCPUs: use.QuotaCPUs})
+		record.MachineUse{Machine: use.Machine, Group: use.Group, External: use.External, QuotaCPUs: use.QuotaCPUs,
+			CPUSeconds: zero, ThrottledPeriods: zero, Periods: zero})
 	m.WindowS += use.WindowS
-	m.CPUSeconds += use.CPUSeconds
-	m.ThrottledS += use.ThrottledS
-	m.ThrottledPeriods += use.ThrottledPeriods
-	m.Periods += use.Periods
+	m.CPUSeconds = m.CPUSeconds.Plus(use.CPUSeconds)
+	m.ThrottledPeriods = m.ThrottledPeriods.Plus(use.ThrottledPeriods)
+	m.Periods = m.Periods.Plus(use.Periods)
 	for _, p := range use.Processes {
 		addProcess(m, p)
 	}
@@ -179,8 +189,8 @@ func (s *Sample) addMachine(use record.MachineUse) {
 
 func addProcess(m *record.MachineUse, p record.ProcessUse) {
 	sum := entry(&m.Processes, func(have record.ProcessUse) bool { return have.Name == p.Name },
-		record.ProcessUse{Name: p.Name, Kind: p.Kind, Counts: map[string]float64{}})
-	sum.CPUSeconds += p.CPUSeconds
+		record.ProcessUse{Name: p.Name, Kind: p.Kind, CPUSeconds: maybe.Of(0), Counts: map[string]float64{}})
+	sum.CPUSeconds = sum.CPUSeconds.Plus(p.CPUSeconds)
 	for key, count := range p.Counts {
 		sum.Counts[key] += count
 	}
@@ -251,7 +261,7 @@ func (s Sample) MeanMS() float64 { return s.all.response.Mean().Seconds() * 1e3 
 
 // processCPU is the CPU time of a process. Alone on its machine it is the
 // machine's: the kernel's own account misses no short-lived child.
-func processCPU(m record.MachineUse, p record.ProcessUse) float64 {
+func processCPU(m record.MachineUse, p record.ProcessUse) maybe.Number {
 	if len(m.Processes) == 1 {
 		return m.CPUSeconds
 	}

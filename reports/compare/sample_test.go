@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 	"headroom/targets/kinds"
 )
@@ -22,14 +23,14 @@ func TestPoolAddsUp(t *testing.T) {
 	}
 	one := record.Trial{Measurement: record.Measurement{DurationS: 10, OfferedRPS: 100, Planned: 1000, Sent: 990, Succeeded: 980, Failed: 10, Unsent: 10,
 		BytesIn: 5000, Timeline: []record.Second{second(0, 5, 1), second(1, 6, 0)}, Counts: map[string]int64{"X": 3},
-		Endpoints: []record.EndpointMeasurement{{Name: "a", Sent: 40}, {Name: "b", Sent: 50}}, Driver: record.DriverUse{CPUSeconds: 2}},
-		Machines: []record.MachineUse{{Machine: "m", WindowS: 10, CPUSeconds: 4, Periods: 100, ThrottledPeriods: 20, QuotaCPUs: 1,
-			Processes: []record.ProcessUse{{Name: "p", CPUSeconds: 1, Counts: map[string]float64{"k": 5}}, {Name: "q", CPUSeconds: 2}}}}}
+		Endpoints: []record.EndpointMeasurement{{Name: "a", Sent: 40}, {Name: "b", Sent: 50}}, Driver: record.DriverUse{CPUSeconds: maybe.Of(2)}},
+		Machines: []record.MachineUse{{Machine: "m", WindowS: 10, CPUSeconds: maybe.Of(4), Periods: maybe.Of(100), ThrottledPeriods: maybe.Of(20), QuotaCPUs: 1,
+			Processes: []record.ProcessUse{{Name: "p", CPUSeconds: maybe.Of(1), Counts: map[string]float64{"k": 5}}, {Name: "q", CPUSeconds: maybe.Of(2)}}}}}
 	two := record.Trial{Measurement: record.Measurement{DurationS: 30, OfferedRPS: 200, Planned: 6000, Sent: 6000, Succeeded: 6000,
 		BytesIn: 1000, Timeline: []record.Second{second(1, 7, 2), second(2, 8, 0)}, Counts: map[string]int64{"X": 4, "Y": 1},
-		Endpoints: []record.EndpointMeasurement{{Name: "b", Sent: 60}}, Driver: record.DriverUse{CPUSeconds: 3}},
-		Machines: []record.MachineUse{{Machine: "m", WindowS: 30, CPUSeconds: 6, Periods: 300, ThrottledPeriods: 10, QuotaCPUs: 1,
-			Processes: []record.ProcessUse{{Name: "p", CPUSeconds: 3, Counts: map[string]float64{"k": 6}}}},
+		Endpoints: []record.EndpointMeasurement{{Name: "b", Sent: 60}}, Driver: record.DriverUse{CPUSeconds: maybe.Of(3)}},
+		Machines: []record.MachineUse{{Machine: "m", WindowS: 30, CPUSeconds: maybe.Of(6), Periods: maybe.Of(300), ThrottledPeriods: maybe.Of(10), QuotaCPUs: 1,
+			Processes: []record.ProcessUse{{Name: "p", CPUSeconds: maybe.Of(3), Counts: map[string]float64{"k": 6}}}},
 			{Machine: "n", External: true, WindowS: 30}}}
 	s := Pool([]record.Trial{one, two}, kinds.Data())
 	if s.Slices != 2 || s.DurationS != 40 || s.Planned != 7000 || s.Sent != 6990 || s.Succeeded != 6980 || s.Failed != 10 || s.Unsent != 10 || s.bytesIn != 6000 {
@@ -38,8 +39,8 @@ func TestPoolAddsUp(t *testing.T) {
 	if got := s.OfferedRPS(); got != 175 { // 100 for 10 s and 200 for 30 s
 		t.Errorf("the rate is %v, want 175", got)
 	}
-	if s.driverCPU != 5 || s.driverUnread {
-		t.Errorf("the driver used %v s (unread %v), want 5", s.driverCPU, s.driverUnread)
+	if s.driverCPU != maybe.Of(5) {
+		t.Errorf("the driver used %v s, want 5", s.driverCPU)
 	}
 	if len(s.endpoints) != 2 || s.endpoints[0].sent != 40 || s.endpoints[1].sent != 110 || !slices.Equal(s.Endpoints(), []string{"a", "b"}) {
 		t.Errorf("the endpoints are %+v", s.endpoints)
@@ -55,16 +56,18 @@ func TestPoolAddsUp(t *testing.T) {
 		}
 	}
 	m := s.machines[0]
-	if m.WindowS != 40 || m.CPUSeconds != 10 || m.Periods != 400 || m.ThrottledPeriods != 30 || m.QuotaCPUs != 1 ||
-		m.Processes[0].CPUSeconds != 4 || m.Processes[0].Counts["k"] != 11 || m.Processes[1].CPUSeconds != 2 {
+	if m.WindowS != 40 || m.CPUSeconds != maybe.Of(10) || m.Periods != maybe.Of(400) || m.ThrottledPeriods != maybe.Of(30) || m.QuotaCPUs != 1 ||
+		m.Processes[0].CPUSeconds != maybe.Of(4) || m.Processes[0].Counts["k"] != 11 || m.Processes[1].CPUSeconds != maybe.Of(2) {
 		t.Errorf("the machine is %+v", m)
 	}
 	if !slices.Equal(s.Machines(), []string{"m"}) {
 		t.Errorf("the machines are %v", s.Machines())
 	}
-	two.Measurement.Driver.CPUSeconds = 0
-	if s := Pool([]record.Trial{two, one}, kinds.Data()); !s.driverUnread || s.driverMillis().OK() {
-		t.Error("the driver's CPU is known, though a slice lacks it")
+	for _, lacking := range []maybe.Number{{}, maybe.Of(0)} { // a driver that sent used some
+		two.Measurement.Driver.CPUSeconds = lacking
+		if s := Pool([]record.Trial{two, one}, kinds.Data()); s.driverCPU.Known() || s.driverMillis().OK() {
+			t.Errorf("the driver's CPU is known, though a slice has %v", lacking)
+		}
 	}
 	if got := (Sample{}).OfferedRPS(); got != 0 {
 		t.Errorf("the rate of nothing is %v", got)
@@ -117,12 +120,39 @@ func TestQuantileAmongTheClipped(t *testing.T) {
 
 // Alone on its machine a process has the machine's CPU time, else its own.
 func TestCPUOfAProcess(t *testing.T) {
-	p := record.ProcessUse{Name: "p", CPUSeconds: 3}
-	if got := processCPU(record.MachineUse{CPUSeconds: 4, Processes: []record.ProcessUse{p}}, p); got != 4 {
+	p := record.ProcessUse{Name: "p", CPUSeconds: maybe.Of(3)}
+	if got := processCPU(record.MachineUse{CPUSeconds: maybe.Of(4), Processes: []record.ProcessUse{p}}, p); got != maybe.Of(4) {
 		t.Errorf("alone: %v", got)
 	}
-	if got := processCPU(record.MachineUse{CPUSeconds: 4, Processes: []record.ProcessUse{p, {Name: "q"}}}, p); got != 3 {
+	if got := processCPU(record.MachineUse{CPUSeconds: maybe.Of(4), Processes: []record.ProcessUse{p, {Name: "q"}}}, p); got != maybe.Of(3) {
 		t.Errorf("beside another: %v", got)
+	}
+}
+
+// A metric whose figure could not be read in one slice of two is not known, and the
+// others are.
+func TestMetricsThatAreNotKnown(t *testing.T) {
+	keys := []string{"cpu_ms_per_request[server]", "utilisation[server]", "throttled_share[server]", "db_cpu_ms_per_request", "db_cpu_share", "database_demand_share"}
+	for name, test := range map[string]struct {
+		away func(*record.MachineUse)
+		lost []string
+	}{
+		"nothing":           {func(*record.MachineUse) {}, nil},
+		"CPU time":          {func(m *record.MachineUse) { m.CPUSeconds = maybe.Number{} }, keys[:2]},
+		"throttled periods": {func(m *record.MachineUse) { m.ThrottledPeriods = maybe.Number{} }, keys[2:3]},
+		"periods":           {func(m *record.MachineUse) { m.Periods = maybe.Number{} }, keys[2:3]},
+		"CPU of PostgreSQL": {func(m *record.MachineUse) { m.Processes[0].CPUSeconds = maybe.Number{} }, keys[3:]},
+		"CPU of the shop":   {func(m *record.MachineUse) { m.Processes[1].CPUSeconds = maybe.Number{} }, keys[5:]},
+	} {
+		one, two := slice(scenarios.Before, 1, 400, 10, 2), slice(scenarios.Before, 1, 400, 10, 2)
+		test.away(&two.Machines[0])
+		s := Pool([]record.Trial{one, two}, kinds.Data())
+		for _, key := range keys {
+			v, lost := s.Value(key), slices.Contains(test.lost, key)
+			if v.OK() == lost || lost && !strings.HasSuffix(v.Missing, " not known") {
+				t.Errorf("without %s %s is %v (%q)", name, key, v.V, v.Missing)
+			}
+		}
 	}
 }
 
@@ -131,7 +161,8 @@ func TestCPUOfAProcess(t *testing.T) {
 func TestRatiosOfCounters(t *testing.T) {
 	of := func(kind scenarios.KindName, counts map[string]float64) Sample {
 		return Pool([]record.Trial{{Measurement: record.Measurement{Planned: 10, Sent: 10, Succeeded: 10}, Machines: []record.MachineUse{
-			{Machine: "m", Processes: []record.ProcessUse{{Name: "p", Kind: kind, Counts: counts}}}}}}, kinds.Data())
+			{Machine: "m", CPUSeconds: maybe.Of(0), Periods: maybe.Of(0), ThrottledPeriods: maybe.Of(0),
+				Processes: []record.ProcessUse{{Name: "p", Kind: kind, Counts: counts}}}}}}, kinds.Data())
 	}
 	for _, test := range []struct {
 		key     string
@@ -166,7 +197,7 @@ func TestRatiosOfCounters(t *testing.T) {
 // Of several databases the busiest counts, by what its own machine may use.
 func TestTheBusiestDatabase(t *testing.T) {
 	machine := func(name string, kind scenarios.KindName, quota, cpu float64) record.MachineUse {
-		return record.MachineUse{Machine: name, WindowS: 10, QuotaCPUs: quota, CPUSeconds: cpu, Processes: []record.ProcessUse{{Name: "p", Kind: kind}}}
+		return record.MachineUse{Machine: name, WindowS: 10, QuotaCPUs: quota, CPUSeconds: maybe.Of(cpu), Processes: []record.ProcessUse{{Name: "p", Kind: kind}}}
 	}
 	for _, order := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}} {
 		all := []record.MachineUse{machine("a", "postgres", 1, 3), machine("b", "postgres", 0.1, 0.6),

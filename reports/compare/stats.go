@@ -5,6 +5,8 @@ package compare
 import (
 	"math"
 	"slices"
+
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Walsh returns the averages of all pairs of d, each value with itself
@@ -87,43 +89,14 @@ func meanOf(d []float64) float64 {
 	return sum / float64(len(d))
 }
 
-// studentQuantile is the value that Student's t with the given degrees of
-// freedom stays below with probability p, 0.5 <= p < 1: the inverse, by
-// bisection, of studentCentral.
-func studentQuantile(p float64, freedom int) float64 {
-	central := 2*p - 1 // P[|T| <= t]
-	low, high := 0.0, 1.0
-	for studentCentral(high, freedom) < central {
-		high *= 2
-	}
-	for range 100 {
-		middle := (low + high) / 2
-		if studentCentral(middle, freedom) < central {
-			low = middle
-		} else {
-			high = middle
-		}
-	}
-	return (low + high) / 2
+// student is Student's t with the given degrees of freedom.
+func student(freedom int) distuv.StudentsT {
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(freedom)}
 }
 
-// studentCentral is P[|T| <= t] in closed form for a whole number of degrees
-// of freedom: Abramowitz & Stegun 26.7.3 and 26.7.4.
-func studentCentral(t float64, freedom int) float64 {
-	theta := math.Atan(t / math.Sqrt(float64(freedom)))
-	sin, cos := math.Sincos(theta)
-	term, sum := 1.0, 0.0
-	if freedom%2 == 0 {
-		for k := 1; k <= freedom/2; k++ {
-			sum += term
-			term *= cos * cos * float64(2*k-1) / float64(2*k)
-		}
-		return sin * sum
-	}
-	term = cos
-	for k := 1; k <= (freedom-1)/2; k++ {
-		sum += term
-		term *= cos * cos * float64(2*k) / float64(2*k+1)
-	}
-	return 2 / math.Pi * (theta + sin*sum)
-}
+// studentQuantile is the value that Student's t stays below with probability p,
+// 0.5 <= p < 1.
+func studentQuantile(p float64, freedom int) float64 { return student(freedom).Quantile(p) }
+
+// studentBeyond is P[|T| > t], for a t of at least 0.
+func studentBeyond(t float64, freedom int) float64 { return 2 * student(freedom).Survival(t) }

@@ -91,7 +91,7 @@ func TestSignedRankAgainstEnumeration(t *testing.T) {
 	}
 }
 
-// TestStudentQuantile holds the closed form against published tables.
+// TestStudentQuantile holds the library's against published tables.
 func TestStudentQuantile(t *testing.T) {
 	tests := []struct {
 		p       float64
@@ -103,6 +103,19 @@ func TestStudentQuantile(t *testing.T) {
 	}
 	for _, tt := range tests {
 		near(t, "t", studentQuantile(tt.p, tt.freedom), tt.want, 1e-4)
+	}
+}
+
+// With one degree of freedom it is Cauchy's distribution, whose quartiles are -1 and 1.
+func TestStudentBeyond(t *testing.T) {
+	for _, test := range []struct {
+		t       float64
+		freedom int
+		want    float64
+	}{
+		{0, 1, 1}, {1, 1, 0.5}, {12.7062, 1, 0.05}, {2.77645, 4, 0.05}, {2.04227, 30, 0.05}, {math.Inf(1), 4, 0},
+	} {
+		near(t, "P[|T| > t]", studentBeyond(test.t, test.freedom), test.want, 1e-5)
 	}
 }
 

@@ -92,7 +92,7 @@ func holm(rows []row) []float64 {
 	p := make([]float64, len(rows))
 	for i, r := range rows {
 		order[i] = i
-		p[i] = max(leastP, 1-studentCentral(r.student(0), len(r.d)-1))
+		p[i] = max(leastP, studentBeyond(r.student(0), len(r.d)-1))
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
 	adjusted, least := make([]float64, len(rows)), 0.0

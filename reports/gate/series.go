@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"headroom/harness/record"
 	"headroom/reports/compare"
@@ -50,7 +51,7 @@ type side struct {
 	succeeded, sent    float64
 	bytes, driverCPU   float64
 	inFlight, duration float64            // in flight: summed over time
-	cpu                map[string]float64 // by group
+	cpu                map[string]float64 // by group; NaN where that of a machine is not known
 	slices             []record.Trial
 }
 
@@ -61,11 +62,11 @@ func sideOf(trials []record.Trial) side {
 		s.succeeded += float64(m.Succeeded)
 		s.sent += float64(m.Sent)
 		s.bytes += float64(m.BytesIn)
-		s.driverCPU += m.Driver.CPUSeconds
+		s.driverCPU += m.Driver.CPUSeconds.OrNaN()
 		s.inFlight += float64(m.Sent) * m.Response.Mean().Seconds() // Little's law
 		s.duration += m.DurationS
 		for _, use := range t.Machines {
-			s.cpu[use.GroupName()] += use.CPUSeconds
+			s.cpu[use.GroupName()] += use.CPUSeconds.OrNaN()
 		}
 	}
 	return s
@@ -94,7 +95,7 @@ func sameWork(blocks []block) bool {
 		}
 		for i, v := range scenarios.Variants() {
 			for _, t := range b.slices[v] {
-				if m := t.Measurement; m.Sent == 0 || !(m.Driver.CPUSeconds > 0) {
+				if m := t.Measurement; m.Sent == 0 || !(m.Driver.CPUSeconds.OrNaN() > 0) {
 					return false
 				}
 			}
@@ -141,7 +142,7 @@ func metricsOf(blocks []block, s *scenarios.Scenario) []metric {
 	adjusted := sameWork(blocks)
 	var out []metric
 	for _, group := range Gated(s) {
-		out = append(out, metric{Series{Key: keyCPU + group, Label: labelCPU + group, Adjusted: adjusted}, func(before, after side) float64 {
+		out = append(out, metric{Series{Key: keyCPU + group, Label: labelCPU + group, Adjusted: adjusted, Missing: cpuMissing(blocks, group)}, func(before, after side) float64 {
 			return lnRatio(before, after, group, adjusted)
 		}})
 	}
@@ -152,6 +153,27 @@ func metricsOf(blocks []block, s *scenarios.Scenario) []metric {
 		}
 		return math.Log(a.V) - math.Log(b.V)
 	}})
+}
+
+// cpuMissing says of which machine of a group the CPU time is not known in a block
+// that is used; "" it is of all.
+func cpuMissing(blocks []block, group string) string {
+	for _, b := range blocks {
+		if b.spoilt() != "" {
+			continue
+		}
+		for _, v := range scenarios.Variants() {
+			for _, t := range b.slices[v] {
+				for _, use := range t.Machines {
+					if use.GroupName() == group && !use.CPUSeconds.Known() {
+						return fmt.Sprintf("the CPU time of machine %s is not known in trial %d (block %d of %s): %s", use.Machine, t.Order, b.number, v,
+							cmp.Or(strings.Join(use.Unread, "; "), "it could not be read"))
+					}
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // TimedSeries turns a gate's slices into its metrics: the CPU time of each gated
@@ -239,6 +261,9 @@ func (s *Series) fill(blocks []block, ln lnOf) {
 	spoilt := spoiltOf(blocks)
 	if len(spoilt) > mostSpoilt {
 		s.Missing = fmt.Sprintf("%d of %d blocks have an invalid slice, at most %d may: %s", len(spoilt), len(blocks), mostSpoilt, spoilt[0])
+		return
+	}
+	if s.Missing != "" {
 		return
 	}
 	for _, b := range blocks {

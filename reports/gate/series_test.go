@@ -3,6 +3,7 @@
 package gate
 
 import (
+	"encoding/json"
 	"math"
 	"reflect"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 	"headroom/targets/kinds"
 )
@@ -34,14 +36,14 @@ func gateRun(blocks int, cost float64, change func(*record.Trial)) []record.Tria
 			}
 			t := record.Trial{Kind: record.KindSlice, RateName: record.RateGate, Variant: v, Block: block, Order: order}
 			t.Measurement = record.Measurement{Planned: requests, Sent: requests, Succeeded: requests, BytesIn: 1000 * requests, DurationS: 2,
-				Driver: record.DriverUse{CPUSeconds: 0.0002 * requests * host}}
+				Driver: record.DriverUse{CPUSeconds: maybe.Of(0.0002 * requests * host)}}
 			for range requests {
 				t.Measurement.Response.Record(latency)
 			}
 			t.Machines = []record.MachineUse{
-				{Machine: "app-1", Group: "app", CPUSeconds: cpu / 2}, {Machine: "app-2", Group: "app", CPUSeconds: cpu / 2},
-				{Machine: "database", Group: "database", CPUSeconds: 0.002 * requests * host},
-				{Machine: "mail", Group: "mail", External: true, CPUSeconds: 1},
+				{Machine: "app-1", Group: "app", CPUSeconds: maybe.Of(cpu / 2)}, {Machine: "app-2", Group: "app", CPUSeconds: maybe.Of(cpu / 2)},
+				{Machine: "database", Group: "database", CPUSeconds: maybe.Of(0.002 * requests * host)},
+				{Machine: "mail", Group: "mail", External: true, CPUSeconds: maybe.Of(1)},
 			}
 			if change != nil {
 				change(&t)
@@ -91,12 +93,35 @@ func TestTimedSeries(t *testing.T) {
 	}
 }
 
+// A machine whose CPU time is not known in one slice leaves its group without a
+// row's figure, and says why; the other rows are judged.
+func TestCPUTimeThatIsNotKnown(t *testing.T) {
+	series := TimedSeries(gateRun(5, 1, func(t *record.Trial) {
+		if t.Order == 9 {
+			t.Machines[1].CPUSeconds, t.Machines[1].Unread = maybe.Number{}, []string{"cgroup: cpu.stat: no usage_usec"}
+		}
+	}), gateScenario(t))
+	const want = "the CPU time of machine app-2 is not known in trial 9"
+	for _, timed := range Decide(series, nil) {
+		lacks := timed.Key == "cpu app"
+		if (timed.Status == StatusAbsent) != lacks {
+			t.Errorf("%s is %s (%s)", timed.Key, timed.Status, timed.Why)
+		}
+		if lacks && (!strings.HasPrefix(timed.Why, want) || !strings.HasSuffix(timed.Why, ": cgroup: cpu.stat: no usage_usec") || timed.Ratio != 0 || timed.Blocks != nil) {
+			t.Errorf("%+v, want %q", timed, want)
+		}
+	}
+	if text, err := json.Marshal(Decide(series, nil)); err != nil || !strings.Contains(string(text), want) {
+		t.Errorf("in JSON: %s, error %v", text, err)
+	}
+}
+
 // Where after's answers have another size the driver's work is not the same.
 func TestDriverStaysInWhereBytesDiffer(t *testing.T) {
 	series := TimedSeries(gateRun(5, 1, func(t *record.Trial) {
 		if t.Variant == scenarios.After {
 			t.Measurement.BytesIn *= 2
-			t.Measurement.Driver.CPUSeconds *= 1.5
+			t.Measurement.Driver.CPUSeconds = t.Measurement.Driver.CPUSeconds.Times(1.5)
 		}
 	}), gateScenario(t))
 	for _, s := range series {
@@ -157,7 +182,7 @@ func TestWarming(t *testing.T) {
 		if !first[id] {
 			first[id] = true
 			for i := range trial.Machines[:2] { // those of app
-				trial.Machines[i].CPUSeconds *= 1.04
+				trial.Machines[i].CPUSeconds = trial.Machines[i].CPUSeconds.Times(1.04)
 			}
 		}
 	}), gateScenario(t))
@@ -307,7 +332,7 @@ func TestWhenTheDriverFallsOut(t *testing.T) {
 		"12% more in flight":   {takes(11.3), false}, // of the larger
 		"one slice's driver is not known": {func(trial *record.Trial) {
 			if trial.Order == 33 {
-				trial.Measurement.Driver.CPUSeconds = 0
+				trial.Measurement.Driver.CPUSeconds = maybe.Number{}
 			}
 		}, false},
 		"one slice sent nothing": {func(trial *record.Trial) {
@@ -356,8 +381,8 @@ func TestWhichSlicesCount(t *testing.T) {
 // is its own.
 func TestLnRatio(t *testing.T) {
 	of := func(succeeded, sent int64, cpu, driver float64) side {
-		return sideOf([]record.Trial{{Measurement: record.Measurement{Succeeded: succeeded, Sent: sent, Driver: record.DriverUse{CPUSeconds: driver}},
-			Machines: []record.MachineUse{{Machine: "app", CPUSeconds: cpu}, {Machine: "db-1", Group: "db", CPUSeconds: 1}, {Machine: "db-2", Group: "db", CPUSeconds: 2}}}})
+		return sideOf([]record.Trial{{Measurement: record.Measurement{Succeeded: succeeded, Sent: sent, Driver: record.DriverUse{CPUSeconds: maybe.Of(driver)}},
+			Machines: []record.MachineUse{{Machine: "app", CPUSeconds: maybe.Of(cpu)}, {Machine: "db-1", Group: "db", CPUSeconds: maybe.Of(1)}, {Machine: "db-2", Group: "db", CPUSeconds: maybe.Of(2)}}}})
 	}
 	before, after := of(100, 200, 5, 1), of(50, 100, 5, 1)
 	near(t, "twice the CPU by success", lnRatio(before, after, "app", false), math.Log(2), 1e-12)

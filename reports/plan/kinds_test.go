@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 )
 
@@ -24,7 +25,7 @@ func withMachine(kind scenarios.KindName, share float64) *record.Log {
 		trial := &log.Trials[i]
 		if trial.Variant == scenarios.Before {
 			trial.Machines = append(trial.Machines, record.MachineUse{Machine: "more", WindowS: trial.Measurement.DurationS,
-				QuotaCPUs: cpus, CPUSeconds: float64(trial.Measurement.Succeeded) * share * cpus / heldRPS})
+				QuotaCPUs: cpus, CPUSeconds: maybe.Of(float64(trial.Measurement.Succeeded) * share * cpus / heldRPS)})
 		}
 	}
 	return log

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/reports/compare"
 	"headroom/scenarios"
 )
@@ -81,24 +82,25 @@ func near(a, b float64) bool { return a <= b*compare.NearRates && b <= a*compare
 
 // Group is the copies of one machine, with what a request costs them.
 type Group struct {
-	Name      string  `json:"name"`
-	Size      string  `json:"size"`
-	Stateless bool    `json:"stateless"`       // more copies of it can be added
-	Keeps     string  `json:"keeps,omitempty"` // "data" or "queue", where they can't
-	Measured  int     `json:"measured_copies"`
-	DemandMS  float64 `json:"demand_ms"` // CPU time a request, of all copies together; 0: not known
-	CPUs      float64 `json:"cpus"`      // what all copies together may use, at the run's scale
+	Name      string       `json:"name"`
+	Size      string       `json:"size"`
+	Stateless bool         `json:"stateless"`       // more copies of it can be added
+	Keeps     string       `json:"keeps,omitempty"` // "data" or "queue", where they can't
+	Measured  int          `json:"measured_copies"`
+	DemandMS  maybe.Number `json:"demand_ms,omitzero"` // CPU time a request, of all copies together
+	CPUs      float64      `json:"cpus"`               // what all copies together may use, at the run's scale
 }
 
-// share is how busy each copy is when rps is spread over so many copies.
+// share is how busy each copy is when rps is spread over so many copies. It is NaN
+// when the demand is not known.
 func (g Group) share(rps float64, copies int) float64 {
-	return rps * g.DemandMS / 1000 / g.CPUs * float64(g.Measured) / float64(copies)
+	return rps * g.DemandMS.OrNaN() / 1000 / g.CPUs * float64(g.Measured) / float64(copies)
 }
 
 // boundRPS is the operational bound: CPUs over demand.
-func (g Group) boundRPS() float64 { return g.CPUs / (g.DemandMS / 1000) }
+func (g Group) boundRPS() float64 { return g.CPUs / (g.DemandMS.OrNaN() / 1000) }
 
-func (g Group) known() bool { return g.DemandMS > 0 && g.CPUs > 0 }
+func (g Group) known() bool { return g.DemandMS.OrNaN() > 0 && g.CPUs > 0 }
 
 // groupsOf reads the service demands off the trials at rates near the capacity.
 func groupsOf(t scenarios.Topology, trials []record.Trial, limitRPS float64) []Group {
@@ -118,15 +120,17 @@ func groupsOf(t scenarios.Topology, trials []record.Trial, limitRPS float64) []G
 	var groups []Group
 	for _, of := range t.PricedGroups() {
 		keeps := of.Keeps()
-		g := Group{Name: of.GroupName(), Size: of.Size, Stateless: keeps == scenarios.KeepsNothing, Measured: of.Copies}
+		g := Group{Name: of.GroupName(), Size: of.Size, Stateless: keeps == scenarios.KeepsNothing, Measured: of.Copies, DemandMS: maybe.Of(0)}
 		if !g.Stateless {
 			g.Keeps = keeps
 		}
 		for _, m := range t.Of(g.Name) {
 			g.CPUs += cpus[m.Name]
+			var demandMS maybe.Number
 			if demand := sample.Value("cpu_ms_per_request[" + m.Name + "]"); demand.OK() {
-				g.DemandMS += demand.V
+				demandMS = maybe.Of(demand.V)
 			}
+			g.DemandMS = g.DemandMS.Plus(demandMS)
 		}
 		groups = append(groups, g)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"headroom/harness/record"
 	"headroom/harness/slo"
+	"headroom/internal/maybe"
 	"headroom/reports/cost"
 	"headroom/scenarios"
 )
@@ -132,11 +133,11 @@ func TestLawPoints(t *testing.T) {
 
 // 50 requests/s of 4 ms take 0.2 CPUs: half of 0.4, and a quarter of twice as many.
 func TestSharesOfAGroup(t *testing.T) {
-	g := Group{Measured: 2, DemandMS: 4, CPUs: 0.4}
+	g := Group{Measured: 2, DemandMS: maybe.Of(4), CPUs: 0.4}
 	agrees(t, "as measured", g.share(50, 2), 0.5, 1e-12)
 	agrees(t, "of four", g.share(50, 4), 0.25, 1e-12)
 	agrees(t, "bound", g.boundRPS(), 100, 1e-12)
-	if !g.known() || (Group{CPUs: 1}).known() || (Group{DemandMS: 1}).known() {
+	if !g.known() || (Group{CPUs: 1}).known() || (Group{DemandMS: maybe.Of(1)}).known() {
 		t.Error("known is what has a demand and CPUs")
 	}
 }
@@ -147,7 +148,7 @@ func TestGroupsOfATopology(t *testing.T) {
 	topology := synthetic().Run.Scenario.Before
 	at := func(rate, appCPU float64) record.Trial {
 		one := trial(scenarios.Before, 1, record.RateCurve, rate, 10)
-		one.Machines[2].CPUSeconds, one.Machines[3].CPUSeconds = appCPU, 2*appCPU
+		one.Machines[2].CPUSeconds, one.Machines[3].CPUSeconds = maybe.Of(appCPU), maybe.Of(2*appCPU)
 		return one
 	}
 	got := groupsOf(topology, []record.Trial{at(74.9, 1e6), at(75, 4.5), at(150, 9)}, 150)
@@ -156,8 +157,13 @@ func TestGroupsOfATopology(t *testing.T) {
 		t.Fatalf("%+v", got)
 	}
 	agrees(t, "the apps' CPUs", got[1].CPUs, 0.4, 1e-12)
-	agrees(t, "the apps' demand", got[1].DemandMS, 3, 1e-9) // 13.5 and 27 s for 13,500 requests
-	agrees(t, "the database's demand", got[0].DemandMS, 1, 1e-9)
+	agrees(t, "the apps' demand", got[1].DemandMS.OrNaN(), 3, 1e-9) // 13.5 and 27 s for 13,500 requests
+	agrees(t, "the database's demand", got[0].DemandMS.OrNaN(), 1, 1e-9)
+	lacking := at(150, 9)
+	lacking.Machines[3].CPUSeconds = maybe.Number{}
+	if lacks := groupsOf(topology, []record.Trial{at(150, 9), lacking}, 150); lacks[1].DemandMS.Known() || lacks[1].known() || !lacks[0].known() {
+		t.Errorf("of one app the CPU time is not known: %+v", lacks)
+	}
 	more := withCopies(topology, map[string]int{"app": 4, "database": 1})
 	var names []string
 	for _, m := range more.Machines {
@@ -172,10 +178,10 @@ func TestGroupsOfATopology(t *testing.T) {
 // where that machine is the first of all, and the peak lies beyond what held.
 func TestBoundOfAPlan(t *testing.T) {
 	app := func(rps float64) Group {
-		return Group{Name: "app", Stateless: true, Measured: 1, DemandMS: 1, CPUs: rps / 1000}
+		return Group{Name: "app", Stateless: true, Measured: 1, DemandMS: maybe.Of(1), CPUs: rps / 1000}
 	}
 	data := func(name string, rps float64) Group {
-		return Group{Name: name, Measured: 1, DemandMS: 1, CPUs: rps / 1000}
+		return Group{Name: name, Measured: 1, DemandMS: maybe.Of(1), CPUs: rps / 1000}
 	}
 	unknown := Group{Name: "unknown", Measured: 1}
 	for _, test := range []struct {
@@ -189,6 +195,8 @@ func TestBoundOfAPlan(t *testing.T) {
 		{"one can't", []Group{app(200), data("db", 400)}, 0, "db", 400},
 		{"the smaller of two", []Group{data("db", 400), data("queue", 300), app(200)}, 0, "queue", 300},
 		{"the smaller of two, the other way round", []Group{data("queue", 300), data("db", 400), app(200)}, 0, "queue", 300},
+		{"one that can't is not known", []Group{app(200), data("db", 400), unknown}, 0, "", 0},
+		{"an app that is not known may be the first", []Group{{Name: "app", Stateless: true}, data("db", 400)}, 300, "db", 400},
 		{"a peak that is an app's", []Group{app(200), data("db", 400)}, 180, "db", 400},
 		{"a peak that is the database's", []Group{app(500), data("db", 400)}, 300, "db", 300},
 		{"a peak above the bound", []Group{app(500), data("db", 400)}, 450, "db", 400},
@@ -211,7 +219,7 @@ func TestBoundOfAPlan(t *testing.T) {
 
 // Why there is no number, at the bounds of each reason.
 func TestRefusals(t *testing.T) {
-	app, data := Group{Name: "app", Stateless: true, DemandMS: 1, CPUs: 1}, Group{Name: "db", DemandMS: 1, CPUs: 1}
+	app, data := Group{Name: "app", Stateless: true, DemandMS: maybe.Of(1), CPUs: 1}, Group{Name: "db", DemandMS: maybe.Of(1), CPUs: 1}
 	docker := record.Run{Environment: record.Environment{Stage: record.StageDocker}}
 	local := record.Run{Environment: record.Environment{Stage: record.StageProcess}}
 	for _, test := range []struct {
@@ -244,9 +252,9 @@ func TestRefusals(t *testing.T) {
 
 // No copy is to be busier than the busiest was, and just as busy is not busier.
 func TestCopiesOfAPlan(t *testing.T) {
-	app := Group{Name: "app", Stateless: true, Measured: 2, DemandMS: 2, CPUs: 0.4}
-	data := Group{Name: "db", Measured: 1, DemandMS: 1, CPUs: 0.4}
-	idle := Group{Name: "idle", Stateless: true, Measured: 3, DemandMS: 0.1, CPUs: 1}
+	app := Group{Name: "app", Stateless: true, Measured: 2, DemandMS: maybe.Of(2), CPUs: 0.4}
+	data := Group{Name: "db", Measured: 1, DemandMS: maybe.Of(1), CPUs: 0.4}
+	idle := Group{Name: "idle", Stateless: true, Measured: 3, DemandMS: maybe.Of(0.1), CPUs: 1}
 	for _, test := range []struct {
 		rate float64
 		want map[string]int // nil: no number
@@ -317,7 +325,11 @@ func TestOrderOfOptions(t *testing.T) {
 	if differ() || differ(cheap) || differ(cheap, dear) {
 		t.Error("the same traffic and data differ")
 	}
-	other.Run.Scenario.Dataset.Users++
+	for _, v := range scenarios.Variants() {
+		machines := other.Run.Scenario.Topology(v).Machines
+		machines[0].Processes = slices.Clone(machines[0].Processes)
+		machines[0].Processes[0].Seed = []string{"make", "more"}
+	}
 	if !differ(cheap, dear, other) {
 		t.Error("other data are the same")
 	}

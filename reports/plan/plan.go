@@ -169,7 +169,7 @@ func For(ask Ask, runs []*record.Log) (Plan, error) {
 func differences(runs []*record.Log) []string {
 	for _, log := range runs[min(1, len(runs)):] {
 		a, b := runs[0].Run.Scenario, log.Run.Scenario
-		if a.Dataset != b.Dataset || !slices.Equal(a.Load.Mix, b.Load.Mix) {
+		if !a.SharesData(&b) || !slices.Equal(a.Load.Mix, b.Load.Mix) {
 			return []string{fmt.Sprintf("the runs %s and %s had other traffic or data: their variants answer different questions", runs[0].Run.ID, log.Run.ID)}
 		}
 	}
@@ -298,15 +298,22 @@ func (o *Option) fitLaw(points []Point) {
 
 // bind finds the machine that runs out first of those that can't be copied.
 // Where that is also the first of all, the law's peak is its peak, and the smaller one counts.
+// One that can't be copied and of which the demand is not known may be the first: then
+// none is named.
 func (o *Option) bind(groups []Group) {
 	first := math.Inf(1)
 	for _, g := range groups {
-		if g.known() {
+		switch {
+		case g.known():
 			first = min(first, g.boundRPS())
+		case g.Stateless:
+			first = math.NaN() // it may be the first of all
+		default:
+			return
 		}
 	}
 	for _, g := range groups {
-		if g.Stateless || !g.known() {
+		if g.Stateless {
 			continue
 		}
 		bound := g.boundRPS()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/reports/cost"
 	"headroom/scenarios"
 	"headroom/targets/kinds"
@@ -74,7 +75,7 @@ func trial(v scenarios.Variant, order int, name string, rate, ms float64) record
 	}{{"database", dbCPUs, dbDemandS, false, false}, {"mail", 0.1, 1e-3, true, false},
 		{"app-1", appCPUs, appDemandS / 2, false, false}, {"app-2", appCPUs, appDemandS / 2, false, false}} {
 		t.Machines = append(t.Machines, record.MachineUse{Machine: use.name, External: use.external, WindowS: seconds,
-			QuotaCPUs: use.quota, CPUSeconds: requests * use.demand})
+			QuotaCPUs: use.quota, CPUSeconds: maybe.Of(requests * use.demand)})
 	}
 	return t
 }

@@ -83,7 +83,7 @@ func (o Option) write(out *strings.Builder, ownSLO bool) {
 	for _, m := range o.Machines {
 		busy := "CPU use not known"
 		if m.Share != nil {
-			busy = fmt.Sprintf("%.0f%% busy %s, %s ms of CPU a request (measured)", m.Share.Value*100, m.Share.mark(), compare.FormatNumber(m.DemandMS))
+			busy = fmt.Sprintf("%.0f%% busy %s, %s ms of CPU a request (measured)", m.Share.Value*100, m.Share.mark(), compare.FormatNumber(m.DemandMS.OrNaN()))
 		}
 		line(m.Name, "%.0f %s %s, %s; %s", m.Copies.Value, m.Size, m.Copies.mark(), m.copying(), busy)
 	}

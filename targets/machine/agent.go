@@ -9,10 +9,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
 	"headroom/internal/host"
+	"headroom/internal/maybe"
 	"headroom/targets/machine/spec"
 )
 
@@ -71,7 +73,8 @@ func (a *agent) serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// observe reads everything. What cannot be read is named in Errors.
+// observe reads everything. A figure that can't be read is left out and named in
+// Unread; a fault is named in Errors.
 func (a *agent) observe(ctx context.Context) spec.Counters {
 	ctx, cancel := context.WithTimeout(ctx, observeLimit)
 	defer cancel()
@@ -87,34 +90,55 @@ func (a *agent) observe(ctx context.Context) spec.Counters {
 			c.Errors = append(c.Errors, source+": "+err.Error())
 		}
 	}
+	unread := func(source string, err error) {
+		if err != nil {
+			c.Unread = append(c.Unread, source+": "+strings.ReplaceAll(err.Error(), "\n", "; "))
+		}
+	}
 	var err error
 	c.MonotonicNano, err = host.MonotonicNanos()
 	fail("clock", err)
-	if a.spec.Local == nil { // else both are the host's, and no machine's
+	if a.spec.Local == nil {
 		use, err := host.OwnCgroup().Use()
-		fail("cgroup", err)
+		unread("cgroup", err)
 		setMachine(&c, use)
-		c.NetRxBytesTotal, c.NetTxBytesTotal, err = host.NetworkBytes()
-		fail("network", err)
+		received, sent, err := host.NetworkBytes()
+		unread("network", err)
+		setNetwork(&c, received, sent, err)
+	} else {
+		unread("machine", errSharedHost)
 	}
 
 	countErrors := a.readCounts(ctx, c.Processes)
 	processes, err := host.ReadProcesses()
-	fail("processes", err)
-	a.observeProcesses(processes, countErrors, &c, fail)
+	unread("processes", err)
+	a.observeProcesses(processes, countErrors, &c, fail, unread)
 	if a.spec.Local != nil {
-		fail("agent", addUp(processes, &c))
+		unread("agent", addUp(processes, &c))
 	}
 	return c
 }
 
+// errSharedHost is why a machine that shares its host has no figures of the kernel:
+// these would be the host's.
+var errSharedHost = errors.New("shares its host: it has no cgroup and no network of its own")
+
 // setMachine fills in what the kernel says of the whole machine.
 func setMachine(c *spec.Counters, use host.CgroupUse) {
-	c.CPUSecondsTotal, c.MemoryBytes, c.OOMKillsTotal = use.CPU.Seconds(), use.WorkingSetBytes, use.OOMKills
-	c.PeriodsTotal, c.ThrottledPeriods, c.ThrottledSTotal = use.Periods, use.ThrottledPeriods, use.Throttled.Seconds()
+	c.CPUSecondsTotal, c.MemoryBytes, c.OOMKillsTotal = use.CPUSeconds, use.WorkingSetBytes, use.OOMKills
+	c.PeriodsTotal, c.ThrottledPeriods, c.ThrottledSTotal = use.Periods, use.ThrottledPeriods, use.ThrottledSeconds
 }
 
-func (a *agent) observeProcesses(processes host.Processes, countErrors []error, c *spec.Counters, fail func(string, error)) {
+// setNetwork fills in what the machine received and sent, if that could be read.
+func setNetwork(c *spec.Counters, received, sent int64, err error) {
+	if err == nil {
+		c.NetRxBytesTotal, c.NetTxBytesTotal = maybe.Of(float64(received)), maybe.Of(float64(sent))
+	}
+}
+
+// observeProcesses fills in the processes' figures. processes is nil where the
+// process table could not be read.
+func (a *agent) observeProcesses(processes host.Processes, countErrors []error, c *spec.Counters, fail, unread func(string, error)) {
 	for i, p := range a.spec.Processes {
 		out := &c.Processes[i]
 		out.Name, out.Kind = p.Name, p.Kind
@@ -124,21 +148,32 @@ func (a *agent) observeProcesses(processes host.Processes, countErrors []error, 
 			fail(p.Name, errors.New("not started"))
 			continue
 		}
+		if processes == nil {
+			continue
+		}
+		if _, there := processes[pid]; !there {
+			fail(p.Name, fmt.Errorf("process %d is not there", pid))
+			continue
+		}
 		use, err := processes.TreeUse(pid)
-		out.CPUSecondsTotal, out.RSSBytes = use.CPU.Seconds(), use.ResidentBytes
-		fail(p.Name, err)
+		out.CPUSecondsTotal, out.RSSBytes = use.CPUSeconds, use.ResidentBytes
+		unread(p.Name, err)
 	}
 }
 
-// addUp makes the machine's use the sum of its processes' and the agent's own.
+// addUp makes the machine's use the sum of its processes' and the agent's own. A
+// sum of which a part is not known is not known either.
 func addUp(processes host.Processes, c *spec.Counters) error {
 	self := os.Getpid()
-	alone := host.Processes{self: processes[self]}
-	use, err := alone.TreeUse(self)
-	c.CPUSecondsTotal, c.MemoryBytes = use.CPU.Seconds(), use.ResidentBytes
+	own, there := processes[self]
+	if !there {
+		return errors.New("the agent's own process is not in the process table")
+	}
+	use, err := host.Processes{self: own}.TreeUse(self)
+	c.CPUSecondsTotal, c.MemoryBytes = use.CPUSeconds, use.ResidentBytes
 	for _, p := range c.Processes {
-		c.CPUSecondsTotal += p.CPUSecondsTotal
-		c.MemoryBytes += p.RSSBytes
+		c.CPUSecondsTotal = c.CPUSecondsTotal.Plus(p.CPUSecondsTotal)
+		c.MemoryBytes = c.MemoryBytes.Plus(p.RSSBytes)
 	}
 	return err
 }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"headroom/internal/host"
+	"headroom/internal/maybe"
 	"headroom/targets/machine/spec"
 )
 
@@ -96,7 +97,7 @@ func TestAgentObserve(t *testing.T) {
 		t.Fatalf("processes are %+v", c.Processes)
 	}
 	self := c.Processes[0]
-	if self.Name != "self" || self.Kind != "valkey" || self.RSSBytes <= 0 || self.Counts["keys"] != 3 {
+	if rss, known := self.RSSBytes.Get(); self.Name != "self" || self.Kind != "valkey" || !known || rss <= 0 || self.Counts["keys"] != 3 {
 		t.Errorf("self is %+v", self)
 	}
 	// A source that fails is named, and leaves no number behind.
@@ -106,7 +107,7 @@ func TestAgentObserve(t *testing.T) {
 			t.Errorf("errors %q lack %q", all, want)
 		}
 	}
-	if broken := c.Processes[1]; broken.Counts != nil || broken.RSSBytes != 0 {
+	if broken := c.Processes[1]; broken.Counts != nil || broken.RSSBytes.Known() || broken.CPUSecondsTotal.Known() {
 		t.Errorf("broken is %+v", broken)
 	}
 }
@@ -120,20 +121,20 @@ func TestAgentObservesWhatCountsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	missed := slices.ContainsFunc(c.Errors, func(e string) bool { return strings.HasPrefix(e, "self: ") })
-	if self := c.Processes[0]; self.Counts != nil || self.RSSBytes <= 0 || missed {
+	if self := c.Processes[0]; self.Counts != nil || !self.RSSBytes.Known() || missed {
 		t.Errorf("%+v, errors %q", self, c.Errors)
 	}
 }
 
 func TestSetMachine(t *testing.T) {
 	want := spec.Counters{
-		CPUSecondsTotal: 1.5, ThrottledSTotal: 2.5, PeriodsTotal: 200, ThrottledPeriods: 50,
-		MemoryBytes: 600000, OOMKillsTotal: 2,
+		CPUSecondsTotal: maybe.Of(1.5), ThrottledSTotal: maybe.Of(2.5), PeriodsTotal: maybe.Of(200), ThrottledPeriods: maybe.Of(50),
+		MemoryBytes: maybe.Of(600000), OOMKillsTotal: maybe.Of(2),
 	}
 	var got spec.Counters
 	setMachine(&got, host.CgroupUse{
-		CPU: 1500 * time.Millisecond, Throttled: 2500 * time.Millisecond, Periods: 200, ThrottledPeriods: 50,
-		WorkingSetBytes: 600000, OOMKills: 2,
+		CPUSeconds: maybe.Of(1.5), ThrottledSeconds: maybe.Of(2.5), Periods: maybe.Of(200), ThrottledPeriods: maybe.Of(50),
+		WorkingSetBytes: maybe.Of(600000), OOMKills: maybe.Of(2),
 	})
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -158,10 +159,77 @@ func TestAgentObserveOnASharedHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	// "self" is this process, and so is the agent: all counts twice here.
-	if p := c.Processes[0]; len(c.Errors) > 0 || c.MemoryBytes < p.RSSBytes || c.CPUSecondsTotal < p.CPUSecondsTotal {
+	p := c.Processes[0]
+	if len(c.Errors) > 0 || !(c.MemoryBytes.OrNaN() >= p.RSSBytes.OrNaN()) || !(c.CPUSecondsTotal.OrNaN() >= p.CPUSecondsTotal.OrNaN()) {
 		t.Errorf("%+v is not the sum of its processes", c)
 	}
-	if c.PeriodsTotal != 0 || c.NetRxBytesTotal != 0 {
+	if c.PeriodsTotal.Known() || c.NetRxBytesTotal.Known() {
 		t.Errorf("%+v holds the host's counters", c)
+	}
+	if !slices.Equal(c.Unread, []string{"machine: shares its host: it has no cgroup and no network of its own"}) {
+		t.Errorf("it says %q of what is not known", c.Unread)
+	}
+}
+
+// What can't be read has no key and a reason; what was read as 0 is a 0.
+func TestCountersWithoutAFigure(t *testing.T) {
+	c := spec.Counters{Processes: []spec.ProcessCounters{{Name: "db"}}}
+	setMachine(&c, host.CgroupUse{OOMKills: maybe.Of(0)})
+	setNetwork(&c, 0, 5, nil)
+	text, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]bool{
+		`"cpu_s_total"`: false, `"throttled_s_total"`: false, `"periods_total"`: false, `"throttled_periods_total"`: false,
+		`"memory_bytes"`: false, `"rss_bytes"`: false, `"oom_kills_total":0,`: true, `"net_rx_bytes_total":0,`: true, `"net_tx_bytes_total":5,`: true,
+	} {
+		if strings.Contains(string(text), key) != want {
+			t.Errorf("%s is there: %v, want %v: %s", key, !want, want, text)
+		}
+	}
+	var none spec.Counters
+	setNetwork(&none, 0, 0, errors.New("no eth interface"))
+	if none.NetRxBytesTotal.Known() || none.NetTxBytesTotal.Known() {
+		t.Errorf("network that can't be read is %+v", none)
+	}
+}
+
+// Without the process table nothing is known of the processes, and nothing of a
+// machine that is their sum.
+func TestAgentWithoutTheProcessTable(t *testing.T) {
+	a := testAgent(nil)
+	c := spec.Counters{Processes: make([]spec.ProcessCounters, 2)}
+	var faults, reasons []string
+	a.observeProcesses(nil, make([]error, 2), &c,
+		func(source string, err error) {
+			if err != nil {
+				faults = append(faults, source+": "+err.Error())
+			}
+		},
+		func(source string, err error) { reasons = append(reasons, source) })
+	if err := addUp(nil, &c); err == nil || c.CPUSecondsTotal.Known() || c.MemoryBytes.Known() || c.Processes[0].CPUSecondsTotal.Known() || c.Processes[0].RSSBytes.Known() {
+		t.Errorf("%+v, error %v", c, err)
+	}
+	if !slices.Equal(faults, []string{"broken: not started"}) || len(reasons) > 0 {
+		t.Errorf("faults %q, reasons of %q", faults, reasons)
+	}
+}
+
+// A process that has gone is a fault, and no figure that can't be read.
+func TestAgentNamesAProcessThatIsGone(t *testing.T) {
+	a := testAgent(nil)
+	a.pidOf = func(string) int { return 77 }
+	c := spec.Counters{Processes: make([]spec.ProcessCounters, 2)}
+	var faults []string
+	a.observeProcesses(host.Processes{1: {}}, make([]error, 2), &c,
+		func(source string, err error) {
+			if err != nil {
+				faults = append(faults, source+": "+err.Error())
+			}
+		},
+		func(source string, err error) { t.Errorf("%s is taken for unreadable: %v", source, err) })
+	if !slices.Equal(faults, []string{"self: process 77 is not there", "broken: process 77 is not there"}) || c.Processes[0].CPUSecondsTotal.Known() {
+		t.Errorf("faults %q, %+v", faults, c)
 	}
 }

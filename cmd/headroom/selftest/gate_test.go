@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/reports/gate"
 	"headroom/scenarios"
 	"headroom/targets/kinds"
@@ -213,13 +214,13 @@ func recordGate(t *testing.T, blocks int, change func(*scenarios.Scenario)) stri
 			order++
 			const n = 50
 			trial := record.Trial{Kind: record.KindSlice, RateName: record.RateGate, Variant: v, Block: block, Order: order}
-			trial.Measurement = record.Measurement{Planned: n, Sent: n, Succeeded: n, BytesIn: 100 * n, DurationS: 2, Driver: record.DriverUse{CPUSeconds: 0.1}}
+			trial.Measurement = record.Measurement{Planned: n, Sent: n, Succeeded: n, BytesIn: 100 * n, DurationS: 2, Driver: record.DriverUse{CPUSeconds: maybe.Of(0.1)}}
 			for range n {
 				trial.Measurement.Response.Record(time.Duration(10+order%3) * time.Millisecond)
 				trial.Measurement.ResponseSuccess.Record(10 * time.Millisecond)
 			}
 			cpu := 0.2 + 0.001*math.Sin(float64(order))
-			trial.Machines = []record.MachineUse{{Machine: "app", Group: "app", CPUSeconds: cpu}, {Machine: "database", Group: "database", CPUSeconds: 2 * cpu}}
+			trial.Machines = []record.MachineUse{{Machine: "app", Group: "app", CPUSeconds: maybe.Of(cpu)}, {Machine: "database", Group: "database", CPUSeconds: maybe.Of(2 * cpu)}}
 			if err := w.WriteTrial(trial); err != nil {
 				t.Fatal(err)
 			}

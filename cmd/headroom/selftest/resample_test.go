@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/reports/compare"
 	"headroom/scenarios"
 )
@@ -52,7 +53,7 @@ func fiveBlocks(t *testing.T, dir, afterSize string, before, after []float64) st
 				m.ResponseSuccess.Record(time.Millisecond)
 			}
 			write(record.Trial{Kind: record.KindSlice, Variant: v, Block: i + 1, RateName: record.RateCommon, Measurement: m,
-				Machines: []record.MachineUse{{Machine: "app", WindowS: 1, QuotaCPUs: 1, CPUSeconds: 0.1 * math.Exp(by)}}})
+				Machines: []record.MachineUse{{Machine: "app", WindowS: 1, QuotaCPUs: 1, CPUSeconds: maybe.Of(0.1 * math.Exp(by))}}})
 		}
 	}
 	if err := writer.Finish(record.End{}); err != nil {
