@@ -67,7 +67,7 @@ func (c *Conductor) started(ctx context.Context, block int, use func(map[scenari
 // start starts a variant afresh for a block.
 func (c *Conductor) start(ctx context.Context, v scenarios.Variant, block int) (stage.System, error) {
 	return c.Stage.Start(ctx, stage.Request{
-		Variant: v, Topology: c.Scenario.Topology(v), Dataset: c.Scenario.DatasetOf(v), Instance: fmt.Sprintf("block-%d", block),
+		Variant: v, Topology: c.Scenario.Topology(v), Instance: fmt.Sprintf("block-%d", block),
 	})
 }
 

@@ -63,7 +63,7 @@ func Build(log *record.Log, prices cost.Book, earlier ...*record.Log) (Report, e
 	for _, claim := range run.Scenario.Claims {
 		r.Claims = append(r.Claims, compare.Judge(claim, table, given, run.Quick))
 	}
-	r.Warnings = append(r.Warnings, warningsOf(log, trials, table, prices)...)
+	r.Warnings = append(append(r.Warnings, warningsOf(log, trials, table, prices)...), r.Validity.NotKnown...)
 	r.Method = methodOf(r)
 	r.Answer = answerOf(r, consistencySentence(run.Scenario.Oracles, table))
 	return r, nil
@@ -118,8 +118,7 @@ func scenarioOf(s scenarios.Scenario) Scenario {
 		Name: s.Name, Title: s.Title, Question: s.Question, Sources: slices.Concat([]string{}, s.Sources), SLO: s.SLO.Text,
 		Traffic: fmt.Sprintf("%s arrivals, open loop, the same schedule and keys for both: %s",
 			s.Load.Arrivals, strings.Join(mix, ", ")),
-		Dataset: fmt.Sprintf("%s users, %s posts, %s orders", compare.FormatCount(s.Dataset.Users),
-			compare.FormatCount(s.Dataset.Posts), compare.FormatCount(s.Dataset.Orders)),
+		Dataset: strings.Join(s.Seeds(), "; "),
 	}
 }
 
@@ -209,7 +208,8 @@ func givenRow(key string, given compare.Given) Row {
 }
 
 func validityOf(table compare.Table, trials []record.Trial) Validity {
-	v := Validity{Slices: table.Slices, Probes: len(trials) - table.Slices, Invalid: slices.Concat([]compare.Invalid{}, table.Invalid)}
+	v := Validity{Slices: table.Slices, Probes: len(trials) - table.Slices, Invalid: slices.Concat([]compare.Invalid{}, table.Invalid),
+		NotKnown: record.NotKnownOf(trials)}
 	for _, i := range table.Invalid {
 		switch {
 		case i.Kind == record.KindSlice:

@@ -76,7 +76,7 @@ type Scenario struct {
 	SLOQuantile  float64 `json:"slo_quantile"`
 	SLOLatencyMS float64 `json:"slo_latency_ms"`
 	Traffic      string  `json:"traffic"` // arrivals and mix in words
-	Dataset      string  `json:"dataset"` // rows in words
+	Dataset      string  `json:"dataset"` // the seed commands, each once; "" without any
 }
 
 // Variant is one side: what it is, what it holds and what it costs.
@@ -177,7 +177,7 @@ type Second struct {
 // Utilisation is a machine's CPU use over its quota.
 type Utilisation struct {
 	Machine string   `json:"machine"`
-	Before  *float64 `json:"before_share"` // null: not there, or no quota
+	Before  *float64 `json:"before_share"` // null: not there, no quota, or its CPU time is not known
 	After   *float64 `json:"after_share"`
 }
 
@@ -189,6 +189,9 @@ type Validity struct {
 	InvalidProbes int               `json:"invalid_probes"`
 	JudgedProbes  int               `json:"judged_probes"` // invalid too, but their verdict is clear
 	Invalid       []compare.Invalid `json:"invalid"`
+	// NotKnown are the figures that could not be read, so that no slice was checked by
+	// them.
+	NotKnown []string `json:"not_known,omitempty"`
 }
 
 // SetAside are the slices and steps that take no part at all.

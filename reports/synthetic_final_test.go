@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 	"headroom/targets/kinds"
 )
@@ -53,11 +54,13 @@ func finalTrials() []record.Trial {
 
 func (s *synthetic) finalMachines(v scenarios.Variant, requests, seconds float64) []record.MachineUse {
 	var all []record.MachineUse
+	zero := maybe.Of(0)
 	scenario := finalRun().Scenario
 	topology := scenario.Topology(v)
 	for _, m := range topology.Machines {
 		use := record.MachineUse{Machine: m.Name, Group: m.Group, External: m.External, WindowS: seconds,
-			QuotaCPUs: m.VCPU * 0.05, Periods: int64(seconds * 100)}
+			QuotaCPUs: m.VCPU * 0.05, CPUSeconds: zero, Periods: maybe.Of(float64(int64(seconds * 100))), ThrottledPeriods: zero,
+			ThrottledS: zero, MemoryBytes: maybe.Of(1 << 26), OOMKills: zero, NetRxBytes: zero, NetTxBytes: zero}
 		for _, p := range m.Processes {
 			copies := 0.0
 			for _, other := range topology.Machines {
@@ -81,8 +84,8 @@ func (s *synthetic) finalMachines(v scenarios.Variant, requests, seconds float64
 			case "varnish":
 				counts["hits"], counts["misses"] = requests*0.3, requests*0.04
 			}
-			use.CPUSeconds += cpu
-			use.Processes = append(use.Processes, record.ProcessUse{Name: p.Name, Kind: p.Kind, CPUSeconds: cpu * 0.98, Counts: counts})
+			use.CPUSeconds = use.CPUSeconds.Plus(maybe.Of(cpu))
+			use.Processes = append(use.Processes, record.ProcessUse{Name: p.Name, Kind: p.Kind, CPUSeconds: maybe.Of(cpu * 0.98), RSSBytes: maybe.Of(1 << 25), Counts: counts})
 		}
 		all = append(all, use)
 	}
@@ -116,8 +119,8 @@ func (s *synthetic) oracles(v scenarios.Variant, requests int64, seconds float64
 		found = append(found, record.Oracle{Name: scenarios.OracleLag, Scope: fmt.Sprintf("replica-%d", copy), Checked: samples, Age: h,
 			LagBytes: map[string]float64{"p50": 3100 * float64(copy), "p99": 24000 * float64(copy), "max": 1.2e6 * float64(copy)}})
 	}
-	return append(found, record.Oracle{Name: scenarios.OracleMisplaced, Scope: "order", Checked: requests / 10},
-		record.Oracle{Name: scenarios.OracleMisplaced, Scope: "post", Checked: requests / 8},
+	return append(found, record.Oracle{Name: scenarios.OracleMisplaced, Scope: "orders", Checked: requests / 10},
+		record.Oracle{Name: scenarios.OracleMisplaced, Scope: "posts", Checked: requests / 8},
 		record.Oracle{Name: scenarios.OracleLost, Unknown: "the queue was not drained within 20 s"},
 		record.Oracle{Name: scenarios.OracleDuplicated, Checked: requests / 10, Unknown: "2 slices were not audited"},
 		record.Oracle{Name: scenarios.OracleOverLimit, Checked: requests})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"headroom/harness/record"
+	"headroom/internal/maybe"
 	"headroom/reports/cost"
 	"headroom/scenarios"
 	"headroom/targets/kinds"
@@ -48,10 +49,11 @@ func syntheticRun() record.Run {
 		}
 		return []scenarios.Process{p}
 	}
+	database := process("postgres", map[string]string{"shared_buffers": "256MB"})
+	database.Seed = []string{"headroom", "seed", "--users", "10000", "--posts", "50000", "--orders", "20000"}
 	topology := func(label string, cache bool) scenarios.Topology {
 		t := scenarios.Topology{Label: label, Entry: "app-1/shop", Machines: []scenarios.Machine{
-			{Name: "database", Size: "large", VCPU: 4, MemoryGiB: 16,
-				Processes: []scenarios.Process{process("postgres", map[string]string{"shared_buffers": "256MB"})}},
+			{Name: "database", Size: "large", VCPU: 4, MemoryGiB: 16, Processes: []scenarios.Process{database}},
 			{Name: "mail", External: true, Processes: []scenarios.Process{process("mail", nil)}},
 		}}
 		if cache {
@@ -68,7 +70,7 @@ func syntheticRun() record.Run {
 		Scenario: scenarios.Scenario{
 			Name: "phase3", Title: "Cache-aside with Valkey", Question: "Does a cache in front of the database take the load off it?",
 			Sources: []string{"System Design: Designing for Scale, S. Balfe, 2025-03-30"},
-			Dataset: scenarios.Dataset{Users: 10000, Posts: 50000, Orders: 20000}, SLO: slo,
+			SLO:     slo,
 			Load: scenarios.Load{Arrivals: "poisson", RequestsPerUserPerS: 0.01, Mix: []scenarios.Endpoint{
 				{Name: "GET /api/feed", Method: "GET", Weight: 0.7}, {Name: "POST /api/posts", Method: "POST", Weight: 0.3}}},
 			Before: topology("two apps and a database", false), After: topology("the same with a cache", true), Kinds: kinds.Data(),
@@ -99,7 +101,8 @@ func (s *synthetic) trial(kind record.TrialKind, v scenarios.Variant, block int,
 	m.Planned = int64(rate * seconds)
 	m.Sent, m.Succeeded, m.BytesIn = m.Planned, m.Planned, m.Planned*1024
 	m.AchievedRPS = float64(m.Succeeded) / seconds
-	m.Driver.CPUSeconds = float64(m.Sent) * 1e-4
+	zero := maybe.Of(0)
+	m.Driver = record.DriverUse{CPUSeconds: maybe.Of(float64(m.Sent) * 1e-4), MaxRSSMB: maybe.Of(40), ThrottledS: zero, StolenShare: zero, StolenWorstSecond: zero}
 	feed := record.EndpointMeasurement{Name: "GET /api/feed"}
 	post := record.EndpointMeasurement{Name: "POST /api/posts"}
 	base := 14.0
@@ -142,9 +145,10 @@ func (s *synthetic) machines(v scenarios.Variant, requests, seconds float64) []r
 		if kind == "shop" {
 			group = "app"
 		}
-		return record.MachineUse{Machine: name, Group: group, WindowS: seconds, QuotaCPUs: quota, CPUSeconds: cpu, Periods: periods,
-			ThrottledPeriods: int64(float64(periods) * cpu / seconds / quota / 4), External: kind == "mail",
-			Processes: []record.ProcessUse{{Name: process, Kind: kind, CPUSeconds: cpu * 0.98, Counts: counts}}}
+		return record.MachineUse{Machine: name, Group: group, WindowS: seconds, QuotaCPUs: quota, CPUSeconds: maybe.Of(cpu), Periods: maybe.Of(float64(periods)),
+			ThrottledPeriods: maybe.Of(float64(int64(float64(periods) * cpu / seconds / quota / 4))), External: kind == "mail",
+			ThrottledS: maybe.Of(0), MemoryBytes: maybe.Of(1 << 26), OOMKills: maybe.Of(0), NetRxBytes: maybe.Of(requests * 512), NetTxBytes: maybe.Of(requests * 1024),
+			Processes: []record.ProcessUse{{Name: process, Kind: kind, CPUSeconds: maybe.Of(cpu * 0.98), RSSBytes: maybe.Of(1 << 25), Counts: counts}}}
 	}
 	machines := []record.MachineUse{
 		use("database", "postgres", "postgres", 0.4, database, map[string]float64{

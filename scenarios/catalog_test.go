@@ -3,6 +3,7 @@
 package scenarios_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +29,36 @@ func TestCatalogParses(t *testing.T) {
 		}
 		if len(s.Claims) == 0 && len(s.Gate) == 0 {
 			t.Errorf("%s tests no claim", name)
+		}
+	}
+}
+
+// Every database of the catalog begins with rows: by its seed, or as its primary. Both
+// variants have the same, whole or in parts.
+func TestCatalogHasData(t *testing.T) {
+	const seed = "headroom seed --users 100000 --posts 500000 --orders 1000000"
+	for _, name := range scenarios.Names() {
+		s := loaded(t, name)
+		for _, v := range scenarios.Variants() {
+			for _, at := range s.Topology(v).Databases() {
+				if len(at.Process.Seed) == 0 && !at.Process.IsReplica() {
+					t.Errorf("%s, %s: %s begins empty", name, v, at.Address())
+				}
+			}
+			for i, d := range s.Topology(v).Datasets() {
+				part := ""
+				if shards := len(s.Topology(v).ShardDatabases()); shards > 0 {
+					part = fmt.Sprintf(" --shard %d --shards %d", i+1, shards)
+				}
+				if got := strings.TrimSuffix(d.Command(), " --terms 10000"); got != seed+part {
+					t.Errorf("%s, %s: the data are made by %q, want %q", name, v, got, seed+part)
+				}
+			}
+		}
+		for key, want := range map[string]int{"post": 500_000, "asset": 200} {
+			if k, drawn := s.Load.Keys[key]; drawn && k.Count != want {
+				t.Errorf("%s draws from %d %ss, want %d", name, k.Count, key, want)
+			}
 		}
 	}
 }
@@ -62,7 +93,7 @@ func TestCatalogGivesItsOraclesSomethingToCheck(t *testing.T) {
 		scenarios.OracleMisplaced:    func(_, w scenarios.Endpoint) bool { return w.Creates != "" },
 		scenarios.OracleDuplicateIDs: func(_, w scenarios.Endpoint) bool { return w.Creates != "" },
 		scenarios.OracleLost: func(_, w scenarios.Endpoint) bool {
-			return w.Creates == "order" && strings.HasPrefix(w.Path, "/api/checkout")
+			return w.Creates == "orders" && strings.HasPrefix(w.Path, "/api/checkout")
 		},
 		scenarios.OracleOverLimit: func(r, _ scenarios.Endpoint) bool { return r.Session != "" },
 	}
@@ -151,11 +182,11 @@ func TestFinalPairsEachReplicaWithItsShard(t *testing.T) {
 			t.Errorf("%s: got %+v, want one link to %s", replica, found, shard)
 		}
 	}
-	if got := s.DatasetOf(scenarios.After).Shards; got != 2 {
-		t.Errorf("the dataset of after has %d shards, want 2", got)
+	if got := addressesOf(s.After.ShardDatabases()); got != "shard-1/postgres shard-2/postgres" {
+		t.Errorf("the shards of after are %q, want both", got)
 	}
-	if got := s.DatasetOf(scenarios.Before).Shards; got != 0 {
-		t.Errorf("the dataset of before has %d shards, want none", got)
+	if got := addressesOf(s.Before.ShardDatabases()); got != "" {
+		t.Errorf("the shards of before are %q, want none", got)
 	}
 }
 
@@ -170,7 +201,7 @@ func TestPhase5IsWriteHeavy(t *testing.T) {
 	if writes < 0.5 {
 		t.Errorf("%.0f%% of the mix writes, want at least half", writes*100)
 	}
-	if got := s.DatasetOf(scenarios.After).Shards; got != 4 {
+	if got := len(s.After.ShardDatabases()); got != 4 {
 		t.Errorf("after has %d shards, want 4", got)
 	}
 }

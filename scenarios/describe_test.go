@@ -84,10 +84,10 @@ func TestTellingSettings(t *testing.T) {
 	if slices.Contains(after, "purge") {
 		t.Error("purge is told without edges to purge")
 	}
-	if got := keys(s.After, "replica/postgres"); slices.Contains(got, "indexes") || slices.Contains(got, "data") {
+	if got := keys(s.After, "replica/postgres"); slices.Contains(got, "indexes") {
 		t.Errorf("a replica has %v", got)
 	}
-	if got := keys(s.After, "shard/postgres"); !slices.Contains(got, "data") {
+	if got := keys(s.After, "shard/postgres"); !slices.Contains(got, "indexes") {
 		t.Errorf("a shard has %v", got)
 	}
 	// What somebody set stays, even where it does nothing: it may be a mistake.
@@ -99,6 +99,29 @@ func TestTellingSettings(t *testing.T) {
 	}
 	if got := s.Telling(scenarios.Process{Kind: "nats"}); len(got) != 0 {
 		t.Errorf("no settings give %v", got)
+	}
+}
+
+// Another seed is a difference, in the words of its command.
+func TestDifferencesOfSeeds(t *testing.T) {
+	topology := func(seed ...string) scenarios.Topology {
+		p := processOf(t, "postgres", "db")
+		p.Seed = seed
+		return scenarios.Topology{Machines: []scenarios.Machine{{Name: "m", Size: "large", Processes: []scenarios.Process{p}}}}
+	}
+	for _, test := range []struct {
+		before, after scenarios.Topology
+		want          []string
+	}{
+		{topology("a", "b"), topology("a", "b"), nil},
+		{topology("a", "b"), topology("a", "it b"), []string{"~ m/db: seed: a b becomes a 'it b'"}},
+		{topology(), topology("a"), []string{"~ m/db: seed: none becomes a"}},
+		{topology("a", "{copy}"), topology(), []string{"~ m/db: seed: a {copy} becomes none"}},
+	} {
+		s := scenarios.Scenario{Before: test.before, After: test.after, Kinds: kinds.Data()}
+		if got := s.Differences(); !slices.Equal(got, test.want) {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
 	}
 }
 

@@ -153,10 +153,13 @@ func orNone(text string) string {
 	return text
 }
 
-// words flattens settings and links to key and value.
+// words flattens settings, the seed and links to key and value.
 func (t Topology) words(m Machine, p Process) map[string]string {
 	out := map[string]string{}
 	maps.Copy(out, p.Settings)
+	if len(p.Seed) > 0 {
+		out["seed"] = commandText(p.Seed)
+	}
 	for _, l := range p.Links {
 		out[string(l.Role)] = t.LinkText(m, p, l)
 	}

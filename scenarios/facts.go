@@ -19,7 +19,8 @@ type Facts struct {
 	Label    string `json:"label"`              // as people say it: a program's name, or "the worker"
 	About    string `json:"about"`              // what the process is, in a few words
 	Keeps    string `json:"keeps,omitempty"`    // one of KeepsNothing, KeepsData, KeepsQueue
-	Database bool   `json:"database,omitempty"` // keeps the dataset's rows
+	Database bool   `json:"database,omitempty"` // keeps rows, as a standby does too
+	Seeds    bool   `json:"seeds,omitempty"`    // a seed command may make its data
 	Stores   bool   `json:"stores,omitempty"`   // writes files that must outlive its container
 	// HoldsAnswers: it answers for those behind it from what it keeps of their
 	// answers. A copy begins with none.
@@ -31,6 +32,9 @@ type Facts struct {
 	Relays            bool    `json:"relays,omitempty"`  // its port is others' traffic: what is asked of itself goes to the next one
 	Server            *Server `json:"server,omitempty"`  // nil: a program of our own
 	Managed           string  `json:"managed,omitempty"` // the service of a price book that does the same: "balancer", "CDN", "queue"
+	// EffectsOf is the table of the rows whose effects it tells of, as
+	// Endpoint.Creates names it: see ProtocolEffects.
+	EffectsOf string `json:"effects_of,omitempty"`
 	// Speaks are the protocols by which others may talk to it.
 	Speaks   []Protocol `json:"speaks,omitempty"`
 	Counters []Counter  `json:"counters,omitempty"` // what it counts that others ask for by meaning
@@ -68,7 +72,7 @@ const (
 	ProtocolHome    Protocol = "home"    // tells in which of its databases a row belongs
 	ProtocolSettle  Protocol = "settle"  // ends what it does in the background
 	ProtocolBacklog Protocol = "backlog" // tells what is left of its jobs
-	ProtocolEffects Protocol = "effects" // tells what orders it has seen, and how often
+	ProtocolEffects Protocol = "effects" // tells of which rows it has seen the effect, and how often
 )
 
 // Speaks says whether others may talk to the process in a protocol.
@@ -177,8 +181,8 @@ func (m Machine) HoldsAnswers() bool { return m.runs(func(f Facts) bool { return
 // Relays says whether one of the machine's processes passes on others' traffic.
 func (m Machine) Relays() bool { return m.runs(func(f Facts) bool { return f.Relays }) }
 
-// HasDatabase says whether one of the machine's processes keeps the dataset's
-// rows, as a replica does too.
+// HasDatabase says whether one of the machine's processes keeps rows, as a replica
+// does too.
 func (m Machine) HasDatabase() bool { return m.runs(func(f Facts) bool { return f.Database }) }
 
 // SharedMemoryBytes is what the machine's processes need in /dev/shm together; 0:

@@ -3,11 +3,13 @@
 package scenarios
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // KindName is the word for a kind in a scenario file.
@@ -31,7 +33,7 @@ type LinkSpec struct {
 	Required bool     `json:"required"` // the process can't do without
 	Many     bool     `json:"many"`     // the link may lead to several processes
 	// Distinct: several are the parts of one whole, so that each must keep data of its
-	// own.
+	// own, and begin with its own part where a seed makes the data.
 	Distinct bool `json:"distinct,omitempty"`
 	// Pairwise: copy i talks to target i, counted round where there are fewer.
 	Pairwise bool   `json:"pairwise,omitempty"`
@@ -41,18 +43,32 @@ type LinkSpec struct {
 // Condition is what may be true of a process. All that it states must hold.
 type Condition struct {
 	Setting string `json:"setting,omitempty"` // this setting ...
-	Is      string `json:"is,omitempty"`      // ... has this value
+	Is      string `json:"is,omitempty"`      // ... has this value,
+	Least   string `json:"least,omitempty"`   // ... or is a time of at least this ...
+	Step    string `json:"step,omitempty"`    // ... and a multiple of this
 	Link    Role   `json:"link,omitempty"`    // the process has this link ...
 	Several bool   `json:"several,omitempty"` // ... to more than one process
 	Not     bool   `json:"not,omitempty"`     // the opposite of all this
 }
 
 func (c Condition) holds(p Process) bool {
-	holds := c.Setting == "" || p.Settings[c.Setting] == c.Is
+	holds := c.Setting == "" || c.fits(p.Settings[c.Setting])
 	if c.Link != "" {
 		holds = holds && p.Linked(c.Link) && (!c.Several || len(p.Targets(c.Link)) > 1)
 	}
 	return holds != c.Not
+}
+
+// fits says whether a setting has the value that the condition states, or is a time
+// within its bounds. A bound that is no time fits nothing.
+func (c Condition) fits(value string) bool {
+	if c.Least == "" && c.Step == "" {
+		return value == c.Is
+	}
+	given, err := time.ParseDuration(value)
+	least, errLeast := time.ParseDuration(cmp.Or(c.Least, "0s"))
+	step, errStep := time.ParseDuration(cmp.Or(c.Step, "1ns"))
+	return cmp.Or(err, errLeast, errStep) == nil && step > 0 && given >= least && given%step == 0
 }
 
 // Rule says what a process needs when some settings and links come together.

@@ -48,6 +48,7 @@ func sampleProcess(settings map[string]string, databases ...string) scenarios.Pr
 func TestConditions(t *testing.T) {
 	fancy := map[string]string{"mode": "fancy"}
 	none, one, two := sampleProcess(nil), sampleProcess(fancy, "a/db"), sampleProcess(fancy, "a/db", "b/db")
+	one.Settings["ttl"], two.Settings["ttl"] = "1.5s", "2s" // and none is told none
 	for _, test := range []struct {
 		name      string
 		condition scenarios.Condition
@@ -65,6 +66,16 @@ func TestConditions(t *testing.T) {
 		{"not a link", scenarios.Condition{Link: scenarios.RoleDatabase, Not: true}, [3]bool{true, false, false}},
 		{"not a link to several", scenarios.Condition{Link: scenarios.RoleDatabase, Several: true, Not: true}, [3]bool{true, true, false}},
 		{"not both", scenarios.Condition{Setting: "mode", Is: "plain", Link: scenarios.RoleDatabase, Not: true}, [3]bool{true, true, true}},
+		{"a time of at least so long", scenarios.Condition{Setting: "ttl", Least: "1.5s"}, [3]bool{false, true, true}},
+		{"a time of a nanosecond more", scenarios.Condition{Setting: "ttl", Least: "1.500000001s"}, [3]bool{false, false, true}},
+		{"a multiple", scenarios.Condition{Setting: "ttl", Step: "1s"}, [3]bool{false, false, true}},
+		{"a multiple of what fits both", scenarios.Condition{Setting: "ttl", Step: "500ms"}, [3]bool{false, true, true}},
+		{"at least so long, and a multiple", scenarios.Condition{Setting: "ttl", Least: "3s", Step: "1s"}, [3]bool{}},
+		{"not so long", scenarios.Condition{Setting: "ttl", Least: "2s", Not: true}, [3]bool{true, true, false}},
+		{"bounds of what is no time", scenarios.Condition{Setting: "mode", Least: "0s"}, [3]bool{}},
+		{"a bound that is no time", scenarios.Condition{Setting: "ttl", Least: "2"}, [3]bool{}},
+		{"a step that is no time", scenarios.Condition{Setting: "ttl", Step: "s"}, [3]bool{}},
+		{"a step of nothing", scenarios.Condition{Setting: "ttl", Step: "0s"}, [3]bool{}},
 		{"the opposite of nothing stated", scenarios.Condition{Not: true}, [3]bool{}},
 	} {
 		needed := scenarios.Kind{Rules: []scenarios.Rule{{Needs: test.condition, Else: "wrong"}}}

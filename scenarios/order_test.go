@@ -97,7 +97,7 @@ func TestNeeds(t *testing.T) {
 }
 
 func TestParseNamesACycle(t *testing.T) {
-	data := edit(t, "processes: {postgres: }}", "processes: {postgres: {primary: database/postgres}}}")
+	data := edit(t, "{postgres: {"+phase3Seed+"}}", "{postgres: {primary: database/postgres}}")
 	_, err := scenarios.Parse("mine.yaml", data, kinds.Data())
 	if err == nil || !strings.Contains(err.Error(), "cycle in links: database/postgres -> database/postgres") {
 		t.Errorf("got %v", err)

@@ -50,8 +50,8 @@ func readScenario(root node) *Scenario {
 			s.Sources = append(s.Sources, item.text())
 		}
 	}
-	if n, ok := root.need(m, "dataset"); ok {
-		s.Dataset = readDataset(n)
+	if n, ok := m["dataset"]; ok {
+		n.fail("a seed command makes the data: write seed: in the process that keeps them, for example seed: \"headroom seed --users 1000\", and `of N` in load.keys")
 	}
 	if n, ok := root.need(m, "slo"); ok {
 		slo, err := ParseSLO(n.text())
@@ -61,7 +61,7 @@ func readScenario(root node) *Scenario {
 		s.SLO = slo
 	}
 	if n, ok := root.need(m, "load"); ok {
-		s.Load = readLoad(n, s.Dataset)
+		s.Load = readLoad(n)
 	}
 	if n, ok := root.need(m, "before"); ok {
 		s.Before = readTopology(n)
@@ -124,23 +124,7 @@ func knownEndpoint(mix []Endpoint, name string) bool {
 	return false
 }
 
-func readDataset(n node) Dataset {
-	m := n.mapping("users", "posts", "orders", "terms")
-	count := func(key string) int {
-		v, ok := n.need(m, key)
-		if !ok {
-			return 0
-		}
-		return v.integer(1, 100_000_000)
-	}
-	d := Dataset{Users: count("users"), Posts: count("posts"), Orders: count("orders")}
-	if v, ok := m["terms"]; ok {
-		d.Terms = v.integer(1, 1_000_000)
-	}
-	return d
-}
-
-func readLoad(n node, dataset Dataset) Load {
+func readLoad(n node) Load {
 	m := n.mapping("arrivals", "timeout", "warmup", "requests_per_user", "connections", "max_in_flight", "keys", "mix")
 	load := Load{Arrivals: "poisson", Timeout: 10 * time.Second, RequestsPerUserPerS: 0.01, MaxInFlight: 512, WarmupSeconds: 2}
 	if v, ok := m["arrivals"]; ok {
@@ -164,7 +148,7 @@ func readLoad(n node, dataset Dataset) Load {
 	load.Keys = map[string]Keys{}
 	if v, ok := m["keys"]; ok {
 		for _, f := range v.fields() {
-			load.Keys[f.key] = readKeys(f.key, f.value, dataset)
+			load.Keys[f.key] = readKeys(f.key, f.value)
 		}
 	}
 	if v, ok := n.need(m, "mix"); ok {
@@ -175,15 +159,14 @@ func readLoad(n node, dataset Dataset) Load {
 
 var keysText = regexp.MustCompile(`^(zipf\(([^)]*)\)|uniform)(?: of (\d+))?$`)
 
-// readKeys reads `zipf(0.99)`, `uniform`, each with an optional ` of COUNT`.
-func readKeys(name string, n node, dataset Dataset) Keys {
-	counts := map[string]int{"user": dataset.Users, "post": dataset.Posts, "order": dataset.Orders, "term": dataset.TermCount()}
+// readKeys reads `zipf(0.99) of 1000`, `uniform of 1000`.
+func readKeys(name string, n node) Keys {
 	match := keysText.FindStringSubmatch(n.text())
 	if match == nil {
-		n.fail("%q is no key distribution: write zipf(0.99) or uniform, with `of 1000` where the dataset does not say how many there are", n.text())
+		n.fail("%q is no key distribution: write zipf(0.99) of 1000 or uniform of 1000", n.text())
 		return Keys{}
 	}
-	keys := Keys{Distribution: "uniform", Count: counts[name]}
+	keys := Keys{Distribution: "uniform"}
 	if strings.HasPrefix(match[1], "zipf") {
 		exponent, err := strconv.ParseFloat(match[2], 64)
 		if err != nil || !(exponent > 0 && exponent <= 5) {
@@ -218,7 +201,7 @@ func readMix(n node, keys map[string]Keys) []Endpoint {
 	var mix []Endpoint
 	sum := 0.0
 	for _, item := range items {
-		m := item.mapping("request", "weight", "body", "expect", "from", "session", "object", "creates")
+		m := item.mapping("request", "weight", "body", "expect", "from", "session", "object", "version", "creates", "id")
 		e := Endpoint{}
 		if v, ok := item.need(m, "request"); ok {
 			match := requestText.FindStringSubmatch(v.text())
@@ -240,9 +223,7 @@ func readMix(n node, keys map[string]Keys) []Endpoint {
 				*field = v.text()
 			}
 		}
-		if v, ok := m["creates"]; ok {
-			e.Creates = v.oneOf("order", "post")
-		}
+		readFollowed(m, &e)
 		for _, match := range placeholder.FindAllStringSubmatch(e.Path+e.Body+e.Expect+e.Session+e.Object, -1) {
 			if _, ok := keys[match[1]]; !ok && match[1] != "seq" {
 				item.fail("{%s} is not under load.keys", match[1])

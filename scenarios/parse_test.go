@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
@@ -60,8 +59,8 @@ func TestParseTakesAPool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.After.Databases()) != 1 || s.After.Shards() != 0 {
-		t.Errorf("%d databases, %d shards", len(s.After.Databases()), s.After.Shards())
+	if len(s.After.Databases()) != 1 || len(s.After.ShardDatabases()) != 0 {
+		t.Errorf("%d databases, %d shards", len(s.After.Databases()), len(s.After.ShardDatabases()))
 	}
 }
 
@@ -113,7 +112,7 @@ func TestParseRefusesBadScenarios(t *testing.T) {
 		{"entries of one variant alone", "entry: balancer/haproxy", "entry: {far: balancer/haproxy}", "load:", "entries of the same names"},
 		{"from a place that is no entry", `feed", weight: 20%`, `feed", weight: 20%, from: mars`, "load:", "no entry of the topologies"},
 		{"unknown oracle", "claims:", "oracles: [stael]\nclaims:", "oracles:", `did you mean "stale"?`},
-		{"not YAML", "dataset: {users", "dataset: {users: [", "dataset", "not YAML"},
+		{"not YAML", "keys: {user", "keys: {user: [", "keys: {", "not YAML"},
 		{"no machine", "size: medium", "", "app:", `"size" is missing`},
 	}
 	for _, test := range tests {
@@ -218,23 +217,4 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("accepted, but incomplete: %+v", s)
 		}
 	})
-}
-
-// The words that titles are searched by are 1,000, or what the dataset says; a
-// seed command without them makes what a machine without them expects.
-func TestDatasetTerms(t *testing.T) {
-	whole, err := scenarios.LoadNamed("phase3", kinds.Data())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := whole.Load.Keys["term"].Count; whole.Dataset.Terms != 10_000 || got != 10_000 {
-		t.Errorf("%d terms, %d of them asked for; want 10,000", whole.Dataset.Terms, got)
-	}
-	if flags := whole.Dataset.SeedFlags(); !slices.Contains(flags, "10000") {
-		t.Errorf("phase 3's seed does not say its terms: %v", flags)
-	}
-	plain := scenarios.Dataset{Users: 1, Posts: 2, Orders: 3}
-	if flags := plain.SeedFlags(); slices.Contains(flags, "--terms") || plain.TermCount() != 1000 {
-		t.Errorf("a dataset that does not say its terms: %v, %d", flags, plain.TermCount())
-	}
 }

@@ -71,7 +71,7 @@ func (t Topology) Counting(meaning Meaning) []Placed {
 	return t.where(func(at Placed) bool { return at.Process.Facts.Counts(meaning) })
 }
 
-// Databases are all processes that keep the dataset's rows, replicas too.
+// Databases are all processes that keep rows, replicas too.
 func (t Topology) Databases() []Placed {
 	return t.where(func(at Placed) bool { return at.Process.Facts.Database })
 }
@@ -79,20 +79,7 @@ func (t Topology) Databases() []Placed {
 // ShardDatabases are the databases that each hold a part of the rows, in their
 // order. Their replicas are not among them.
 func (t Topology) ShardDatabases() []Placed {
-	return t.where(func(at Placed) bool {
-		return at.Process.StartsFromDataset() && at.Process.Settings["data"] == "shard"
-	})
-}
-
-// Shards is over how many databases the topology spreads its rows, 0 when each
-// has all of them.
-func (t Topology) Shards() int {
-	databases := t.ShardDatabases()
-	if len(databases) == 0 {
-		return 0
-	}
-	_, copies := t.CopyOf(databases[0].Machine)
-	return copies
+	return t.where(func(at Placed) bool { return at.Process.Facts.Database && at.Process.HoldsPart() })
 }
 
 // Find returns the process that "machine/process" names.
@@ -209,10 +196,4 @@ func (m Machine) Process(name string) (p Process, ok bool) {
 		return Process{}, false
 	}
 	return m.Processes[i], true
-}
-
-// NeedsDataset says whether one of the machine's databases starts from the
-// seeded data.
-func (m Machine) NeedsDataset() bool {
-	return slices.ContainsFunc(m.Processes, Process.StartsFromDataset)
 }

@@ -73,8 +73,8 @@ func TestTopologyAnswers(t *testing.T) {
 	if n := len((scenarios.Topology{Entry: "a/p"}).Places()); n != 1 {
 		t.Errorf("users of one entry come from %d places", n)
 	}
-	if !after.HoldsAnswers() || before.HoldsAnswers() || before.Shards() != 0 || after.Shards() != 2 {
-		t.Errorf("edges: before %v, after %v; shards: %d and %d", before.HoldsAnswers(), after.HoldsAnswers(), before.Shards(), after.Shards())
+	if !after.HoldsAnswers() || before.HoldsAnswers() {
+		t.Errorf("edges: before %v, after %v", before.HoldsAnswers(), after.HoldsAnswers())
 	}
 	want := []string{"mail/mail", "shard/postgres", "replica/postgres", "cache/valkey", "queue/nats", "worker/worker", "app/shop", "balancer/haproxy",
 		"gateway/gateway", "edge-far/varnish", "edge-near/varnish"}
@@ -83,19 +83,21 @@ func TestTopologyAnswers(t *testing.T) {
 	}
 }
 
-// A replica has its primary's rows, whatever its own setting says.
+// A shard's seed says which part it holds. A replica has its primary's rows and no
+// seed; what is no database is no shard.
 func TestReplicasAreNoShards(t *testing.T) {
-	shard := map[string]string{"data": "shard"}
-	postgres := func(name string, settings map[string]string, links ...scenarios.Link) scenarios.Machine {
+	shard := []string{"seed", "{copy}"}
+	postgres := func(name string, seed []string, links ...scenarios.Link) scenarios.Machine {
 		db := processOf(t, "postgres", "db", links...)
-		db.Settings = settings
+		db.Seed = seed
 		return scenarios.Machine{Name: name, Group: strings.TrimRight(name, "-0123456789"), Processes: []scenarios.Process{db}}
 	}
 	topology := scenarios.Topology{Machines: []scenarios.Machine{
-		postgres("replica-1", shard, scenarios.Link{Role: scenarios.RolePrimary, To: []string{"part-1/db"}}), postgres("part-1", shard), postgres("part-2", shard), postgres("whole", nil),
+		postgres("replica-1", nil, scenarios.Link{Role: scenarios.RolePrimary, To: []string{"part-1/db"}}), postgres("part-1", shard), postgres("part-2", shard),
+		postgres("whole", []string{"seed"}), postgres("empty", nil), {Name: "files", Processes: []scenarios.Process{{Name: "files", Seed: shard}}},
 	}}
-	if got := addressesOf(topology.ShardDatabases()); got != "part-1/db part-2/db" || topology.Shards() != 2 {
-		t.Errorf("%d shards: %s", topology.Shards(), got)
+	if got := addressesOf(topology.ShardDatabases()); got != "part-1/db part-2/db" {
+		t.Errorf("the shards are %s", got)
 	}
 }
 
@@ -170,7 +172,7 @@ func TestProcessAnswers(t *testing.T) {
 		{"replica-2/postgres", true, false, scenarios.RolePrimary, "shard-2/postgres"},
 		{"app-1/shop", false, false, scenarios.RoleDatabase, "shard-1/postgres shard-2/postgres"},
 		{"app-1/shop", false, false, scenarios.RoleEdges, ""},
-		{"cache/valkey", false, false, scenarios.RoleCache, ""}, // keeps data, and none of the dataset
+		{"cache/valkey", false, false, scenarios.RoleCache, ""}, // keeps data, and begins with none
 		{"edge-far/varnish", false, false, scenarios.RoleOrigin, "gateway/gateway"},
 	} {
 		at, err := after.Find(test.address)
@@ -178,8 +180,8 @@ func TestProcessAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := at.Process
-		if p.IsReplica() != test.replica || p.StartsFromDataset() != test.seeded {
-			t.Errorf("%s: a replica %v, starts from the dataset %v", test.address, p.IsReplica(), p.StartsFromDataset())
+		if _, begins := after.DatasetOf(at.Machine, p); p.IsReplica() != test.replica || begins != test.seeded {
+			t.Errorf("%s: a replica %v, begins with data %v", test.address, p.IsReplica(), begins)
 		}
 		if got := strings.Join(p.Targets(test.role), " "); got != test.targets || p.Linked(test.role) != (got != "") {
 			t.Errorf("%s: its %s is %q, linked %v; want %q", test.address, test.role, got, p.Linked(test.role), test.targets)
@@ -204,9 +206,9 @@ func TestMachineAnswers(t *testing.T) {
 	} {
 		m := test.topology.Machines[test.topology.Index(test.machine)]
 		shop := len(scenarios.Topology{Machines: []scenarios.Machine{m}}.Speaking(scenarios.ProtocolFill)) > 0
-		if shop != test.shop || m.HasDatabase() != test.database || (m.Keeps() == scenarios.KeepsQueue) != test.queue || m.NeedsDataset() != test.dataset {
-			t.Errorf("%s: runs a shop %v, has a database %v, has a queue %v, needs the dataset %v", test.machine,
-				shop, m.HasDatabase(), (m.Keeps() == scenarios.KeepsQueue), m.NeedsDataset())
+		if shop != test.shop || m.HasDatabase() != test.database || (m.Keeps() == scenarios.KeepsQueue) != test.queue || m.BeginsWithData() != test.dataset {
+			t.Errorf("%s: runs a shop %v, has a database %v, has a queue %v, begins with data %v", test.machine,
+				shop, m.HasDatabase(), (m.Keeps() == scenarios.KeepsQueue), m.BeginsWithData())
 		}
 	}
 	m := s.Before.Machines[s.Before.Index("server")]
@@ -218,17 +220,18 @@ func TestMachineAnswers(t *testing.T) {
 	}
 }
 
-func TestNeedsDataset(t *testing.T) {
-	primary := processOf(t, "postgres", "p")
+func TestBeginsWithData(t *testing.T) {
+	primary, empty := processOf(t, "postgres", "p"), processOf(t, "postgres", "e")
+	primary.Seed = []string{"seed"}
 	replica := processOf(t, "postgres", "r", scenarios.Link{Role: scenarios.RolePrimary, To: []string{"m/p"}})
 	shop := processOf(t, "shop", "s", scenarios.Link{Role: scenarios.RoleDatabase, To: []string{"m/p"}})
 	for _, test := range []struct {
 		processes []scenarios.Process
 		want      bool
-	}{{nil, false}, {[]scenarios.Process{shop}, false}, {[]scenarios.Process{replica}, false},
+	}{{nil, false}, {[]scenarios.Process{shop}, false}, {[]scenarios.Process{replica}, false}, {[]scenarios.Process{empty}, false},
 		{[]scenarios.Process{shop, primary}, true}, {[]scenarios.Process{replica, primary}, true}} {
-		if got := (scenarios.Machine{Processes: test.processes}).NeedsDataset(); got != test.want {
-			t.Errorf("%+v needs the dataset: %t", test.processes, got)
+		if got := (scenarios.Machine{Processes: test.processes}).BeginsWithData(); got != test.want {
+			t.Errorf("%+v begins with data: %t", test.processes, got)
 		}
 	}
 }

@@ -54,7 +54,3 @@ func (p Process) talksTo() []string {
 
 // IsReplica says whether the process is a database that follows another one.
 func (p Process) IsReplica() bool { return p.Linked(RolePrimary) }
-
-// StartsFromDataset says whether the process is a database that begins as the
-// seeded data. A replica begins as a copy of its primary.
-func (p Process) StartsFromDataset() bool { return p.Facts.Database && !p.IsReplica() }

@@ -7,11 +7,7 @@
 // package imports nothing else of headroom; everything else imports it.
 package scenarios
 
-import (
-	"cmp"
-	"strconv"
-	"time"
-)
+import "time"
 
 // Variant names one side of the experiment.
 type Variant string
@@ -31,7 +27,6 @@ type Scenario struct {
 	Title    string   `json:"title"`
 	Question string   `json:"question"`
 	Sources  []string `json:"sources"` // the articles the phase comes from
-	Dataset  Dataset  `json:"dataset"`
 	Load     Load     `json:"load"`
 	SLO      SLO      `json:"slo"`
 	Before   Topology `json:"before"`
@@ -54,42 +49,6 @@ func (s *Scenario) Topology(v Variant) Topology {
 		return s.After
 	}
 	return s.Before
-}
-
-// Dataset is the size of the shop's deterministic data, in rows.
-type Dataset struct {
-	Users  int `json:"users"`
-	Posts  int `json:"posts"`
-	Orders int `json:"orders"`
-	// Terms is how many words titles are searched by, one in each; 0: 1,000. So
-	// a search finds Posts / Terms of them, on as many pages of the table.
-	Terms int `json:"terms,omitempty"`
-	// Shards is over how many databases the rows are spread; 0: one has all.
-	Shards int `json:"shards,omitempty"`
-}
-
-const defaultTerms = 1000
-
-// TermCount is Terms, or what its 0 means.
-func (d Dataset) TermCount() int { return cmp.Or(d.Terms, defaultTerms) }
-
-// SeedFlags are the flags with which `headroom seed` makes the dataset.
-func (d Dataset) SeedFlags() []string {
-	flags := []string{
-		"--users", strconv.Itoa(d.Users), "--posts", strconv.Itoa(d.Posts), "--orders", strconv.Itoa(d.Orders),
-		"--shards", strconv.Itoa(d.Shards),
-	}
-	if d.Terms != 0 {
-		flags = append(flags, "--terms", strconv.Itoa(d.Terms))
-	}
-	return flags
-}
-
-// DatasetOf is the scenario's dataset as variant v keeps it.
-func (s *Scenario) DatasetOf(v Variant) Dataset {
-	d := s.Dataset
-	d.Shards = s.Topology(v).Shards()
-	return d
 }
 
 // Topology is the machines of one variant and, through their processes, the
@@ -126,7 +85,11 @@ type Process struct {
 	Facts    Facts             `json:"facts"` // its kind's
 	Port     int               `json:"port"`
 	Settings map[string]string `json:"settings,omitempty"` // all of its kind's, checked
-	Links    []Link            `json:"links,omitempty"`
+	// Seed is the command that makes the data that the process begins with, in words;
+	// {copy} and {copies} stand for which copy of its machine it is on. None: it begins
+	// empty, or as the process that it follows.
+	Seed  []string `json:"seed,omitempty"`
+	Links []Link   `json:"links,omitempty"`
 }
 
 // Link says that a process talks to others in a role that its kind names.
@@ -168,12 +131,14 @@ type Endpoint struct {
 	// header X-Session.
 	Session string `json:"session,omitempty"`
 	// Object is the versioned thing that it reads (GET) or writes, with a
-	// placeholder: "user {user}". The answer's first "version":N is the
-	// version shown or acknowledged.
-	Object string `json:"object,omitempty"`
-	// Creates is the kind of thing, "order" or "post", whose row the answer
-	// acknowledges by its first "id":N.
-	Creates string `json:"creates,omitempty"`
+	// placeholder: "user {user}". Version is where the answer shows the version
+	// that was read or acknowledged: see VersionAt.
+	Object  string  `json:"object,omitempty"`
+	Version Reading `json:"version,omitzero"`
+	// Creates is the table, "orders", in which the answer acknowledges a new row.
+	// ID is where the answer shows the row's id: see IDAt.
+	Creates string  `json:"creates,omitempty"`
+	ID      Reading `json:"id,omitzero"`
 }
 
 // Claim is a sentence with a number that the scenario tests.

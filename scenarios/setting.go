@@ -29,9 +29,10 @@ type SettingSpec struct {
 	Type    string   `json:"type"`
 	Words   []string `json:"words,omitempty"` // of an enum
 	Default string   `json:"default"`
-	Least   string   `json:"least,omitempty"` // of an int or a duration
-	Most    string   `json:"most,omitempty"`
-	About   string   `json:"about"` // what the setting does, for people
+	Least   string   `json:"least,omitempty"` // of an int, a duration or a size
+	Most    string   `json:"most,omitempty"`  // of an int or a duration
+	Step    string   `json:"step,omitempty"`  // of a size: a value is a multiple of it
+	About   string   `json:"about"`           // what the setting does, for people
 	// Silent: the default says nothing worth telling, as that of a planted difference.
 	Silent bool `json:"silent,omitempty"`
 	// Matters is when the setting does anything: under one of these conditions. None:
@@ -71,6 +72,12 @@ func Size(name, fallback, about string) Setting[int64] {
 // Enum is one of some words; the first is the default.
 func Enum(name, about string, words ...string) Setting[string] {
 	return Setting[string]{SettingSpec{Name: name, Type: TypeEnum, Words: words, Default: words[0], About: about}, readEnum}
+}
+
+// From is the size that is at least so large, and a multiple of a step.
+func (s Setting[T]) From(least, step string) Setting[T] {
+	s.Least, s.Step = least, step
+	return s
 }
 
 // When is the setting that does something only under one of some conditions.
@@ -159,7 +166,31 @@ const mostBytes = 1 << 50
 
 var sizeText = regexp.MustCompile(`^[1-9][0-9]*(kB|MB|GB)$`)
 
-func readSize(_ SettingSpec, text string) (int64, error) {
+func readSize(s SettingSpec, text string) (int64, error) {
+	bytes, err := parseSize(text)
+	if err != nil || s.Least == "" && s.Step == "" {
+		return bytes, err
+	}
+	least, errLeast := parseSize(s.Least)
+	step, errStep := parseSize(s.Step)
+	if cmp.Or(errLeast, errStep) != nil {
+		return 0, fmt.Errorf("its bounds %q and %q are no sizes", s.Least, s.Step)
+	}
+	if bytes < least || bytes%step != 0 {
+		return 0, fmt.Errorf("%s is out of range: at least %s and a multiple of %s", text, s.Least, s.Step)
+	}
+	return bytes, nil
+}
+
+func readEnum(s SettingSpec, text string) (string, error) {
+	if !slices.Contains(s.Words, text) {
+		return "", fmt.Errorf("%q is not known%s", text, nearest(text, s.Words))
+	}
+	return text, nil
+}
+
+// parseSize reads a number of bytes with its unit.
+func parseSize(text string) (int64, error) {
 	if !sizeText.MatchString(text) {
 		return 0, fmt.Errorf("%q is not a size with its unit: write for example 256MB", text)
 	}
@@ -168,13 +199,6 @@ func readSize(_ SettingSpec, text string) (int64, error) {
 		err = fmt.Errorf("%q is more than a machine has", text)
 	}
 	return bytes, err
-}
-
-func readEnum(s SettingSpec, text string) (string, error) {
-	if !slices.Contains(s.Words, text) {
-		return "", fmt.Errorf("%q is not known%s", text, nearest(text, s.Words))
-	}
-	return text, nil
 }
 
 // parseInt reads a whole number, in which 1_000 is 1000.

@@ -17,6 +17,7 @@ var (
 	someDuration = scenarios.Duration("ttl", 5*time.Minute, time.Millisecond, 2*time.Hour, "how long")
 	someShare    = scenarios.Share("burn", "0%", "how much")
 	someSize     = scenarios.Size("memory", "256MB", "how large")
+	boundedSize  = scenarios.Size("buffers", "256MB", "how large").From("64MB", "2MB")
 	someEnum     = scenarios.Enum("email", "where to", "background", "inline", "queue")
 )
 
@@ -32,6 +33,7 @@ func TestSettingsAreKeptAsTheyAreRead(t *testing.T) {
 		{someDuration.SettingSpec, "2h", "2h0m0s"}, {someDuration.SettingSpec, "7200000ms", "2h0m0s"},
 		{someShare.SettingSpec, "0%", "0%"}, {someShare.SettingSpec, "2.5%", "2.5%"}, {someShare.SettingSpec, "100%", "100%"},
 		{someSize.SettingSpec, "1kB", "1kB"}, {someSize.SettingSpec, "512MB", "512MB"}, {someSize.SettingSpec, "1048576GB", "1048576GB"}, // 1 PiB
+		{boundedSize.SettingSpec, "64MB", "64MB"}, {boundedSize.SettingSpec, "66MB", "66MB"}, {boundedSize.SettingSpec, "67584kB", "67584kB"},
 		{someEnum.SettingSpec, "background", "background"}, {someEnum.SettingSpec, "queue", "queue"},
 	} {
 		if got, err := test.spec.Read(test.text); err != nil || got != test.want {
@@ -57,6 +59,10 @@ func TestSettingsRefuse(t *testing.T) {
 		{someSize.SettingSpec, "256", `"256" ` + noSize}, {someSize.SettingSpec, "0MB", noSize}, {someSize.SettingSpec, "1.5MB", noSize}, {someSize.SettingSpec, "64mb", noSize},
 		{someSize.SettingSpec, "64MiB", noSize}, {someSize.SettingSpec, " 64MB", noSize}, {someSize.SettingSpec, "-1MB", noSize},
 		{someSize.SettingSpec, "1048577GB", `"1048577GB" is more than a machine has`},
+		{boundedSize.SettingSpec, "62MB", "62MB is out of range: at least 64MB and a multiple of 2MB"}, {boundedSize.SettingSpec, "65MB", "65MB is out of range"},
+		{boundedSize.SettingSpec, "65537kB", "out of range"}, {boundedSize.SettingSpec, "64", `"64" ` + noSize}, {boundedSize.SettingSpec, "1048577GB", "more than a machine has"},
+		{scenarios.SettingSpec{Type: scenarios.TypeSize, Least: "1MB"}, "5MB", `its bounds "1MB" and "" are no sizes`},
+		{scenarios.SettingSpec{Type: scenarios.TypeSize, Step: "1MB"}, "5MB", `its bounds "" and "1MB" are no sizes`},
 		{someEnum.SettingSpec, "inlin", `"inlin" is not known; did you mean "inline"?`}, {someEnum.SettingSpec, "Queue", `did you mean "queue"?`},
 		{someEnum.SettingSpec, "nowhere", `"nowhere" is not known; known are background, inline, queue`},
 		{scenarios.SettingSpec{Type: scenarios.TypeInt, Least: "1", Most: "many"}, "5", `its bounds "1" and "many" are no whole numbers`},
@@ -78,6 +84,7 @@ func TestSettingsAsData(t *testing.T) {
 		{someDuration.SettingSpec, "ttl", scenarios.TypeDuration, "5m0s", "1ms", "2h0m0s"},
 		{someShare.SettingSpec, "burn", scenarios.TypeShare, "0%", "", ""},
 		{someSize.SettingSpec, "memory", scenarios.TypeSize, "256MB", "", ""},
+		{boundedSize.SettingSpec, "buffers", scenarios.TypeSize, "256MB", "64MB", ""},
 		{someEnum.SettingSpec, "email", scenarios.TypeEnum, "background", "", ""},
 	} {
 		s := test.spec
@@ -152,6 +159,9 @@ func panicOf(f func()) (said string) {
 
 // A condition or a quiet default alters a copy: the setting itself may be shared.
 func TestSettingsWithAndWithoutCompany(t *testing.T) {
+	if boundedSize.Step != "2MB" || someSize.Least != "" || someSize.Step != "" {
+		t.Errorf("with bounds %+v, without %+v", boundedSize.SettingSpec, someSize.SettingSpec)
+	}
 	linked := someInt.When(scenarios.Condition{Link: scenarios.RoleCache})
 	quiet := someShare.Quietly()
 	if len(linked.Matters) != 1 || linked.Matters[0].Link != scenarios.RoleCache || linked.Silent || someInt.Matters != nil {

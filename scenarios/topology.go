@@ -58,7 +58,7 @@ func readTopology(n node) Topology {
 	if !ok {
 		return t
 	}
-	links := map[string]node{} // "machine/process", and "machine/process role" -> where it was said
+	links := map[string]node{} // "machine/process", "machine/process role" and "machine/process seed" -> where it was said
 	for _, f := range machines.fields() {
 		t.Machines = append(t.Machines, readMachines(f.key, f.value, links)...)
 	}
@@ -77,6 +77,13 @@ func readTopology(n node) Topology {
 	}
 	return t
 }
+
+// AgentPort is where a machine's agent listens, so that no process can.
+const AgentPort = 9900
+
+// mostPort leaves every process a port after its own: some tell about themselves
+// there.
+const mostPort = 65534
 
 var machineName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 
@@ -144,19 +151,34 @@ func readProcesses(group string, n node, links map[string]node) []Process {
 		n.fail("a machine needs at least one process")
 	}
 	var out []Process
-	ports := map[int]string{}
+	ports := map[int]string{AgentPort: "the machine's agent"}
 	for _, f := range fields {
 		p := readProcess(group, f.key, f.value, links)
-		if other, taken := ports[p.Port]; taken && p.Port != 0 {
-			f.value.fail("port %d is taken by %s on the same machine: give one of them another", p.Port, other)
+		for _, port := range p.ports() {
+			if other, taken := ports[port]; taken {
+				f.value.fail("port %d is taken by %s on the same machine: give one of them another", port, other)
+			}
+			ports[port] = p.Name
 		}
-		ports[p.Port] = p.Name
 		out = append(out, p)
 	}
 	return out
 }
 
-// readProcess reads one process: settings and links stand side by side, as
+// ports are those that a process takes: its own, and for some kinds those after it.
+// A process of an unknown kind has none.
+func (p Process) ports() []int {
+	if p.Port == 0 {
+		return nil
+	}
+	ports := make([]int, max(1, p.Facts.Ports))
+	for i := range ports {
+		ports[i] = p.Port + i
+	}
+	return ports
+}
+
+// readProcess reads one process: settings, links and the seed stand side by side, as
 // the kind knows which is which.
 func readProcess(group, name string, n node, links map[string]node) Process {
 	at, kindName := n, KindName(name)
@@ -179,7 +201,10 @@ func readProcess(group, name string, n node, links map[string]node) Process {
 		switch {
 		case f.key == "kind":
 		case f.key == "port":
-			p.Port = f.value.integer(1024, 65535)
+			p.Port = f.value.integer(1024, mostPort)
+		case f.key == "seed":
+			p.Seed = readSeed(kind, f.value)
+			links[group+"/"+name+" seed"] = f.value
 		case isSetting:
 			p.Settings[f.key] = readSetting(setting, f.value)
 		case isLink:
@@ -188,6 +213,9 @@ func readProcess(group, name string, n node, links map[string]node) Process {
 		default:
 			f.value.fail("unknown key %q of a %s%s", f.key, kind.Name, nearest(f.key, kind.keys()))
 		}
+	}
+	if at, said := links[group+"/"+name+" seed"]; said && p.IsReplica() {
+		at.fail("a standby begins as its primary: leave out seed, or %s", RolePrimary)
 	}
 	for _, link := range kind.Links {
 		if link.Required && !p.Linked(link.Role) {
@@ -200,6 +228,9 @@ func readProcess(group, name string, n node, links map[string]node) Process {
 // keys are all that a file may say of a process of the kind.
 func (k Kind) keys() []string {
 	keys := []string{"kind", "port"}
+	if k.Facts.Seeds {
+		keys = append(keys, "seed")
+	}
 	for _, s := range k.Settings {
 		keys = append(keys, s.Name)
 	}
@@ -213,6 +244,7 @@ func readSetting(s SettingSpec, n node) string {
 	value, err := s.Read(n.text())
 	if err != nil {
 		n.fail("%v", err)
+		return s.Default // no rule is to complain about it too
 	}
 	return value
 }
@@ -258,6 +290,10 @@ func (t *Topology) checkLink(target string, copy int, spec LinkSpec, n node) []s
 	for _, f := range found {
 		if spec.Distinct && len(found) > 1 && f.Process.Facts.Keeps != KeepsData {
 			n.fail("%q stands for %d processes that keep no data of their own: name what holds the parts", target, len(found))
+			return nil
+		}
+		if spec.Distinct && len(found) > 1 && len(f.Process.Seed) > 0 && !f.Process.HoldsPart() {
+			n.fail("%q stands for %d processes that each begin with all of the data: name {copy} in their seed, so that each makes its own part", target, len(found))
 			return nil
 		}
 		if !f.Process.Speaks(spec.Needs) {

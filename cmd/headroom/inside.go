@@ -14,15 +14,14 @@ import (
 	"headroom/harness/stage/docker"
 	"headroom/harness/stage/docker/idle"
 	"headroom/internal/child"
-	"headroom/scenarios"
 	"headroom/targets/gateway"
 	"headroom/targets/jobs/worker"
 	"headroom/targets/kinds"
-	"headroom/targets/kinds/postgres"
 	"headroom/targets/link"
 	"headroom/targets/machine"
 	"headroom/targets/machine/spec"
 	"headroom/targets/shop"
+	"headroom/targets/shop/dataset"
 )
 
 // insideCommands are what headroom runs of itself: in a machine, as
@@ -155,20 +154,18 @@ func runJob(cmd *cobra.Command, _ []string) error {
 	return json.NewEncoder(cmd.OutOrStdout()).Encode(measurement)
 }
 
+// newSeed is the shop's seed command: see Scenario, seed.
 func newSeed() *cobra.Command {
-	var size scenarios.Dataset
-	var dir string
+	var size dataset.Size
 	cmd := &cobra.Command{
-		Use: "seed", Short: "Seed the dataset's folder", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return postgres.Seed(cmd.Context(), size, dir, cmd.ErrOrStderr())
-		},
+		Use: "seed", Short: "Make the shop's data in the database that libpq's environment variables name", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return dataset.Seed(cmd.Context(), "", size) },
 	}
-	cmd.Flags().StringVar(&dir, "dir", spec.DatasetDir, "folder of the dataset")
 	cmd.Flags().IntVar(&size.Users, "users", 0, "rows")
 	cmd.Flags().IntVar(&size.Posts, "posts", 0, "rows")
 	cmd.Flags().IntVar(&size.Orders, "orders", 0, "rows")
 	cmd.Flags().IntVar(&size.Terms, "terms", 0, "words that titles are searched by; 0: 1000")
-	cmd.Flags().IntVar(&size.Shards, "shards", 0, "databases that share the rows by hash; 0: one has all")
+	cmd.Flags().IntVar(&size.Shard, "shard", 0, "which of the shards' rows, from 1; 0: all rows")
+	cmd.Flags().IntVar(&size.Shards, "shards", 0, "databases that share the rows by hash")
 	return cmd
 }

@@ -143,6 +143,9 @@ func mayHold(s scenarios.SettingSpec) string {
 	case scenarios.TypeShare:
 		return "a share"
 	case scenarios.TypeSize:
+		if s.Least != "" {
+			return "a size from " + s.Least + ", a multiple of " + s.Step
+		}
 		return "a size"
 	}
 	return s.Least + " to " + s.Most

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mattn/go-isatty"
+
 	"headroom/scenarios"
 )
 
@@ -41,11 +43,7 @@ func newProgress(out io.Writer) *progress {
 
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"
+	return ok && isatty.IsTerminal(file.Fd()) && os.Getenv("TERM") != "dumb"
 }
 
 // Begin starts a step that takes about that long.
@@ -84,9 +82,9 @@ func (p *progress) countDown(what string, about time.Duration, stop chan struct{
 	}
 }
 
-// seeding begins the step that every stage has before its first block.
+// seeding begins the step in which a dataset is made.
 func (p *progress) seeding(d scenarios.Dataset) {
-	p.Begin(fmt.Sprintf("dataset: %d users, %d posts, %d orders (seeded once, then reused)", d.Users, d.Posts, d.Orders), 2*time.Second)
+	p.Begin(fmt.Sprintf("dataset: %s (made once, then reused)", d.Command()), 2*time.Second)
 }
 
 // Note prints one line that stays.

@@ -83,19 +83,21 @@ func openStage(ctx context.Context, word string, s *scenarios.Scenario, runID st
 	return openDocker(ctx, s, runID, shares, progress, turn)
 }
 
-// ensureDatasets makes what the databases of each variant start from: the same
-// rows, but one variant may keep them on several shards.
-func ensureDatasets(ctx context.Context, s *scenarios.Scenario, ensure func(context.Context, scenarios.Dataset) error) error {
-	var made []scenarios.Dataset
+// ensureDatasets makes what the processes of each variant begin with, each dataset
+// once.
+func ensureDatasets(ctx context.Context, s *scenarios.Scenario, progress *progress, ensure func(context.Context, scenarios.Dataset) error) error {
+	made := map[string]bool{}
 	for _, v := range scenarios.Variants() {
-		d := s.DatasetOf(v)
-		if slices.Contains(made, d) {
-			continue
+		for _, d := range s.Topology(v).Datasets() {
+			if made[d.Key()] {
+				continue
+			}
+			progress.seeding(d)
+			if err := ensure(ctx, d); err != nil {
+				return err
+			}
+			made[d.Key()] = true
 		}
-		if err := ensure(ctx, d); err != nil {
-			return err
-		}
-		made = append(made, d)
 	}
 	return nil
 }

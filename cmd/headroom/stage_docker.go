@@ -37,7 +37,6 @@ func openDocker(ctx context.Context, s *scenarios.Scenario, runID string, shares
 	opened, err := docker.Open(ctx, docker.Options{
 		RunID: runID, Image: ref.Tag, DatasetVersion: datasetVersion(), Progress: progress,
 		UnitCPUs: shares.UnitCPUs, Period: time.Duration(shares.PeriodMicros) * time.Microsecond,
-		SeedSharedMemoryBytes: seedSharedMemory(s.Kinds),
 	})
 	if err != nil {
 		return nil, err
@@ -47,8 +46,7 @@ func openDocker(ctx context.Context, s *scenarios.Scenario, runID string, shares
 			err = errors.Join(err, opened.Close(ctx))
 		}
 	}()
-	progress.seeding(s.Dataset)
-	if err := ensureDatasets(ctx, s, opened.EnsureDataset); err != nil {
+	if err := ensureDatasets(ctx, s, progress, opened.EnsureDataset); err != nil {
 		return nil, err
 	}
 	if err := opened.StartDriver(ctx, shares.DriverCPUs); err != nil {
@@ -57,18 +55,8 @@ func openDocker(ctx context.Context, s *scenarios.Scenario, runID string, shares
 	return opened, nil
 }
 
-// datasetVersion changes whenever a dataset's files do. They belong to the database's
+// datasetVersion changes whenever a dataset's files do. They may belong to a server's
 // user, whose number is another one in an image with other packages.
 func datasetVersion() string {
 	return dataset.Version + " " + image.BaseTag(image.Packages(kinds.Data()))
-}
-
-// seedSharedMemory is what making the dataset needs in /dev/shm: as much as the
-// database that takes most.
-func seedSharedMemory(kinds []scenarios.Kind) int64 {
-	var most int64
-	for _, k := range databasesOf(kinds) {
-		most = max(most, k.Facts.SharedMemoryBytes)
-	}
-	return most
 }

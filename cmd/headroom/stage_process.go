@@ -28,7 +28,7 @@ func openProcess(ctx context.Context, s *scenarios.Scenario, shares record.Share
 	if err != nil {
 		return nil, err
 	}
-	databases, err := machine.Versions(ctx, kinds.All(), namesOf(databasesOf(s.Kinds)))
+	seeded, err := machine.Versions(ctx, kinds.All(), namesOf(seededOf(s.Kinds)))
 	if err != nil {
 		return nil, err
 	}
@@ -36,8 +36,8 @@ func openProcess(ctx context.Context, s *scenarios.Scenario, shares record.Share
 		return nil, err
 	}
 	opened, err := process.Open(ctx, process.Options{
-		// Another server's files are another dataset.
-		DatasetVersion: dataset.Version + " " + strings.Join(slices.Sorted(maps.Values(databases)), " "), Progress: progress,
+		// The files of a server of another version are another dataset.
+		DatasetVersion: dataset.Version + " " + strings.Join(slices.Sorted(maps.Values(seeded)), " "), Progress: progress,
 		HostCPUs: shares.HostCPUs, Versions: versions,
 	})
 	if err != nil {
@@ -48,8 +48,7 @@ func openProcess(ctx context.Context, s *scenarios.Scenario, shares record.Share
 			err = errors.Join(err, opened.Close(ctx))
 		}
 	}()
-	progress.seeding(s.Dataset)
-	if err := ensureDatasets(ctx, s, opened.EnsureDataset); err != nil {
+	if err := ensureDatasets(ctx, s, progress, opened.EnsureDataset); err != nil {
 		return nil, err
 	}
 	return opened, nil
@@ -64,7 +63,7 @@ func namesOf(kinds []scenarios.Kind) []scenarios.KindName {
 	return names
 }
 
-// databasesOf are those that keep the dataset's rows.
-func databasesOf(kinds []scenarios.Kind) []scenarios.Kind {
-	return slices.DeleteFunc(slices.Clone(kinds), func(k scenarios.Kind) bool { return !k.Facts.Database })
+// seededOf are those whose data a seed command makes.
+func seededOf(kinds []scenarios.Kind) []scenarios.Kind {
+	return slices.DeleteFunc(slices.Clone(kinds), func(k scenarios.Kind) bool { return !k.Facts.Seeds })
 }

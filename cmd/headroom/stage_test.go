@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -59,32 +60,38 @@ func TestShareFreely(t *testing.T) {
 	}
 }
 
-// Each dataset that a variant keeps is made, and once.
+// Each dataset that a variant begins with is made, and once.
 func TestEnsureDatasets(t *testing.T) {
-	whole := scenarios.Dataset{Users: 1, Posts: 2, Orders: 3}
-	sharded := whole
-	sharded.Shards = 2
-	shard := postgres.Kind().Kind.Process("postgres")
-	shard.Settings["data"] = "shard"
-	shards := scenarios.Topology{Machines: []scenarios.Machine{
-		{Name: "shard-1", Group: "shard", Processes: []scenarios.Process{shard}},
-		{Name: "shard-2", Group: "shard", Processes: []scenarios.Process{shard}},
-	}}
+	database := func(machine string, seed ...string) scenarios.Machine {
+		p := postgres.Kind().Kind.Process("postgres")
+		p.Seed = seed
+		group, _, _ := strings.Cut(machine, "-")
+		return scenarios.Machine{Name: machine, Group: group, Processes: []scenarios.Process{p}}
+	}
+	of := func(machines ...scenarios.Machine) scenarios.Topology { return scenarios.Topology{Machines: machines} }
+	whole := of(database("database", "seed", "all"))
+	shards := of(database("shard-1", "seed", "{copy}", "{copies}"), database("shard-2", "seed", "{copy}", "{copies}"))
 	for _, test := range []struct {
-		after scenarios.Topology
-		want  []scenarios.Dataset
-	}{{scenarios.Topology{}, []scenarios.Dataset{whole}}, {shards, []scenarios.Dataset{whole, sharded}}} {
-		var made []scenarios.Dataset
-		err := ensureDatasets(t.Context(), &scenarios.Scenario{Dataset: whole, After: test.after}, func(_ context.Context, d scenarios.Dataset) error {
-			made = append(made, d)
+		before, after scenarios.Topology
+		want          []string
+	}{
+		{of(), of(), nil},
+		{whole, of(), []string{"seed all"}},
+		{whole, of(database("other", "seed", "all"), database("replica")), []string{"seed all"}},
+		{whole, shards, []string{"seed all", "seed 1 2", "seed 2 2"}},
+	} {
+		var made []string
+		s := &scenarios.Scenario{Before: test.before, After: test.after}
+		err := ensureDatasets(t.Context(), s, newProgress(io.Discard), func(_ context.Context, d scenarios.Dataset) error {
+			made = append(made, d.Command())
 			return nil
 		})
 		if err != nil || !slices.Equal(made, test.want) {
-			t.Errorf("made %+v, %v; want %+v", made, err, test.want)
+			t.Errorf("made %q, %v; want %q", made, err, test.want)
 		}
 	}
 	full, calls := errors.New("disk is full"), 0
-	err := ensureDatasets(t.Context(), &scenarios.Scenario{After: shards}, func(context.Context, scenarios.Dataset) error {
+	err := ensureDatasets(t.Context(), &scenarios.Scenario{After: shards}, newProgress(io.Discard), func(context.Context, scenarios.Dataset) error {
 		calls++
 		return full
 	})

@@ -41,7 +41,6 @@ var noKinds = []struct{ file, literal, means string }{
 	{"scenarios/role.go", "mail", "the role"},
 	{"targets/jobs/jobs.go", "mail", "the kind of job"},
 	{"targets/jobs/worker/worker.go", "worker", "the name of a connection to the queue"},
-	{"targets/shop/dataset/schema.go", "shop", "the database and its user"},
 	{"targets/shop/shop.go", "shop", "the name of a connection to the queue"},
 }
 

@@ -44,8 +44,7 @@ type Stage interface {
 type Request struct {
 	Variant  scenarios.Variant
 	Topology scenarios.Topology
-	Dataset  scenarios.Dataset // as the variant keeps it; it was made before
-	Instance string            // tells the starts of a run apart: "block-1"
+	Instance string // tells the starts of a run apart: "block-1"
 	// ReadyTimeout is how long each machine may take until it is ready; 0 is
 	// DefaultReadyTimeout.
 	ReadyTimeout time.Duration
@@ -106,10 +105,24 @@ func NewNonce() string {
 // DatasetPrefix begins the name of every dataset.
 const DatasetPrefix = "dataset-"
 
-// DatasetName names a dataset by what is in it.
+// DatasetName names a dataset by what is in it. The version changes whenever the same
+// command makes other files.
 func DatasetName(d scenarios.Dataset, version string) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %d %d %s", d.Users, d.Posts, d.Orders, d.TermCount(), d.Shards, version))
+	sum := sha256.Sum256([]byte(version + "\n" + d.Key()))
 	return DatasetPrefix + hex.EncodeToString(sum[:6])
+}
+
+// CheckDatasets is an error when a dataset that the topology begins with has not been
+// made; made says which have.
+func CheckDatasets(t scenarios.Topology, made func(scenarios.Dataset) bool) error {
+	for _, m := range t.Machines {
+		for _, p := range m.Processes {
+			if d, begins := t.DatasetOf(m, p); begins && !made(d) {
+				return fmt.Errorf("machine %s needs a dataset that is not made (%s): call EnsureDataset before", m.Name, d.Command())
+			}
+		}
+	}
+	return nil
 }
 
 // LimitedBuffer refuses what goes beyond its limit.

@@ -5,6 +5,7 @@ package stage
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 
@@ -55,18 +56,35 @@ func TestLimitedBuffer(t *testing.T) {
 }
 
 func TestDatasetNameIsItsContent(t *testing.T) {
-	base := scenarios.Dataset{Users: 1, Posts: 23, Orders: 4}
+	of := func(kind scenarios.KindName, words ...string) scenarios.Dataset {
+		return scenarios.Dataset{Process: scenarios.Process{Kind: kind, Seed: words}}
+	}
+	base := of("postgres", "seed", "--users", "12")
 	name := DatasetName(base, "v1")
 	if name != DatasetName(base, "v1") {
 		t.Error("the same dataset has two names")
 	}
-	for _, other := range []string{
-		DatasetName(base, "v2"),
-		DatasetName(scenarios.Dataset{Users: 12, Posts: 3, Orders: 4}, "v1"),
-		DatasetName(scenarios.Dataset{Users: 1, Posts: 23, Orders: 4, Shards: 2}, "v1"),
+	for what, other := range map[string]string{
+		"version": DatasetName(base, "v2"),
+		"command": DatasetName(of("postgres", "seed", "--users", "13"), "v1"),
+		"words":   DatasetName(of("postgres", "seed", "--users 12"), "v1"),
+		"kind":    DatasetName(of("valkey", "seed", "--users", "12"), "v1"),
 	} {
 		if other == name {
-			t.Errorf("two datasets share the name %s", other)
+			t.Errorf("datasets of another %s share the name %s", what, other)
+		}
+	}
+}
+
+func TestCheckDatasets(t *testing.T) {
+	topology := scenarios.Topology{Machines: []scenarios.Machine{
+		{Name: "cache", Processes: []scenarios.Process{{Name: "valkey", Kind: "valkey"}}},
+		{Name: "database", Processes: []scenarios.Process{{Name: "postgres", Kind: "postgres", Seed: []string{"make", "it"}}}},
+	}}
+	for _, made := range []bool{true, false} {
+		err := CheckDatasets(topology, func(scenarios.Dataset) bool { return made })
+		if made && err != nil || !made && (err == nil || !strings.Contains(err.Error(), "machine database") || !strings.Contains(err.Error(), "make it")) {
+			t.Errorf("made %v: %v", made, err)
 		}
 	}
 }

@@ -14,9 +14,9 @@ import (
 )
 
 // Hash says by what a scenario's counts are made: topologies, mix, data and
-// settings. What alters no count may change: labels, texts, claims and facts; rates,
-// arrivals and timeouts, as a count has no clock; sizes of machines, as it limits
-// none.
+// settings. What alters no count may change: labels, texts, claims and facts; what
+// oracles read of answers; rates, arrivals and timeouts, as a count has no clock;
+// sizes of machines, as it limits none.
 //
 // A setting at its kind's fallback is left out, so that a new setting leaves every
 // hash as it is. A fallback that changes does too: what that does to counts the
@@ -29,11 +29,7 @@ func Hash(s *scenarios.Scenario) string {
 // hashed are the lines that Hash is made of. Each field is named here: one that a
 // scenario gets is in no hash until somebody has thought about it.
 func hashed(s *scenarios.Scenario) []string {
-	d := s.Dataset
-	lines := []string{
-		fmt.Sprintf("scenario %q", s.Name),
-		fmt.Sprintf("data %d users, %d posts, %d orders, %d terms", d.Users, d.Posts, d.Orders, d.TermCount()),
-	}
+	lines := []string{fmt.Sprintf("scenario %q", s.Name)}
 	for _, name := range slices.Sorted(maps.Keys(s.Load.Keys)) {
 		k := s.Load.Keys[name]
 		lines = append(lines, fmt.Sprintf("keys %q %s %v of %d", name, k.Distribution, k.Exponent, k.Count))
@@ -57,6 +53,9 @@ func hashedTopology(v scenarios.Variant, t scenarios.Topology, kinds []scenarios
 		lines = append(lines, fmt.Sprintf("%s machine %q of %q", v, m.Name, m.Group))
 		for _, p := range m.Processes {
 			lines = append(lines, fmt.Sprintf("process %q %s", p.Name, p.Kind))
+			if len(p.Seed) > 0 {
+				lines = append(lines, fmt.Sprintf("seed %q", p.Seed))
+			}
 			kind, _ := scenarios.KindOf(kinds, p.Kind)
 			for _, key := range slices.Sorted(maps.Keys(p.Settings)) {
 				if setting, known := kind.Setting(key); !known || p.Settings[key] != setting.Default {

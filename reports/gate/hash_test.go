@@ -20,7 +20,7 @@ func small() *scenarios.Scenario {
 	topology := scenarios.Topology{
 		Label: "a label", Entry: "app-1/shop", Entries: map[string]string{"far": "app-2/shop"},
 		Machines: []scenarios.Machine{
-			{Name: "database", Group: "database", Size: "large", VCPU: 4, MemoryGiB: 16, Processes: []scenarios.Process{{Name: "postgres", Kind: "postgres", Port: 5432}}},
+			{Name: "database", Group: "database", Size: "large", VCPU: 4, MemoryGiB: 16, Processes: []scenarios.Process{{Name: "postgres", Kind: "postgres", Port: 5432, Seed: []string{"make", "10 rows"}}}},
 			{Name: "app-1", Group: "app", Size: "medium", VCPU: 2, MemoryGiB: 8, Processes: []scenarios.Process{{
 				Name: "shop", Kind: "shop", Port: 8000, Settings: settings,
 				Links: []scenarios.Link{{Role: "database", To: []string{"database/postgres"}}, {Role: "mail", To: []string{"mail/mail"}}},
@@ -30,7 +30,7 @@ func small() *scenarios.Scenario {
 	after := topology
 	after.Machines = slices.Clone(topology.Machines)
 	return &scenarios.Scenario{
-		Name: "small", Dataset: scenarios.Dataset{Users: 10, Posts: 20, Orders: 30}, Before: topology, After: after, Kinds: kinds.Data(),
+		Name: "small", Before: topology, After: after, Kinds: kinds.Data(),
 		Load: scenarios.Load{
 			Arrivals: "poisson", Timeout: 10 * time.Second, MaxInFlight: 512, WarmupSeconds: 2,
 			Keys: map[string]scenarios.Keys{"user": {Distribution: "zipf", Exponent: 0.99, Count: 10}},
@@ -48,10 +48,16 @@ func shopOf(s *scenarios.Scenario) *scenarios.Process {
 	return &processes[0]
 }
 
+// databaseOf is after's database, which alone is changed by what is done to it.
+func databaseOf(s *scenarios.Scenario) *scenarios.Process {
+	s.After.Machines[0].Processes = slices.Clone(s.After.Machines[0].Processes)
+	return &s.After.Machines[0].Processes[0]
+}
+
 // A hash that changes refuses every baseline that there is: when this one does, its
 // baselines are to be counted anew.
 func TestHashIsStable(t *testing.T) {
-	const golden = "f718239f7cb60c18"
+	const golden = "94ffaae9c15632ac"
 	if got := Hash(small()); got != golden {
 		t.Fatalf("the hash of the same scenario is now %s: %q", got, hashed(small()))
 	}
@@ -71,9 +77,10 @@ func TestHashIsStable(t *testing.T) {
 		"words": func(s *scenarios.Scenario) {
 			s.Title, s.Question, s.Sources, s.After.Label = "another title", "what?", []string{"a source"}, "another label"
 			s.Claims, s.SLO, s.Oracles, s.Gate = []scenarios.Claim{{ID: "c"}}, scenarios.SLO{Text: "p99<1s"}, []string{"stale"}, []string{"app"}
-			s.Load.Mix[0].Object, s.Load.Mix[0].Creates = "user {user}", "post"
+			s.Load.Mix[0].Object, s.Load.Mix[0].Creates = "user {user}", "posts"
+			s.Load.Mix[0].Version, s.Load.Mix[0].ID = scenarios.Reading{From: "etag"}, scenarios.Reading{From: "location"}
 		},
-		"terms that are named": func(s *scenarios.Scenario) { s.Dataset.Terms = 1000 },
+		"a fact": func(s *scenarios.Scenario) { shopOf(s).Facts.Seeds = true },
 	} {
 		s := small()
 		change(s)
@@ -86,12 +93,12 @@ func TestHashIsStable(t *testing.T) {
 func TestHashChanges(t *testing.T) {
 	seen := map[string]string{Hash(small()): "nothing"}
 	for name, change := range map[string]func(s *scenarios.Scenario){
-		"its name": func(s *scenarios.Scenario) { s.Name = "other" },
-		"users":    func(s *scenarios.Scenario) { s.Dataset.Users++ },
-		"posts":    func(s *scenarios.Scenario) { s.Dataset.Posts++ },
-		"orders":   func(s *scenarios.Scenario) { s.Dataset.Orders++ },
-		"terms":    func(s *scenarios.Scenario) { s.Dataset.Terms = 7 },
-		"keys":     func(s *scenarios.Scenario) { s.Load.Keys["user"] = scenarios.Keys{Distribution: "uniform", Count: 10} },
+		"its name":       func(s *scenarios.Scenario) { s.Name = "other" },
+		"a seed":         func(s *scenarios.Scenario) { databaseOf(s).Seed = []string{"make", "11 rows"} },
+		"a seed's words": func(s *scenarios.Scenario) { databaseOf(s).Seed = []string{"make", "10", "rows"} },
+		"no seed":        func(s *scenarios.Scenario) { databaseOf(s).Seed = nil },
+		"a seed more":    func(s *scenarios.Scenario) { shopOf(s).Seed = []string{"make"} },
+		"keys":           func(s *scenarios.Scenario) { s.Load.Keys["user"] = scenarios.Keys{Distribution: "uniform", Count: 10} },
 		"a key's count": func(s *scenarios.Scenario) {
 			s.Load.Keys["user"] = scenarios.Keys{Distribution: "zipf", Exponent: 0.99, Count: 11}
 		},
@@ -131,15 +138,15 @@ func TestHashChanges(t *testing.T) {
 // into this table.
 func TestHashKnowsEveryField(t *testing.T) {
 	for kind, known := range map[reflect.Type][]string{
-		reflect.TypeFor[scenarios.Scenario](): {"Name", "Title", "Question", "Sources", "Dataset", "Load", "SLO", "Before", "After", "Kinds", "Claims", "Oracles", "Gate"},
-		reflect.TypeFor[scenarios.Dataset]():  {"Users", "Posts", "Orders", "Terms", "Shards"},
+		reflect.TypeFor[scenarios.Scenario](): {"Name", "Title", "Question", "Sources", "Load", "SLO", "Before", "After", "Kinds", "Claims", "Oracles", "Gate"},
 		reflect.TypeFor[scenarios.Topology](): {"Label", "Entry", "Entries", "Machines"},
 		reflect.TypeFor[scenarios.Machine]():  {"Name", "Group", "Size", "VCPU", "MemoryGiB", "QuotaShare", "External", "Processes"},
-		reflect.TypeFor[scenarios.Process]():  {"Name", "Kind", "Facts", "Port", "Settings", "Links"},
+		reflect.TypeFor[scenarios.Process]():  {"Name", "Kind", "Facts", "Port", "Settings", "Seed", "Links"},
 		reflect.TypeFor[scenarios.Link]():     {"Role", "To"},
 		reflect.TypeFor[scenarios.Load]():     {"Arrivals", "Timeout", "RequestsPerUserPerS", "Keys", "Mix", "MaxInFlight", "Connections", "WarmupSeconds"},
 		reflect.TypeFor[scenarios.Keys]():     {"Distribution", "Exponent", "Count"},
-		reflect.TypeFor[scenarios.Endpoint](): {"Name", "Method", "Path", "Body", "Weight", "Expect", "From", "Session", "Object", "Creates"},
+		reflect.TypeFor[scenarios.Endpoint](): {"Name", "Method", "Path", "Body", "Weight", "Expect", "From", "Session", "Object", "Version", "Creates", "ID"},
+		reflect.TypeFor[scenarios.Reading]():  {"From", "Name"},
 	} {
 		var fields []string
 		for i := range kind.NumField() {

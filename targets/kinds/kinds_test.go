@@ -44,7 +44,7 @@ func TestKindsSayWhatTheyAre(t *testing.T) {
 			}
 			ports[k.Port+i] = k.Name
 		}
-		if f.Database && (f.Keeps != scenarios.KeepsData || !f.Stores) || f.Keeps == scenarios.KeepsQueue && !f.Stores {
+		if (f.Database || f.Seeds) && (f.Keeps != scenarios.KeepsData || !f.Stores) || f.Keeps == scenarios.KeepsQueue && !f.Stores {
 			t.Errorf("%s: its facts don't agree: %+v", k.Name, f)
 		}
 		if f.Relays && (f.Server != nil || f.Ports < 2) {
@@ -122,7 +122,7 @@ func TestSettingsOfKinds(t *testing.T) {
 	for _, k := range Data() {
 		var seen []string
 		for _, s := range k.Settings {
-			if s.Name == "" || s.About == "" || slices.Contains(seen, s.Name) || s.Name == "kind" || s.Name == "port" {
+			if s.Name == "" || s.About == "" || slices.Contains(seen, s.Name) || s.Name == "kind" || s.Name == "port" || s.Name == "seed" {
 				t.Errorf("%s: setting %q says too little, or comes twice", k.Name, s.Name)
 			}
 			seen = append(seen, s.Name)
@@ -195,13 +195,37 @@ func checkCondition(t *testing.T, k scenarios.Kind, c scenarios.Condition) {
 		s, known := k.Setting(c.Setting)
 		if !known {
 			t.Errorf("%s: a condition asks for %q, which is no setting", k.Name, c.Setting)
-		} else if _, err := s.Read(c.Is); err != nil {
-			t.Errorf("%s: a condition asks for %s: %v", k.Name, c.Setting, err)
+		} else {
+			checkValues(t, k, s, c)
 		}
 	}
 	l, known := k.Link(c.Link)
 	if c.Link != "" && !known || c.Several && !l.Many {
 		t.Errorf("%s: a condition asks for %q, which is no link or no link to several", k.Name, c.Link)
+	}
+}
+
+// checkValues wants the values of a condition to be those that its setting may have.
+func checkValues(t *testing.T, k scenarios.Kind, s scenarios.SettingSpec, c scenarios.Condition) {
+	t.Helper()
+	values := []string{c.Is}
+	if c.Least != "" || c.Step != "" {
+		values = []string{c.Least, c.Step}
+		if s.Type != scenarios.TypeDuration || c.Is != "" {
+			t.Errorf("%s: a condition has bounds for %s, which is no time, or a value too: %+v", k.Name, c.Setting, c)
+		}
+	}
+	for _, value := range values {
+		if _, err := s.Read(value); err != nil {
+			t.Errorf("%s: a condition asks for %s: %v", k.Name, c.Setting, err)
+		}
+	}
+}
+
+// The parser knows which port a machine keeps for itself.
+func TestAgentPort(t *testing.T) {
+	if scenarios.AgentPort != spec.AgentPort {
+		t.Errorf("a machine's agent listens at %d, and the parser keeps %d free", spec.AgentPort, scenarios.AgentPort)
 	}
 }
 
@@ -285,6 +309,9 @@ func TestEveryKindHasAProgram(t *testing.T) {
 		_, tells := made.(machine.LagTeller)
 		if reads != k.Facts.Database || tells != k.Facts.Database {
 			t.Errorf("%s is a database: %v; reads rows: %v, tells lag: %v", k.Name, k.Facts.Database, reads, tells)
+		}
+		if _, seeds := made.(machine.Seeder); seeds != k.Facts.Seeds {
+			t.Errorf("a command may make %s's data: %v; it is a Seeder: %v", k.Name, k.Facts.Seeds, seeds)
 		}
 		made.Close()
 	}

@@ -24,12 +24,11 @@ type Kind struct {
 
 // Host is what a machine gives each of its programs.
 type Host struct {
-	Machine    string
-	Dir        string // the process's own folder, not made yet
-	DatasetDir string // the seeded data, to be copied
-	Dataset    scenarios.Dataset
-	Family     *child.Family // starts what the program needs beside itself
-	Log        *child.Lines
+	Machine string
+	Dir     string        // the process's own folder: there when the process begins with data or has run before
+	Seeding bool          // the program runs only to have its data made
+	Family  *child.Family // starts what the program needs beside itself
+	Log     *child.Lines
 }
 
 // Program is what the supervisor must know of a process to run it.
@@ -47,6 +46,15 @@ type Program interface {
 // next process starts.
 type Settler interface {
 	Settle(context.Context) error
+}
+
+// Seeder is a program whose data a seed command may make.
+type Seeder interface {
+	// SeedEnv are the environment variables by which the command finds the program.
+	SeedEnv() []string
+	// Seeded puts the data in order behind the command. The program is stopped next,
+	// and its folder kept.
+	Seeded(context.Context) error
 }
 
 // Stopper is a program that another signal than SIGTERM stops without loss.

@@ -10,8 +10,9 @@
 //     itself ends the machine, which names it.
 //
 // The package knows no kind of process: a Kind brings its Program, and what the
-// Program can do beyond running is asked of its interfaces. A seeder of a dataset,
-// which machines with a database copy, is a matter of the database's kind.
+// Program can do beyond running is asked of its interfaces.
+//
+// A machine may also make a dataset (see seed.go): what a process begins with.
 package machine
 
 import (
@@ -65,6 +66,9 @@ func checkSpec(s spec.Spec) error {
 	if len(s.Processes) == 0 {
 		return fmt.Errorf("machine %s: has no process", s.Machine)
 	}
+	if s.Seed != nil && (len(s.Processes) != 1 || s.Seed.Dir == "" || len(s.Seed.Command) == 0) {
+		return fmt.Errorf("machine %s: a dataset is made by one process, in a folder, by a command", s.Machine)
+	}
 	names, ports := make(map[string]bool), map[int]bool{spec.AgentPort: true}
 	for _, p := range s.Processes {
 		switch {
@@ -97,20 +101,29 @@ func newProgram(kinds []Kind, s spec.Spec, p spec.Process, family *child.Family,
 	if err := kinds[i].Check(p.Settings); err != nil {
 		return nil, fmt.Errorf("process %s: %w", p.Name, err)
 	}
-	dataDir, datasetDir := s.Dirs()
-	return kinds[i].New(p, Host{
-		Machine: s.Machine, Dir: filepath.Join(dataDir, p.Name), DatasetDir: datasetDir, Dataset: s.Dataset, Family: family, Log: out,
-	}), nil
+	return kinds[i].New(p, Host{Machine: s.Machine, Dir: folderOf(s, p), Seeding: s.Seed != nil, Family: family, Log: out}), nil
+}
+
+// folderOf is a process's own folder.
+func folderOf(s spec.Spec, p spec.Process) string {
+	if s.Seed != nil {
+		return filepath.Join(s.Seed.Dir, seedingDir)
+	}
+	return filepath.Join(s.DataDir(), p.Name)
 }
 
 // Run runs the machine until ctx ends or a SIGTERM or SIGINT arrives, which
 // stop it in order and give nil, or until a process dies, does not get ready or
 // does not stop, which give an error that names it and holds the last lines of
 // its log. The processes' logs go to logOut, each line behind its process's
-// name. kinds are all that a process may be.
+// name. kinds are all that a process may be. A spec with a seed makes its dataset
+// and returns.
 func Run(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Writer) error {
 	ctx, stopSignals := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stopSignals()
+	if s.Seed != nil {
+		return makeDataset(ctx, kinds, s, logOut)
+	}
 	out := child.NewLines(logOut)
 	family := &child.Family{}
 	super := &supervisor{out: out, family: family, readyLimit: readyLimit, stopLimit: stopLimit}
@@ -122,7 +135,7 @@ func Run(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Writer) error
 			return fmt.Errorf("machine %s: %w", s.Machine, err)
 		}
 		defer made.Close()
-		programs = append(programs, named{name: p.Name, Program: made})
+		programs = append(programs, named{name: p.Name, Program: made, prepare: beginWith(p.Dataset, folderOf(s, p), family, out)})
 		a.programs = append(a.programs, made)
 	}
 	listener, err := net.Listen("tcp", s.AgentAddress())

@@ -15,7 +15,7 @@ import (
 )
 
 func TestSpecFromEnv(t *testing.T) {
-	want := spec.Spec{Machine: "one", Nonce: "n", Dataset: scenarios.Dataset{Users: 1, Posts: 2, Orders: 3},
+	want := spec.Spec{Machine: "one", Nonce: "n",
 		Processes: []spec.Process{
 			{Name: "db", Kind: "postgres", Port: 5432, Settings: map[string]string{"indexes": "all"}},
 			{Name: "shop", Kind: "shop", Port: 8000, Links: map[scenarios.Role][]string{"database": {"127.0.0.1:5432"}}},
@@ -36,11 +36,14 @@ func TestSpecFromEnv(t *testing.T) {
 func TestSpecFromEnvRefuses(t *testing.T) {
 	kinds := []Kind{{Kind: scenarios.Kind{Name: "relay", Facts: scenarios.Facts{Ports: 2}}}}
 	for text, want := range map[string]string{
-		``:                             "EOF",
-		`{"machine":"m"}`:              "has no process",
-		`{"machin":"m"}`:               "unknown field",
-		`{"processes":[{"port":1}]}`:   "cannot name a process",
-		`{"processes":[{"name":"a"}]}`: "0 is not a port",
+		``:                "EOF",
+		`{"machine":"m"}`: "has no process",
+		`{"machine":"m","processes":[{"name":"x","port":1}],"seed":{"dir":"/x"}}`:                                       "a dataset is made by one process",
+		`{"machine":"m","processes":[{"name":"x","port":1}],"seed":{"command":["x"]}}`:                                  "a dataset is made by one process",
+		`{"machine":"m","processes":[{"name":"x","port":1},{"name":"y","port":2}],"seed":{"dir":"/x","command":["x"]}}`: "a dataset is made by one process",
+		`{"machin":"m"}`:                                                               "unknown field",
+		`{"processes":[{"port":1}]}`:                                                   "cannot name a process",
+		`{"processes":[{"name":"a"}]}`:                                                 "0 is not a port",
 		`{"processes":[{"name":"../a","port":1}]}`:                                     "cannot name a process",
 		`{"processes":[{"name":"a","port":9900}]}`:                                     "port 9900 is taken",
 		`{"processes":[{"name":"a","port":80},{"name":"a","port":81}]}`:                "two processes are named a",
@@ -97,9 +100,9 @@ func TestNewProgramTellsTheHost(t *testing.T) {
 		return fakeProgram{}
 	}
 	family, log := &child.Family{}, child.NewLines(&bytes.Buffer{})
-	s := spec.Spec{Machine: "m", Dataset: scenarios.Dataset{Users: 1}, Local: &spec.Local{DataDir: "/data", DatasetDir: "/seeded"}}
+	s := spec.Spec{Machine: "m", Local: &spec.Local{DataDir: "/data"}}
 	_, err := newProgram([]Kind{kind}, s, spec.Process{Name: "x", Kind: "abacus", Settings: map[string]string{"beads": "3"}}, family, log)
-	want := Host{Machine: "m", Dir: "/data/x", DatasetDir: "/seeded", Dataset: scenarios.Dataset{Users: 1}, Family: family, Log: log}
+	want := Host{Machine: "m", Dir: "/data/x", Family: family, Log: log}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}

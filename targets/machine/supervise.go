@@ -26,6 +26,7 @@ const (
 type named struct {
 	name string
 	Program
+	prepare func(context.Context) error // before the command; nil: nothing
 }
 
 // stopSignal asks the program to stop without losing anything.
@@ -134,13 +135,31 @@ func (s *supervisor) startOne(ctx context.Context, died context.CancelCauseFunc,
 	ctx, cancel := context.WithTimeoutCause(ctx, s.readyLimit,
 		fmt.Errorf("not ready within %v", s.readyLimit))
 	defer cancel()
+	c, err := s.launch(ctx, died, p)
+	if err != nil {
+		return err
+	}
+	if err := p.settle(ctx); err != nil {
+		return c.Log.Explain(fmt.Errorf("process %s: preparing it: %w", p.name, err))
+	}
+	fmt.Fprintf(s.out, "machine | %s ready after %.1f s\n", p.name, time.Since(begin).Seconds())
+	return nil
+}
+
+// launch starts a program and waits until the program answers.
+func (s *supervisor) launch(ctx context.Context, died context.CancelCauseFunc, p named) (*child.Child, error) {
+	if p.prepare != nil {
+		if err := p.prepare(ctx); err != nil {
+			return nil, fmt.Errorf("process %s: %w", p.name, err)
+		}
+	}
 	cmd, err := p.Command(ctx)
 	if err != nil {
-		return fmt.Errorf("process %s: %w", p.name, err)
+		return nil, fmt.Errorf("process %s: %w", p.name, err)
 	}
 	c, err := s.family.Start(cmd, child.Options{Name: p.name, Stop: p.stopSignal(), Out: s.out})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.mu.Lock()
 	s.children = append(s.children, c)
@@ -150,13 +169,9 @@ func (s *supervisor) startOne(ctx context.Context, died context.CancelCauseFunc,
 		died(&deathError{child: c})
 	}()
 	if err := s.awaitReady(ctx, p); err != nil {
-		return c.Log.Explain(fmt.Errorf("process %s: %w", p.name, err))
+		return nil, c.Log.Explain(fmt.Errorf("process %s: %w", p.name, err))
 	}
-	if err := p.settle(ctx); err != nil {
-		return c.Log.Explain(fmt.Errorf("process %s: preparing it: %w", p.name, err))
-	}
-	fmt.Fprintf(s.out, "machine | %s ready after %.1f s\n", p.name, time.Since(begin).Seconds())
-	return nil
+	return c, nil
 }
 
 // awaitReady asks the process until it answers or ctx ends.

@@ -77,9 +77,6 @@ func ConfigFromProcess(p spec.Process) (Config, error) {
 		c.Queue = r.Link(scenarios.RoleQueue)
 	}
 	// What else only goes wrong in company the kind's rules have said.
-	if c.Pages != "" && (c.CacheTTL < 2*time.Second || c.CacheTTL%time.Second != 0) {
-		r.Fail("cache_ttl: %v can't be kept in memcached, whose clock ticks once a second: set whole seconds, at least 2s", c.CacheTTL)
-	}
 	if len(c.Databases) > 1 && (c.Node < 0 || c.Node > maxNode) {
 		r.Fail("node %d: an id has room for nodes 0 to %d, use fewer machines", c.Node, maxNode)
 	}

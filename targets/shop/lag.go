@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"headroom/targets/shop/unasked"
+	"headroom/targets/machine/spec"
 )
 
 // errCutOff is a replica that answers, and shows an ever older past.
@@ -34,7 +34,7 @@ type lagMeter struct {
 // does not answer writes nothing that could be owed.
 func (m *lagMeter) behind(ctx context.Context) (time.Duration, error) {
 	// pg_stat_wal_receiver has a row while the replica is connected.
-	const state = `SELECT ` + unasked.Mark + ` EXISTS (SELECT FROM pg_stat_wal_receiver), COALESCE(pg_last_wal_replay_lsn() - '0/0'::pg_lsn, 0)::bigint`
+	const state = `SELECT ` + spec.UnaskedMark + ` EXISTS (SELECT FROM pg_stat_wal_receiver), COALESCE(pg_last_wal_replay_lsn() - '0/0'::pg_lsn, 0)::bigint`
 	type position struct {
 		connected bool
 		replayed  int64
@@ -53,7 +53,7 @@ func (m *lagMeter) behind(ctx context.Context) (time.Duration, error) {
 		return time.Since(m.since), nil
 	}
 	since := time.Now()
-	end, err := one(ctx, m.primary, pgx.RowTo[int64], `SELECT `+unasked.Mark+` (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint`)
+	end, err := one(ctx, m.primary, pgx.RowTo[int64], `SELECT `+spec.UnaskedMark+` (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint`)
 	if err == nil {
 		m.owed, m.since = end, since
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"headroom/targets/machine/spec"
 )
 
 // querier is the part of a pool that reading needs.
@@ -41,7 +43,7 @@ type postgres struct {
 // for new connections. Statements are prepared once a connection and cached,
 // pgx's default.
 func openPool(address string, size int) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig("postgres://shop@" + address + "/shop?sslmode=disable")
+	config, err := pgxpool.ParseConfig("postgres://" + spec.AppDatabase + "@" + address + "/" + spec.AppDatabase + "?sslmode=disable")
 	if err != nil {
 		return nil, fmt.Errorf("database address %q: %w", address, err)
 	}

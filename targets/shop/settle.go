@@ -10,7 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"headroom/targets/shop/unasked"
+	"headroom/targets/machine/spec"
 )
 
 const (
@@ -21,7 +21,7 @@ const (
 )
 
 // flushSQL has a connection hand in what it has counted of tables.
-const flushSQL = "SELECT " + unasked.Mark + " pg_stat_force_next_flush()"
+const flushSQL = "SELECT " + spec.UnaskedMark + " pg_stat_force_next_flush()"
 
 // unfinished is work that goes on behind answers: left is how much of it there is.
 type unfinished struct {

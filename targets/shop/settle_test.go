@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"headroom/targets/machine/spec"
-	"headroom/targets/shop/unasked"
 )
 
 func settled(behind ...unfinished) *httptest.ResponseRecorder {
@@ -107,7 +106,7 @@ func TestUnaskedStatementsAreMarked(t *testing.T) {
 		t.Fatalf("asked were %q", asked)
 	}
 	for _, sql := range asked {
-		if !strings.HasPrefix(sql, "SELECT "+unasked.Mark+" ") {
+		if !strings.HasPrefix(sql, "SELECT "+spec.UnaskedMark+" ") {
 			t.Errorf("%s: a count takes this for a request's", sql)
 		}
 	}

@@ -2,11 +2,12 @@
 
 // Package compose writes a topology as a docker-compose file, so that a person
 // can stand an architecture up with one command and look at it. It is pure: the
-// file is a function of the topology and the size of its data.
+// file is a function of the topology.
 //
 // The file says the same as the docker stage does: one service a machine, all
-// of one image, each told by spec.EnvSpec what it runs. It differs where nobody
-// measures: no machine's CPU is limited.
+// of one image, each told by spec.EnvSpec what it runs, and one service a dataset,
+// which makes the data and ends. It differs where nobody measures: no machine's CPU
+// is limited.
 package compose
 
 import (
@@ -30,9 +31,12 @@ const (
 	// firstPort is where the first entry answers on this computer; further ones
 	// follow.
 	firstPort = 8080
-	// seedService makes the dataset, and ends.
-	seedService = "seed"
-	mibPerGiB   = 1024
+	// seedService makes a dataset, and ends; datasetVolume is where it makes it. Where
+	// there are several, a number follows.
+	seedService   = "seed"
+	datasetVolume = "dataset"
+	mibPerGiB     = 1024
+	bytesPerMiB   = 1 << 20
 )
 
 //go:embed compose.tmpl
@@ -45,16 +49,15 @@ type File struct {
 	Scenario string
 	Variant  scenarios.Variant
 	Topology scenarios.Topology
-	Dataset  scenarios.Dataset // as the variant keeps it
 }
 
 // Of is the file of a scenario's variant.
 func Of(s *scenarios.Scenario, v scenarios.Variant) File {
-	return File{Scenario: s.Name, Variant: v, Topology: s.Topology(v), Dataset: s.DatasetOf(v)}
+	return File{Scenario: s.Name, Variant: v, Topology: s.Topology(v)}
 }
 
 // Write writes the file to w. It fails when a link leads nowhere, or when a
-// machine has the name of the service that seeds.
+// machine has the name of a service that makes a dataset.
 func (f File) Write(w io.Writer) error {
 	c, err := f.content()
 	if err != nil {
@@ -66,22 +69,32 @@ func (f File) Write(w io.Writer) error {
 // content is what the template shows.
 type content struct {
 	File
-	Seed     []string // the command that seeds, nil where there is no database
+	Makers   []maker
 	Services []service
 	Entries  []port
 }
 
+// maker is a service that makes a dataset.
+type maker struct {
+	Name            string
+	For             string // the processes that begin with the data, for people
+	Volume          string
+	SharedMemoryMiB int64
+	Spec            string // its spec as a quoted YAML scalar
+	key             string // of the dataset
+}
+
 // service is one machine.
 type service struct {
-	Name      string
-	Says      string // what it runs and talks to, for people
-	MemoryMiB int
-	Database  bool
-	Seeded    bool   // a database that begins as the seeded data
-	Keeps     bool   // has data that must outlive its container: a database's, a queue's
-	Spec      string // its spec as a quoted YAML scalar
-	Needs     []string
-	Ports     []port
+	Name            string
+	Says            string // what it runs and talks to, for people
+	MemoryMiB       int
+	SharedMemoryMiB int64    // 0: the engine's default will do
+	Volumes         []string // what it begins with, read-only, and one of its own
+	Makers          []string // the services that must have ended before
+	Spec            string   // its spec as a quoted YAML scalar
+	Needs           []string
+	Ports           []port
 }
 
 // port is an entry on this computer.
@@ -99,29 +112,60 @@ func (f File) content() (content, error) {
 	if c.Entries, err = f.ports(); err != nil {
 		return c, err
 	}
+	if c.Makers, err = f.makers(); err != nil {
+		return c, err
+	}
 	for _, m := range f.Topology.Machines {
-		s, err := f.service(m, c.Entries)
+		if slices.ContainsFunc(c.Makers, func(made maker) bool { return made.Name == m.Name }) {
+			return c, fmt.Errorf("a machine is named %q, as a service that makes a dataset is: rename it", m.Name)
+		}
+		s, err := f.service(m, c)
 		if err != nil {
 			return c, err
 		}
-		if s.Seeded {
-			c.Seed = f.seedCommand()
-		}
 		c.Services = append(c.Services, s)
-	}
-	if c.Seed != nil && slices.ContainsFunc(c.Services, func(s service) bool { return s.Name == seedService }) {
-		return c, fmt.Errorf("a machine is named %q, as the service that makes the dataset is: rename it", seedService)
 	}
 	return c, nil
 }
 
-func (f File) seedCommand() []string {
-	return append([]string{"headroom", "seed"}, f.Dataset.SeedFlags()...)
+// makers are the services that make the datasets, in start order of whom they are for.
+func (f File) makers() ([]maker, error) {
+	datasets := f.Topology.Datasets()
+	var out []maker
+	for i, d := range datasets {
+		encoded, err := json.Marshal(spec.ForSeed(d, spec.DatasetDir, nonce, nil))
+		if err != nil {
+			return nil, fmt.Errorf("dataset %s: %w", d.Command(), err)
+		}
+		made := maker{
+			Name: seedService, Volume: datasetVolume, For: f.beginsWith(d), key: d.Key(),
+			SharedMemoryMiB: mebibytes(d.Process.Facts.SharedMemoryBytes), Spec: quote(string(encoded)),
+		}
+		if len(datasets) > 1 {
+			made.Name, made.Volume = fmt.Sprintf("%s-%d", seedService, i+1), fmt.Sprintf("%s-%d", datasetVolume, i+1)
+		}
+		out = append(out, made)
+	}
+	return out, nil
 }
 
-func (f File) service(m scenarios.Machine, entries []port) (service, error) {
+// beginsWith names the processes that begin with a dataset.
+func (f File) beginsWith(d scenarios.Dataset) string {
+	var names []string
+	for _, at := range f.Topology.All() {
+		if own, begins := f.Topology.DatasetOf(at.Machine, at.Process); begins && own.Key() == d.Key() {
+			names = append(names, at.Address())
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// mebibytes rounds up, so that nothing is too small.
+func mebibytes(bytes int64) int64 { return (bytes + bytesPerMiB - 1) / bytesPerMiB }
+
+func (f File) service(m scenarios.Machine, c content) (service, error) {
 	host := func(machine string) string { return machine } // the engine resolves services' names
-	machineSpec, err := spec.ForMachine(f.Topology, m, host, nonce, f.Dataset, nil)
+	machineSpec, err := spec.ForMachine(f.Topology, m, host, nonce, spec.InMachine, nil)
 	if err != nil {
 		return service{}, err
 	}
@@ -130,16 +174,28 @@ func (f File) service(m scenarios.Machine, entries []port) (service, error) {
 		return service{}, fmt.Errorf("machine %s: %w", m.Name, err)
 	}
 	s := service{
-		Name:      m.Name,
-		Says:      says(m),
-		MemoryMiB: int(m.MemoryGiB * mibPerGiB),
-		Database:  m.HasDatabase(),
-		Seeded:    m.NeedsDataset(),
-		Keeps:     m.Stores(),
-		Spec:      quote(string(encoded)),
-		Needs:     slices.Sorted(slices.Values(m.Needs())),
+		Name:            m.Name,
+		Says:            says(m),
+		MemoryMiB:       int(m.MemoryGiB * mibPerGiB),
+		SharedMemoryMiB: mebibytes(m.SharedMemoryBytes()),
+		Spec:            quote(string(encoded)),
+		Needs:           slices.Sorted(slices.Values(m.Needs())),
 	}
-	for _, e := range entries {
+	for _, p := range m.Processes {
+		d, begins := f.Topology.DatasetOf(m, p)
+		if !begins {
+			continue
+		}
+		made := c.Makers[slices.IndexFunc(c.Makers, func(made maker) bool { return made.key == d.Key() })]
+		s.Volumes = append(s.Volumes, made.Volume+":"+spec.InMachine(p)+":ro")
+		if !slices.Contains(s.Makers, made.Name) {
+			s.Makers = append(s.Makers, made.Name)
+		}
+	}
+	if m.Stores() {
+		s.Volumes = append(s.Volumes, spec.DataDir)
+	}
+	for _, e := range c.Entries {
 		if e.machine == m.Name {
 			s.Ports = append(s.Ports, e)
 		}

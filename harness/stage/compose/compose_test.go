@@ -5,6 +5,7 @@ package compose
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net"
 	"os"
@@ -27,10 +28,10 @@ const committed = "../../../docker-compose.yml"
 type composeFile struct {
 	Services map[string]struct {
 		Image       string            `yaml:"image"`
-		Entrypoint  []string          `yaml:"entrypoint"`
 		Ports       []string          `yaml:"ports"`
 		Volumes     []string          `yaml:"volumes"`
 		MemLimit    string            `yaml:"mem_limit"`
+		SharedSize  string            `yaml:"shm_size"`
 		Environment map[string]string `yaml:"environment"`
 		Healthcheck struct {
 			Test []string `yaml:"test"`
@@ -94,7 +95,7 @@ func TestEveryTopologyMakesAFile(t *testing.T) {
 
 func checkFile(t *testing.T, f File, c composeFile) {
 	t.Helper()
-	want := []string{"seed"}
+	want := makersOf(len(f.Topology.Datasets()), "seed")
 	for _, m := range f.Topology.Machines {
 		want = append(want, m.Name)
 	}
@@ -121,25 +122,49 @@ func checkFile(t *testing.T, f File, c composeFile) {
 	}
 }
 
-// checkSpec reads what a machine is told, as compose hands it over, and holds
-// it against the topology and against what the service waits for.
-func checkSpec(t *testing.T, f File, m scenarios.Machine, c composeFile) {
+// makersOf are the names of what there is one of a dataset.
+func makersOf(datasets int, name string) []string {
+	if datasets == 1 {
+		return []string{name}
+	}
+	var out []string
+	for i := range datasets {
+		out = append(out, fmt.Sprintf("%s-%d", name, i+1))
+	}
+	return out
+}
+
+// told reads what a service is told, as compose hands it over.
+func told(t *testing.T, c composeFile, service string) spec.Spec {
 	t.Helper()
-	service := c.Services[m.Name]
-	handed := strings.ReplaceAll(service.Environment[spec.EnvSpec], "$$", "$")
+	handed := strings.ReplaceAll(c.Services[service].Environment[spec.EnvSpec], "$$", "$")
 	in := json.NewDecoder(strings.NewReader(handed))
 	in.DisallowUnknownFields()
 	var got spec.Spec
 	if err := in.Decode(&got); err != nil {
-		t.Fatalf("%s: %v in %q", m.Name, err, handed)
+		t.Fatalf("%s: %v in %q", service, err, handed)
 	}
-	if got.Machine != m.Name || got.Nonce == "" || got.Dataset != f.Dataset || len(got.Processes) != len(m.Processes) {
+	return got
+}
+
+// checkSpec holds what a machine is told against the topology and against what the
+// service waits for.
+func checkSpec(t *testing.T, f File, m scenarios.Machine, c composeFile) {
+	t.Helper()
+	service, got := c.Services[m.Name], told(t, c, m.Name)
+	if got.Machine != m.Name || got.Nonce == "" || got.Seed != nil || len(got.Processes) != len(m.Processes) {
 		t.Errorf("%s is told %+v", m.Name, got)
 	}
-	for _, p := range got.Processes {
-		primary := p.Links["primary"]
-		if _, waits := service.DependsOn[seedService]; p.Kind == "postgres" && waits == (len(primary) > 0) {
-			t.Errorf("%s waits for the dataset: %v; is a replica: %v", m.Name, waits, len(primary) > 0)
+	if reads := slices.ContainsFunc(service.Volumes, func(v string) bool { return strings.Contains(v, spec.DatasetDir) }); reads != m.BeginsWithData() {
+		t.Errorf("%s begins with data: %t; it reads %v", m.Name, m.BeginsWithData(), service.Volumes)
+	}
+	for i, p := range got.Processes {
+		d, begins := f.Topology.DatasetOf(m, m.Processes[i])
+		if (p.Dataset != nil) != begins || begins && (p.Dataset.Key != d.Key() || p.Dataset.Dir != spec.DatasetDir+"/"+p.Name) {
+			t.Errorf("%s/%s begins with %+v, want %t: %s", m.Name, p.Name, p.Dataset, begins, d.Key())
+		}
+		if begins {
+			checkMaker(t, c, m.Name, p.Dataset)
 		}
 		keeps := p.Kind == "postgres" || p.Kind == "nats"
 		if keeps && !slices.Contains(service.Volumes, spec.DataDir) {
@@ -156,6 +181,73 @@ func checkSpec(t *testing.T, f File, m scenarios.Machine, c composeFile) {
 				}
 			}
 		}
+	}
+}
+
+// checkMaker wants the maker of a dataset among what a machine waits for, and the
+// maker's volume among what the machine reads.
+func checkMaker(t *testing.T, c composeFile, machine string, d *spec.Dataset) {
+	t.Helper()
+	volumes := c.Services[machine].Volumes
+	for name, on := range c.Services[machine].DependsOn {
+		if on.Condition != "service_completed_successfully" {
+			continue
+		}
+		made, service := told(t, c, name), c.Services[name]
+		if made.Seed == nil || made.Seed.Dir != spec.DatasetDir || len(service.Volumes) != 1 || len(service.Healthcheck.Test) > 0 || service.SharedSize != "256m" {
+			t.Fatalf("%s is told %+v, and is %+v", name, made, service)
+		}
+		volume, _ := strings.CutSuffix(service.Volumes[0], ":"+spec.DatasetDir)
+		if _, kept := c.Volumes[volume]; kept && made.Seed.Key == d.Key && slices.Contains(volumes, volume+":"+d.Dir+":ro") {
+			return
+		}
+	}
+	t.Errorf("%s waits for nobody who makes %s into one of %v", machine, d.Key, volumes)
+}
+
+// The volumes of a file are those of its datasets.
+func TestOneVolumeADataset(t *testing.T) {
+	for name, datasets := range map[string]int{"phase3": 1, "phase5": 4, "final": 2} {
+		c := parsed(t, written(t, Of(loaded(t, name), scenarios.After)))
+		want := makersOf(datasets, "dataset")
+		if got := slices.Sorted(maps.Keys(c.Volumes)); !slices.Equal(got, want) {
+			t.Errorf("%s: volumes %v, want %v", name, got, want)
+		}
+	}
+}
+
+// Several processes of one machine begin each with its own, copies with the same.
+func TestDatasetsOfOneMachine(t *testing.T) {
+	first, second := processOf("postgres", nil), processOf("postgres", nil)
+	second.Name, second.Port = "other", 5433
+	first.Seed, second.Seed = []string{"make", "it's $1"}, []string{"make", "more"}
+	machine := func(name string) scenarios.Machine {
+		return scenarios.Machine{Name: name, Group: "db", Size: "small", Processes: []scenarios.Process{first, second}}
+	}
+	topology := scenarios.Topology{Entry: "db-1/other", Machines: []scenarios.Machine{machine("db-1"), machine("db-2")}}
+	text := written(t, File{Scenario: "mine", Variant: scenarios.After, Topology: topology})
+	c := parsed(t, text)
+	for _, name := range []string{"db-1", "db-2"} {
+		want := []string{"dataset-1:/dataset/postgres:ro", "dataset-2:/dataset/other:ro", spec.DataDir}
+		if s := c.Services[name]; !slices.Equal(s.Volumes, want) || len(s.DependsOn) != 2 || s.SharedSize != "512m" {
+			t.Errorf("%s has %v and waits for %v", name, s.Volumes, s.DependsOn)
+		}
+	}
+	if got := told(t, c, "seed-1").Seed.Command; !slices.Equal(got, first.Seed) {
+		t.Errorf("the first is made by %q", got)
+	}
+	if want := "# makes the data of db-1/other, db-2/other, and ends\n  seed-2:\n"; !strings.Contains(string(text), want) {
+		t.Errorf("the file does not hold %q:\n%s", want, text)
+	}
+}
+
+// Without a seed there is nothing to make.
+func TestNoMakerWithoutASeed(t *testing.T) {
+	topology := oneMachine("server")
+	topology.Machines[0].Processes[0].Seed = nil
+	text := string(written(t, File{Scenario: "mine", Variant: scenarios.After, Topology: topology}))
+	if c := parsed(t, []byte(text)); len(c.Services) != 1 || len(c.Volumes) != 0 || strings.Contains(text, "dataset") || strings.Contains(text, "makes") {
+		t.Errorf("a file of a machine that begins with nothing:\n%s", text)
 	}
 }
 
@@ -189,12 +281,14 @@ func processOf(name scenarios.KindName, settings map[string]string) scenarios.Pr
 }
 
 func oneMachine(name string) scenarios.Topology {
+	database := processOf("postgres", nil)
+	database.Seed = []string{"make"}
 	return scenarios.Topology{
 		Label: "one", Entry: name + "/shop",
 		Machines: []scenarios.Machine{{
 			Name: name, Group: name, Size: "small", MemoryGiB: 4,
 			Processes: []scenarios.Process{
-				processOf("postgres", nil), processOf("shop", map[string]string{"odd": `it's ${HOME} and $1`}),
+				database, processOf("shop", map[string]string{"odd": `it's ${HOME} and $1`}),
 			},
 		}},
 	}
@@ -221,7 +315,13 @@ func TestWriteRefuses(t *testing.T) {
 		edit func(*scenarios.Topology)
 		want string
 	}{
-		{"the seeder's name", func(t *scenarios.Topology) { *t = oneMachine("seed") }, `named "seed"`},
+		{"a maker's name", func(t *scenarios.Topology) { *t = oneMachine("seed") }, `named "seed"`},
+		{"one of several makers' names", func(t *scenarios.Topology) {
+			*t = oneMachine("seed-2")
+			second := t.Machines[0].Processes[0]
+			second.Name, second.Seed = "other", []string{"make", "more"}
+			t.Machines[0].Processes = append(t.Machines[0].Processes, second)
+		}, `named "seed-2", as a service that makes a dataset is: rename it`},
 		{"an entry that is nowhere", func(t *scenarios.Topology) { t.Entry = "server/nginx" }, "server/nginx"},
 		{"a link that leads nowhere", func(t *scenarios.Topology) {
 			t.Machines[0].Processes[1].Links = []scenarios.Link{{Role: "cache", To: []string{"cache/valkey"}}}

@@ -4,6 +4,7 @@ package docker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -18,21 +19,21 @@ import (
 
 const seedTimeout = 5 * time.Minute
 
-// EnsureDataset fills the volume that the databases of a dataset start from,
-// with `headroom seed` in a container of the image, and gives up after 5 min.
-// A volume that is full already costs one short container. Two runs may do
-// this at once: seed takes a lock in the volume. The volume outlives the run;
-// Sweep with datasets removes it. An error holds the end of seed's log.
+// EnsureDataset fills the volume that a process begins with, by a machine that runs
+// the process and its seed command, and gives up after 5 min. A volume that is full
+// already costs one short container. Two runs may do this at once: the machine takes a
+// lock in the volume. The volume outlives the run; Sweep with datasets removes it. An
+// error holds the end of the machine's log.
 func (s *Stage) EnsureDataset(ctx context.Context, d scenarios.Dataset) error {
 	ctx, cancel := context.WithTimeout(ctx, seedTimeout)
 	defer cancel()
 	volume := datasetVolume(d, s.options.DatasetVersion)
 	if err := s.seed(ctx, d, volume); err != nil {
-		return fmt.Errorf("seed dataset %s (%d users, %d posts, %d orders, %d shards): %w", volume, d.Users, d.Posts, d.Orders, d.Shards, err)
+		return fmt.Errorf("make dataset %s (%s): %w", volume, d.Command(), err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.datasets[d] = true
+	s.datasets[d.Key()] = true
 	return nil
 }
 
@@ -44,11 +45,15 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, volume string) er
 	if err != nil {
 		return err
 	}
+	encoded, err := json.Marshal(spec.ForSeed(d, spec.DatasetDir, stage.NewNonce(), nil))
+	if err != nil {
+		return err
+	}
 	c, err := s.create(ctx, containerSpec{
-		name:       "seed-" + volume,
-		entrypoint: append([]string{"headroom", "seed"}, d.SeedFlags()...),
-		mounts:     []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: spec.DatasetDir}},
-		shmBytes:   s.options.SeedSharedMemoryBytes,
+		name:     "seed-" + volume,
+		env:      map[string]string{spec.EnvSpec: string(encoded)},
+		mounts:   []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: spec.DatasetDir}},
+		shmBytes: d.Process.Facts.SharedMemoryBytes,
 	})
 	if err != nil {
 		return err

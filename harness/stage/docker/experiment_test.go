@@ -40,7 +40,7 @@ func openExperiment(t *testing.T, name string) experiment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := openReal(t, scenario.Dataset, testUnitCPUs)
+	s := openReal(t, testUnitCPUs)
 	if err := s.StartDriver(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func openExperiment(t *testing.T, name string) experiment {
 func (e experiment) start(t *testing.T, v scenarios.Variant) *System {
 	t.Helper()
 	request := testRequest(v, e.scenario.Topology(v))
-	request.Dataset = e.scenario.DatasetOf(v)
+	ensureDatasets(t, e.Stage, request.Topology)
 	return startLimited(t, e.Stage, request)
 }
 

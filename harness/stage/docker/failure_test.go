@@ -84,7 +84,7 @@ func TestKilledWorkerLosesNoJob(t *testing.T) {
 	if m.Failed > 0 || m.Succeeded == 0 {
 		t.Errorf("%d of %d checkouts failed while the worker was away: %v", m.Failed, m.Sent, m.Errors)
 	}
-	orders := m.Created["order"]
+	orders := m.Created["orders"]
 	if int64(len(orders)) != m.Succeeded {
 		t.Fatalf("the driver kept %d of %d acknowledged orders", len(orders), m.Succeeded)
 	}
@@ -95,7 +95,7 @@ func TestKilledWorkerLosesNoJob(t *testing.T) {
 	if c["mail_skipped_total"] < unsaid {
 		t.Errorf("%v mails that came again were skipped as sent already, want %d at least", c["mail_skipped_total"], unsaid)
 	}
-	lost, duplicated := oracle.Effects("order", orders, mailed(t, sys, idsOf(orders)))
+	lost, duplicated := oracle.Effects("orders", orders, mailed(t, sys, idsOf(orders)))
 	for _, o := range []record.Oracle{lost, duplicated} {
 		if o.Violations > 0 || o.Checked != m.Succeeded {
 			t.Errorf("%s: %d of %d orders, want 0 of %d: %s %s", o.Name, o.Violations, o.Checked, m.Succeeded, o.Unknown, o.Example)
@@ -219,5 +219,5 @@ func TestBlindReadsAreCaught(t *testing.T) {
 // superuser runs a statement as the database's owner, over its socket.
 func superuser(t *testing.T, sys *System, machine, statement string) string {
 	t.Helper()
-	return strings.TrimSpace(inside(t, sys, machine, fmt.Sprintf(`psql -X -q -h %s/postgres -U postgres -d shop -tA -c "%s"`, spec.DataDir, statement)))
+	return strings.TrimSpace(inside(t, sys, machine, fmt.Sprintf(`psql -X -q -h %s/postgres -U postgres -d app -tA -c "%s"`, spec.DataDir, statement)))
 }

@@ -14,12 +14,11 @@ import (
 // A shop behind a PgBouncer of one connection, with its pages in memcached: both do
 // their part, and tell it.
 func TestShopThroughPgBouncerWithPagesInMemcached(t *testing.T) {
-	d := scenarios.Dataset{Users: 200, Posts: 300, Orders: 500}
-	s := openReal(t, d, realUnitCPUs)
+	s := openReal(t, realUnitCPUs)
 	link := func(role scenarios.Role, to string) scenarios.Link {
 		return scenarios.Link{Role: role, To: []string{to}}
 	}
-	sys := startReal(t, s, d, database("database", "all"),
+	sys := startReal(t, s, database("database", shopSeed(200, 300, 500)),
 		one("pool", "pgbouncer", map[string]string{"pool_size": "1"}, link("database", "database/postgres")),
 		one("mail", "mail", map[string]string{"delay": "1ms"}),
 		one("cache", "memcached", map[string]string{"memory": "64MB"}),
@@ -56,12 +55,11 @@ func TestShopThroughPgBouncerWithPagesInMemcached(t *testing.T) {
 // A primary with a replica is quiet once the replica has told what it still reads,
 // which it does when it is asked.
 func TestAPrimaryGetsQuiet(t *testing.T) {
-	d := scenarios.Dataset{Users: 200, Posts: 300, Orders: 500}
-	s := openReal(t, d, realUnitCPUs)
-	sys := startReal(t, s, d, database("primary", "all"),
-		database("replica", "all", scenarios.Link{Role: "primary", To: []string{"primary/postgres"}}))
+	s := openReal(t, realUnitCPUs)
+	sys := startReal(t, s, database("primary", shopSeed(200, 300, 500)),
+		database("replica", nil, scenarios.Link{Role: "primary", To: []string{"primary/postgres"}}))
 	ask := func(sql string) string {
-		return strings.TrimSpace(inside(t, sys, "primary", `psql -X -q -h 127.0.0.1 -U postgres -d shop -tA -c "`+sql+`"`))
+		return strings.TrimSpace(inside(t, sys, "primary", `psql -X -q -h 127.0.0.1 -U postgres -d app -tA -c "`+sql+`"`))
 	}
 	for round := range 2 {
 		ask("UPDATE users SET version = version + 1 WHERE id = 7")

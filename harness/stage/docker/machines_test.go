@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -23,7 +24,6 @@ import (
 	"headroom/scenarios"
 	"headroom/targets/image"
 	"headroom/targets/kinds"
-	"headroom/targets/kinds/postgres"
 	"headroom/targets/shop/dataset"
 	"headroom/targets/shop/shards"
 )
@@ -54,8 +54,8 @@ var realImage = sync.OnceValues(func() (string, error) {
 const realUnitCPUs = 0.25
 
 // openReal opens a stage of the real image; the test's end closes it and
-// removes the dataset, which is the test's alone.
-func openReal(t *testing.T, d scenarios.Dataset, unitCPUs float64) *Stage {
+// removes its datasets, which are the test's alone.
+func openReal(t *testing.T, unitCPUs float64) *Stage {
 	t.Helper()
 	cli := connect(t)
 	tag, err := realImage()
@@ -65,36 +65,42 @@ func openReal(t *testing.T, d scenarios.Dataset, unitCPUs float64) *Stage {
 	runID := newRunID(t)
 	s, err := Open(t.Context(), Options{
 		RunID: runID, Image: tag, DatasetVersion: dataset.Version + runID, Progress: testLog{t}, UnitCPUs: unitCPUs, Period: testPeriod,
-		SeedSharedMemoryBytes: postgres.SharedMemoryBytes,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.Users > 0 {
-		t.Cleanup(func() { removeDataset(t, d, s.options.DatasetVersion) }) // after Close
-	}
+	t.Cleanup(func() { // after Close
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		removeDatasets(t, len(s.datasets), s.options.DatasetVersion)
+	})
 	t.Cleanup(func() {
 		if err := s.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
 		checkNothingLeft(t, cli, runID)
 	})
-	if d.Users > 0 {
+	return s
+}
+
+// ensureDatasets makes what a topology begins with.
+func ensureDatasets(t *testing.T, s *Stage, topology scenarios.Topology) {
+	t.Helper()
+	for _, d := range topology.Datasets() {
 		if err := s.EnsureDataset(t.Context(), d); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return s
 }
 
 // startReal starts a topology, whose Close is the stage's.
-func startReal(t *testing.T, s *Stage, d scenarios.Dataset, machines ...scenarios.Machine) *System {
+func startReal(t *testing.T, s *Stage, machines ...scenarios.Machine) *System {
 	t.Helper()
 	last := machines[len(machines)-1]
 	request := testRequest(scenarios.After, scenarios.Topology{
 		Label: t.Name(), Entry: last.Name + "/" + last.Processes[0].Name, Machines: machines,
 	})
-	request.Dataset = d
+	ensureDatasets(t, s, request.Topology)
 	return startLimited(t, s, request)
 }
 
@@ -108,10 +114,16 @@ func one(name string, kind scenarios.KindName, settings map[string]string, links
 	}}
 }
 
-func database(name, data string, links ...scenarios.Link) scenarios.Machine {
-	return one(name, "postgres", map[string]string{
-		"data": data, "indexes": "all", "max_connections": "50", "shared_buffers": "64MB",
-	}, links...)
+// database begins with what the seed command makes; a replica has none.
+func database(name string, seed []string, links ...scenarios.Link) scenarios.Machine {
+	m := one(name, "postgres", map[string]string{"indexes": "all", "max_connections": "50", "shared_buffers": "64MB"}, links...)
+	m.Processes[0].Seed = seed
+	return m
+}
+
+// shopSeed makes the shop's data.
+func shopSeed(users, posts, orders int, more ...string) []string {
+	return append([]string{"headroom", "seed", "--users", strconv.Itoa(users), "--posts", strconv.Itoa(posts), "--orders", strconv.Itoa(orders)}, more...)
 }
 
 func target(t *testing.T, sys *System, machine string) observe.Target {
@@ -164,16 +176,15 @@ func inside(t *testing.T, sys *System, machine, line string) string {
 // sql runs a statement on a machine's database, as the shop does.
 func sql(t *testing.T, sys *System, machine, statement string) string {
 	t.Helper()
-	return strings.TrimSpace(inside(t, sys, machine, fmt.Sprintf(`psql -X -q -h 127.0.0.1 -U shop -d shop -tA -c "%s"`, statement)))
+	return strings.TrimSpace(inside(t, sys, machine, fmt.Sprintf(`psql -X -q -h 127.0.0.1 -U app -d app -tA -c "%s"`, statement)))
 }
 
 // A row that the primary takes arrives at both replicas, which take none
 // themselves, and the primary's machine can say how far they are behind.
 func TestReplicasFollow(t *testing.T) {
-	d := scenarios.Dataset{Users: 50, Posts: 50, Orders: 50}
-	s := openReal(t, d, realUnitCPUs)
+	s := openReal(t, realUnitCPUs)
 	follows := scenarios.Link{Role: "primary", To: []string{"primary/postgres"}}
-	sys := startReal(t, s, d, database("primary", "all"), database("replica-1", "all", follows), database("replica-2", "all", follows))
+	sys := startReal(t, s, database("primary", shopSeed(50, 50, 50)), database("replica-1", nil, follows), database("replica-2", nil, follows))
 	begun := monotonic(t, sys, "primary")
 	sql(t, sys, "primary", "INSERT INTO posts (id, author_id, title, body) VALUES (4611686018427387904, 1, 'A title w1', 'A body')")
 	for _, replica := range []string{"replica-1", "replica-2"} {
@@ -225,10 +236,12 @@ func monotonic(t *testing.T, sys *System, machine string) int64 {
 
 // Two shards hold disjoint rows, each its own, and all of them together.
 func TestShardsHoldTheirOwn(t *testing.T) {
-	d := scenarios.Dataset{Users: 200, Posts: 300, Orders: 500, Shards: 2}
-	s := openReal(t, d, realUnitCPUs)
-	sys := startReal(t, s, d, database("shard-1", "shard"), database("shard-2", "shard"))
-	for table, count := range map[string]int{"users": d.Users, "posts": d.Posts} {
+	const users, posts, wantOrders = 200, 300, 500
+	s := openReal(t, realUnitCPUs)
+	sys := startReal(t, s,
+		database("shard-1", shopSeed(users, posts, wantOrders, "--shard", "1", "--shards", "2")),
+		database("shard-2", shopSeed(users, posts, wantOrders, "--shard", "2", "--shards", "2")))
+	for table, count := range map[string]int{"users": users, "posts": posts} {
 		all := make([]int64, count+1) // and one that is nowhere
 		for i := range all {
 			all[i] = int64(i + 1)
@@ -251,11 +264,11 @@ func TestShardsHoldTheirOwn(t *testing.T) {
 		}
 		orders += some
 	}
-	if orders != d.Orders {
-		t.Errorf("%d orders, want %d", orders, d.Orders)
+	if orders != wantOrders {
+		t.Errorf("%d orders, want %d", orders, wantOrders)
 	}
-	if _, err := observe.Rows(t.Context(), target(t, sys, "shard-1"), "postgres", "pg_authid", []int64{1}); err == nil || !strings.Contains(err.Error(), "want one of") {
-		t.Errorf("another table: error %v", err)
+	if _, err := observe.Rows(t.Context(), target(t, sys, "shard-1"), "postgres", "bookings", []int64{1}); err == nil || !strings.Contains(err.Error(), `table "bookings"`) || !strings.Contains(err.Error(), "`creates:` must name") {
+		t.Errorf("a table that is not there: error %v", err)
 	}
 }
 
@@ -282,8 +295,7 @@ func request(t *testing.T, sys *System, machine, address, method, path string) (
 // An edge keeps assets and public answers until they are purged, and nothing
 // that is a user's; a balancer sends orders to their own app.
 func TestEdgeCaches(t *testing.T) {
-	d := scenarios.Dataset{Users: 50, Posts: 60, Orders: 50}
-	s := openReal(t, d, realUnitCPUs)
+	s := openReal(t, realUnitCPUs)
 	link := func(role scenarios.Role, to ...string) scenarios.Link { return scenarios.Link{Role: role, To: to} }
 	app := func(name string) scenarios.Machine {
 		return one(name, "shop", map[string]string{
@@ -291,7 +303,7 @@ func TestEdgeCaches(t *testing.T) {
 			"own_writes": "primary", "own_writes_for": "1s", "shard_by": "hash", "purge": "none",
 		}, link("database", "database/postgres"), link("mail", "mail/mail"))
 	}
-	sys := startReal(t, s, d, database("database", "all"),
+	sys := startReal(t, s, database("database", shopSeed(50, 60, 50)),
 		one("mail", "mail", map[string]string{"delay": "1ms"}),
 		app("app-1"), app("app-2"),
 		one("balancer", "haproxy", map[string]string{"balance": "roundrobin"},
@@ -327,8 +339,8 @@ func TestEdgeCaches(t *testing.T) {
 
 // NATS takes a job into a stream and counts it.
 func TestQueueKeepsJobs(t *testing.T) {
-	s := openReal(t, scenarios.Dataset{}, realUnitCPUs)
-	sys := startReal(t, s, scenarios.Dataset{}, one("queue", "nats", nil))
+	s := openReal(t, realUnitCPUs)
+	sys := startReal(t, s, one("queue", "nats", nil))
 	if c := counts(t, sys, "queue"); len(c) == 0 || c["streams"] != 0 {
 		t.Errorf("before: %v", c)
 	}

@@ -31,11 +31,12 @@ func say(t *testing.T, sys *System, method, path, body string) (status, head, te
 // newShop is an app on two shards with a replica each.
 func newShop(t *testing.T) *System {
 	t.Helper()
-	d := scenarios.Dataset{Users: 200, Posts: 300, Orders: 500, Shards: 2}
-	s := openReal(t, d, realUnitCPUs)
+	s := openReal(t, realUnitCPUs)
 	link := func(role scenarios.Role, to ...string) scenarios.Link { return scenarios.Link{Role: role, To: to} }
-	return startReal(t, s, d, database("shard-1", "shard"), database("shard-2", "shard"),
-		database("replica-1", "shard", link("primary", "shard-1/postgres")), database("replica-2", "shard", link("primary", "shard-2/postgres")),
+	return startReal(t, s,
+		database("shard-1", shopSeed(200, 300, 500, "--shard", "1", "--shards", "2")),
+		database("shard-2", shopSeed(200, 300, 500, "--shard", "2", "--shards", "2")),
+		database("replica-1", nil, link("primary", "shard-1/postgres")), database("replica-2", nil, link("primary", "shard-2/postgres")),
 		one("mail", "mail", map[string]string{"delay": "1ms"}),
 		one("cache", "valkey", map[string]string{"maxmemory": "16MB"}),
 		one("app", "shop", map[string]string{

@@ -32,14 +32,11 @@ const (
 type Options struct {
 	RunID          string        // unique; letters, digits, "_", "." and "-", at most 60
 	Image          string        // tag of the machine image, already built
-	DatasetVersion string        // changes whenever the same sizes seed to other rows
+	DatasetVersion string        // changes whenever the same command makes other files
 	ReaperCommand  []string      // nil: this program's `reap`; the run's id is appended
 	Progress       io.Writer     // a line an event, for people; nil discards
 	UnitCPUs       float64       // one vCPU of a topology is this many CPUs here
 	Period         time.Duration // of the machines' CPU quotas
-	// SeedSharedMemoryBytes is what making a dataset needs in /dev/shm; 0: the
-	// engine's default will do.
-	SeedSharedMemoryBytes int64
 }
 
 var validRunID = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,59}$`)
@@ -57,7 +54,7 @@ type Stage struct {
 
 	mu       sync.Mutex // guards what follows, and Progress
 	running  map[scenarios.Variant]*System
-	datasets map[scenarios.Dataset]bool
+	datasets map[string]bool // by key: those that were made
 
 	closeOnce sync.Once
 	closeErr  error
@@ -83,7 +80,7 @@ func Open(ctx context.Context, options Options) (*Stage, error) {
 		owner:    child.Myself(),
 		network:  "headroom-" + options.RunID,
 		running:  map[scenarios.Variant]*System{},
-		datasets: map[scenarios.Dataset]bool{},
+		datasets: map[string]bool{},
 	}
 	if err := s.open(ctx); err != nil {
 		_ = cli.Close()

@@ -100,11 +100,10 @@ func (s *Stage) claim(sys *System) error {
 	if s.running[sys.asked.Variant] != nil {
 		return errors.New("it runs already: close it first")
 	}
-	for _, m := range sys.asked.Topology.Machines {
-		// The engine would mount an empty volume of that name instead.
-		if m.NeedsDataset() && !s.datasets[sys.asked.Dataset] {
-			return fmt.Errorf("machine %s needs a dataset that is not seeded: call EnsureDataset before", m.Name)
-		}
+	// The engine would mount an empty volume of a dataset's name instead.
+	made := func(d scenarios.Dataset) bool { return s.datasets[d.Key()] }
+	if err := stage.CheckDatasets(sys.asked.Topology, made); err != nil {
+		return err
 	}
 	s.running[sys.asked.Variant] = sys
 	return nil
@@ -157,7 +156,7 @@ func (sys *System) Limit(ctx context.Context) error {
 
 // makeMachine makes a machine's container, and does not start it.
 func (sys *System) makeMachine(ctx context.Context, m scenarios.Machine, i int) (testcontainers.Container, error) {
-	machineSpec, err := spec.ForMachine(sys.asked.Topology, m, sys.host, sys.nonce, sys.asked.Dataset, nil)
+	machineSpec, err := spec.ForMachine(sys.asked.Topology, m, sys.host, sys.nonce, spec.InMachine, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +172,7 @@ func (sys *System) makeMachine(ctx context.Context, m scenarios.Machine, i int) 
 		memoryBytes: sys.machines[i].MemoryLimitBytes,
 	}
 	c.shmBytes = m.SharedMemoryBytes()
-	c.mounts = sys.stage.mounts(m, sys.asked.Dataset)
+	c.mounts = sys.stage.mounts(sys.asked.Topology, m)
 	made, err := sys.stage.create(ctx, c)
 	if err == nil {
 		sys.containers[i] = made.GetContainerID()
@@ -298,9 +297,9 @@ func (sys *System) Resize(ctx context.Context, group string, factor float64) err
 	return nil
 }
 
-// mounts are a volume of its own for what the machine stores, and the seeded data,
-// read-only, where it starts from them. The former's labels let a sweep find it.
-func (s *Stage) mounts(m scenarios.Machine, d scenarios.Dataset) []mount.Mount {
+// mounts are a volume of its own for what the machine stores, and, read-only, the
+// datasets that its processes begin with. The former's labels let a sweep find it.
+func (s *Stage) mounts(t scenarios.Topology, m scenarios.Machine) []mount.Mount {
 	if !m.Stores() {
 		return nil
 	}
@@ -308,10 +307,12 @@ func (s *Stage) mounts(m scenarios.Machine, d scenarios.Dataset) []mount.Mount {
 		Type: mount.TypeVolume, Target: spec.DataDir,
 		VolumeOptions: &mount.VolumeOptions{Labels: labelsOf(s.owner, s.options.RunID, nil)},
 	}}
-	if m.NeedsDataset() {
-		mounts = append(mounts, mount.Mount{
-			Type: mount.TypeVolume, Source: datasetVolume(d, s.options.DatasetVersion), Target: spec.DatasetDir, ReadOnly: true,
-		})
+	for _, p := range m.Processes {
+		if d, begins := t.DatasetOf(m, p); begins {
+			mounts = append(mounts, mount.Mount{
+				Type: mount.TypeVolume, Source: datasetVolume(d, s.options.DatasetVersion), Target: spec.InMachine(p), ReadOnly: true,
+			})
+		}
 	}
 	return mounts
 }

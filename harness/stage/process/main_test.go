@@ -51,6 +51,9 @@ func command(name string, args []string) error {
 		if err != nil {
 			return err
 		}
+		if s.Seed != nil {
+			return fmt.Errorf("initdb: out of luck")
+		}
 		if s.Processes[0].Settings["kills"] != "" { // the machine that this one needs
 			if err := os.WriteFile("../die", nil, 0o600); err != nil {
 				return err
@@ -85,8 +88,6 @@ func command(name string, args []string) error {
 		return shop.RunMail(ctx, config, os.Stderr)
 	case "own":
 		return own(ctx, args[0])
-	case "seed":
-		return fmt.Errorf("initdb: out of luck")
 	case "echo":
 		_, err := io.Copy(os.Stdout, os.Stdin)
 		return err

@@ -6,7 +6,7 @@
 //
 //  1. Open sweeps what dead runs left and makes the run's folder, which is the
 //     run's as long as this process holds its lock.
-//  2. EnsureDataset seeds the folder that the databases start from, once.
+//  2. EnsureDataset makes the folder that a process begins with, once.
 //  3. Start brings a topology up, in the order of its links. It returns a
 //     running System or has cleaned up.
 //  4. Exec runs a command, such as the driver, as a process of its own.
@@ -22,6 +22,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +36,7 @@ import (
 	"headroom/harness/stage"
 	"headroom/internal/child"
 	"headroom/scenarios"
+	"headroom/targets/machine/spec"
 )
 
 const (
@@ -53,7 +55,7 @@ const RootCacheDir = "/var/cache/headroom"
 type Options struct {
 	Command        []string          // nil: this program; `machine`, `seed` and `job` are appended
 	CacheDir       string            // "": CacheDir()
-	DatasetVersion string            // changes whenever the same sizes seed to other files
+	DatasetVersion string            // changes whenever the same command makes other files
 	Progress       io.Writer         // a line an event, for people; nil discards
 	HostCPUs       float64           // what each machine may use: there are no quotas
 	Versions       map[string]string // of the server programs, for Describe
@@ -67,10 +69,10 @@ type Stage struct {
 	folder  string // of this run
 	unlock  func()
 
-	mu      sync.Mutex // guards what follows, and Progress
-	dataset map[scenarios.Dataset]string
-	folders int // made so far
-	running map[*System]bool
+	mu       sync.Mutex        // guards what follows, and Progress
+	datasets map[string]string // by key: the folder
+	folders  int               // made so far
+	running  map[*System]bool
 
 	closeOnce sync.Once
 	closeErr  error
@@ -107,7 +109,7 @@ func Open(ctx context.Context, options Options) (*Stage, error) {
 		return nil, err
 	}
 	options.CacheDir = cache
-	s := &Stage{options: options, dataset: map[scenarios.Dataset]string{}, running: map[*System]bool{}}
+	s := &Stage{options: options, datasets: map[string]string{}, running: map[*System]bool{}}
 	removed, err := sweepAnd(ctx, cache, s.makeFolder)
 	for _, thing := range removed {
 		s.progress("removed %s, left by a run that is dead", thing)
@@ -233,20 +235,20 @@ func remove(ctx context.Context, dir string) (stopped int, err error) {
 	return stopped, errors.Join(err, os.RemoveAll(dir))
 }
 
-// EnsureDataset fills the folder that the databases of a dataset start from,
-// with `headroom seed`, and gives up after 5 min. Two runs may do this at once:
-// seed takes the folder's lock, and marks it when it is complete. It outlives
-// the run; Sweep with datasets removes it.
+// EnsureDataset fills the folder that a process begins with, by a machine that runs
+// the process and its seed command, and gives up after 5 min. Two runs may do this at
+// once: the machine takes the folder's lock, and marks the folder when it is complete.
+// The folder outlives the run; Sweep with datasets removes it.
 func (s *Stage) EnsureDataset(ctx context.Context, d scenarios.Dataset) error {
 	ctx, cancel := context.WithTimeout(ctx, seedTimeout)
 	defer cancel()
 	dir := filepath.Join(s.options.CacheDir, stage.DatasetName(d, s.options.DatasetVersion))
 	if err := s.seed(ctx, d, dir); err != nil {
-		return fmt.Errorf("seed dataset %s (%d users, %d posts, %d orders, %d shards): %w", dir, d.Users, d.Posts, d.Orders, d.Shards, err)
+		return fmt.Errorf("make dataset %s (%s): %w", dir, d.Command(), err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dataset[d] = dir
+	s.datasets[d.Key()] = dir
 	return nil
 }
 
@@ -254,9 +256,17 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, dir string) error
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	address, err := reserve([]int{d.Process.Port})
+	if err != nil {
+		return err
+	}
+	defer address.Close()
+	encoded, err := json.Marshal(spec.ForSeed(d, dir, stage.NewNonce(), &spec.Local{Address: address.address}))
+	if err != nil {
+		return err
+	}
 	seeder, err := s.launch(job{
-		name: "seed", folder: dir,
-		args: append([]string{"seed", "--dir", dir}, d.SeedFlags()...),
+		name: "seed", folder: dir, args: []string{"machine"}, env: []string{spec.EnvSpec + "=" + string(encoded)},
 	})
 	if err != nil {
 		return err
@@ -271,6 +281,13 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, dir string) error
 		return seeder.Log.Explain(err)
 	}
 	return nil
+}
+
+// datasetDir is the folder of a dataset that was made; "" of one that was not.
+func (s *Stage) datasetDir(d scenarios.Dataset) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.datasets[d.Key()]
 }
 
 // Describe implements stage.Stage.

@@ -76,7 +76,9 @@ func checkCounters(t *testing.T, m stage.Machine) {
 	if c.Machine != m.Name || len(c.Errors) > 0 || len(c.Processes) != 1 {
 		t.Fatalf("machine %s: counters %+v", m.Name, c)
 	}
-	if p := c.Processes[0]; p.RSSBytes <= 0 || c.MemoryBytes <= p.RSSBytes || c.CPUSecondsTotal < p.CPUSecondsTotal {
+	p := c.Processes[0]
+	rss := p.RSSBytes.OrNaN()
+	if !(rss > 0) || !(c.MemoryBytes.OrNaN() > rss) || !(c.CPUSecondsTotal.OrNaN() >= p.CPUSecondsTotal.OrNaN()) {
 		t.Errorf("machine %s: %+v is not its process and its agent together", m.Name, c)
 	}
 }
@@ -174,6 +176,7 @@ func TestRefusedStarts(t *testing.T) {
 	noEntry, database := pair(nil), pair(nil)
 	noEntry.Entry = "front/web"
 	database.Machines[1].Processes[0] = processOf("postgres", nil)
+	database.Machines[1].Processes[0].Seed = []string{"make", "it"}
 	for want, topology := range map[string]scenarios.Topology{`no process "web"`: noEntry, "EnsureDataset": database} {
 		if _, err := s.Start(t.Context(), stage.Request{Variant: scenarios.Before, Topology: topology}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
@@ -203,7 +206,7 @@ func TestCancelledStart(t *testing.T) {
 
 func TestFailedSeed(t *testing.T) {
 	s := openStage(t)
-	err := s.EnsureDataset(t.Context(), scenarios.Dataset{Users: 1})
+	err := s.EnsureDataset(t.Context(), scenarios.Dataset{Process: scenarios.Process{Name: "postgres", Kind: "postgres", Port: 5432, Seed: []string{"make", "it"}}})
 	if err == nil || !strings.Contains(err.Error(), stage.DatasetPrefix) || !strings.Contains(err.Error(), "out of luck") {
 		t.Errorf("error %v, want the folder and the log", err)
 	}

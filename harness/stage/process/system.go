@@ -33,7 +33,6 @@ type localMachine struct {
 type System struct {
 	stage     *Stage
 	asked     stage.Request
-	dataset   string            // its folder
 	entryURLs map[string]string // by where users are; "" is the main one
 	nonce     string
 	machines  []localMachine // in the topology's order
@@ -49,7 +48,6 @@ func (s *Stage) Start(ctx context.Context, r stage.Request) (stage.System, error
 	sys := &System{stage: s, asked: r, nonce: stage.NewNonce(), machines: make([]localMachine, len(r.Topology.Machines))}
 	s.mu.Lock()
 	s.running[sys] = true
-	sys.dataset = s.dataset[r.Dataset]
 	s.mu.Unlock()
 	err := sys.plan()
 	if err == nil {
@@ -64,10 +62,11 @@ func (s *Stage) Start(ctx context.Context, r stage.Request) (stage.System, error
 // plan gives every machine its address and its folder, before any starts: a
 // machine's links may lead to any other.
 func (sys *System) plan() error {
+	made := func(d scenarios.Dataset) bool { return sys.stage.datasetDir(d) != "" }
+	if err := stage.CheckDatasets(sys.asked.Topology, made); err != nil {
+		return err
+	}
 	for i, m := range sys.asked.Topology.Machines {
-		if m.NeedsDataset() && sys.dataset == "" {
-			return fmt.Errorf("machine %s needs a dataset that is not seeded: call EnsureDataset before", m.Name)
-		}
 		ports := []int{spec.AgentPort}
 		for _, p := range m.Processes {
 			ports = append(ports, p.Port)
@@ -94,8 +93,12 @@ func (sys *System) plan() error {
 func (sys *System) startMachine(ctx context.Context, m scenarios.Machine, i int) error {
 	began := time.Now()
 	running := &sys.machines[i]
-	machineSpec, err := spec.ForMachine(sys.asked.Topology, m, sys.host, sys.nonce, sys.asked.Dataset, &spec.Local{
-		Address: running.address.address, DataDir: running.folder, DatasetDir: sys.dataset,
+	datasetDir := func(p scenarios.Process) string {
+		d, _ := sys.asked.Topology.DatasetOf(m, p)
+		return sys.stage.datasetDir(d)
+	}
+	machineSpec, err := spec.ForMachine(sys.asked.Topology, m, sys.host, sys.nonce, datasetDir, &spec.Local{
+		Address: running.address.address, DataDir: running.folder,
 	})
 	if err != nil {
 		return err

@@ -11,7 +11,8 @@ import (
 
 // What a memcached may be told.
 var (
-	Memory  = scenarios.Size("memory", "256MB", "beyond it the pages that were used longest ago go")
+	// Memcached takes whole MB, and at least twice its largest item, which is of 32 MB.
+	Memory  = scenarios.Size("memory", "256MB", "beyond it the pages that were used longest ago go").From("64MB", "1MB")
 	Threads = scenarios.Int("threads", 2, 1, 64, "that answer")
 )
 

@@ -44,13 +44,9 @@ func (s *server) Command(context.Context) (*exec.Cmd, error) {
 	if err := os.MkdirAll(s.dir, 0o755); err != nil {
 		return nil, err
 	}
-	memory := Memory.Of(s.spec.Settings)
-	if memory < 64<<20 || memory%(1<<20) != 0 {
-		return nil, fmt.Errorf("memory: %s can't be given to memcached: set whole MB, at least 64MB", s.spec.Settings[Memory.Name])
-	}
 	args := []string{
 		"--port=" + strconv.Itoa(s.spec.Port), "--udp-port=0",
-		"--memory-limit=" + strconv.FormatInt(memory>>20, 10), // MB
+		"--memory-limit=" + strconv.FormatInt(Memory.Of(s.spec.Settings)>>20, 10), // MB
 		"--max-item-size=32m", // Valkey keeps any page; the default here is 1 MB
 		"--threads=" + strconv.Itoa(Threads.Of(s.spec.Settings)),
 		"--conn-limit=" + strconv.Itoa(mostClients),

@@ -79,7 +79,7 @@ func TestWhatIsNoStatistic(t *testing.T) {
 	}
 }
 
-// The server gets what the settings say, and sizes that it can't take are refused.
+// The server gets what the settings say.
 func TestCommand(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "memcached"), []byte("#!/bin/sh\n"), 0o755); err != nil {
@@ -87,8 +87,7 @@ func TestCommand(t *testing.T) {
 	}
 	t.Setenv("PATH", dir)
 	for memory, want := range map[string]string{
-		"64MB": "--memory-limit=64 ", "1GB": "--memory-limit=1024 ",
-		"1500kB": "memory: 1500kB can't be given", "63MB": "at least 64MB", "65537kB": "whole MB",
+		"64MB": "--memory-limit=64 ", "1GB": "--memory-limit=1024 ", "66560kB": "--memory-limit=65 ",
 	} {
 		settings := Kind().Process("memcached").Settings
 		settings["memory"], settings["threads"] = memory, "3"
@@ -106,6 +105,24 @@ func TestCommand(t *testing.T) {
 			}
 		} else if err == nil {
 			t.Errorf("%s: no command and no error", memory)
+		}
+	}
+}
+
+// Sizes that the server can't take are refused before it starts.
+func TestMemory(t *testing.T) {
+	for _, test := range []struct{ memory, want string }{
+		{"64MB", ""}, {"65536kB", ""}, {"65MB", ""},
+		{"63MB", "63MB is out of range: at least 64MB and a multiple of 1MB"},
+		{"65535kB", "65535kB is out of range: at least 64MB and a multiple of 1MB"},
+		{"65537kB", "65537kB is out of range: at least 64MB and a multiple of 1MB"},
+	} {
+		got := ""
+		if _, err := Memory.Read(test.memory); err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%s: %q, want %q", test.memory, got, test.want)
 		}
 	}
 }

@@ -79,7 +79,7 @@ func (p *pool) configText() (string, error) {
 	lines := []string{
 		"[databases]",
 		// Every client is the database's user of the same name as the database.
-		fmt.Sprintf("shop = host=%s port=%s dbname=shop user=shop", host, port),
+		fmt.Sprintf("%[1]s = host=%[2]s port=%[3]s dbname=%[1]s user=%[1]s", spec.AppDatabase, host, port),
 		"[pgbouncer]",
 		"listen_addr = " + cmp.Or(p.spec.Address, "*"),
 		fmt.Sprintf("listen_port = %d", p.spec.Port),
@@ -129,7 +129,7 @@ func (p *pool) StopSignal() syscall.Signal { return syscall.SIGQUIT }
 // Ready asks the database through the pool: a pool that answers in front of a
 // database that does not is of no use.
 func (p *pool) Ready(ctx context.Context) error {
-	conn, err := p.connect(ctx, "shop")
+	conn, err := p.connect(ctx, spec.AppDatabase)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (p *pool) Ready(ctx context.Context) error {
 // connect opens a connection whose statements are not prepared: the console knows
 // only simple ones.
 func (p *pool) connect(ctx context.Context, database string) (*pgx.Conn, error) {
-	config, err := pgx.ParseConfig(fmt.Sprintf("postgres://shop@%s/%s?sslmode=disable", p.spec.Near(), database))
+	config, err := pgx.ParseConfig(fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", spec.AppDatabase, p.spec.Near(), database))
 	if err != nil {
 		return nil, err
 	}

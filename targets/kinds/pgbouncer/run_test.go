@@ -25,7 +25,7 @@ func TestConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"[databases]\nshop = host=db port=5432 dbname=shop user=shop\n", "listen_addr = 127.64.0.2\n", "listen_port = 6432\n",
+		"[databases]\napp = host=db port=5432 dbname=app user=app\n", "listen_addr = 127.64.0.2\n", "listen_port = 6432\n",
 		"pool_mode = transaction\n", "default_pool_size = 9\n", "max_client_conn = 1000\n", "auth_type = any\n", "max_prepared_statements = 200\n",
 	} {
 		if !strings.Contains(text, want) {

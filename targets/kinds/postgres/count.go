@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"headroom/targets/machine/spec"
-	"headroom/targets/shop/unasked"
 )
 
 // pgCountsSQL reads everything at once: it runs inside the measured machine.
@@ -18,16 +17,16 @@ const pgCountsSQL = `
 SELECT s.calls, s.ms, s.rows, t.read, d.blks_hit, d.blks_read,
        (SELECT wal_bytes FROM pg_stat_wal)::float8, d.xact_commit, d.deadlocks,
        (SELECT count(*) FROM pg_stat_activity
-         WHERE backend_type = 'client backend' AND datname = 'shop' AND pid <> pg_backend_pid()),
+         WHERE backend_type = 'client backend' AND datname = current_database() AND pid <> pg_backend_pid()),
        (SELECT count(*) FROM pg_locks WHERE NOT granted)
 FROM (SELECT coalesce(sum(calls), 0)::float8 AS calls, coalesce(sum(total_exec_time), 0) AS ms,
              coalesce(sum(rows), 0)::float8 AS rows
         FROM pg_stat_statements(false)
-       WHERE userid = (SELECT oid FROM pg_roles WHERE rolname = 'shop')) AS s,
+       WHERE userid = '` + spec.AppDatabase + `'::regrole) AS s,
      (SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::float8 AS read
         FROM pg_stat_user_tables) AS t,
      pg_stat_database AS d
-WHERE d.datname = 'shop'`
+WHERE d.datname = current_database()`
 
 // pgCountNames are what the columns are named by: rows are those returned, tuples the
 // heap tuples that scans of user tables read, by sequence or by index.
@@ -60,19 +59,19 @@ func (s *server) Count(ctx context.Context) (map[string]float64, error) {
 const pgStatementsSQL = `
 SELECT query, sum(calls)::float8, sum(rows)::float8, sum(shared_blks_hit + shared_blks_read)::float8
   FROM pg_stat_statements(true)
- WHERE userid = (SELECT oid FROM pg_roles WHERE rolname = 'shop') AND query IS NOT NULL
+ WHERE userid = '` + spec.AppDatabase + `'::regrole AND query IS NOT NULL
  GROUP BY query`
 
 const pgTablesSQL = `
 SELECT relname::text, (seq_tup_read + coalesce(idx_tup_fetch, 0))::float8, (n_tup_ins + n_tup_upd + n_tup_del)::float8
   FROM pg_stat_user_tables`
 
-// Work tells the statements of the shop and the tables that they read. A table's
+// Work tells the statements of the application and the tables that they read. A table's
 // counters come from connections that hand theirs in at most once a second, or
 // when they are told to: the shop's /internal/settle tells them.
 func (s *server) Work(ctx context.Context) (all []spec.Work, err error) {
 	err = s.query(ctx, func(conn *pgx.Conn) error {
-		// This connection has read tables too, to see whether the server is ready.
+		// This connection has read tables too, if it was asked for rows.
 		if _, err := conn.Exec(ctx, "SELECT pg_stat_force_next_flush()"); err != nil {
 			return err
 		}
@@ -115,7 +114,7 @@ func byText(statements []spec.Work) []spec.Work {
 	at := map[string]int{}
 	for _, s := range statements {
 		s.Name = strings.Join(strings.Fields(s.Name), " ")
-		if strings.Contains(s.Name, unasked.Mark) {
+		if strings.Contains(s.Name, spec.UnaskedMark) {
 			continue
 		}
 		i, seen := at[s.Name]

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"headroom/targets/machine/spec"
-	"headroom/targets/shop/unasked"
 )
 
 func TestByText(t *testing.T) {
@@ -16,8 +15,8 @@ func TestByText(t *testing.T) {
 		return spec.Work{Of: spec.WorkStatement, Name: name, Counts: map[string]float64{"calls": calls}}
 	}
 	got := byText([]spec.Work{
-		one("SELECT id\n\tFROM users", 2), one("SELECT id FROM users", 3), one("SELECT "+unasked.Mark+" pg_stat_force_next_flush()", 9),
-		one("SELECT "+unasked.Mark+"\n EXISTS (SELECT FROM pg_stat_wal_receiver)", 1), one("SELECT $1", 1),
+		one("SELECT id\n\tFROM users", 2), one("SELECT id FROM users", 3), one("SELECT "+spec.UnaskedMark+" pg_stat_force_next_flush()", 9),
+		one("SELECT "+spec.UnaskedMark+"\n EXISTS (SELECT FROM pg_stat_wal_receiver)", 1), one("SELECT $1", 1),
 		// What requests ask for is counted, whatever it calls.
 		one("SELECT pg_advisory_xact_lock($1)", 4), one("SELECT /* a comment */ pg_sleep($1)", 2),
 	})

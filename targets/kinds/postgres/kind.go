@@ -13,18 +13,17 @@ import (
 var (
 	Indexes        = scenarios.Enum("indexes", "which indexes the tables have", "all", "primary_keys_only").When(scenarios.Condition{Link: scenarios.RolePrimary, Not: true}) // a replica has its primary's
 	MaxConnections = scenarios.Int("max_connections", 100, 1, 100_000, "at once")
-	SharedBuffers  = scenarios.Size("shared_buffers", "512MB", "its cache; the default holds the whole standard dataset")
-	Data           = scenarios.Enum("data", "with shard, copy i of n holds the rows that hash to it", "all", "shard").Quietly()
+	SharedBuffers  = scenarios.Size("shared_buffers", "512MB", "its cache; the default holds all of the shop's data at their usual size")
 )
 
-// Kind is PostgreSQL with the dataset, or a standby of another one.
+// Kind is PostgreSQL with a database for the application, or a standby of another one.
 func Kind() machine.Kind {
 	return machine.Kind{
 		Kind: scenarios.Kind{
 			Name: "postgres", Port: 5432,
 			Facts: scenarios.Facts{
-				Label: "PostgreSQL", About: "a database with the shop's dataset; with a primary it is a streaming replica, a hot standby",
-				Keeps: scenarios.KeepsData, Database: true, Stores: true, Ports: 1,
+				Label: "PostgreSQL", About: "a database, with what its seed command makes; with a primary it is a streaming replica, a hot standby",
+				Keeps: scenarios.KeepsData, Database: true, Stores: true, Seeds: true, Ports: 1,
 				SharedMemoryBytes: SharedMemoryBytes,
 				Server: &scenarios.Server{Program: "PostgreSQL 15 or newer", Debian: "postgresql-17", Install: "postgresql",
 					Versions: []string{"postgresql-", "postgres"}, Alters: "blocks and statement texts"},
@@ -37,7 +36,7 @@ func Kind() machine.Kind {
 					{Key: "lock_waiters", Meaning: scenarios.MeaningLockWaiters},
 				},
 			},
-			Settings: []scenarios.SettingSpec{Data.SettingSpec, Indexes.SettingSpec, MaxConnections.SettingSpec, SharedBuffers.SettingSpec},
+			Settings: []scenarios.SettingSpec{Indexes.SettingSpec, MaxConnections.SettingSpec, SharedBuffers.SettingSpec},
 			Links:    []scenarios.LinkSpec{{Role: scenarios.RolePrimary, Needs: scenarios.ProtocolReplication, Pairwise: true, About: "the database that it follows"}},
 		},
 		New:    func(p spec.Process, h machine.Host) machine.Program { return &server{spec: p, host: h} },

@@ -21,8 +21,8 @@ const (
 	lagLookLimit = 3 * time.Second
 )
 
-// lagSQL reads where each standby is. The database is postgres, not shop: the
-// shop's counters of commits must not count this. A base backup that is being
+// lagSQL reads where each standby is. The database is postgres, not the
+// application's, whose counters of commits must not count this. A base backup that is being
 // taken streams too.
 const lagSQL = `
 SELECT application_name, pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint,

@@ -14,6 +14,7 @@ import (
 
 	"headroom/internal/child"
 	"headroom/scenarios"
+	"headroom/targets/machine/spec"
 )
 
 // isReplica says whether the server follows a primary.
@@ -67,7 +68,7 @@ SELECT coalesce(string_agg(application_name, ', ' ORDER BY application_name), ''
 // moment.
 func (s *server) Quiet(ctx context.Context) error {
 	// A connection of its own: counters are asked for meanwhile.
-	conn, err := pgx.Connect(ctx, pgDSN(s.host.Dir, s.spec.Port, pgShopBase))
+	conn, err := pgx.Connect(ctx, pgDSN(s.host.Dir, s.spec.Port, spec.AppDatabase))
 	if err != nil {
 		return err
 	}

@@ -17,19 +17,15 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"headroom/internal/child"
 	"headroom/targets/machine"
 	"headroom/targets/machine/spec"
-	"headroom/targets/shop/dataset"
 )
 
-const (
-	pgUser     = "postgres"
-	pgShopBase = "shop"
-)
+// pgUser is the superuser, and the user of the system that the server runs as.
+const pgUser = "postgres"
 
-// server runs PostgreSQL: a primary on a copy of the seeded data directory,
-// or a replica on a copy of its primary. Its folder holds pgdata and the socket.
+// server runs PostgreSQL: a primary on the data that it begins with or on nothing, or
+// a replica on a copy of its primary. Its folder holds pgdata and the socket.
 type server struct {
 	spec spec.Process
 	host machine.Host
@@ -73,6 +69,9 @@ func (s *server) Command(ctx context.Context) (*exec.Cmd, error) {
 		"max_connections=" + strconv.Itoa(MaxConnections.Of(s.spec.Settings)),
 		"shared_buffers=" + s.spec.Settings[SharedBuffers.Name],
 	}, pgFixed...)
+	if s.host.Seeding {
+		settings = append(settings, seedSettings...) // of two values the later one counts
+	}
 	if s.isReplica() {
 		replica, err := s.replicaSettings()
 		if err != nil {
@@ -108,54 +107,34 @@ func (s *server) prepareData(ctx context.Context) error {
 	if err := os.RemoveAll(half); err != nil {
 		return err
 	}
-	begin, from := time.Now(), "dataset"
-	var err error
-	if s.isReplica() {
-		from = "primary"
-		err = s.copyPrimary(ctx, half)
-	} else {
-		err = s.copyDataset(ctx, half)
+	begin := time.Now()
+	if !s.isReplica() {
+		if err := s.initialise(ctx, half); err != nil {
+			return fmt.Errorf("making an empty database: %w", err)
+		}
+		return os.Rename(half, s.dataDir())
 	}
-	if err != nil {
-		return fmt.Errorf("copying the %s: %w", from, err)
+	if err := s.copyPrimary(ctx, half); err != nil {
+		return fmt.Errorf("copying the primary: %w", err)
 	}
 	// Written now and not half a minute later, when the kernel would do it in the
 	// middle of a measurement.
 	if err := machine.SyncFS(half); err != nil {
-		return fmt.Errorf("writing the %s to disk: %w", from, err)
+		return fmt.Errorf("writing the primary's copy to disk: %w", err)
 	}
-	fmt.Fprintf(s.host.Log, "machine | %s copied in %.1f s\n", from, time.Since(begin).Seconds())
+	fmt.Fprintf(s.host.Log, "machine | primary copied in %.1f s\n", time.Since(begin).Seconds())
 	return os.Rename(half, s.dataDir())
-}
-
-// copyDataset copies the seeded data to a new folder: all of them, or those of
-// this copy's shard.
-func (s *server) copyDataset(ctx context.Context, to string) error {
-	if err := markerFor(s.host.Dataset).check(s.host.DatasetDir); err != nil {
-		return err
-	}
-	names := pgdataNames(s.host.Dataset)
-	name := names[0]
-	if Data.Of(s.spec.Settings) == "shard" {
-		if len(names) != s.spec.Copies || s.host.Dataset.Shards == 0 {
-			return fmt.Errorf("%s has %d data directories for %d shards: it must be seeded with as many shards",
-				s.host.DatasetDir, len(names), s.spec.Copies)
-		}
-		name = shardData(s.spec.Copy)
-	}
-	cp := exec.Command("cp", "-a", "--reflink=auto", filepath.Join(s.host.DatasetDir, name), to)
-	return s.host.Family.Run(ctx, cp, child.Options{Name: "cp", Out: s.host.Log})
 }
 
 // StopSignal asks for a "fast" stop, which does not wait for clients.
 func (s *server) StopSignal() syscall.Signal { return syscall.SIGINT }
 
-// Ready asks for a row, and a replica whether it streams.
+// Ready asks for an answer from the application's database, and a replica whether it
+// streams.
 func (s *server) Ready(ctx context.Context) error {
 	return s.query(ctx, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "SELECT 1 FROM users LIMIT 1")
-		if err != nil || !s.isReplica() {
-			return err
+		if !s.isReplica() {
+			return conn.Ping(ctx)
 		}
 		return streams(ctx, conn)
 	})
@@ -166,7 +145,7 @@ func (s *server) Ready(ctx context.Context) error {
 // indexes.
 func (s *server) Settle(ctx context.Context) error {
 	if Indexes.Of(s.spec.Settings) == "primary_keys_only" && !s.isReplica() {
-		if err := dataset.DropIndexes(ctx, pgDSN(s.host.Dir, s.spec.Port, pgShopBase)); err != nil {
+		if err := s.query(ctx, func(conn *pgx.Conn) error { return dropIndexes(ctx, conn) }); err != nil {
 			return fmt.Errorf("dropping indexes: %w", err)
 		}
 	}
@@ -175,6 +154,29 @@ func (s *server) Settle(ctx context.Context) error {
 	}
 	if !s.isReplica() {
 		s.lags.start(pgDSN(s.host.Dir, s.spec.Port, "postgres"))
+	}
+	return nil
+}
+
+// dropIndexes removes every index of the application's tables that no key needs. That
+// is the fault "no index on the looked-up column": a look-up becomes a scan of its
+// table.
+func dropIndexes(ctx context.Context, conn *pgx.Conn) error {
+	const sql = `SELECT 'DROP INDEX ' || i.indexrelid::regclass FROM pg_index i
+		JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = 'public' AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)`
+	answer, err := conn.Query(ctx, sql)
+	if err != nil {
+		return err
+	}
+	drops, err := pgx.CollectRows(answer, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	for _, drop := range drops {
+		if _, err := conn.Exec(ctx, drop); err != nil {
+			return fmt.Errorf("%s: %w", drop, err)
+		}
 	}
 	return nil
 }
@@ -203,7 +205,7 @@ func (s *server) query(ctx context.Context, use func(*pgx.Conn) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conn == nil || s.conn.IsClosed() {
-		conn, err := pgx.Connect(ctx, pgDSN(s.host.Dir, s.spec.Port, pgShopBase))
+		conn, err := pgx.Connect(ctx, pgDSN(s.host.Dir, s.spec.Port, spec.AppDatabase))
 		if err != nil {
 			return err
 		}

@@ -55,6 +55,8 @@ var rules = []scenarios.Rule{
 		Else: "with replicas, own_writes: primary keeps its marks in the cache: add a link cache, or set own_writes: replica to read blindly"},
 	{When: []scenarios.Condition{linked(scenarios.RolePages)}, Needs: scenarios.Condition{Link: scenarios.RoleCache, Not: true},
 		Else: "a page is kept in one place: leave out one of the links cache and pages"},
+	{When: []scenarios.Condition{linked(scenarios.RolePages)}, Needs: scenarios.Condition{Setting: CacheTTL.Name, Least: "2s", Step: "1s"},
+		Else: "cache_ttl: {cache_ttl} can't be kept in pages, whose clock ticks once a second: set whole seconds, at least 2s"},
 	{When: []scenarios.Condition{set(Purge.Name, "write")}, Needs: linked(scenarios.RoleEdges),
 		Else: "purge: write has nobody to tell: add links edges, or set purge: none"},
 	{When: []scenarios.Condition{sharded}, Needs: set(ShardBy.Name, "hash"),

@@ -47,10 +47,6 @@ func (s *server) ask(ctx context.Context, command string, args ...any) (string, 
 
 // Command runs the server without a configuration file.
 func (s *server) Command(context.Context) (*exec.Cmd, error) {
-	size, err := sizeOf(s.spec.Settings[MaxMemory.Name])
-	if err != nil {
-		return nil, err
-	}
 	program, err := find()
 	if err != nil {
 		return nil, err
@@ -62,22 +58,9 @@ func (s *server) Command(context.Context) (*exec.Cmd, error) {
 	return exec.Command(program, append(append([]string{"--bind"}, bind...),
 		"--port", strconv.Itoa(s.spec.Port), "--protected-mode", "no",
 		"--save", "", "--appendonly", "no",
-		"--maxmemory", size, "--maxmemory-policy", "allkeys-lru",
+		"--maxmemory", strconv.FormatInt(MaxMemory.Of(s.spec.Settings), 10), "--maxmemory-policy", "allkeys-lru",
 		"--io-threads", "1", "--daemonize", "no",
 	)...), nil
-}
-
-// sizeOf turns a size of a scenario ("256MB", 1024-based as PostgreSQL's)
-// into the server's own words.
-func sizeOf(size string) (string, error) {
-	for _, unit := range []string{"kB", "MB", "GB"} {
-		if number, found := strings.CutSuffix(size, unit); found {
-			if n, err := strconv.Atoi(number); err == nil && n > 0 {
-				return strconv.Itoa(n) + strings.ToLower(unit), nil
-			}
-		}
-	}
-	return "", fmt.Errorf("maxmemory %q: not a size such as 256MB", size)
 }
 
 // Ready pings.

@@ -3,6 +3,8 @@
 package valkey
 
 import (
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -39,15 +41,28 @@ func TestParseInfo(t *testing.T) {
 	}
 }
 
-func TestSize(t *testing.T) {
-	for size, want := range map[string]string{"256MB": "256mb", "64kB": "64kb", "2GB": "2gb"} {
-		if got, err := sizeOf(size); err != nil || got != want {
-			t.Errorf("sizeOf(%q) = %q, %v; want %q", size, got, err, want)
-		}
+// The server gets what the settings say, in bytes.
+func TestCommand(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "valkey-server"), []byte("#!/bin/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
 	}
-	for _, bad := range []string{"", "256", "MB", "-1MB", "0MB", "1.5GB", "256mb"} {
-		if got, err := sizeOf(bad); err == nil {
-			t.Errorf("sizeOf(%q) = %q without an error", bad, got)
+	t.Setenv("PATH", dir)
+	for size, want := range map[string]string{
+		"256MB": "--maxmemory 268435456 ", "64kB": "--maxmemory 65536 ", "2GB": "--maxmemory 2147483648 ",
+	} {
+		settings := Kind().Process("valkey").Settings
+		settings["maxmemory"] = size
+		for address, bind := range map[string]string{"": "--bind * -::* ", "127.64.0.2": "--bind 127.64.0.2 "} {
+			s := newServer(spec.Process{Address: address, Port: 6380, Settings: settings})
+			cmd, err := s.Command(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := strings.Join(cmd.Args, " ")
+			if !strings.Contains(got, want) || !strings.Contains(got, bind+"--port 6380 ") {
+				t.Errorf("%s at %q: %s, want %q and %q", size, address, got, bind, want)
+			}
 		}
 	}
 }

@@ -57,10 +57,6 @@ func (s *server) Command(context.Context) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	storage, err := sizeOf(s.spec.Settings[Storage.Name])
-	if err != nil {
-		return nil, err
-	}
 	if err := os.MkdirAll(s.workDir(), 0o755); err != nil {
 		return nil, err
 	}
@@ -76,7 +72,7 @@ func (s *server) Command(context.Context) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"-F", "-j", "none", "-n", s.workDir(), "-a", s.spec.Listen(), "-f", path, "-T", "none", "-s", "malloc," + storage}
+	args := []string{"-F", "-j", "none", "-n", s.workDir(), "-a", s.spec.Listen(), "-f", path, "-T", "none", "-s", storage(s.spec.Settings)}
 	for _, parameter := range fixed {
 		args = append(args, "-p", parameter)
 	}
@@ -86,16 +82,10 @@ func (s *server) Command(context.Context) (*exec.Cmd, error) {
 	return cmd, err
 }
 
-// sizeOf turns a size of a scenario ("64MB") into the server's own words.
-func sizeOf(size string) (string, error) {
-	for unit, letter := range map[string]string{"kB": "k", "MB": "m", "GB": "g"} {
-		if number, found := strings.CutSuffix(size, unit); found {
-			if n, err := strconv.Atoi(number); err == nil && n > 0 {
-				return strconv.Itoa(n) + letter, nil
-			}
-		}
-	}
-	return "", fmt.Errorf("storage %q: not a size such as 64MB", size)
+// storage says in the server's own words where it keeps answers, and how many kB of
+// them. A size is whole kB.
+func storage(settings map[string]string) string {
+	return "malloc," + strconv.FormatInt(Storage.Of(settings)>>10, 10) + "k"
 }
 
 // configOf writes the configuration. What is cached is the same for

@@ -57,15 +57,10 @@ func TestConfigRefuses(t *testing.T) {
 	}
 }
 
-func TestSize(t *testing.T) {
-	for size, want := range map[string]string{"64MB": "64m", "1GB": "1g", "128kB": "128k"} {
-		if got, err := sizeOf(size); err != nil || got != want {
-			t.Errorf("%s is %q, %v; want %s", size, got, err, want)
-		}
-	}
-	for _, bad := range []string{"", "64", "MB", "-1MB", "0MB", "64mb"} {
-		if got, err := sizeOf(bad); err == nil {
-			t.Errorf("%q gives %q", bad, got)
+func TestStorage(t *testing.T) {
+	for size, want := range map[string]string{"64MB": "malloc,65536k", "1GB": "malloc,1048576k", "128kB": "malloc,128k"} {
+		if got := storage(map[string]string{"storage": size}); got != want {
+			t.Errorf("%s is %q, want %s", size, got, want)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"path"
 	"strconv"
 
 	"headroom/scenarios"
@@ -17,9 +18,10 @@ const ownHost = "127.0.0.1"
 // ForMachine builds the Spec of machine m of topology t: every link
 // "machine/process" becomes the host:port behind it. host names another
 // machine as the stage's network knows it. The error names a link that leads
-// nowhere. local is nil where the machine has its host to itself.
-func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine string) string, nonce string, d scenarios.Dataset, local *Local) (Spec, error) {
-	s := Spec{Machine: m.Name, Nonce: nonce, Dataset: d, Local: local}
+// nowhere. datasetDir is the folder, inside the machine, of what a seeded process
+// begins with. local is nil where the machine has its host to itself.
+func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine string) string, nonce string, datasetDir func(scenarios.Process) string, local *Local) (Spec, error) {
+	s := Spec{Machine: m.Name, Nonce: nonce, Local: local}
 	address := ""
 	if local != nil {
 		address = local.Address
@@ -36,6 +38,9 @@ func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine str
 			Name: p.Name, Kind: p.Kind, Address: address, Port: p.Port, Settings: p.Settings,
 			Copy: copy, Copies: copies, Node: t.Index(m.Name),
 		}
+		if d, begins := t.DatasetOf(m, p); begins {
+			process.Dataset = &Dataset{Dir: datasetDir(p), Key: d.Key()}
+		}
 		for _, link := range p.Links {
 			addresses, err := resolve(t, link.To, at)
 			if err != nil {
@@ -49,6 +54,23 @@ func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine str
 		s.Processes = append(s.Processes, process)
 	}
 	return s, nil
+}
+
+// InMachine is the folder of what a process begins with, on a machine that has its
+// host to itself.
+func InMachine(p scenarios.Process) string { return path.Join(DatasetDir, p.Name) }
+
+// ForSeed is the Spec of a machine that makes a dataset in a folder, and ends.
+func ForSeed(d scenarios.Dataset, dir, nonce string, local *Local) Spec {
+	p := d.Process
+	process := Process{Name: p.Name, Kind: p.Kind, Port: p.Port, Settings: p.Settings, Copy: 1, Copies: 1}
+	if local != nil {
+		process.Address = local.Address
+	}
+	return Spec{
+		Machine: "seed", Nonce: nonce, Local: local, Processes: []Process{process},
+		Seed: &Seed{Dir: dir, Key: d.Key(), Command: p.Seed},
+	}
 }
 
 func resolve(t scenarios.Topology, to []string, host func(machine string) string) ([]string, error) {

@@ -4,6 +4,7 @@ package spec
 
 import (
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -35,9 +36,8 @@ func host(machine string) string { return "after-" + machine }
 
 func TestForMachine(t *testing.T) {
 	topology := shopTopology()
-	dataset := scenarios.Dataset{Users: 1, Posts: 2, Orders: 3}
-	got, err := ForMachine(topology, topology.Machines[0], host, "n", dataset, nil)
-	want := Spec{Machine: "app-1", Nonce: "n", Dataset: dataset, Processes: []Process{
+	got, err := ForMachine(topology, topology.Machines[0], host, "n", InMachine, nil)
+	want := Spec{Machine: "app-1", Nonce: "n", Processes: []Process{
 		{Name: "mail", Kind: "mail", Port: 8025, Copy: 1, Copies: 2},
 		{
 			Name: "shop", Kind: "shop", Port: 8000, Settings: map[string]string{"feed": "join"}, Copy: 1, Copies: 2,
@@ -47,7 +47,7 @@ func TestForMachine(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
 	}
-	balancer, err := ForMachine(topology, topology.Machines[1], host, "n", dataset, nil)
+	balancer, err := ForMachine(topology, topology.Machines[1], host, "n", InMachine, nil)
 	backends := []string{"after-app-1:8000", "after-app-2:8001"}
 	if err != nil || !reflect.DeepEqual(balancer.Processes[0].Links["backends"], backends) {
 		t.Errorf("%+v, %v: want backends %q", balancer, err, backends)
@@ -57,8 +57,8 @@ func TestForMachine(t *testing.T) {
 // A machine that shares its host listens, and finds itself, at its own address.
 func TestForMachineThatSharesItsHost(t *testing.T) {
 	topology := shopTopology()
-	local := &Local{Address: "127.64.0.9", DataDir: "/run", DatasetDir: "/seeded"}
-	got, err := ForMachine(topology, topology.Machines[0], host, "n", scenarios.Dataset{}, local)
+	local := &Local{Address: "127.64.0.9", DataDir: "/run"}
+	got, err := ForMachine(topology, topology.Machines[0], host, "n", InMachine, local)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,8 +66,8 @@ func TestForMachineThatSharesItsHost(t *testing.T) {
 	if mail.Listen() != "127.64.0.9:8025" || mail.Near() != "127.64.0.9:8025" || shop.Links["mail"][0] != "127.64.0.9:8025" {
 		t.Errorf("mail listens at %s, is near at %s, linked at %v", mail.Listen(), mail.Near(), shop.Links["mail"])
 	}
-	if data, dataset := got.Dirs(); data != "/run" || dataset != "/seeded" || got.AgentAddress() != "127.64.0.9:9900" {
-		t.Errorf("folders %s and %s, agent at %s", data, dataset, got.AgentAddress())
+	if got.DataDir() != "/run" || got.AgentAddress() != "127.64.0.9:9900" {
+		t.Errorf("folder %s, agent at %s", got.DataDir(), got.AgentAddress())
 	}
 }
 
@@ -76,8 +76,36 @@ func TestMachineWithItsHostToItself(t *testing.T) {
 	if p.Listen() != ":8000" || p.Near() != "127.0.0.1:8000" || s.AgentAddress() != ":9900" {
 		t.Errorf("listens at %s, is near at %s, agent at %s", p.Listen(), p.Near(), s.AgentAddress())
 	}
-	if data, dataset := s.Dirs(); data != DataDir || dataset != DatasetDir {
-		t.Errorf("folders %s and %s", data, dataset)
+	if s.DataDir() != DataDir {
+		t.Errorf("folder %s", s.DataDir())
+	}
+}
+
+// Each copy begins with its own part, where the stage has put that part.
+func TestForMachineThatBeginsWithData(t *testing.T) {
+	seed := []string{"make", "part", "{copy}", "of", "{copies}"}
+	shard := func(name string) scenarios.Machine {
+		return scenarios.Machine{Name: name, Group: "shard", Processes: []scenarios.Process{{Name: "db", Kind: "postgres", Port: 5432, Seed: seed}}}
+	}
+	topology := scenarios.Topology{Entry: "shard-1/db", Machines: []scenarios.Machine{shard("shard-1"), shard("shard-2")}}
+	for i, want := range []Dataset{{Dir: "/dataset/db"}, {Dir: "/dataset/db"}} {
+		got, err := ForMachine(topology, topology.Machines[i], host, "n", InMachine, nil)
+		if err != nil || got.Processes[0].Dataset == nil {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		d, begins := topology.DatasetOf(topology.Machines[i], topology.Machines[i].Processes[0])
+		want.Key = d.Key()
+		if !begins || *got.Processes[0].Dataset != want {
+			t.Errorf("copy %d begins with %+v, want %+v", i+1, *got.Processes[0].Dataset, want)
+		}
+		local := &Local{Address: "127.64.0.9"}
+		made := ForSeed(d, "/cache/x", "n", local)
+		wantMade := Spec{Machine: "seed", Nonce: "n", Local: local,
+			Processes: []Process{{Name: "db", Kind: "postgres", Address: "127.64.0.9", Port: 5432, Copy: 1, Copies: 1}},
+			Seed:      &Seed{Dir: "/cache/x", Key: d.Key(), Command: []string{"make", "part", strconv.Itoa(i + 1), "of", "2"}}}
+		if !reflect.DeepEqual(made, wantMade) {
+			t.Errorf("made by %+v, want %+v", made, wantMade)
+		}
 	}
 }
 
@@ -89,7 +117,7 @@ func TestForMachineRefusesLinksThatLeadNowhere(t *testing.T) {
 	} {
 		topology := shopTopology()
 		topology.Machines[0].Processes[1].Links[0].To = []string{to}
-		_, err := ForMachine(topology, topology.Machines[0], host, "n", scenarios.Dataset{}, nil)
+		_, err := ForMachine(topology, topology.Machines[0], host, "n", InMachine, nil)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "link database of app-1/shop") {
 			t.Errorf("link to %q: error %v, want %q", to, err, want)
 		}

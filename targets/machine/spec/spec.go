@@ -10,6 +10,7 @@ import (
 	"net"
 	"strconv"
 
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 )
 
@@ -27,35 +28,47 @@ const EnvSpec = "HEADROOM_MACHINE"
 
 // Paths inside a machine.
 const (
-	DatasetDir  = "/dataset"               // the seeded data of databases, read-only
+	DatasetDir  = "/dataset"               // what processes begin with, read-only: a folder a process
 	DataDir     = "/var/lib/headroom"      // a volume of this machine alone
 	VersionsTxt = "/etc/headroom-versions" // "package version" lines, written when the image is built
 )
 
 // Spec is what one machine runs.
 type Spec struct {
-	Machine   string            `json:"machine"`
-	Local     *Local            `json:"local,omitempty"` // nil: the machine has its host to itself, as in a container
-	Nonce     string            `json:"nonce"`
-	Dataset   scenarios.Dataset `json:"dataset"`
-	Processes []Process         `json:"processes"` // in start order
+	Machine   string    `json:"machine"`
+	Local     *Local    `json:"local,omitempty"` // nil: the machine has its host to itself, as in a container
+	Nonce     string    `json:"nonce"`
+	Processes []Process `json:"processes"` // in start order
+	Seed      *Seed     `json:"seed,omitempty"`
+}
+
+// Seed makes the machine one that makes a dataset with its only process, and ends.
+type Seed struct {
+	Dir     string   `json:"dir"`     // where the dataset is to be
+	Key     string   `json:"key"`     // names what is in it
+	Command []string `json:"command"` // makes the data, beside the process
+}
+
+// Dataset is what a process begins with.
+type Dataset struct {
+	Dir string `json:"dir"`
+	Key string `json:"key"` // what must be in it
 }
 
 // Local sets a machine apart from the others that share its host. Such a
 // machine has no cgroup and no network of its own: its counters are the sums
 // of its processes.
 type Local struct {
-	Address    string `json:"address"` // a loopback address that is this machine's alone
-	DataDir    string `json:"data_dir"`
-	DatasetDir string `json:"dataset_dir"`
+	Address string `json:"address"` // a loopback address that is this machine's alone
+	DataDir string `json:"data_dir"`
 }
 
-// Dirs returns where the machine keeps its data and where the dataset is.
-func (s Spec) Dirs() (data, dataset string) {
+// DataDir is where the machine's processes keep their data.
+func (s Spec) DataDir() string {
 	if s.Local == nil {
-		return DataDir, DatasetDir
+		return DataDir
 	}
-	return s.Local.DataDir, s.Local.DatasetDir
+	return s.Local.DataDir
 }
 
 // AgentAddress is where the machine's agent listens, as host:port.
@@ -77,6 +90,7 @@ type Process struct {
 	Port     int                         `json:"port"`
 	Settings map[string]string           `json:"settings,omitempty"`
 	Links    map[scenarios.Role][]string `json:"links,omitempty"`
+	Dataset  *Dataset                    `json:"dataset,omitempty"` // nil: it begins with nothing
 	// Copy of Copies says which of its group the machine is, from 1; Node is
 	// its place in the whole topology, from 0.
 	Copy   int `json:"copy"`
@@ -93,30 +107,36 @@ func (p Process) Near() string {
 }
 
 // Counters is a machine's state at one moment. All fields that end in _total
-// only grow while the machine runs: two readings make a difference.
+// only grow while the machine runs: two readings make a difference. A figure that
+// could not be read has no key, and Unread says why.
+//
+// The times are plain: an agent that can't read its clock names it in Errors.
 type Counters struct {
 	Machine          string            `json:"machine"`
 	AtUnixNano       int64             `json:"at_unix_ns"` // for people; durations come from MonotonicNano
 	MonotonicNano    int64             `json:"monotonic_ns"`
 	StartedUnixNano  int64             `json:"started_unix_ns"` // a change between two readings is a restart
-	CPUSecondsTotal  float64           `json:"cpu_s_total"`
-	ThrottledSTotal  float64           `json:"throttled_s_total"`
-	PeriodsTotal     int64             `json:"periods_total"`           // CPU bandwidth periods
-	ThrottledPeriods int64             `json:"throttled_periods_total"` // of which throttled
-	MemoryBytes      int64             `json:"memory_bytes"`            // working set: usage less inactive file cache
-	OOMKillsTotal    int64             `json:"oom_kills_total"`
-	NetRxBytesTotal  int64             `json:"net_rx_bytes_total"`
-	NetTxBytesTotal  int64             `json:"net_tx_bytes_total"`
+	CPUSecondsTotal  maybe.Number      `json:"cpu_s_total,omitzero"`
+	ThrottledSTotal  maybe.Number      `json:"throttled_s_total,omitzero"`
+	PeriodsTotal     maybe.Number      `json:"periods_total,omitzero"`           // CPU bandwidth periods
+	ThrottledPeriods maybe.Number      `json:"throttled_periods_total,omitzero"` // of which throttled
+	MemoryBytes      maybe.Number      `json:"memory_bytes,omitzero"`            // working set: usage less inactive file cache
+	OOMKillsTotal    maybe.Number      `json:"oom_kills_total,omitzero"`
+	NetRxBytesTotal  maybe.Number      `json:"net_rx_bytes_total,omitzero"`
+	NetTxBytesTotal  maybe.Number      `json:"net_tx_bytes_total,omitzero"`
 	Processes        []ProcessCounters `json:"processes"`
-	Errors           []string          `json:"errors,omitempty"` // what could not be read, and why
+	Unread           []string          `json:"unread,omitempty"` // why a figure above, or of a process, is not known
+	// Errors are faults that spoil what is measured: a program that does not run, a
+	// kind's counters that could not be asked for.
+	Errors []string `json:"errors,omitempty"`
 }
 
 // ProcessCounters is one process of a machine, children included.
 type ProcessCounters struct {
 	Name            string             `json:"name"`
 	Kind            scenarios.KindName `json:"kind"`
-	CPUSecondsTotal float64            `json:"cpu_s_total"`
-	RSSBytes        int64              `json:"rss_bytes"`
+	CPUSecondsTotal maybe.Number       `json:"cpu_s_total,omitzero"`
+	RSSBytes        maybe.Number       `json:"rss_bytes,omitzero"`
 	// Counts holds what only this kind has, by stable names that the kind's folder
 	// lists. A name of a total ends in _total.
 	Counts map[string]float64 `json:"counts,omitempty"`

@@ -17,7 +17,7 @@ import (
 	"headroom/targets/shop/shards"
 )
 
-var small = scenarios.Dataset{Users: 1000, Posts: 2000, Orders: 10_000}
+var small = Size{Users: 1000, Posts: 2000, Orders: 10_000}
 
 func readTable(t *testing.T, name string, wrap func(io.Reader) io.Reader) string {
 	t.Helper()
@@ -25,7 +25,7 @@ func readTable(t *testing.T, name string, wrap func(io.Reader) io.Reader) string
 		if table.name != name {
 			continue
 		}
-		all, err := io.ReadAll(wrap(newTableStream(table, small, 0)))
+		all, err := io.ReadAll(wrap(newTableStream(table, small)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func TestRowsAreWellFormed(t *testing.T) {
 
 func TestTitlesHoldOneTerm(t *testing.T) {
 	terms := map[string]bool{}
-	for rank := 1; rank <= small.TermCount(); rank++ {
+	for rank := 1; rank <= small.terms(); rank++ {
 		terms[Term(rank)] = true
 	}
 	for line := range strings.Lines(readTable(t, "posts", plain)) {
@@ -129,7 +129,8 @@ func TestShardsPartitionTheRows(t *testing.T) {
 		t.Run(table.name, func(t *testing.T) {
 			var all []string
 			for shard := range n {
-				text, err := io.ReadAll(newTableStream(table, sharded, shard))
+				sharded.Shard = shard + 1
+				text, err := io.ReadAll(newTableStream(table, sharded))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -152,5 +153,29 @@ func TestShardsPartitionTheRows(t *testing.T) {
 				t.Errorf("%d rows on all shards together are not the %d of the whole", len(all), len(want))
 			}
 		})
+	}
+}
+
+func TestSizeCheck(t *testing.T) {
+	for _, test := range []struct {
+		size Size
+		want string // of the error; "" for none
+	}{
+		{Size{Users: 1, Posts: 1, Orders: 1}, ""},
+		{Size{Users: 1, Posts: 1, Orders: 1, Terms: 7, Shard: 2, Shards: 2}, ""},
+		{Size{Users: 1, Posts: 1, Orders: 1, Shard: 1, Shards: 1}, ""},
+		{Size{Posts: 1, Orders: 1}, "at least one of each"},
+		{Size{Users: 1, Orders: 1}, "at least one of each"},
+		{Size{Users: 1, Posts: 1}, "at least one of each"},
+		{Size{Users: 1, Posts: 1, Orders: 1, Terms: -1}, "-1 terms"},
+		{Size{Users: 1, Posts: 1, Orders: 1, Shard: 1}, "shard 1 of 0"},
+		{Size{Users: 1, Posts: 1, Orders: 1, Shards: 2}, "shard 0 of 2"},
+		{Size{Users: 1, Posts: 1, Orders: 1, Shard: 3, Shards: 2}, "shard 3 of 2"},
+		{Size{Users: 1, Posts: 1, Orders: 1, Shards: -1}, "shard 0 of -1"},
+	} {
+		err := test.size.check()
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%+v: error %v, want %q", test.size, err, test.want)
+		}
 	}
 }

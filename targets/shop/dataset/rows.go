@@ -16,7 +16,7 @@ import (
 
 // Version names the data and the schema. It changes whenever either does: a
 // stored copy of another version must be thrown away.
-const Version = "4"
+const Version = "5"
 
 // Term is the search word of a rank, from 1 on: every title holds exactly one.
 func Term(rank int) string { return "w" + strconv.Itoa(rank) }
@@ -55,7 +55,7 @@ var (
 // tab, a newline or a backslash, so nothing needs escaping. Not for two
 // goroutines at once.
 type rows struct {
-	size scenarios.Dataset
+	size Size
 	pcg  rand.PCG
 }
 
@@ -93,7 +93,7 @@ func (r *rows) post(b []byte, id int) []byte {
 	b = append(b, ' ')
 	b = append(b, nouns[r.draw(len(nouns))]...)
 	b = append(b, " w"...)
-	b = strconv.AppendInt(b, int64(1+r.draw(r.size.TermCount())), 10)
+	b = strconv.AppendInt(b, int64(1+r.draw(r.size.terms())), 10)
 	b = append(b, '\t')
 	b = r.text(b, bodyBytes)
 	b = append(b, '\t')

@@ -2,14 +2,6 @@
 
 package dataset
 
-import "headroom/scenarios"
-
-// Names of what Seed makes.
-const (
-	database = "shop"
-	role     = "shop"
-)
-
 // table is how one table is made and filled. There are no foreign keys: the
 // shop checks what it refers to in the statement that writes, which also works
 // when the tables stand on different shards.
@@ -17,7 +9,7 @@ type table struct {
 	name    string
 	create  string
 	columns string
-	count   func(scenarios.Dataset) int
+	count   func(Size) int
 	row     func(*rows, []byte, int) []byte
 	// key is what decides on which shard a row stands: a user's orders stand
 	// beside the user, a post anywhere.
@@ -37,7 +29,7 @@ var tables = []table{
 			city text NOT NULL,
 			bio text NOT NULL)`,
 		columns: "id, email, name, city, bio, created_at",
-		count:   func(d scenarios.Dataset) int { return d.Users },
+		count:   func(d Size) int { return d.Users },
 		row:     (*rows).user,
 		key:     ownID,
 	},
@@ -51,7 +43,7 @@ var tables = []table{
 			title text NOT NULL,
 			body text NOT NULL)`,
 		columns: "id, author_id, title, body, created_at",
-		count:   func(d scenarios.Dataset) int { return d.Posts },
+		count:   func(d Size) int { return d.Posts },
 		row:     (*rows).post,
 		key:     ownID,
 	},
@@ -66,7 +58,7 @@ var tables = []table{
 			status text NOT NULL DEFAULT 'paid',
 			item text NOT NULL)`,
 		columns: "id, user_id, item, amount_cents, status, created_at",
-		count:   func(d scenarios.Dataset) int { return d.Orders },
+		count:   func(d Size) int { return d.Orders },
 		row:     (*rows).order,
 		key:     (*rows).buyerOf,
 	},

@@ -9,78 +9,57 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"headroom/scenarios"
 )
 
-// Seed fills a fresh PostgreSQL server: role shop (may log in, not a
-// superuser), database shop with its extensions, the tables of the given size,
-// their keys and indexes, statistics, every row frozen. Where the size has
-// shards, only the rows of the shard, 0..n-1, are there. The dsn is a
-// superuser's, of database postgres. It is an error when role or database exist
-// already: seeding starts from a fresh server or not at all.
+// Seed fills the shop's database: the tables of a size, their keys and indexes. The
+// dsn is that of the database's owner; "" is what libpq's environment variables say.
+// It is an error when a table is there already: seeding starts from an empty database
+// or not at all.
 //
 // With 100,000 users, 500,000 posts and 1,000,000 orders it takes seconds, not
 // minutes, on a server with fsync off; wal_level=minimal saves writing
 // everything twice.
-func Seed(ctx context.Context, dsn string, size scenarios.Dataset, shard int) error {
-	if size.Users < 1 || size.Posts < 1 || size.Orders < 1 {
-		return fmt.Errorf("dataset of %d users, %d posts, %d orders: there must be at least one of each", size.Users, size.Posts, size.Orders)
-	}
-	if shard < 0 || shard >= max(size.Shards, 1) {
-		return fmt.Errorf("dataset of %d shards: there is no shard %d", size.Shards, shard)
-	}
-	if err := createDatabase(ctx, dsn); err != nil {
+func Seed(ctx context.Context, dsn string, size Size) error {
+	if err := size.check(); err != nil {
 		return err
 	}
-	conn, err := connect(ctx, dsn, database)
+	conn, err := pgx.Connect(ctx, dsn)
 	if err != nil {
-		return err
-	}
-	defer closeSoon(ctx, conn)
-	// Extensions are made here, as a replica cannot make its own.
-	if err := run(ctx, conn, "CREATE EXTENSION pg_stat_statements", "CREATE EXTENSION pg_prewarm",
-		"SET maintenance_work_mem = '256MB'"); err != nil {
-		return err
-	}
-	for _, t := range tables {
-		if err := fill(ctx, conn, t, size, shard); err != nil {
-			return fmt.Errorf("fill table %s: %w", t.name, err)
-		}
-	}
-	return finish(ctx, conn)
-}
-
-func createDatabase(ctx context.Context, dsn string) error {
-	conn, err := connect(ctx, dsn, "")
-	if err != nil {
-		return err
+		return fmt.Errorf("PostgreSQL to seed: %w", err)
 	}
 	defer closeSoon(ctx, conn)
 	// At the default of 4, made for spinning disks, the 20 newest orders of a
 	// user cost a read and a sort of them all, index or not.
-	return run(ctx, conn, "CREATE ROLE "+role+" LOGIN", "CREATE DATABASE "+database,
-		"ALTER DATABASE "+database+" SET random_page_cost = 1.1")
+	if err := run(ctx, conn, "SET maintenance_work_mem = '256MB'",
+		"ALTER DATABASE "+pgx.Identifier{conn.Config().Database}.Sanitize()+" SET random_page_cost = 1.1"); err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if err := fill(ctx, conn, t, size); err != nil {
+			return fmt.Errorf("fill table %s: %w", t.name, err)
+		}
+	}
+	return run(ctx, conn, keysAndIndexes()...)
 }
 
 // fill makes and fills one table in one transaction: only then may COPY write
 // rows that are frozen already, and, with wal_level=minimal, skip the log.
-func fill(ctx context.Context, conn *pgx.Conn, t table, size scenarios.Dataset, shard int) error {
+func fill(ctx context.Context, conn *pgx.Conn, t table, size Size) error {
 	tx, err := conn.Begin(ctx)
 	if err != nil {
 		return err
 	}
-	if err := copyTable(ctx, tx, t, size, shard); err != nil {
+	if err := copyTable(ctx, tx, t, size); err != nil {
 		return errors.Join(err, tx.Rollback(ctx))
 	}
 	return tx.Commit(ctx)
 }
 
-func copyTable(ctx context.Context, tx pgx.Tx, t table, size scenarios.Dataset, shard int) error {
+func copyTable(ctx context.Context, tx pgx.Tx, t table, size Size) error {
 	if _, err := tx.Exec(ctx, t.create); err != nil {
 		return err
 	}
-	lines := newTableStream(t, size, shard)
+	lines := newTableStream(t, size)
 	sql := fmt.Sprintf("COPY %s (%s) FROM STDIN (FREEZE)", t.name, t.columns)
 	tag, err := tx.Conn().PgConn().CopyFrom(ctx, lines, sql)
 	if err != nil {
@@ -93,7 +72,7 @@ func copyTable(ctx context.Context, tx pgx.Tx, t table, size scenarios.Dataset, 
 	return err
 }
 
-func finish(ctx context.Context, conn *pgx.Conn) error {
+func keysAndIndexes() []string {
 	var statements []string
 	for _, t := range tables {
 		statements = append(statements, fmt.Sprintf("ALTER TABLE %s ADD PRIMARY KEY (id)", t.name))
@@ -101,12 +80,7 @@ func finish(ctx context.Context, conn *pgx.Conn) error {
 	for _, i := range indexes {
 		statements = append(statements, i.create)
 	}
-	return run(ctx, conn, append(statements,
-		"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "+role,
-		"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO "+role,
-		"VACUUM (FREEZE, ANALYZE)",
-		"CHECKPOINT",
-	)...)
+	return statements
 }
 
 func run(ctx context.Context, conn *pgx.Conn, statements ...string) error {
@@ -116,22 +90,6 @@ func run(ctx context.Context, conn *pgx.Conn, statements ...string) error {
 		}
 	}
 	return nil
-}
-
-// connect opens dsn, with another database when one is named.
-func connect(ctx context.Context, dsn, database string) (*pgx.Conn, error) {
-	config, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		return nil, fmt.Errorf("PostgreSQL to seed: %w", err)
-	}
-	if database != "" {
-		config.Database = database
-	}
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("PostgreSQL to seed: %w", err)
-	}
-	return conn, nil
 }
 
 // closeSoon says goodbye to the server, but waits for it a second at most,

@@ -5,7 +5,6 @@ package dataset
 import (
 	"io"
 
-	"headroom/scenarios"
 	"headroom/targets/shop/shards"
 )
 
@@ -28,13 +27,12 @@ func newStream(count int, wants func(int) bool, appendRow func([]byte, int) []by
 	return &stream{appendRow: appendRow, wants: wants, count: count, chunk: make([]byte, 0, chunkBytes+4096)}
 }
 
-// newTableStream streams the rows of a table that stand on a shard, 0..n-1 of
-// size.Shards; a dataset without shards has all rows on shard 0.
-func newTableStream(t table, size scenarios.Dataset, shard int) *stream {
+// newTableStream streams the rows of a table that size wants.
+func newTableStream(t table, size Size) *stream {
 	source := &rows{size: size}
 	var wants func(int) bool
 	if size.Shards > 0 {
-		wants = func(id int) bool { return shards.Hash(int64(t.key(source, id)), size.Shards) == shard }
+		wants = func(id int) bool { return shards.Hash(int64(t.key(source, id)), size.Shards) == size.Shard-1 }
 	}
 	return newStream(t.count(size), wants, func(b []byte, id int) []byte { return t.row(source, b, id) })
 }

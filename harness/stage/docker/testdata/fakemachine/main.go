@@ -37,8 +37,6 @@ func run(command string, args []string) error {
 		return machine()
 	case "idle":
 		return idle.Run(context.Background())
-	case "seed":
-		return seed(args)
 	case "echo":
 		fmt.Fprint(os.Stderr, strings.Join(args, " "))
 		_, err := io.Copy(os.Stdout, os.Stdin)
@@ -59,6 +57,9 @@ func machine() error {
 		return err
 	}
 	fmt.Printf("machine %s starts\n", s.Machine)
+	if s.Seed != nil {
+		return seed(*s.Seed)
+	}
 	refusal := ""
 	for _, p := range s.Processes {
 		if p.Settings["exit"] != "" {
@@ -137,15 +138,12 @@ func agent(s spec.Spec, refusal string) http.Handler {
 	return mux
 }
 
-// seed fails for 13 users.
-func seed(args []string) error {
-	if len(args) != 8 || args[0] != "--users" || args[2] != "--posts" || args[4] != "--orders" || args[6] != "--shards" {
-		return fmt.Errorf("seed: unexpected arguments %q", args)
-	}
-	if args[1] == "13" {
+// seed makes a dataset, unless its command is to fail.
+func seed(s spec.Seed) error {
+	if s.Command[0] == "fail" {
 		return fmt.Errorf("seed: initdb: out of luck")
 	}
-	return os.WriteFile(filepath.Join(spec.DatasetDir, "seeded"), []byte(strings.Join(args, " ")), 0o644)
+	return os.WriteFile(filepath.Join(s.Dir, "seeded"), []byte(strings.Join(s.Command, " ")), 0o644)
 }
 
 func fetch(url string) error {

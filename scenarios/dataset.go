@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package scenarios
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mattn/go-shellwords"
+)
+
+// Dataset is what a process begins with: a command makes the data once, and each
+// start begins with a copy.
+type Dataset struct {
+	// Process is whose data they are: without links, its Seed as this copy's command,
+	// placeholders filled in.
+	Process Process
+}
+
+// Key is the kind and the words of the command, quoted: equal keys are equal data.
+func (d Dataset) Key() string { return fmt.Sprintf("%s %q", d.Process.Kind, d.Process.Seed) }
+
+// Command is the command for people, quoted where a shell needs quotes:
+// "headroom seed --users 100000".
+func (d Dataset) Command() string { return commandText(d.Process.Seed) }
+
+// What a seed's words may hold for the copy of its machine: which copy it is, from 1,
+// and of how many.
+const (
+	placeCopy   = "{copy}"
+	placeCopies = "{copies}"
+)
+
+// seedPlace finds the placeholders, and what may be a misspelt one. A name behind a
+// dollar sign is a shell's variable, and no placeholder.
+var seedPlace = regexp.MustCompile(`\$?\{[a-z_]+\}`)
+
+// HoldsPart says whether the process's seed names {copy}: each copy of its machine
+// has data of its own.
+func (p Process) HoldsPart() bool {
+	return slices.ContainsFunc(p.Seed, func(word string) bool {
+		return slices.Contains(seedPlace.FindAllString(word, -1), placeCopy)
+	})
+}
+
+// DatasetOf is what a machine's process begins with; false: it begins with nothing, or
+// as the process that it follows.
+func (t Topology) DatasetOf(m Machine, p Process) (Dataset, bool) {
+	if len(p.Seed) == 0 {
+		return Dataset{}, false
+	}
+	copy, copies := t.CopyOf(m)
+	p.Links, p.Seed = nil, seedOf(p.Seed, copy, copies)
+	return Dataset{Process: p}, true
+}
+
+// seedOf are a seed's words for one copy.
+func seedOf(words []string, copy, copies int) []string {
+	out := make([]string, len(words))
+	for i, word := range words {
+		out[i] = seedPlace.ReplaceAllStringFunc(word, func(found string) string {
+			switch found {
+			case placeCopy:
+				return strconv.Itoa(copy)
+			case placeCopies:
+				return strconv.Itoa(copies)
+			}
+			return found
+		})
+	}
+	return out
+}
+
+// Datasets are what the topology's processes begin with, each once, in start order.
+func (t Topology) Datasets() []Dataset {
+	var out []Dataset
+	for _, at := range t.All() {
+		d, seeded := t.DatasetOf(at.Machine, at.Process)
+		same := func(other Dataset) bool { return other.Key() == d.Key() }
+		if seeded && !slices.ContainsFunc(out, same) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// BeginsWithData says whether one of the machine's processes has a seed.
+func (m Machine) BeginsWithData() bool {
+	return slices.ContainsFunc(m.Processes, func(p Process) bool { return len(p.Seed) > 0 })
+}
+
+// Seeds are the seed commands of both variants for people, each once, placeholders
+// as the file has them.
+func (s *Scenario) Seeds() []string {
+	var out []string
+	for _, v := range Variants() {
+		for _, at := range s.Topology(v).All() {
+			if text := commandText(at.Process.Seed); text != "" && !slices.Contains(out, text) {
+				out = append(out, text)
+			}
+		}
+	}
+	return out
+}
+
+// SharesData says whether a variant of one scenario begins with the same data as a
+// variant of the other. All variants need not: the parts that shards begin with are
+// other datasets than the whole, and may be the same rows.
+func (s *Scenario) SharesData(other *Scenario) bool {
+	for _, mine := range Variants() {
+		for _, theirs := range Variants() {
+			if slices.Equal(s.Topology(mine).dataKeys(), other.Topology(theirs).dataKeys()) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (t Topology) dataKeys() []string {
+	var keys []string
+	for _, d := range t.Datasets() {
+		keys = append(keys, d.Key())
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// plainWord is a word that a shell takes as it is. Braces are plain too: the
+// placeholders are to be read as the file has them.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:=,@%+{}-]+$`)
+
+// commandText writes a command's words as a person would type them.
+func commandText(words []string) string {
+	out := make([]string, len(words))
+	for i, word := range words {
+		out[i] = word
+		if !plainWord.MatchString(word) {
+			out[i] = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// readSeed reads the command that makes the data of a process of a kind, in words
+// that are split as a shell splits them. No shell reads them.
+func readSeed(kind Kind, n node) []string {
+	if !kind.Facts.Seeds {
+		n.fail("no command can make what a %s begins with: leave seed out", kind.Name)
+		return nil
+	}
+	faults := len(n.doc.errs)
+	text := n.text()
+	if len(n.doc.errs) > faults {
+		return nil
+	}
+	switch operator := shellOperator(text); operator {
+	case "":
+	case "\n":
+		n.fail("the command has several lines: write one line, or give the lines to a shell: sh -c '...'")
+		return nil
+	default:
+		n.fail("%q is for a shell, and no shell reads the command: write sh -c '...' around the whole command", operator)
+		return nil
+	}
+	parser := shellwords.NewParser()
+	parser.ParseEnv, parser.ParseBacktick = false, false
+	words, err := parser.Parse(text)
+	if err != nil {
+		n.fail("%q can't be split into words: close each quote, and end with no backslash", text)
+		return nil
+	}
+	if len(words) == 0 || words[0] == "" {
+		n.fail("the command is empty: write the program and its flags, or leave seed out where the data begin empty")
+		return nil
+	}
+	checkPlaces(words, n)
+	return words
+}
+
+// checkPlaces complains about what looks like a placeholder and is none.
+func checkPlaces(words []string, n node) {
+	for _, word := range words {
+		for _, found := range seedPlace.FindAllString(word, -1) {
+			if found != placeCopy && found != placeCopies && found[0] != '$' {
+				n.fail("%s is no placeholder of a seed: {copy} is which copy of its machine the process is on, {copies} of how many", found)
+			}
+		}
+	}
+}
+
+// shellOperator is the first thing outside of quotes that a shell would act on; ""
+// where there is none. The parser of words stops at some of them without a word.
+func shellOperator(text string) string {
+	quote, escaped := rune(0), false
+	for i, r := range text {
+		switch {
+		case escaped && r == '\n' && quote == 0:
+			return "\n"
+		case escaped:
+			escaped = false
+		case r == '\\' && quote != '\'':
+			escaped = true
+		case quote != 0:
+			if r == quote {
+				quote = 0
+			}
+		case r == '\'' || r == '"':
+			quote = r
+		case strings.HasPrefix(text[i:], "$("), strings.HasPrefix(text[i:], "&&"), strings.HasPrefix(text[i:], "||"):
+			return text[i : i+2]
+		case strings.ContainsRune(";&|<>()`\n", r):
+			return string(r)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package machine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"headroom/internal/child"
+	"headroom/targets/machine/spec"
+)
+
+// What stands in a dataset's folder.
+const (
+	dataDir    = "data"     // what a process's own folder begins as
+	markerFile = "COMPLETE" // written last
+	seedingDir = "seeding"  // what dataDir is while it is made
+)
+
+// seedStopLimit is how long a program may take to stop for good: what it holds in
+// memory goes to disk.
+const seedStopLimit = 60 * time.Second
+
+// marker says what a finished dataset holds.
+type marker struct {
+	Key string `json:"key"`
+}
+
+// check returns nil when dir holds exactly this dataset, complete.
+func (m marker) check(dir string) error {
+	text, err := os.ReadFile(filepath.Join(dir, markerFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%s holds no finished dataset: it must be seeded first", dir)
+	}
+	if err != nil {
+		return err
+	}
+	var found marker
+	if err := json.Unmarshal(text, &found); err != nil {
+		return fmt.Errorf("%s/%s: %w", dir, markerFile, err)
+	}
+	if found != m {
+		return fmt.Errorf("%s holds another dataset (%s, not %s): it must be seeded again", dir, found.Key, m.Key)
+	}
+	return nil
+}
+
+// makeDataset fills a folder with what a process begins with: it starts the process
+// on nothing, runs the seed command beside the process, and stops the process for
+// good. makeDataset returns at once when the dataset is there. Of several makers one
+// works and the others wait; what a killed maker left is removed.
+func makeDataset(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Writer) error {
+	dir, want := s.Seed.Dir, marker{s.Seed.Key}
+	if want.check(dir) == nil {
+		return nil
+	}
+	unlock, err := child.LockDir(ctx, dir)
+	if err != nil {
+		return fmt.Errorf("seed: %w", err)
+	}
+	defer unlock()
+	if want.check(dir) == nil {
+		return nil // another maker was faster
+	}
+	// In a container everything of a killed maker is gone with it.
+	if _, err := child.StopUnder(ctx, dir); err != nil {
+		return fmt.Errorf("seed: stopping what a killed maker left: %w", err)
+	}
+	for _, old := range []string{markerFile, dataDir, seedingDir} { // the mark of completeness first
+		if err := os.RemoveAll(filepath.Join(dir, old)); err != nil {
+			return fmt.Errorf("seed: removing what was there: %w", err)
+		}
+	}
+	m := maker{dir: dir, spec: s, kinds: kinds, out: child.NewLines(logOut)}
+	if err := m.make(ctx); err != nil {
+		return errors.Join(fmt.Errorf("seed: %w", err), os.RemoveAll(filepath.Join(dir, seedingDir)))
+	}
+	if err := publish(dir, want); err != nil {
+		return fmt.Errorf("seed: %w", err)
+	}
+	return nil
+}
+
+// publish moves finished data into their place and marks them complete.
+func publish(dir string, m marker) error {
+	if err := os.Rename(filepath.Join(dir, seedingDir), filepath.Join(dir, dataDir)); err != nil {
+		return err
+	}
+	if err := SyncFS(dir); err != nil { // the program may have run without writing to disk
+		return fmt.Errorf("writing to disk: %w", err)
+	}
+	text, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	half := filepath.Join(dir, markerFile+".half")
+	if err := os.WriteFile(half, append(text, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(half, filepath.Join(dir, markerFile))
+}
+
+// maker makes one dataset.
+type maker struct {
+	dir    string
+	spec   spec.Spec
+	kinds  []Kind
+	out    *child.Lines
+	family child.Family
+}
+
+func (m *maker) make(ctx context.Context) (err error) {
+	p := m.spec.Processes[0]
+	program, err := newProgram(m.kinds, m.spec, p, &m.family, m.out)
+	if err != nil {
+		return err
+	}
+	defer program.Close()
+	seeder, seeds := program.(Seeder)
+	if !seeds {
+		return fmt.Errorf("process %s: no command makes the data of a %s", p.Name, p.Kind)
+	}
+	super := &supervisor{out: m.out, family: &m.family, readyLimit: readyLimit, stopLimit: seedStopLimit}
+	ctx, died := context.WithCancelCause(ctx)
+	defer died(nil)
+	begin, n := time.Now(), named{name: p.Name, Program: program}
+	ready, cancel := context.WithTimeoutCause(ctx, readyLimit, fmt.Errorf("not ready within %v", readyLimit))
+	defer cancel()
+	var running *child.Child
+	defer func() {
+		if death := deathOf(ctx); death != nil {
+			err = death // the first cause, not what followed from it
+			return
+		}
+		err = errors.Join(err, super.stopAll())
+		if err == nil {
+			err = soundEnd(running, n.stopSignal())
+		}
+	}()
+	running, err = super.launch(ready, died, n)
+	if err != nil {
+		return err
+	}
+	command, err := m.command(seeder.SeedEnv())
+	if err != nil {
+		return err
+	}
+	if err := m.family.Run(ctx, command, child.Options{Name: "seed", Out: m.out}); err != nil {
+		return err
+	}
+	if err := seeder.Seeded(ctx); err != nil {
+		return running.Log.Explain(fmt.Errorf("process %s: putting its data in order: %w", p.Name, err))
+	}
+	fmt.Fprintf(m.out, "seed | made in %.1f s\n", time.Since(begin).Seconds())
+	return nil
+}
+
+// soundEnd is nil of a program that took the signal to stop well: by ending with
+// success, by the signal itself, or with the status that stands for the signal.
+func soundEnd(c *child.Child, stop syscall.Signal) error {
+	var exit *exec.ExitError
+	if !errors.As(c.Err(), &exit) || exit.ExitCode() < 0 || exit.ExitCode() == 128+int(stop) {
+		return nil
+	}
+	return c.Log.Explain(fmt.Errorf("process %s: when it was stopped: %w", c.Name, c.Death()))
+}
+
+// command is the seed command. The word headroom names this very program, which
+// need not be on anybody's path.
+func (m *maker) command(env []string) (*exec.Cmd, error) {
+	words := m.spec.Seed.Command
+	program := words[0]
+	if program == "headroom" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		program = self
+	}
+	cmd := exec.Command(program, words[1:]...)
+	cmd.Dir = m.dir
+	cmd.Env = append(os.Environ(), env...)
+	return cmd, nil
+}
+
+// beginWith makes a process's own folder a copy of the dataset that it begins with. A
+// process that starts again finds its folder and keeps it: a database does not
+// forget.
+func beginWith(d *spec.Dataset, dir string, family *child.Family, out *child.Lines) func(context.Context) error {
+	if d == nil {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if err := (marker{d.Key}).check(d.Dir); err != nil {
+			return err
+		}
+		begin, half := time.Now(), dir+".half"
+		if err := os.RemoveAll(half); err != nil {
+			return err
+		}
+		cp := exec.Command("cp", "-a", "--reflink=auto", filepath.Join(d.Dir, dataDir), half)
+		if err := family.Run(ctx, cp, child.Options{Name: "cp", Out: out}); err != nil {
+			return fmt.Errorf("copying the dataset: %w", err)
+		}
+		// Written now and not half a minute later, when the kernel would do it in the
+		// middle of a measurement.
+		if err := SyncFS(half); err != nil {
+			return fmt.Errorf("writing the dataset to disk: %w", err)
+		}
+		fmt.Fprintf(out, "machine | dataset copied in %.1f s\n", time.Since(begin).Seconds())
+		return os.Rename(half, dir)
+	}
+}
