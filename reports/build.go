@@ -27,7 +27,7 @@ func Build(log *record.Log, prices cost.Book, earlier ...*record.Log) (Report, e
 		return Report{}, fmt.Errorf("run %s: %w", run.ID, ErrNoTrials)
 	}
 	trials := asTheyAre(all)
-	table := compare.NewTable(trials, run.Scenario.Kinds)
+	table := compare.TableOf(trials, &run.Scenario)
 	r := Report{
 		Schema: SchemaVersion, Quick: run.Quick, RunID: run.ID, StartedAt: run.StartedAt.UTC(), Seed: run.Seed,
 		Scenario: scenarioOf(run.Scenario), Shares: run.Shares, Environment: run.Environment,
@@ -130,7 +130,7 @@ func (r *Report) addVariants(run record.Run, trials []record.Trial, prices cost.
 			return fmt.Errorf("price %s: %w", v, err)
 		}
 		capacity := slo.CapacityOf(trials, v, run.Scenario.SLO, true)
-		atCapacity := compare.Pool(compare.AtCapacity(trials, v, capacity, run.Scenario.SLO), run.Scenario.Kinds)
+		atCapacity := compare.PoolOf(compare.AtCapacity(trials, v, capacity, run.Scenario.SLO), &run.Scenario)
 		r.Warnings = append(append(r.Warnings, compare.CapacityWarnings(v, capacity)...), bill.Warnings...)
 		r.Variants = append(r.Variants, Variant{
 			Variant: v, Label: topology.Label, Entry: topology.EntryText(),

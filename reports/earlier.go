@@ -82,6 +82,8 @@ func notTheSame(run, other record.Run) string {
 		return "it was measured beside another measurement"
 	case !maps.Equal(run.Environment.Packages, other.Environment.Packages):
 		return "its servers are of other versions"
+	case !maps.Equal(run.Environment.Images, other.Environment.Images):
+		return "its own images are others"
 	case !reflect.DeepEqual(measured(run.Scenario), measured(other.Scenario)):
 		return "its scenario differs"
 	case !reflect.DeepEqual(run.Shares, other.Shares):

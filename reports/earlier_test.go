@@ -92,6 +92,7 @@ func TestRunsThatLendNothing(t *testing.T) {
 		"quick run":                           func(r *record.Run) { r.Quick = true },
 		"its scenario differs":                func(r *record.Run) { r.Scenario.After.Machines = r.Scenario.After.Machines[1:] },
 		"shared out the machine":              func(r *record.Run) { r.Shares.VariantCPUs = map[scenarios.Variant]float64{scenarios.Before: 0.5} },
+		"its own images are others":           func(r *record.Run) { r.Environment.Images = map[string]string{"build .": "sha256:1"} },
 		`CPU "another", the run "a CPU"`:      func(r *record.Run) { r.Environment.CPUModel = "another" },
 		`headroom "older", the run "test"; l`: func(r *record.Run) { r.Environment.Headroom = "older" },
 	}

@@ -58,7 +58,7 @@ func LoadNamed(name string, kinds []Kind) (*Scenario, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Parse("scenarios/"+fileOf(name), []byte(text), kinds)
+	return parse("scenarios/"+fileOf(name), "", []byte(text), kinds)
 }
 
 func fileOf(name string) string { return path.Join("catalog", name+".yaml") }

@@ -20,8 +20,15 @@ type Dataset struct {
 	Process Process
 }
 
-// Key is the kind and the words of the command, quoted: equal keys are equal data.
-func (d Dataset) Key() string { return fmt.Sprintf("%s %q", d.Process.Kind, d.Process.Seed) }
+// Key is the kind, the words of the command, quoted, and the files that the command
+// finds: equal keys are equal data.
+func (d Dataset) Key() string {
+	key := fmt.Sprintf("%s %q", d.Process.Kind, d.Process.Seed)
+	for _, f := range d.Process.SeedFiles {
+		key += fmt.Sprintf(" %q %s", f.Path, f.SHA256)
+	}
+	return key
+}
 
 // Command is the command for people, quoted where a shell needs quotes:
 // "headroom seed --users 100000".
@@ -145,13 +152,20 @@ func commandText(words []string) string {
 	return strings.Join(out, " ")
 }
 
-// readSeed reads the command that makes the data of a process of a kind, in words
-// that are split as a shell splits them. No shell reads them.
+// readSeed reads the command that makes the data of a process of a kind.
 func readSeed(kind Kind, n node) []string {
 	if !kind.Facts.Seeds {
 		n.fail("no command can make what a %s begins with: leave seed out", kind.Name)
 		return nil
 	}
+	words := n.words("leave seed out where the data begin empty")
+	checkPlaces(words, n)
+	return words
+}
+
+// words reads a command, in words that are split as a shell splits them. No shell
+// reads them. orElse is what to write where there is no command.
+func (n node) words(orElse string) []string {
 	faults := len(n.doc.errs)
 	text := n.text()
 	if len(n.doc.errs) > faults {
@@ -174,10 +188,9 @@ func readSeed(kind Kind, n node) []string {
 		return nil
 	}
 	if len(words) == 0 || words[0] == "" {
-		n.fail("the command is empty: write the program and its flags, or leave seed out where the data begin empty")
+		n.fail("the command is empty: write the program and its flags, or %s", orElse)
 		return nil
 	}
-	checkPlaces(words, n)
 	return words
 }
 

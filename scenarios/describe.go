@@ -10,8 +10,12 @@ import (
 )
 
 // Telling returns the settings of a process that say something: all but those that
-// nobody set and that nothing here makes use of, such as shard_by on one database.
+// nobody set and that nothing here makes use of, such as shard_by on one database. Of
+// a service it is what the file says of how the service runs.
 func (s *Scenario) Telling(p Process) map[string]string {
+	if p.Service != nil {
+		return p.Service.words()
+	}
 	kind, _ := KindOf(s.Kinds, p.Kind)
 	telling := maps.Clone(p.Settings)
 	maps.DeleteFunc(telling, func(setting, _ string) bool { return kind.Quiet(p, setting) })

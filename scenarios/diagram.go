@@ -153,12 +153,18 @@ func orNone(text string) string {
 	return text
 }
 
-// words flattens settings, the seed and links to key and value.
+// words flattens settings, the seed, how a service runs, and links to key and value.
 func (t Topology) words(m Machine, p Process) map[string]string {
 	out := map[string]string{}
 	maps.Copy(out, p.Settings)
 	if len(p.Seed) > 0 {
 		out["seed"] = commandText(p.Seed)
+	}
+	for _, f := range p.SeedFiles {
+		out["seed file "+f.Path] = f.text()
+	}
+	if p.Service != nil {
+		maps.Copy(out, p.Service.words())
 	}
 	for _, l := range p.Links {
 		out[string(l.Role)] = t.LinkText(m, p, l)

@@ -5,7 +5,7 @@ package scenarios
 import "slices"
 
 // What a process keeps that copies of its machine would have to agree on. "" is not
-// known, and taken for data.
+// known, and no copies are taken for granted then.
 const (
 	KeepsNothing = "nothing"
 	KeepsData    = "data"  // the rows that all read and write
@@ -13,8 +13,8 @@ const (
 )
 
 // Facts are what the rest of headroom has to know of a process. They are its
-// kind's, and stand with each process in the trials file: nobody asks for a kind's
-// name who can ask for a fact.
+// kind's, of a service what the scenario file says, and stand with each process in
+// the trials file: nobody asks for a kind's name who can ask for a fact.
 type Facts struct {
 	Label    string `json:"label"`              // as people say it: a program's name, or "the worker"
 	About    string `json:"about"`              // what the process is, in a few words
@@ -32,6 +32,9 @@ type Facts struct {
 	Relays            bool    `json:"relays,omitempty"`  // its port is others' traffic: what is asked of itself goes to the next one
 	Server            *Server `json:"server,omitempty"`  // nil: a program of our own
 	Managed           string  `json:"managed,omitempty"` // the service of a price book that does the same: "balancer", "CDN", "queue"
+	// SingleThreaded: it uses one CPU at most, however many its machine has. false is
+	// also not known.
+	SingleThreaded bool `json:"single_threaded,omitempty"`
 	// EffectsOf is the table of the rows whose effects it tells of, as
 	// Endpoint.Creates names it: see ProtocolEffects.
 	EffectsOf string `json:"effects_of,omitempty"`
@@ -65,6 +68,12 @@ const (
 	ProtocolMail        Protocol = "mail-api"
 	ProtocolPurge       Protocol = "http-purge" // takes a page out of what is kept
 )
+
+// serviceProtocols are those that a service may speak: others talk to it in them, and
+// headroom itself does not. Nobody follows a service as a standby either.
+func serviceProtocols() []Protocol {
+	return []Protocol{ProtocolHTTP, ProtocolOrigin, ProtocolPostgreSQL, ProtocolRedis, ProtocolMemcached, ProtocolJetStream, ProtocolMail, ProtocolPurge}
+}
 
 // The protocols in which a machine's agent asks a process of its machine.
 const (
@@ -124,6 +133,24 @@ const (
 	MeaningReordered      Meaning = "reordered"            // of these, those that came before an earlier one
 )
 
+// Meanings are all of them.
+func Meanings() []Meaning {
+	return []Meaning{
+		MeaningStatements, MeaningStatementTime, MeaningRowsReturned, MeaningRowsRead, MeaningLockWaiters,
+		MeaningCacheHits, MeaningCacheMisses, MeaningEdgeHits, MeaningEdgeMisses, MeaningOriginRequests, MeaningWaitingServer,
+		MeaningAppRequests, MeaningFeedRequests, MeaningFeedStatements, MeaningRoundTrips, MeaningAllocations, MeaningPoolWait,
+		MeaningQueued, MeaningMessages, MeaningDelivered, MeaningReordered,
+	}
+}
+
+// isGauge says whether what is counted goes up and down.
+func (m Meaning) isGauge() bool {
+	return m == MeaningLockWaiters || m == MeaningWaitingServer || m == MeaningQueued
+}
+
+// isTime says whether what is counted is a time.
+func (m Meaning) isTime() bool { return m == MeaningStatementTime || m == MeaningPoolWait }
+
 // Keys are the names of the process's counts that mean this; none: the process does
 // not count it.
 func (f Facts) Keys(meaning Meaning) []string {
@@ -150,19 +177,15 @@ func (f Facts) Sum(told map[string]float64, meaning Meaning) float64 {
 // Counts says whether the process counts this.
 func (f Facts) Counts(meaning Meaning) bool { return len(f.Keys(meaning)) > 0 }
 
-// Keeps is what the machine's processes keep, data before a queue.
+// Keeps is what the machine's processes keep: data before what is not known, and that
+// before a queue.
 func (m Machine) Keeps() string {
-	keeps := KeepsNothing
-	for _, p := range m.Processes {
-		switch p.Facts.Keeps {
-		case KeepsNothing:
-		case KeepsQueue:
-			keeps = KeepsQueue
-		default:
-			return KeepsData
+	for _, keeps := range []string{KeepsData, "", KeepsQueue} {
+		if m.runs(func(f Facts) bool { return f.Keeps == keeps }) {
+			return keeps
 		}
 	}
-	return keeps
+	return KeepsNothing
 }
 
 // runs says whether a fact is true of one of the machine's processes.

@@ -24,12 +24,18 @@ type Kind struct {
 	Settings []SettingSpec `json:"settings,omitempty"` // what a process may be told
 	Links    []LinkSpec    `json:"links,omitempty"`    // whom a process may talk to
 	Rules    []Rule        `json:"rules,omitempty"`    // what goes wrong only in company
+	// Service: a scenario file says how processes of the kind run, and what has to be
+	// known of them.
+	Service bool `json:"service,omitempty"`
+	// Attaches: the counters of a program that somebody else started can be read too, by
+	// the kind's protocol.
+	Attaches bool `json:"attaches,omitempty"`
 }
 
 // LinkSpec says what a process may be linked to in a role.
 type LinkSpec struct {
 	Role     Role     `json:"role"`
-	Needs    Protocol `json:"needs"`    // what the other side must speak
+	Needs    Protocol `json:"needs"`    // what the other side must speak; "" is anything
 	Required bool     `json:"required"` // the process can't do without
 	Many     bool     `json:"many"`     // the link may lead to several processes
 	// Distinct: several are the parts of one whole, so that each must keep data of its

@@ -37,12 +37,17 @@ func matching(topology scenarios.Topology, address string) []scenarios.Placed {
 	})
 }
 
-// A machine keeps what its processes keep, and data before a queue.
+// A machine keeps what its processes keep: data before what is not known, and that
+// before a queue.
 func TestKeeps(t *testing.T) {
 	machine := func(names ...scenarios.KindName) (m scenarios.Machine) {
 		for _, name := range names {
 			m.Processes = append(m.Processes, processOf(t, name, string(name)))
 		}
+		return m
+	}
+	with := func(m scenarios.Machine) scenarios.Machine { // something of which nothing is known
+		m.Processes = append(m.Processes, scenarios.Process{Name: "any"})
 		return m
 	}
 	for _, test := range []struct {
@@ -54,6 +59,9 @@ func TestKeeps(t *testing.T) {
 		{machine("postgres", "shop", "haproxy"), scenarios.KeepsData},
 		{machine("nats", "worker"), scenarios.KeepsQueue},
 		{machine("nats", "valkey"), scenarios.KeepsData},
+		{with(machine("shop")), ""},
+		{with(machine("nats")), ""},
+		{with(machine("postgres")), scenarios.KeepsData},
 	} {
 		if got := test.machine.Keeps(); got != test.want {
 			t.Errorf("%+v keeps %q, want %q", test.machine, got, test.want)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -16,13 +17,24 @@ import (
 // Parse reads a scenario file, strictly: unknown keys, missing units, numbers
 // out of range and words that nobody knows are errors, each with
 // its file and line. It reports everything that is wrong at once, joined. kinds are
-// all that a process may be.
+// all that a process may be. Files that the scenario names are read from the file's
+// folder.
 func Parse(file string, data []byte, kinds []Kind) (*Scenario, error) {
+	dir, err := filepath.Abs(filepath.Dir(file))
+	if err != nil {
+		return nil, fmt.Errorf("the folder of %s is not known: %w", file, err)
+	}
+	return parse(file, dir, data, kinds)
+}
+
+// parse reads a scenario file of a folder; "" is that of a file of the catalog, which
+// has nothing beside it.
+func parse(file, dir string, data []byte, kinds []Kind) (*Scenario, error) {
 	doc, root, err := parseDocument(file, data)
 	if err != nil {
 		return nil, err
 	}
-	doc.kinds = kinds
+	doc.kinds, doc.dir = kinds, dir
 	s := readScenario(root)
 	if len(doc.errs) > 0 {
 		return nil, errors.Join(doc.errs...)
@@ -311,4 +323,10 @@ func ParseRate(text string) (float64, error) {
 // oneOf reads one of the known words.
 func (n node) oneOf(known ...string) string {
 	return n.word(n.text(), known...)
+}
+
+// yes reads yes or no, or as YAML has them, true or false.
+func (n node) yes() bool {
+	said := n.oneOf("yes", "no", "true", "false")
+	return said == "yes" || said == "true"
 }

@@ -209,6 +209,7 @@ func FuzzParse(f *testing.F) {
 		}
 		f.Add([]byte(text))
 	}
+	f.Add(own("image: a", "port: 80", "links: {database: database/postgres}", `env: {A: "{database}"}`, "ready: {http: /}"))
 	f.Add([]byte("name: a\nbefore: &x {machines: *x}\nafter: *y\n"))
 	all := kinds.Data()
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -5,7 +5,7 @@ package scenarios
 import "slices"
 
 // Role is what a process takes another one for: its kind names the roles of its
-// links.
+// links, and of a service the scenario file.
 type Role string
 
 // The roles that the kinds name.
@@ -52,5 +52,6 @@ func (p Process) talksTo() []string {
 	return all
 }
 
-// IsReplica says whether the process is a database that follows another one.
-func (p Process) IsReplica() bool { return p.Linked(RolePrimary) }
+// IsReplica says whether the process is a database that follows another one. What a
+// service calls its roles says nothing of what the service is.
+func (p Process) IsReplica() bool { return p.Service == nil && p.Linked(RolePrimary) }

@@ -82,14 +82,18 @@ type Machine struct {
 type Process struct {
 	Name     string            `json:"name"` // unique on its machine
 	Kind     KindName          `json:"kind"`
-	Facts    Facts             `json:"facts"` // its kind's
+	Facts    Facts             `json:"facts"` // its kind's; of a service what its file says
 	Port     int               `json:"port"`
 	Settings map[string]string `json:"settings,omitempty"` // all of its kind's, checked
 	// Seed is the command that makes the data that the process begins with, in words;
 	// {copy} and {copies} stand for which copy of its machine it is on. None: it begins
 	// empty, or as the process that it follows.
-	Seed  []string `json:"seed,omitempty"`
-	Links []Link   `json:"links,omitempty"`
+	Seed []string `json:"seed,omitempty"`
+	// SeedFiles are what the command finds in its folder, by their paths from the
+	// scenario file's folder.
+	SeedFiles []File   `json:"seed_files,omitempty"`
+	Links     []Link   `json:"links,omitempty"`
+	Service   *Service `json:"service,omitempty"` // how it runs; nil where its kind's code knows
 }
 
 // Link says that a process talks to others in a role that its kind names.

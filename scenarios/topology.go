@@ -162,6 +162,9 @@ func readProcesses(group string, n node, links map[string]node) []Process {
 		}
 		out = append(out, p)
 	}
+	if i := slices.IndexFunc(out, Process.Foreign); i >= 0 && len(out) > 1 {
+		n.fail("a machine with an image of its own runs that alone: put %s on a machine of its own", out[i].Name)
+	}
 	return out
 }
 
@@ -193,6 +196,9 @@ func readProcess(group, name string, n node, links map[string]node) Process {
 		at.fail("unknown process %q%s", kindName, nearest(kindName, kindNames(n.doc.kinds)))
 		return Process{Name: name}
 	}
+	if kind.Service {
+		return readService(kind, group, name, n, given, links)
+	}
 	links[group+"/"+name] = n
 	p := kind.Process(name)
 	for _, f := range given {
@@ -201,10 +207,12 @@ func readProcess(group, name string, n node, links map[string]node) Process {
 		switch {
 		case f.key == "kind":
 		case f.key == "port":
-			p.Port = f.value.integer(1024, mostPort)
+			p.Port = f.value.integer(leastPort, mostPort)
 		case f.key == "seed":
 			p.Seed = readSeed(kind, f.value)
 			links[group+"/"+name+" seed"] = f.value
+		case f.key == "seed_files":
+			p.SeedFiles = readSeedFiles(kind, f.value)
 		case isSetting:
 			p.Settings[f.key] = readSetting(setting, f.value)
 		case isLink:
@@ -214,8 +222,12 @@ func readProcess(group, name string, n node, links map[string]node) Process {
 			f.value.fail("unknown key %q of a %s%s", f.key, kind.Name, nearest(f.key, kind.keys()))
 		}
 	}
-	if at, said := links[group+"/"+name+" seed"]; said && p.IsReplica() {
-		at.fail("a standby begins as its primary: leave out seed, or %s", RolePrimary)
+	seedAt, seeded := links[group+"/"+name+" seed"]
+	if len(p.SeedFiles) > 0 && !seeded {
+		n.fail("seed_files are for a seed's command: write seed too, or leave seed_files out")
+	}
+	if seeded && p.IsReplica() {
+		seedAt.fail("a standby begins as its primary: leave out seed, or %s", RolePrimary)
 	}
 	for _, link := range kind.Links {
 		if link.Required && !p.Linked(link.Role) {
@@ -229,7 +241,7 @@ func readProcess(group, name string, n node, links map[string]node) Process {
 func (k Kind) keys() []string {
 	keys := []string{"kind", "port"}
 	if k.Facts.Seeds {
-		keys = append(keys, "seed")
+		keys = append(keys, "seed", "seed_files")
 	}
 	for _, s := range k.Settings {
 		keys = append(keys, s.Name)
@@ -261,6 +273,9 @@ func (t *Topology) expandLinks(said map[string]node, kinds []Kind) {
 			for k := range process.Links {
 				link := &process.Links[k]
 				spec, _ := kind.Link(link.Role)
+				if kind.Service {
+					spec = LinkSpec{Role: link.Role, Many: true}
+				}
 				n := said[machine.Group+"/"+process.Name+" "+string(link.Role)]
 				link.To = t.checkLink(link.To[0], copy-1, spec, n)
 			}
@@ -296,7 +311,7 @@ func (t *Topology) checkLink(target string, copy int, spec LinkSpec, n node) []s
 			n.fail("%q stands for %d processes that each begin with all of the data: name {copy} in their seed, so that each makes its own part", target, len(found))
 			return nil
 		}
-		if !f.Process.Speaks(spec.Needs) {
+		if spec.Needs != "" && !f.Process.Speaks(spec.Needs) {
 			n.fail("%q is a %s, which does not speak %s; these do: %s", target, f.Process.Kind, spec.Needs, n.doc.speakers(spec.Needs))
 		}
 		names = append(names, f.Address())

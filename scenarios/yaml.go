@@ -36,6 +36,7 @@ type document struct {
 	file    string
 	anchors map[string]ast.Node
 	kinds   []Kind // all that a process may be
+	dir     string // the file's folder, absolute; "" of a file of the catalog
 	errs    []error
 }
 
@@ -135,6 +136,9 @@ func (n node) fields() []field {
 	var out []field
 	for _, pair := range mapping.Values {
 		key := pair.Key.String()
+		if text, ok := pair.Key.(*ast.StringNode); ok {
+			key = text.Value // without quotes
+		}
 		child := node{n.doc, pair.Value, key, pair.Key.GetToken().Position.Line}
 		if n.path != "" {
 			child.path = n.path + "." + key
@@ -148,6 +152,12 @@ func (n node) fields() []field {
 	return out
 }
 
+// isList says whether n is a sequence.
+func (n node) isList() bool {
+	_, ok := n.resolved().(*ast.SequenceNode)
+	return ok
+}
+
 // isMapping says whether n is a mapping, and not a single value.
 func (n node) isMapping() bool {
 	_, ok := n.resolved().(*ast.MappingNode)
@@ -155,9 +165,12 @@ func (n node) isMapping() bool {
 }
 
 // mapping reads n as a mapping that may hold only the known keys.
-func (n node) mapping(known ...string) map[string]node {
+func (n node) mapping(known ...string) map[string]node { return n.named(n.fields(), known) }
+
+// named are n's fields by their keys. Only known ones may be among them.
+func (n node) named(fields []field, known []string) map[string]node {
 	out := map[string]node{}
-	for _, f := range n.fields() {
+	for _, f := range fields {
 		if !slices.Contains(known, f.key) {
 			node{n.doc, f.value.ast, n.path, f.value.line}.fail("unknown key %q%s", f.key, nearest(f.key, known))
 			continue

@@ -51,7 +51,7 @@ func (s Sample) Demands() []Demand {
 		}
 		for _, p := range m.Processes {
 			cpu := processCPU(m, p)
-			d.Processes = append(d.Processes, ProcessDemand{Name: p.Name, Kind: p.Kind, Label: s.factsOf(p.Kind).Label,
+			d.Processes = append(d.Processes, ProcessDemand{Name: p.Name, Kind: p.Kind, Label: s.factsOf(m, p).Label,
 				CPUms: s.millis(cpu), Utilisation: cpu.Over(m.QuotaCPUs * m.WindowS)})
 		}
 		slices.SortStableFunc(d.Processes, func(a, b ProcessDemand) int { return largestFirst(a.CPUms, b.CPUms) })

@@ -105,7 +105,7 @@ func (c Comparison) driverScatters(key string) bool {
 		for _, block := range slices.Sorted(maps.Keys(byBlock)) {
 			own, rest := []float64{}, []float64{}
 			for _, t := range byBlock[block] {
-				s := useOf(t, c.table.kinds)
+				s := useOf(t, c.table.scenario)
 				value, driver := s.Value(key), s.driverMillis()
 				if value.OK() && value.V > 0 && driver.OK() {
 					own = append(own, math.Log(value.V))
@@ -123,8 +123,8 @@ func (c Comparison) driverScatters(key string) bool {
 }
 
 // useOf is what was counted and used in one slice, without its response times.
-func useOf(t record.Trial, kinds []scenarios.Kind) Sample {
-	s := newSample(kinds)
+func useOf(t record.Trial, scenario *scenarios.Scenario) Sample {
+	s := newSample(scenario)
 	s.addUse(t)
 	return s
 }

@@ -22,14 +22,27 @@ func counting(meaning scenarios.Meaning) fact {
 	return func(f scenarios.Facts) bool { return f.Counts(meaning) }
 }
 
-// factsOf are what the run's scenario tells of a kind. Of a kind that it does not
-// tell only the name is known.
-func (s Sample) factsOf(name scenarios.KindName) scenarios.Facts {
-	kind, known := scenarios.KindOf(s.kinds, name)
-	if !known {
-		return scenarios.Facts{Label: string(name)}
+// place is a process and its machine.
+type place struct{ machine, process string }
+
+// learn keeps what the run's scenario tells of a machine's processes in a variant.
+func (s *Sample) learn(v scenarios.Variant, use record.MachineUse) {
+	for _, p := range use.Processes {
+		at := place{use.Machine, p.Name}
+		if _, learnt := s.facts[at]; learnt {
+			continue
+		}
+		facts, known := s.scenario.FactsOf(v, use.Machine, p.Name, p.Kind)
+		if !known {
+			facts = scenarios.Facts{Label: string(p.Kind)} // its name is all that is known of the kind
+		}
+		s.facts[at] = facts
 	}
-	return kind.Facts
+}
+
+// factsOf are what the run's scenario tells of a process.
+func (s Sample) factsOf(m record.MachineUse, p record.ProcessUse) scenarios.Facts {
+	return s.facts[place{m.Machine, p.Name}]
 }
 
 // each calls f for every process that a fact is true of and says whether there was
@@ -38,7 +51,7 @@ func (s Sample) each(is fact, f func(record.MachineUse, record.ProcessUse)) bool
 	found := false
 	for _, m := range s.machines {
 		for _, p := range m.Processes {
-			if is(s.factsOf(p.Kind)) {
+			if is(s.factsOf(m, p)) {
 				found = true
 				f(m, p)
 			}
@@ -50,8 +63,8 @@ func (s Sample) each(is fact, f func(record.MachineUse, record.ProcessUse)) bool
 // count adds up all counters of one meaning; false when no process told one. Times
 // are in ms, whatever the processes tell them in.
 func (s Sample) count(meaning scenarios.Meaning) (sum float64, found bool) {
-	s.each(counting(meaning), func(_ record.MachineUse, p record.ProcessUse) {
-		for _, c := range s.factsOf(p.Kind).Counters {
+	s.each(counting(meaning), func(m record.MachineUse, p record.ProcessUse) {
+		for _, c := range s.factsOf(m, p).Counters {
 			if v, told := p.Counts[c.Key]; told && c.Meaning == meaning {
 				sum, found = sum+v*worth(c), true
 			}
@@ -97,12 +110,12 @@ func (s Sample) labels(is fact, none string) string {
 	}
 	for _, m := range s.machines {
 		for _, p := range m.Processes {
-			add(s.factsOf(p.Kind))
+			add(s.factsOf(m, p))
 		}
 	}
-	if len(labels) == 0 {
-		for _, k := range s.kinds {
-			add(k.Facts)
+	if len(labels) == 0 && s.scenario != nil {
+		for _, f := range s.scenario.AllFacts() {
+			add(f)
 		}
 	}
 	if len(labels) == 0 {

@@ -84,3 +84,54 @@ func TestWhoCounts(t *testing.T) {
 		t.Errorf("without a database: %q", got.Missing)
 	}
 }
+
+// Services are of one kind, and each is what its file says: two on one kind's name
+// count in their own ways, and before may have others than after.
+func TestFactsOfServices(t *testing.T) {
+	process := func(facts scenarios.Facts) scenarios.Process {
+		return scenarios.Process{Name: facts.Label, Kind: "own", Facts: facts, Service: &scenarios.Service{Image: "a"}}
+	}
+	topology := func(processes ...scenarios.Process) (t scenarios.Topology) {
+		for _, p := range processes {
+			t.Machines = append(t.Machines, scenarios.Machine{Name: p.Name, Processes: []scenarios.Process{p}})
+		}
+		return t
+	}
+	took := scenarios.Counter{Key: "took", Meaning: scenarios.MeaningStatementTime, Total: true, Unit: "s"}
+	rows := process(scenarios.Facts{Label: "rows", Database: true, Counters: []scenarios.Counter{took}})
+	web := process(scenarios.Facts{Label: "web"})
+	scenario := &scenarios.Scenario{Kinds: []scenarios.Kind{{Name: "own", Service: true, Facts: scenarios.Facts{Label: "a service"}}},
+		Before: topology(web, process(scenarios.Facts{Label: "rows"})), After: topology(web, rows)}
+	trial := func(v scenarios.Variant) record.Trial {
+		use := func(name string, cpu float64) record.MachineUse {
+			return record.MachineUse{Machine: name, WindowS: 10, QuotaCPUs: 1, CPUSeconds: maybe.Of(cpu),
+				Processes: []record.ProcessUse{{Name: name, Kind: "own", Counts: map[string]float64{"took": 2}}}}
+		}
+		return record.Trial{Kind: record.KindSlice, RateName: record.RateCommon, Variant: v, Measurement: record.Measurement{Sent: 1000, Succeeded: 1000, DurationS: 10},
+			Machines: []record.MachineUse{use("web", 1), use("rows", 3)}}
+	}
+	after := PoolOf([]record.Trial{trial(scenarios.After)}, scenario)
+	ms, cpu, ok := after.Statements()
+	if !ok {
+		t.Error("the statements were counted")
+	}
+	near(t, "2 s of 1,000 requests", ms, 2, 1e-12)
+	near(t, "CPU of the database", cpu, 3, 1e-12)
+	if got := after.WhoCounts(scenarios.MeaningStatementTime); got != "rows" {
+		t.Errorf("counted by %q", got)
+	}
+	for _, d := range after.Demands() {
+		if d.Processes[0].Label != d.Machine {
+			t.Errorf("%s's process is called %q", d.Machine, d.Processes[0].Label)
+		}
+	}
+	before := PoolOf([]record.Trial{trial(scenarios.Before)}, scenario)
+	if _, _, ok := before.Statements(); ok || before.Value("db_cpu_ms_per_request").OK() {
+		t.Error("before has no database that counts")
+	}
+	if got := before.WhoCounts(scenarios.MeaningStatementTime); got != "rows" {
+		t.Errorf("where nobody counts, the scenario has %q", got)
+	}
+	table := TableOf([]record.Trial{trial(scenarios.Before), trial(scenarios.After)}, scenario)
+	near(t, "CPU of the table's database", table.Pooled(record.RateCommon, scenarios.After).Value("db_cpu_ms_per_request").V, 3, 1e-12)
+}

@@ -153,7 +153,7 @@ func (s Sample) databaseDemandShare() Value {
 				return cpuNotKnown(m.Machine)
 			}
 			demand := cpu / m.QuotaCPUs
-			if isDatabase(s.factsOf(p.Kind)) {
+			if isDatabase(s.factsOf(m, p)) {
 				database = max(database, demand)
 			} else {
 				other = max(other, demand)

@@ -50,7 +50,7 @@ func AimProof(run record.Run, trials []record.Trial, v scenarios.Variant) (Aim, 
 	if !capacity.Known() {
 		return Aim{}, errors.New("no rate held the SLO, so there is no capacity to move")
 	}
-	demands := Pool(AtCapacity(trials, v, capacity, run.Scenario.SLO), run.Scenario.Kinds).Demands()
+	demands := PoolOf(AtCapacity(trials, v, capacity, run.Scenario.SLO), &run.Scenario).Demands()
 	if len(demands) == 0 {
 		return Aim{}, errors.New("no machine's CPU was measured at the capacity")
 	}

@@ -77,7 +77,8 @@ func (v Value) Level() Level {
 
 // Sample is the sum of one or several slices of one variant.
 type Sample struct {
-	kinds     []scenarios.Kind // of the processes: what their counters mean
+	scenario  *scenarios.Scenario       // tells what the processes are, and what their counters mean
+	facts     map[place]scenarios.Facts // of the processes that were read
 	Slices    int
 	DurationS float64
 	Planned   int64
@@ -104,14 +105,21 @@ type endpointSample struct {
 	response record.Histogram
 }
 
-func newSample(kinds []scenarios.Kind) Sample {
-	return Sample{kinds: kinds, driverCPU: maybe.Of(0)}
+func newSample(scenario *scenarios.Scenario) Sample {
+	return Sample{scenario: scenario, facts: map[place]scenarios.Facts{}, driverCPU: maybe.Of(0)}
 }
 
-// Pool adds slices up. Whether they are valid is the caller's to ask. kinds are those
-// of the run's scenario; without them no counter of a process has a meaning.
+// Pool adds slices up of a scenario of which the kinds of its processes are all that
+// is known: PoolOf takes the whole scenario. Without kinds no counter of a process has
+// a meaning.
 func Pool(trials []record.Trial, kinds []scenarios.Kind) Sample {
-	s := newSample(kinds)
+	return PoolOf(trials, &scenarios.Scenario{Kinds: kinds})
+}
+
+// PoolOf adds slices of a run of the scenario up. Whether they are valid is the
+// caller's to ask.
+func PoolOf(trials []record.Trial, scenario *scenarios.Scenario) Sample {
+	s := newSample(scenario)
 	for _, t := range trials {
 		s.addUse(t)
 		m := t.Measurement
@@ -154,6 +162,7 @@ func (s *Sample) addUse(t record.Trial) {
 		s.driverCPU = maybe.Number{}
 	}
 	for _, use := range t.Machines {
+		s.learn(t.Variant, use)
 		s.addMachine(use)
 	}
 }

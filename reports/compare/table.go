@@ -38,15 +38,21 @@ type Table struct {
 	Slices  int       // trials of kind slice
 	Invalid []Invalid // slices and probes, in order
 
-	kinds   []scenarios.Kind
-	valid   map[cell][]record.Trial
-	spoiled map[cell][]record.Trial
-	rates   []string
+	scenario *scenarios.Scenario
+	valid    map[cell][]record.Trial
+	spoiled  map[cell][]record.Trial
+	rates    []string
 }
 
-// NewTable sorts trials into a table. kinds are those of the run's scenario.
+// NewTable sorts trials into a table, of a scenario of which the kinds of its processes
+// are all that is known: TableOf takes the whole scenario.
 func NewTable(trials []record.Trial, kinds []scenarios.Kind) Table {
-	t := Table{kinds: kinds, valid: map[cell][]record.Trial{}, spoiled: map[cell][]record.Trial{}}
+	return TableOf(trials, &scenarios.Scenario{Kinds: kinds})
+}
+
+// TableOf sorts the trials of a run of the scenario into a table.
+func TableOf(trials []record.Trial, scenario *scenarios.Scenario) Table {
+	t := Table{scenario: scenario, valid: map[cell][]record.Trial{}, spoiled: map[cell][]record.Trial{}}
 	for _, trial := range trials {
 		reasons := invalidReasons(&trial)
 		if len(reasons) > 0 {
@@ -91,7 +97,7 @@ func (t Table) Rates() []string { return t.rates }
 
 // Pooled adds up every valid slice of a variant at a rate.
 func (t Table) Pooled(rate string, variant scenarios.Variant) Sample {
-	return Pool(t.valid[cell{rate, variant}], t.kinds)
+	return PoolOf(t.valid[cell{rate, variant}], t.scenario)
 }
 
 // AllInvalid gives the reasons when a variant was measured at a rate and no
@@ -112,7 +118,7 @@ func (t Table) AllInvalid(rate string, variant scenarios.Variant) string {
 func (t Table) blocks(rate string, variant scenarios.Variant) map[int]Sample {
 	samples := map[int]Sample{}
 	for block, trials := range t.byBlock(rate, variant) {
-		samples[block] = Pool(trials, t.kinds)
+		samples[block] = PoolOf(trials, t.scenario)
 	}
 	return samples
 }

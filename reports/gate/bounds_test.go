@@ -278,3 +278,40 @@ func TestSeveralKeysOfOneMeaning(t *testing.T) {
 		t.Errorf("half was read: %q", why)
 	}
 }
+
+// Two services of one kind count each in its own way, and are called by their names.
+func TestCountersOfServices(t *testing.T) {
+	service := func(name string, counters ...scenarios.Counter) scenarios.Process {
+		return scenarios.Process{Name: name, Kind: "own", Facts: scenarios.Facts{Label: name, Counters: counters}, Service: &scenarios.Service{Image: "a"}}
+	}
+	messages := scenarios.Counter{Key: "messages", Meaning: scenarios.MeaningMessages, Total: true}
+	topology := scenarios.Topology{Machines: []scenarios.Machine{
+		{Name: "m", Processes: []scenarios.Process{service("first", messages)}}, {Name: "n", Processes: []scenarios.Process{service("second")}}}}
+	s := &scenarios.Scenario{Before: topology, After: topology, Kinds: []scenarios.Kind{{Name: "own", Service: true}}}
+	counted := func(first map[string]float64) Counts {
+		one := trial(scenarios.After, "GET /")
+		one.Machines = []record.MachineUse{{Machine: "m", Processes: []record.ProcessUse{{Name: "first", Kind: "own", Counts: first}}},
+			{Machine: "n", Processes: []record.ProcessUse{{Name: "second", Kind: "own", Counts: map[string]float64{"messages": 9 * requests}}}}}
+		return Counted(s, []record.Trial{one}, requests)
+	}
+	found := 0.0
+	for _, m := range counted(map[string]float64{"messages": 2 * requests}).metrics {
+		if m.Metric == "messages" {
+			found = m.Value
+		}
+	}
+	if found != 2 {
+		t.Errorf("%v messages, want 2", found)
+	}
+	if why := counted(nil).unread[place{scenarios.After, "GET /"}]["messages"]; why != "the counters of first could not be read" {
+		t.Errorf("nothing was read: %q", why)
+	}
+	for _, of := range sources {
+		if of.of != scenarios.MeaningMessages {
+			continue
+		}
+		if got := of.countedBy(s); !slices.Equal(got, []string{"first"}) {
+			t.Errorf("%s are counted by %q", of.key, got)
+		}
+	}
+}

@@ -186,7 +186,7 @@ func (c *comparison) absent(m Count, found bool) string {
 	case s.of == "":
 		return ""
 	case !c.run.read[at][s.key]:
-		return cmp.Or(c.run.unread[at][s.key], notRead(s.countedBy(c.run.kinds)...))
+		return cmp.Or(c.run.unread[at][s.key], notRead(s.countedBy(c.run.scenario)...))
 	case c.silent[at]:
 		return "its machines counted nothing at all, and the baseline has counts of them: were they asked?"
 	}

@@ -102,7 +102,7 @@ func (p place) String() string { return fmt.Sprintf("%s, %s", p.variant, p.endpo
 // Counts are one counted run.
 type Counts struct {
 	requests int                         // of each endpoint
-	kinds    []scenarios.Kind            // of the scenario's processes: what their counters mean
+	scenario *scenarios.Scenario         // tells what its processes' counters mean
 	metrics  []Count                     // sorted; what is 0 is left out, but for errors
 	measured map[place]bool              // endpoints that were counted
 	problems map[place]string            // why one has no counts, but perhaps errors
@@ -115,7 +115,7 @@ type Counts struct {
 // Each endpoint must have been asked requests times.
 func Counted(s *scenarios.Scenario, trials []record.Trial, requests int) Counts {
 	c := Counts{
-		requests: requests, kinds: s.Kinds, measured: map[place]bool{}, problems: map[place]string{}, failures: map[place]string{},
+		requests: requests, scenario: s, measured: map[place]bool{}, problems: map[place]string{}, failures: map[place]string{},
 		read: map[place]map[string]bool{}, unread: map[place]map[string]string{},
 	}
 	idle := idleOf(trials)
@@ -143,11 +143,11 @@ func (c *Counts) add(t *record.Trial, idle idleCounts) {
 	}
 	c.measured[at], c.read[at], c.unread[at] = true, map[string]bool{}, map[string]string{}
 	for _, s := range sources {
-		there, why := s.readable(t, c.kinds, idle)
+		there, why := s.readable(t, c.scenario, idle)
 		switch {
 		case there && why == "":
 			c.read[at][s.key] = true
-			c.metrics = append(c.metrics, s.counts(t, c.kinds, idle)...)
+			c.metrics = append(c.metrics, s.counts(t, c.scenario, idle)...)
 		case there:
 			c.unread[at][s.key] = why
 		}
@@ -259,64 +259,76 @@ func (i idleCounts) during(v scenarios.Variant, m record.MachineUse, process, na
 type use struct {
 	machine record.MachineUse
 	record.ProcessUse
+	who  string // the process's kind, or a service's own name
 	keys []string
 }
 
 // uses are the trial's processes that count what the source is made of.
-func (s source) uses(t *record.Trial, kinds []scenarios.Kind) []use {
+func (s source) uses(t *record.Trial, scenario *scenarios.Scenario) []use {
 	var out []use
 	for _, m := range t.Machines {
 		for _, p := range m.Processes {
-			kind, _ := scenarios.KindOf(kinds, p.Kind)
-			if keys := kind.Facts.Keys(s.of); len(keys) > 0 {
-				out = append(out, use{m, p, keys})
+			facts, _ := scenario.FactsOf(t.Variant, m.Machine, p.Name, p.Kind)
+			if keys := facts.Keys(s.of); len(keys) > 0 {
+				out = append(out, use{m, p, whoIs(scenario, p.Kind, p.Name), keys})
 			}
 		}
 	}
 	return out
 }
 
+// whoIs is a process for people: its kind, or a service's own name.
+func whoIs(scenario *scenarios.Scenario, name scenarios.KindName, process string) string {
+	if kind, _ := scenarios.KindOf(scenario.Kinds, name); kind.Service {
+		return process
+	}
+	return string(name)
+}
+
 // readable says whether processes that count the source's meaning were there, and
 // why their counters can't be used, if so: a counter that was not read is not one
 // of 0.
-func (s source) readable(t *record.Trial, kinds []scenarios.Kind, idle idleCounts) (there bool, why string) {
+func (s source) readable(t *record.Trial, scenario *scenarios.Scenario, idle idleCounts) (there bool, why string) {
 	if s.of == "" {
 		return true, ""
 	}
-	for _, u := range s.uses(t, kinds) {
+	for _, u := range s.uses(t, scenario) {
 		there = true
 		if !s.readFrom(u) {
-			return true, notRead(u.Kind)
+			return true, notRead(u.who)
 		}
 		if !s.background {
 			continue
 		}
 		for _, key := range u.keys {
 			if _, known := idle.during(t.Variant, u.machine, u.Name, key); !known {
-				return true, fmt.Sprintf("how much of it the %s does unasked is not known: %s", u.Kind, cmp.Or(idle.spoilt[t.Variant], "it was not counted"))
+				return true, fmt.Sprintf("how much of it the %s does unasked is not known: %s", u.who, cmp.Or(idle.spoilt[t.Variant], "it was not counted"))
 			}
 		}
 	}
 	return there, ""
 }
 
-func notRead(kinds ...scenarios.KindName) string {
-	if len(kinds) == 0 {
+func notRead(names ...string) string {
+	if len(names) == 0 {
 		return "its counters could not be read"
-	}
-	names := make([]string, len(kinds))
-	for i, name := range kinds {
-		names[i] = string(name)
 	}
 	return fmt.Sprintf("the counters of %s could not be read", strings.Join(names, ", "))
 }
 
-// countedBy are the kinds that count what the source is made of.
-func (s source) countedBy(kinds []scenarios.Kind) []scenarios.KindName {
-	var names []scenarios.KindName
-	for _, k := range kinds {
+// countedBy are the kinds and the services that count what the source is made of.
+func (s source) countedBy(scenario *scenarios.Scenario) []string {
+	var names []string
+	for _, k := range scenario.Kinds {
 		if k.Facts.Counts(s.of) {
-			names = append(names, k.Name)
+			names = append(names, string(k.Name))
+		}
+	}
+	for _, v := range scenarios.Variants() {
+		for _, at := range scenario.Topology(v).Counting(s.of) {
+			if name := at.Process.Name; at.Process.Service != nil && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
 		}
 	}
 	return names
@@ -331,7 +343,7 @@ func (s source) readFrom(u use) bool {
 }
 
 // counts are the source's metrics of a trial.
-func (s source) counts(t *record.Trial, kinds []scenarios.Kind, idle idleCounts) []Count {
+func (s source) counts(t *record.Trial, scenario *scenarios.Scenario, idle idleCounts) []Count {
 	sums := map[string]float64{}
 	switch {
 	case s.key == errorsKey:
@@ -339,7 +351,7 @@ func (s source) counts(t *record.Trial, kinds []scenarios.Kind, idle idleCounts)
 	case s.of == "":
 		sums[""] = float64(t.Measurement.BytesIn)
 	default:
-		for _, u := range s.uses(t, kinds) {
+		for _, u := range s.uses(t, scenario) {
 			s.addTo(sums, u)
 			for _, key := range u.keys {
 				if s.background {

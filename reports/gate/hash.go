@@ -21,7 +21,12 @@ import (
 // A setting at its kind's fallback is left out, so that a new setting leaves every
 // hash as it is. A fallback that changes does too: what that does to counts the
 // counts themselves show.
+//
+// A secret of a service has no part in it: the trials file does not tell the secret,
+// and the hash of what the file tells is to be the same. What an image holds is in no
+// hash either; its name is.
 func Hash(s *scenarios.Scenario) string {
+	s = s.Masked()
 	sum := sha256.Sum256([]byte(strings.Join(hashed(s), "\n")))
 	return hex.EncodeToString(sum[:8])
 }
@@ -56,6 +61,10 @@ func hashedTopology(v scenarios.Variant, t scenarios.Topology, kinds []scenarios
 			if len(p.Seed) > 0 {
 				lines = append(lines, fmt.Sprintf("seed %q", p.Seed))
 			}
+			lines = append(lines, hashedFiles("seed file", p.SeedFiles)...)
+			if p.Service != nil {
+				lines = append(lines, hashedService(*p.Service)...)
+			}
 			kind, _ := scenarios.KindOf(kinds, p.Kind)
 			for _, key := range slices.Sorted(maps.Keys(p.Settings)) {
 				if setting, known := kind.Setting(key); !known || p.Settings[key] != setting.Default {
@@ -69,6 +78,39 @@ func hashedTopology(v scenarios.Variant, t scenarios.Topology, kinds []scenarios
 			slices.Sort(links) // their roles have no order
 			lines = append(lines, links...)
 		}
+	}
+	return lines
+}
+
+func hashedFiles(what string, files []scenarios.File) []string {
+	var lines []string
+	for _, f := range files {
+		lines = append(lines, fmt.Sprintf("%s %q %s", what, f.Path, f.SHA256))
+	}
+	return lines
+}
+
+// hashedService are how a service runs and what of it is counted. When it is ready and
+// from when on it has its quota alters no count.
+func hashedService(s scenarios.Service) []string {
+	lines := []string{fmt.Sprintf("service image %q command %q data %q attach %q", s.Image, s.Command, s.Data, s.Attach)}
+	if b := s.Build; b != nil {
+		lines = append(lines, fmt.Sprintf("build %q %q to %q", b.Context, b.Dockerfile, b.Target))
+		lines = append(lines, hashedValues("build argument", b.Args)...)
+	}
+	lines = append(lines, hashedValues("variable", s.Env)...)
+	lines = append(lines, hashedFiles("file", s.Files)...)
+	if c := s.Counters; c != nil {
+		lines = append(lines, fmt.Sprintf("counters %q", c.Path))
+		lines = append(lines, hashedValues("counter", c.Names)...)
+	}
+	return lines
+}
+
+func hashedValues[K ~string](what string, values map[K]string) []string {
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		lines = append(lines, fmt.Sprintf("%s %q %q", what, name, values[name]))
 	}
 	return lines
 }

@@ -97,8 +97,14 @@ func TestHashChanges(t *testing.T) {
 		"a seed":         func(s *scenarios.Scenario) { databaseOf(s).Seed = []string{"make", "11 rows"} },
 		"a seed's words": func(s *scenarios.Scenario) { databaseOf(s).Seed = []string{"make", "10", "rows"} },
 		"no seed":        func(s *scenarios.Scenario) { databaseOf(s).Seed = nil },
-		"a seed more":    func(s *scenarios.Scenario) { shopOf(s).Seed = []string{"make"} },
-		"keys":           func(s *scenarios.Scenario) { s.Load.Keys["user"] = scenarios.Keys{Distribution: "uniform", Count: 10} },
+		"a seed's file": func(s *scenarios.Scenario) {
+			databaseOf(s).SeedFiles = []scenarios.File{{Path: "a.sql", From: "a.sql", SHA256: "01"}}
+		},
+		"a seed's other file": func(s *scenarios.Scenario) {
+			databaseOf(s).SeedFiles = []scenarios.File{{Path: "a.sql", From: "a.sql", SHA256: "02"}}
+		},
+		"a seed more": func(s *scenarios.Scenario) { shopOf(s).Seed = []string{"make"} },
+		"keys":        func(s *scenarios.Scenario) { s.Load.Keys["user"] = scenarios.Keys{Distribution: "uniform", Count: 10} },
 		"a key's count": func(s *scenarios.Scenario) {
 			s.Load.Keys["user"] = scenarios.Keys{Distribution: "zipf", Exponent: 0.99, Count: 11}
 		},
@@ -133,20 +139,82 @@ func TestHashChanges(t *testing.T) {
 	}
 }
 
+// withService is the small scenario with a service in after, in place of its shop.
+func withService(change func(*scenarios.Service)) *scenarios.Scenario {
+	s := small()
+	service := &scenarios.Service{
+		Image: "app:1", Build: &scenarios.Build{Context: ".", Args: map[string]string{"BASE": "debian"}}, Command: []string{"run", "it"},
+		Env: map[string]string{"LEVEL": "1", "API_KEY": "s3cret"}, Files: []scenarios.File{{Path: "/a", From: "a", SHA256: "01"}}, Data: "/data",
+		Limits: scenarios.LimitsFromStart, Counters: &scenarios.Exposition{Path: "/metrics", Names: map[scenarios.Meaning]string{scenarios.MeaningQueued: "jobs"}},
+	}
+	change(service)
+	shopOf(s).Service = service
+	return s
+}
+
+// How a service runs alters counts; when it is ready, and what nobody may know, does
+// not.
+func TestHashOfServices(t *testing.T) {
+	golden := Hash(withService(func(*scenarios.Service) {}))
+	seen := map[string]string{golden: "nothing", Hash(small()): "no service"}
+	for name, change := range map[string]func(*scenarios.Service){
+		"an image":          func(s *scenarios.Service) { s.Image = "app:2" },
+		"no build":          func(s *scenarios.Service) { s.Build = nil },
+		"a context":         func(s *scenarios.Service) { s.Build.Context = "app" },
+		"a Dockerfile":      func(s *scenarios.Service) { s.Build.Dockerfile = "Dockerfile.dev" },
+		"a target":          func(s *scenarios.Service) { s.Build.Target = "run" },
+		"a build argument":  func(s *scenarios.Service) { s.Build.Args["BASE"] = "alpine" },
+		"a command":         func(s *scenarios.Service) { s.Command = []string{"run it"} },
+		"a variable":        func(s *scenarios.Service) { s.Env["LEVEL"] = "2" },
+		"a variable more":   func(s *scenarios.Service) { s.Env["MORE"] = "" },
+		"a file's path":     func(s *scenarios.Service) { s.Files[0].Path = "/b" },
+		"what a file holds": func(s *scenarios.Service) { s.Files[0].SHA256 = "02" },
+		"a folder":          func(s *scenarios.Service) { s.Data = "/other" },
+		"a counter":         func(s *scenarios.Service) { s.Counters.Names[scenarios.MeaningQueued] = "tasks" },
+		"a counter's meaning": func(s *scenarios.Service) {
+			s.Counters.Names = map[scenarios.Meaning]string{scenarios.MeaningLockWaiters: "jobs"}
+		},
+		"a page":      func(s *scenarios.Service) { s.Counters.Path = "/stats" },
+		"no counters": func(s *scenarios.Service) { s.Counters = nil },
+		"attached":    func(s *scenarios.Service) { s.Attach = "postgres" },
+	} {
+		hash := Hash(withService(change))
+		if other, taken := seen[hash]; taken {
+			t.Errorf("%s and %s have one hash", name, other)
+		}
+		seen[hash] = name
+	}
+	for name, change := range map[string]func(*scenarios.Service){
+		"ready":                func(s *scenarios.Service) { s.Ready = scenarios.Ready{HTTP: "/", Within: time.Second} },
+		"limits":               func(s *scenarios.Service) { s.Limits = scenarios.LimitsFromReady },
+		"a secret":             func(s *scenarios.Service) { s.Env["API_KEY"] = "other" },
+		"where the file stood": func(s *scenarios.Service) { s.Build.Dir, s.Files[0].Content = "/somewhere", []byte("a") },
+	} {
+		if s := withService(change); Hash(s) != golden || Hash(s.Masked()) != golden {
+			t.Errorf("%s changes the hash", name)
+		}
+	}
+}
+
 // A field that a scenario gets is to be thought about: does it alter counts? Then
 // it goes into hashed, with care for the baselines that there are, and in any case
 // into this table.
 func TestHashKnowsEveryField(t *testing.T) {
 	for kind, known := range map[reflect.Type][]string{
-		reflect.TypeFor[scenarios.Scenario](): {"Name", "Title", "Question", "Sources", "Load", "SLO", "Before", "After", "Kinds", "Claims", "Oracles", "Gate"},
-		reflect.TypeFor[scenarios.Topology](): {"Label", "Entry", "Entries", "Machines"},
-		reflect.TypeFor[scenarios.Machine]():  {"Name", "Group", "Size", "VCPU", "MemoryGiB", "QuotaShare", "External", "Processes"},
-		reflect.TypeFor[scenarios.Process]():  {"Name", "Kind", "Facts", "Port", "Settings", "Seed", "Links"},
-		reflect.TypeFor[scenarios.Link]():     {"Role", "To"},
-		reflect.TypeFor[scenarios.Load]():     {"Arrivals", "Timeout", "RequestsPerUserPerS", "Keys", "Mix", "MaxInFlight", "Connections", "WarmupSeconds"},
-		reflect.TypeFor[scenarios.Keys]():     {"Distribution", "Exponent", "Count"},
-		reflect.TypeFor[scenarios.Endpoint](): {"Name", "Method", "Path", "Body", "Weight", "Expect", "From", "Session", "Object", "Version", "Creates", "ID"},
-		reflect.TypeFor[scenarios.Reading]():  {"From", "Name"},
+		reflect.TypeFor[scenarios.Scenario]():   {"Name", "Title", "Question", "Sources", "Load", "SLO", "Before", "After", "Kinds", "Claims", "Oracles", "Gate"},
+		reflect.TypeFor[scenarios.Topology]():   {"Label", "Entry", "Entries", "Machines"},
+		reflect.TypeFor[scenarios.Machine]():    {"Name", "Group", "Size", "VCPU", "MemoryGiB", "QuotaShare", "External", "Processes"},
+		reflect.TypeFor[scenarios.Process]():    {"Name", "Kind", "Facts", "Port", "Settings", "Seed", "SeedFiles", "Links", "Service"},
+		reflect.TypeFor[scenarios.Link]():       {"Role", "To"},
+		reflect.TypeFor[scenarios.Load]():       {"Arrivals", "Timeout", "RequestsPerUserPerS", "Keys", "Mix", "MaxInFlight", "Connections", "WarmupSeconds"},
+		reflect.TypeFor[scenarios.Keys]():       {"Distribution", "Exponent", "Count"},
+		reflect.TypeFor[scenarios.Endpoint]():   {"Name", "Method", "Path", "Body", "Weight", "Expect", "From", "Session", "Object", "Version", "Creates", "ID"},
+		reflect.TypeFor[scenarios.Reading]():    {"From", "Name"},
+		reflect.TypeFor[scenarios.Service]():    {"Image", "Build", "Command", "Env", "Files", "Ready", "Data", "Limits", "Counters", "Attach"},
+		reflect.TypeFor[scenarios.Build]():      {"Context", "Dockerfile", "Target", "Args", "Dir"},
+		reflect.TypeFor[scenarios.File]():       {"Path", "From", "SHA256", "Content"},
+		reflect.TypeFor[scenarios.Ready]():      {"HTTP", "TCP", "Command", "Within"},
+		reflect.TypeFor[scenarios.Exposition](): {"Path", "Names"},
 	} {
 		var fields []string
 		for i := range kind.NumField() {

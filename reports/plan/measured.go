@@ -85,7 +85,7 @@ type Group struct {
 	Name      string       `json:"name"`
 	Size      string       `json:"size"`
 	Stateless bool         `json:"stateless"`       // more copies of it can be added
-	Keeps     string       `json:"keeps,omitempty"` // "data" or "queue", where they can't
+	Keeps     string       `json:"keeps,omitempty"` // "data" or "queue", where they can't; "" also where that is not known
 	Measured  int          `json:"measured_copies"`
 	DemandMS  maybe.Number `json:"demand_ms,omitzero"` // CPU time a request, of all copies together
 	CPUs      float64      `json:"cpus"`               // what all copies together may use, at the run's scale

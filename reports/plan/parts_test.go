@@ -219,7 +219,7 @@ func TestBoundOfAPlan(t *testing.T) {
 
 // Why there is no number, at the bounds of each reason.
 func TestRefusals(t *testing.T) {
-	app, data := Group{Name: "app", Stateless: true, DemandMS: maybe.Of(1), CPUs: 1}, Group{Name: "db", DemandMS: maybe.Of(1), CPUs: 1}
+	app, data := Group{Name: "app", Stateless: true, DemandMS: maybe.Of(1), CPUs: 1}, Group{Name: "db", Keeps: scenarios.KeepsData, DemandMS: maybe.Of(1), CPUs: 1}
 	docker := record.Run{Environment: record.Environment{Stage: record.StageDocker}}
 	local := record.Run{Environment: record.Environment{Stage: record.StageProcess}}
 	for _, test := range []struct {
@@ -235,7 +235,8 @@ func TestRefusals(t *testing.T) {
 		{"local processes", 100.1, local, []Group{app, data}, 300, "it takes 100 requests/s at the run's scale, 1.00x the 100 that held: it was measured as local processes"},
 		{"four times", 400, docker, []Group{app}, 0, ""},
 		{"more than four times", 400.1, docker, []Group{app}, 0, "beyond 4x a number would be a guess"},
-		{"nothing to copy", 200, docker, []Group{data}, 300, "every machine of it holds data or a queue"},
+		{"nothing to copy", 200, docker, []Group{data}, 300, "every machine of it holds data or a queue, so no copy can be added"},
+		{"nothing that may be copied", 200, docker, []Group{data, {Name: "x"}}, 300, "holds data or a queue, or is not known to be stateless (stateless: yes in the scenario says so), so"},
 		{"not known", 200, docker, []Group{app, {Name: "x"}}, 0, "was not recorded near that"},
 		{"below the bound", 299, docker, []Group{app, data}, 300, ""},
 		{"at the bound", 300, docker, []Group{app, data}, 300, "its db, which can't be copied, can answer 300 at most"},
@@ -396,10 +397,12 @@ func TestPlanInWords(t *testing.T) {
 		}
 	}
 	for want, g := range map[string]Group{
-		"can be copied":                 {Stateless: true, Measured: 2},
-		"holds data, stays one":         {Keeps: scenarios.KeepsData, Measured: 1},
-		"holds data, stays as measured": {Keeps: scenarios.KeepsData, Measured: 2},
-		"holds a queue, stays one":      {Keeps: scenarios.KeepsQueue, Measured: 1},
+		"can be copied":                                   {Stateless: true, Measured: 2},
+		"holds data, stays one":                           {Keeps: scenarios.KeepsData, Measured: 1},
+		"holds data, stays as measured":                   {Keeps: scenarios.KeepsData, Measured: 2},
+		"holds a queue, stays one":                        {Keeps: scenarios.KeepsQueue, Measured: 1},
+		"is not known to be stateless, stays one":         {Measured: 1},
+		"is not known to be stateless, stays as measured": {Measured: 3},
 	} {
 		if got := g.copying(); got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -341,7 +341,11 @@ func (o *Option) refusal(run record.Run, groups []Group) string {
 	case !run.Environment.HasQuotas():
 		return asked + ": it was measured as local processes that shared this computer, which does not tell what more machines would do; measure with --stage docker"
 	case !slices.ContainsFunc(groups, func(g Group) bool { return g.Stateless }):
-		return asked + ": every machine of it holds data or a queue, so no copy can be added"
+		unsaid := ""
+		if slices.ContainsFunc(groups, func(g Group) bool { return g.Keeps == "" }) {
+			unsaid = ", or is not known to be stateless (stateless: yes in the scenario says so)"
+		}
+		return asked + ": every machine of it holds data or a queue" + unsaid + ", so no copy can be added"
 	case slices.ContainsFunc(groups, func(g Group) bool { return !g.known() }):
 		return asked + ": what CPU a request takes on each machine was not recorded near that, so nothing is known beyond it"
 	case o.Bound != nil && o.RateRPS >= o.Bound.RPS.Value:

@@ -117,8 +117,11 @@ func (g Group) copying() string {
 		return "can be copied"
 	}
 	holds := "holds data"
-	if g.Keeps == scenarios.KeepsQueue {
+	switch g.Keeps {
+	case scenarios.KeepsQueue:
 		holds = "holds a queue"
+	case "":
+		holds = "is not known to be stateless"
 	}
 	if g.Measured > 1 {
 		return holds + ", stays as measured"

@@ -67,7 +67,7 @@ func recordedOf(dir string, log *record.Log) (recorded, error) {
 	capacity := compare.Given{compare.LimitRPS: ranges}.Ratio(compare.LimitRPS)
 	r.blocks = len(capacity.Pairs)
 	r.tables = append(r.tables, table{[]string{compare.LimitRPS}, []compare.Effect{capacity}})
-	comparison := compare.NewTable(log.Trials, log.Run.Scenario.Kinds).At(record.RateCommon)
+	comparison := compare.TableOf(log.Trials, &log.Run.Scenario).At(record.RateCommon)
 	rows, details := comparison.Tables()
 	for _, keys := range [][]string{rows, details} {
 		r.tables = append(r.tables, table{keys, comparison.Effects(keys)})
