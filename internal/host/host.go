@@ -4,7 +4,8 @@
 // processes. It is the one place that takes measurements from procfs and cgroups.
 //
 //   - process.go reads the process table: trees of processes and their use.
-//   - cgroup.go reads the cgroup of this process, in version 1 or 2.
+//   - cgroup.go reads the cgroup of this process, in version 1 or 2, and
+//     cgroup_other.go finds that of another one.
 //   - host.go reads the rest: the host's CPU time, its name and its size.
 //
 // procfs is parsed by github.com/prometheus/procfs. What is parsed by hand says

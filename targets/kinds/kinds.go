@@ -17,6 +17,7 @@ import (
 	"headroom/targets/kinds/nats"
 	"headroom/targets/kinds/pgbouncer"
 	"headroom/targets/kinds/postgres"
+	"headroom/targets/kinds/service"
 	"headroom/targets/kinds/shop"
 	"headroom/targets/kinds/valkey"
 	"headroom/targets/kinds/varnish"
@@ -28,7 +29,7 @@ import (
 func All() []machine.Kind {
 	return []machine.Kind{
 		gateway.Kind(), haproxy.Kind(), link.Kind(), mail.Kind(), memcached.Kind(), nats.Kind(),
-		pgbouncer.Kind(), postgres.Kind(), shop.Kind(), valkey.Kind(), varnish.Kind(), worker.Kind(),
+		pgbouncer.Kind(), postgres.Kind(), service.Kind(), shop.Kind(), valkey.Kind(), varnish.Kind(), worker.Kind(),
 	}
 }
 

@@ -4,6 +4,7 @@ package kinds
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,7 +36,7 @@ func TestKindsSayWhatTheyAre(t *testing.T) {
 	ports := map[int]scenarios.KindName{}
 	for _, k := range All() {
 		f := k.Facts
-		if k.Name == "" || k.New == nil || f.Label == "" || f.About == "" || k.Port < 1024 || f.Ports < 1 {
+		if k.Name == "" || k.New == nil || f.Label == "" || f.About == "" || (k.Port < 1024) != k.Service || f.Ports < 1 {
 			t.Errorf("%s: %+v at port %d says too little", k.Name, f, k.Port)
 		}
 		for i := range f.Ports {
@@ -250,6 +251,12 @@ func TestKeeps(t *testing.T) {
 		"postgres": scenarios.KeepsData, "valkey": scenarios.KeepsData, "nats": scenarios.KeepsQueue,
 	}
 	for _, k := range Data() {
+		if k.Service { // its file says it
+			if k.Facts.Keeps != "" {
+				t.Errorf("all of %s keep %q, whatever they are", k.Name, k.Facts.Keeps)
+			}
+			continue
+		}
 		if !slices.Contains([]string{scenarios.KeepsNothing, scenarios.KeepsData, scenarios.KeepsQueue}, k.Facts.Keeps) {
 			t.Errorf("%s keeps %q: say whether it keeps data, a queue or nothing", k.Name, k.Facts.Keeps)
 		}
@@ -314,6 +321,39 @@ func TestEveryKindHasAProgram(t *testing.T) {
 			t.Errorf("a command may make %s's data: %v; it is a Seeder: %v", k.Name, k.Facts.Seeds, seeds)
 		}
 		made.Close()
+	}
+}
+
+// Who says that its counters can be read from outside has what reads them, and starts
+// nothing by it.
+func TestKindsThatAttach(t *testing.T) {
+	var attach []scenarios.KindName
+	for _, k := range All() {
+		if (k.Attach != nil) != (k.Attaches || k.Service) {
+			t.Errorf("%s: attaches: %v, and its code can: %v", k.Name, k.Attaches, k.Attach != nil)
+		}
+		if k.Attach == nil {
+			continue
+		}
+		attach = append(attach, k.Name)
+		p := spec.Process{Name: "p", Kind: k.Name, Facts: k.Facts, Address: "db", Port: 1, Service: &scenarios.Service{Image: "x"}}
+		made, err := k.Attach(p)
+		if err != nil {
+			t.Errorf("%s: %v", k.Name, err)
+			continue
+		}
+		if _, err := made.Command(t.Context()); !errors.Is(err, machine.ErrOnlyAsked) {
+			t.Errorf("%s: what is only asked can be started: %v", k.Name, err)
+		}
+		_, counts := made.(machine.Counter)
+		_, reads := made.(machine.RowReader)
+		if !counts || reads != k.Facts.Database {
+			t.Errorf("%s: counts: %v, reads rows: %v", k.Name, counts, reads)
+		}
+		made.Close()
+	}
+	if want := []scenarios.KindName{"postgres", "service", "valkey"}; !slices.Equal(attach, want) {
+		t.Errorf("these attach: %v, want %v", attach, want)
 	}
 }
 

@@ -25,11 +25,12 @@ const (
 
 // agent answers for one machine.
 type agent struct {
-	spec     spec.Spec
-	started  time.Time
-	ready    func() error
-	pidOf    func(process string) int
-	programs []Program // one for each process of spec, in its order
+	spec      spec.Spec
+	started   time.Time
+	ready     func() error
+	pidOf     func(process string) int
+	programs  []Program  // one for each process of spec, in its order
+	container *container // the machine, where the agent is not on it; then pidOf is nil
 }
 
 // handler is the agent's whole interface.
@@ -50,15 +51,20 @@ func (a *agent) handler() http.Handler {
 	mux.HandleFunc("GET /lag", a.serveLag)
 	mux.HandleFunc("POST /rows", a.serveRows)
 	mux.HandleFunc("POST "+spec.AskPath, a.ask)
+	return proven(a.spec.Nonce, mux)
+}
+
+// proven adds to each answer the nonce of the run.
+func proven(nonce string, answers http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set(spec.NonceHeader, a.spec.Nonce)
-		mux.ServeHTTP(w, r)
+		w.Header().Set(spec.NonceHeader, nonce)
+		answers.ServeHTTP(w, r)
 	})
 }
 
 // serve answers on the agent's port until ctx ends.
-func (a *agent) serve(ctx context.Context, listener net.Listener) error {
-	server := &http.Server{Handler: a.handler(), ReadHeaderTimeout: 5 * time.Second}
+func serve(ctx context.Context, listener net.Listener, answers http.Handler) error {
+	server := &http.Server{Handler: answers, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() {
 		closing, cancel := context.WithTimeout(context.Background(), agentCloseLimit)
 		defer cancel()
@@ -98,6 +104,10 @@ func (a *agent) observe(ctx context.Context) spec.Counters {
 	var err error
 	c.MonotonicNano, err = host.MonotonicNanos()
 	fail("clock", err)
+	if a.container != nil {
+		a.observeContainer(a.readCounts(ctx, c.Processes), &c, fail, unread)
+		return c
+	}
 	if a.spec.Local == nil {
 		use, err := host.OwnCgroup().Use()
 		unread("cgroup", err)
@@ -142,7 +152,7 @@ func (a *agent) observeProcesses(processes host.Processes, countErrors []error, 
 	for i, p := range a.spec.Processes {
 		out := &c.Processes[i]
 		out.Name, out.Kind = p.Name, p.Kind
-		fail(p.Name, countErrors[i])
+		tellCounts(p.Name, countErrors[i], fail, unread)
 		pid := a.pidOf(p.Name)
 		if pid == 0 {
 			fail(p.Name, errors.New("not started"))
@@ -191,4 +201,14 @@ func (a *agent) readCounts(ctx context.Context, into []spec.ProcessCounters) []e
 	}
 	wg.Wait()
 	return failed
+}
+
+// tellCounts tells why a process's counters are not all there.
+func tellCounts(process string, err error, fail, unread func(string, error)) {
+	var uncounted *Uncounted
+	if errors.As(err, &uncounted) {
+		unread(process, uncounted)
+		return
+	}
+	fail(process, err)
 }

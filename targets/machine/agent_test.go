@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -109,6 +110,23 @@ func TestAgentObserve(t *testing.T) {
 	}
 	if broken := c.Processes[1]; broken.Counts != nil || broken.RSSBytes.Known() || broken.CPUSecondsTotal.Known() {
 		t.Errorf("broken is %+v", broken)
+	}
+}
+
+// Counters that a program does not have are not known, with the reason, and beside them
+// stand those that the program has: that is no fault.
+func TestAgentObservesWhatCountsInPart(t *testing.T) {
+	a := testAgent(nil)
+	a.programs[0] = fakeCounter{values: map[string]float64{"keys": 3}, err: fmt.Errorf("asking: %w", &Uncounted{Why: errors.New("no hits on the page")})}
+	var c spec.Counters
+	if err := json.Unmarshal(ask(t, a, "/observe").Body.Bytes(), &c); err != nil {
+		t.Fatal(err)
+	}
+	if c.Processes[0].Counts["keys"] != 3 || !slices.Contains(c.Unread, "self: no hits on the page") {
+		t.Errorf("%+v, unread %q", c.Processes[0], c.Unread)
+	}
+	if slices.ContainsFunc(c.Errors, func(e string) bool { return strings.HasPrefix(e, "self: ") }) {
+		t.Errorf("errors %q", c.Errors)
 	}
 }
 

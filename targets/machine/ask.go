@@ -60,7 +60,7 @@ func (a *agent) insideOf(q spec.Question) (string, error) {
 		if p.Name != q.Process {
 			continue
 		}
-		if p.Facts.Server != nil {
+		if p.Facts.Server != nil || p.Service != nil {
 			return "", fmt.Errorf("process %s is a %s: only programs of our own can be asked", p.Name, p.Kind)
 		}
 		return ownAddress(p), nil

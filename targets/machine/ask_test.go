@@ -52,6 +52,7 @@ func TestAsk(t *testing.T) {
 		{Name: "ocean", Kind: "link", Facts: scenarios.Facts{Ports: 2, Relays: true}, Address: host, Port: port - 1},
 		{Name: "db", Kind: "postgres", Facts: scenarios.Facts{Server: &scenarios.Server{}}, Address: host, Port: port},
 		{Name: "gone", Kind: "worker", Address: host, Port: 1},
+		{Name: "web", Kind: "own", Service: &scenarios.Service{}, Address: host, Port: port},
 	}}}
 	handler := a.handler()
 	for _, test := range []struct {
@@ -66,6 +67,7 @@ func TestAsk(t *testing.T) {
 		{`{"process":"mail","path":"/internal/long"}`, 502, "longer than"},
 		{`{"process":"gone","path":"/internal/queue"}`, 502, "process gone"},
 		{`{"process":"db","path":"/internal/x"}`, 400, "db is a postgres"},
+		{`{"process":"web","path":"/internal/x"}`, 400, "web is a own: only programs of our own"},
 		{`{"process":"shop","path":"/internal/x"}`, 400, `no process "shop"`},
 		{`{"process":"mail","path":"/send"}`, 400, "below /internal/"},
 		{`{"process":"mail","path":"/internal/../send"}`, 400, "below /internal/"},

@@ -4,8 +4,10 @@ package machine
 
 import (
 	"context"
+	"errors"
 	"os/exec"
 	"syscall"
+	"time"
 
 	"headroom/internal/child"
 	"headroom/scenarios"
@@ -20,6 +22,10 @@ type Kind struct {
 	New func(spec.Process, Host) Program
 	// Server finds the program that is not ours; nil of a program of our own.
 	Server *Server
+	// Attach makes a program that is not started here and only asked, by its protocol;
+	// its Command is an error. nil: the kind's code can't ask a program that it did not
+	// start.
+	Attach func(spec.Process) (Program, error)
 }
 
 // Host is what a machine gives each of its programs.
@@ -48,6 +54,11 @@ type Settler interface {
 	Settle(context.Context) error
 }
 
+// Patient is a program that says how long it may take to answer.
+type Patient interface {
+	ReadyWithin() time.Duration
+}
+
 // Seeder is a program whose data a seed command may make.
 type Seeder interface {
 	// SeedEnv are the environment variables by which the command finds the program.
@@ -63,10 +74,24 @@ type Stopper interface {
 }
 
 // Counter is a program that tells what it counts: the keys of its kind's Counters,
-// and others. A key of a total ends in _total.
+// and others. A key of a total ends in _total. Counters that the program does not have
+// are an Uncounted, beside which the others stand.
 type Counter interface {
 	Count(context.Context) (map[string]float64, error)
 }
+
+// Uncounted says why some counters of a program are not known. That is no fault of
+// the program, as another error of a Counter is.
+type Uncounted struct{ Why error }
+
+// Error is the reason.
+func (u *Uncounted) Error() string { return u.Why.Error() }
+
+// Unwrap returns the reason.
+func (u *Uncounted) Unwrap() error { return u.Why }
+
+// ErrOnlyAsked is what Command returns of a program that Kind.Attach made.
+var ErrOnlyAsked = errors.New("the program is only asked, and not started here")
 
 // Quieter is a program in which something goes on by the clock that alters what work
 // costs. Quiet has it go on now, so that it does not for a while, and is an error

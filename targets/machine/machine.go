@@ -12,7 +12,9 @@
 // The package knows no kind of process: a Kind brings its Program, and what the
 // Program can do beyond running is asked of its interfaces.
 //
-// A machine may also make a dataset (see seed.go): what a process begins with.
+// A machine may also make a dataset (see seed.go): what a process begins with. And
+// where a machine runs an image of the user's own, in which none of this can be, an
+// observer beside it answers as its agent would (see observe.go).
 package machine
 
 import (
@@ -44,22 +46,36 @@ const reapEvery = 10 * time.Second
 // spec.EnvSpec. Unknown keys and specs that could not run are errors. kinds are all
 // that a process may be: each process gets the facts of its kind.
 func SpecFromEnv(kinds []Kind) (spec.Spec, error) {
-	text, set := os.LookupEnv(spec.EnvSpec)
-	if !set {
-		return spec.Spec{}, fmt.Errorf("machine: %s is not set: a stage sets it when it starts a machine", spec.EnvSpec)
-	}
 	var s spec.Spec
+	if err := fromEnv(spec.EnvSpec, "a machine", &s); err != nil {
+		return spec.Spec{}, err
+	}
+	giveFacts(kinds, s.Processes)
+	return s, checkSpec(s)
+}
+
+// fromEnv decodes what a stage hands over in an environment variable to what it
+// starts.
+func fromEnv(name, started string, into any) error {
+	text, set := os.LookupEnv(name)
+	if !set {
+		return fmt.Errorf("machine: %s is not set: a stage sets it when it starts %s", name, started)
+	}
 	in := json.NewDecoder(strings.NewReader(text))
 	in.DisallowUnknownFields()
-	if err := in.Decode(&s); err != nil {
-		return spec.Spec{}, fmt.Errorf("machine: %s: %w", spec.EnvSpec, err)
+	if err := in.Decode(into); err != nil {
+		return fmt.Errorf("machine: %s: %w", name, err)
 	}
-	for i, p := range s.Processes {
+	return nil
+}
+
+// giveFacts gives each process the facts of its kind, where that is known.
+func giveFacts(kinds []Kind, processes []spec.Process) {
+	for i, p := range processes {
 		if kind, known := scenarios.KindOf(Data(kinds), p.Kind); known {
-			s.Processes[i].Facts = kind.Facts
+			processes[i].Facts = kind.Facts
 		}
 	}
-	return s, checkSpec(s)
 }
 
 func checkSpec(s spec.Spec) error {
@@ -94,14 +110,25 @@ func checkSpec(s spec.Spec) error {
 // newProgram makes the program of a process, whose settings must be those of its
 // kind.
 func newProgram(kinds []Kind, s spec.Spec, p spec.Process, family *child.Family, out *child.Lines) (Program, error) {
-	i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == p.Kind })
-	if i < 0 {
+	kind, known := kindOf(kinds, p.Kind)
+	if !known {
 		return nil, fmt.Errorf("process %s: unknown kind %q", p.Name, p.Kind)
 	}
-	if err := kinds[i].Check(p.Settings); err != nil {
+	if err := kind.Check(p.Settings); err != nil {
 		return nil, fmt.Errorf("process %s: %w", p.Name, err)
 	}
-	return kinds[i].New(p, Host{Machine: s.Machine, Dir: folderOf(s, p), Seeding: s.Seed != nil, Family: family, Log: out}), nil
+	if kind.Service && p.Service == nil {
+		return nil, fmt.Errorf("process %s: nothing says how this %s runs", p.Name, p.Kind)
+	}
+	return kind.New(p, Host{Machine: s.Machine, Dir: folderOf(s, p), Seeding: s.Seed != nil, Family: family, Log: out}), nil
+}
+
+func kindOf(kinds []Kind, name scenarios.KindName) (Kind, bool) {
+	i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Name == name })
+	if i < 0 {
+		return Kind{}, false
+	}
+	return kinds[i], true
 }
 
 // folderOf is a process's own folder.
@@ -149,7 +176,7 @@ func Run(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Writer) error
 	var agentErr error
 	ctx, cancel := context.WithCancel(ctx)
 	background.Go(func() {
-		agentErr = a.serve(agentCtx, listener)
+		agentErr = serve(agentCtx, listener, a.handler())
 		cancel() // a machine that cannot be observed must not go on
 	})
 	if os.Getpid() == 1 {

@@ -83,6 +83,17 @@ func TestRunRefusesSettingsThatAreNotTheKinds(t *testing.T) {
 	}
 }
 
+// How a service runs nobody knows but its scenario.
+func TestRunRefusesAServiceOfWhichNothingIsSaid(t *testing.T) {
+	kind := abacus("abacus")
+	kind.Service = true
+	p := spec.Process{Name: "x", Kind: "abacus", Port: 1, Settings: map[string]string{"beads": "3"}}
+	err := Run(t.Context(), []Kind{kind}, spec.Spec{Machine: "m", Processes: []spec.Process{p}}, &bytes.Buffer{})
+	if err == nil || !strings.Contains(err.Error(), "process x: nothing says how this abacus runs") {
+		t.Errorf("error is %v", err)
+	}
+}
+
 // abacus is a kind that has one setting.
 func abacus(name scenarios.KindName) Kind {
 	return Kind{

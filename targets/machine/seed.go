@@ -3,6 +3,7 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -173,8 +174,8 @@ func soundEnd(c *child.Child, stop syscall.Signal) error {
 	return c.Log.Explain(fmt.Errorf("process %s: when it was stopped: %w", c.Name, c.Death()))
 }
 
-// command is the seed command. The word headroom names this very program, which
-// need not be on anybody's path.
+// command is the seed command, which works beside the files that it reads. The word
+// headroom names this very program, which need not be on anybody's path.
 func (m *maker) command(env []string) (*exec.Cmd, error) {
 	words := m.spec.Seed.Command
 	program := words[0]
@@ -186,7 +187,7 @@ func (m *maker) command(env []string) (*exec.Cmd, error) {
 		program = self
 	}
 	cmd := exec.Command(program, words[1:]...)
-	cmd.Dir = m.dir
+	cmd.Dir = cmp.Or(m.spec.Seed.FilesDir, m.dir)
 	cmd.Env = append(os.Environ(), env...)
 	return cmd, nil
 }

@@ -131,6 +131,10 @@ func TestSeedCommandNamesUs(t *testing.T) {
 		if err != nil || cmd.Args[0] != want || len(cmd.Args) != 3 || cmd.Dir != "/d" || cmd.Env[len(cmd.Env)-1] != "PGHOST=x" {
 			t.Errorf("%s: %v, %v", command, cmd, err)
 		}
+		m.spec.Seed.FilesDir = "/seed" // where its files are
+		if cmd, err := m.command(nil); err != nil || cmd.Dir != "/seed" {
+			t.Errorf("%s: works in %q, %v", command, cmd.Dir, err)
+		}
 	}
 }
 

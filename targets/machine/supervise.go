@@ -45,6 +45,15 @@ func (n named) settle(ctx context.Context) error {
 	return nil
 }
 
+// readyWithin is how long the program may take to get ready where others may take the
+// limit.
+func (n named) readyWithin(limit time.Duration) time.Duration {
+	if patient, says := n.Program.(Patient); says {
+		return patient.ReadyWithin()
+	}
+	return limit
+}
+
 // supervisor runs the processes of one machine, in order.
 type supervisor struct {
 	out        io.Writer
@@ -131,9 +140,8 @@ func (s *supervisor) startAll(ctx context.Context, cancel context.CancelCauseFun
 }
 
 func (s *supervisor) startOne(ctx context.Context, died context.CancelCauseFunc, p named) error {
-	begin := time.Now()
-	ctx, cancel := context.WithTimeoutCause(ctx, s.readyLimit,
-		fmt.Errorf("not ready within %v", s.readyLimit))
+	begin, limit := time.Now(), p.readyWithin(s.readyLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready within %v", limit))
 	defer cancel()
 	c, err := s.launch(ctx, died, p)
 	if err != nil {

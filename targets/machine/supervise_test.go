@@ -217,6 +217,22 @@ func TestReadyDeadlineShowsTheLog(t *testing.T) {
 	}
 }
 
+// patientProgram says how long it may take.
+type patientProgram struct {
+	scriptProgram
+	within time.Duration
+}
+
+func (p patientProgram) ReadyWithin() time.Duration { return p.within }
+
+func TestReadyDeadlineOfAPatientProgram(t *testing.T) {
+	s := launch(t, time.Hour, 5*time.Second, named{name: "own", Program: patientProgram{scriptProgram{script{
+		text: "exec sleep 60", ready: filepath.Join(t.TempDir(), "never")}}, 200 * time.Millisecond}})
+	if err := s.wait(t); err == nil || !strings.Contains(err.Error(), "not ready within 200ms") {
+		t.Errorf("error is %v", err)
+	}
+}
+
 func TestKillsTheWholeGroupAfterTheDeadline(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "pid")
 	s := launch(t, 20*time.Second, 200*time.Millisecond, named{name: "deaf", Program: scriptProgram{script{

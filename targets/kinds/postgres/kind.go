@@ -20,7 +20,7 @@ var (
 func Kind() machine.Kind {
 	return machine.Kind{
 		Kind: scenarios.Kind{
-			Name: "postgres", Port: 5432,
+			Name: "postgres", Port: 5432, Attaches: true,
 			Facts: scenarios.Facts{
 				Label: "PostgreSQL", About: "a database, with what its seed command makes; with a primary it is a streaming replica, a hot standby",
 				Keeps: scenarios.KeepsData, Database: true, Stores: true, Seeds: true, Ports: 1,
@@ -39,8 +39,9 @@ func Kind() machine.Kind {
 			Settings: []scenarios.SettingSpec{Indexes.SettingSpec, MaxConnections.SettingSpec, SharedBuffers.SettingSpec},
 			Links:    []scenarios.LinkSpec{{Role: scenarios.RolePrimary, Needs: scenarios.ProtocolReplication, Pairwise: true, About: "the database that it follows"}},
 		},
-		New:    func(p spec.Process, h machine.Host) machine.Program { return &server{spec: p, host: h} },
+		New:    func(p spec.Process, h machine.Host) machine.Program { return newServer(p, h) },
 		Server: &machine.Server{Find: find, Version: version},
+		Attach: attach,
 	}
 }
 

@@ -15,9 +15,9 @@ import (
 )
 
 // Rows returns which of the ids a table has.
-func (s *server) Rows(ctx context.Context, table string, ids []int64) ([]int64, error) {
+func (a *asker) Rows(ctx context.Context, table string, ids []int64) ([]int64, error) {
 	found := []int64{}
-	err := s.query(ctx, func(conn *pgx.Conn) error {
+	err := a.query(ctx, func(conn *pgx.Conn) error {
 		answer, err := conn.Query(ctx, selectIDs(table), ids)
 		if err != nil {
 			return err
@@ -35,7 +35,7 @@ func selectIDs(table string) string {
 }
 
 // refusedStatement is how the codes begin of what is wrong with a statement: no such
-// table, no such column, a column of another type.
+// table or function, no such column, a column of another type, no right to any of them.
 const refusedStatement = "42"
 
 // tableFault says what to do about a table that can't be asked.

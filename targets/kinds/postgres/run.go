@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
 
@@ -27,13 +26,15 @@ const pgUser = "postgres"
 // server runs PostgreSQL: a primary on the data that it begins with or on nothing, or
 // a replica on a copy of its primary. Its folder holds pgdata and the socket.
 type server struct {
-	spec spec.Process
-	host machine.Host
+	asker // of the application's database, as the superuser
+	spec  spec.Process
+	host  machine.Host
 
 	lags lagSampler // of a primary, once it has settled
+}
 
-	mu   sync.Mutex
-	conn *pgx.Conn // kept for the counters
+func newServer(p spec.Process, h machine.Host) *server {
+	return &server{asker: asker{dsn: pgDSN(h.Dir, p.Port, spec.AppDatabase)}, spec: p, host: h}
 }
 
 // pgFixed are settings that no scenario changes. JIT and parallel query are
@@ -200,30 +201,10 @@ func warm(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// query uses the kept connection as the superuser, opening it when needed.
-func (s *server) query(ctx context.Context, use func(*pgx.Conn) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conn == nil || s.conn.IsClosed() {
-		conn, err := pgx.Connect(ctx, pgDSN(s.host.Dir, s.spec.Port, spec.AppDatabase))
-		if err != nil {
-			return err
-		}
-		s.conn = conn
-	}
-	return use(s.conn)
-}
-
 // Close ends the looks at standbys and the connection for questions.
 func (s *server) Close() {
 	s.lags.close()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conn != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = s.conn.Close(ctx)
-	}
+	s.hangUp()
 }
 
 // pgDSN names a database by its server's unix socket, as the superuser.

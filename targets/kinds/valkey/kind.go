@@ -16,7 +16,7 @@ var MaxMemory = scenarios.Size("maxmemory", "256MB", "beyond it the pages that w
 func Kind() machine.Kind {
 	return machine.Kind{
 		Kind: scenarios.Kind{
-			Name: "valkey", Port: 6379,
+			Name: "valkey", Port: 6379, Attaches: true,
 			Facts: scenarios.Facts{
 				Label: "Valkey", About: "a cache in memory; nothing of it is on disk", Keeps: scenarios.KeepsData, Ports: 1,
 				Server: &scenarios.Server{Program: "valkey-server or redis-server", Debian: "valkey-server", Install: "valkey-server (or redis-server)",
@@ -31,5 +31,6 @@ func Kind() machine.Kind {
 		},
 		New:    func(p spec.Process, _ machine.Host) machine.Program { return newServer(p) },
 		Server: &machine.Server{Find: find, Version: machine.VersionBy("--version")},
+		Attach: func(p spec.Process) (machine.Program, error) { return attached{newServer(p)}, nil },
 	}
 }

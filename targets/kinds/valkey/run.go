@@ -23,6 +23,13 @@ type server struct {
 	client *redis.Pool
 }
 
+// attached is a Valkey, or a Redis, that somebody else started. It asks for no
+// password.
+type attached struct{ *server }
+
+// Command is an error: the server runs elsewhere.
+func (attached) Command(context.Context) (*exec.Cmd, error) { return nil, machine.ErrOnlyAsked }
+
 func newServer(p spec.Process) *server {
 	address := p.Near()
 	return &server{spec: p, client: &redis.Pool{

@@ -19,12 +19,16 @@ const ownHost = "127.0.0.1"
 // "machine/process" becomes the host:port behind it. host names another
 // machine as the stage's network knows it. The error names a link that leads
 // nowhere. datasetDir is the folder, inside the machine, of what a seeded process
-// begins with. local is nil where the machine has its host to itself.
+// begins with. local is nil where the machine has its host to itself. A machine that
+// runs an image of the user's own has its name in the network for an address: others
+// ask it from outside.
 func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine string) string, nonce string, datasetDir func(scenarios.Process) string, local *Local) (Spec, error) {
 	s := Spec{Machine: m.Name, Nonce: nonce, Local: local}
 	address := ""
 	if local != nil {
 		address = local.Address
+	} else if _, foreign := m.Foreign(); foreign {
+		address = host(m.Name)
 	}
 	at := func(machine string) string {
 		if machine == m.Name {
@@ -50,6 +54,11 @@ func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine str
 				process.Links = make(map[scenarios.Role][]string, len(p.Links))
 			}
 			process.Links[link.Role] = append(process.Links[link.Role], addresses...)
+		}
+		if p.Service != nil {
+			service := *p.Service
+			service.Env = service.EnvAt(process.Links)
+			process.Service = &service
 		}
 		s.Processes = append(s.Processes, process)
 	}

@@ -54,6 +54,49 @@ func TestForMachine(t *testing.T) {
 	}
 }
 
+// A process of the user's own finds the others by its environment. In a container of
+// its own it has a name in the network, at which it finds itself too.
+func TestForMachineOfAService(t *testing.T) {
+	env := map[string]string{"DATABASE_URL": "postgres://app@{database}/app", "PEERS": "{apps}", "SELF": "{self}", "PLAIN": "a {b} c"}
+	links := []scenarios.Link{
+		{Role: "database", To: []string{"db/postgres"}}, {Role: "apps", To: []string{"app-1/shop", "app-2/shop"}}, {Role: "self", To: []string{"web/web"}},
+	}
+	for _, test := range []struct {
+		service scenarios.Service
+		local   *Local
+		address string // of the process
+		self    string
+	}{
+		{scenarios.Service{Image: "web:1"}, nil, "after-web", "after-web:8000"},
+		{scenarios.Service{Build: &scenarios.Build{Context: "."}}, nil, "after-web", "after-web:8000"},
+		{scenarios.Service{Command: []string{"web"}}, &Local{Address: "127.64.0.9"}, "127.64.0.9", "127.64.0.9:8000"},
+	} {
+		topology, service := shopTopology(), test.service
+		service.Env = env
+		topology.Machines = append(topology.Machines, scenarios.Machine{Name: "web", Processes: []scenarios.Process{
+			{Name: "web", Kind: "own", Port: 8000, Links: links, Service: &service}}})
+		got, err := ForMachine(topology, topology.Machines[4], host, "n", InMachine, test.local)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := got.Processes[0]
+		want := map[string]string{"DATABASE_URL": "postgres://app@after-db:5432/app", "PEERS": "after-app-1:8000,after-app-2:8001", "SELF": test.self, "PLAIN": "a {b} c"}
+		if p.Address != test.address || p.Near() != test.self || !reflect.DeepEqual(p.Service.Env, want) {
+			t.Errorf("%+v: at %s, near at %s, environment %q, want %q", test.service, p.Address, p.Near(), p.Service.Env, want)
+		}
+		if service.Env["SELF"] != "{self}" {
+			t.Error("the scenario's own environment is changed")
+		}
+	}
+	// Others find it there too.
+	topology := shopTopology()
+	topology.Machines[3].Processes[0].Service = &scenarios.Service{Image: "postgres:17"}
+	shop, err := ForMachine(topology, topology.Machines[0], host, "n", InMachine, nil)
+	if err != nil || !reflect.DeepEqual(shop.Processes[1].Links["database"], []string{"after-db:5432"}) {
+		t.Errorf("%+v, %v", shop, err)
+	}
+}
+
 // A machine that shares its host listens, and finds itself, at its own address.
 func TestForMachineThatSharesItsHost(t *testing.T) {
 	topology := shopTopology()

@@ -47,6 +47,9 @@ type Seed struct {
 	Dir     string   `json:"dir"`     // where the dataset is to be
 	Key     string   `json:"key"`     // names what is in it
 	Command []string `json:"command"` // makes the data, beside the process
+	// FilesDir is the folder of the files that the command reads, in which it works;
+	// "": it reads none.
+	FilesDir string `json:"files_dir,omitempty"`
 }
 
 // Dataset is what a process begins with.
@@ -91,6 +94,9 @@ type Process struct {
 	Settings map[string]string           `json:"settings,omitempty"`
 	Links    map[scenarios.Role][]string `json:"links,omitempty"`
 	Dataset  *Dataset                    `json:"dataset,omitempty"` // nil: it begins with nothing
+	// Service is how the process runs where the scenario says so, the addresses of its
+	// links filled in; nil: its kind's code runs it.
+	Service *scenarios.Service `json:"service,omitempty"`
 	// Copy of Copies says which of its group the machine is, from 1; Node is
 	// its place in the whole topology, from 0.
 	Copy   int `json:"copy"`

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package service
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"headroom/internal/child"
+	"headroom/scenarios"
+	"headroom/targets/machine"
+	"headroom/targets/machine/spec"
+)
+
+// programOf is a service of this computer in a folder of its own.
+func programOf(t *testing.T, s scenarios.Service) (*program, string) {
+	t.Helper()
+	data := t.TempDir()
+	p := spec.Process{Name: "web", Kind: "service", Address: "127.64.0.9", Port: 8000, Service: &s}
+	machineSpec := spec.Spec{Machine: "m", Local: &spec.Local{DataDir: data}, Processes: []spec.Process{p}}
+	if err := machineSpec.PutFiles(); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(data, "web")
+	host := machine.Host{Machine: "m", Dir: dir, Family: &child.Family{}, Log: child.NewLines(&bytes.Buffer{})}
+	made, is := Kind().New(p, host).(*program)
+	if !is {
+		t.Fatal("a service of this computer is no program")
+	}
+	return made, dir
+}
+
+func fileOf(path, content string) scenarios.File {
+	sum := sha256.Sum256([]byte(content))
+	return scenarios.File{Path: path, From: "own/" + path, SHA256: hex.EncodeToString(sum[:]), Content: []byte(content)}
+}
+
+// A command runs in its folder, beside its files and its data, in the environment that
+// the scenario says.
+func TestCommand(t *testing.T) {
+	s, dir := programOf(t, scenarios.Service{
+		Command: []string{"sh", "-c", `cat conf/app.txt; echo "$HOST:$PORT $URL"; cd data && pwd -P`},
+		Env:     map[string]string{"URL": "redis://cache:6379", "PORT": "9"}, Data: "data",
+		Files: []scenarios.File{fileOf("conf/app.txt", "hello\n")}, Ready: scenarios.Ready{TCP: true, Within: 7 * time.Second},
+	})
+	cmd, err := s.Command(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.Output()
+	real, errReal := filepath.EvalSymlinks(dir)
+	if errReal != nil {
+		t.Fatal(errReal)
+	}
+	if want := "hello\n127.64.0.9:9 redis://cache:6379\n" + filepath.Join(real, "data") + "\n"; err != nil || string(out) != want {
+		t.Errorf("%q, %v, want %q", out, err, want)
+	}
+	if got := s.ReadyWithin(); got != 7*time.Second {
+		t.Errorf("may take %v to get ready", got)
+	}
+}
+
+func TestCommandRefuses(t *testing.T) {
+	file := fileOf("app.txt", "hello\n")
+	for want, spoil := range map[string]func(s *program, dir string){
+		"choose --stage docker": func(s *program, _ string) { s.spec.Service.Command = nil },
+		"file app.txt was not put there": func(_ *program, dir string) {
+			_ = os.Remove(filepath.Join(dir, "app.txt"))
+		},
+		"file app.txt does not hold what own/app.txt held": func(_ *program, dir string) {
+			_ = os.WriteFile(filepath.Join(dir, "app.txt"), []byte("changed\n"), 0o600)
+		},
+	} {
+		s, dir := programOf(t, scenarios.Service{Command: []string{"true"}, Files: []scenarios.File{file}})
+		if _, err := s.Command(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		spoil(s, dir)
+		if _, err := s.Command(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error is %v, want %q", err, want)
+		}
+	}
+}
+
+// A command may say whether the service is ready, in the service's folder.
+func TestReadyByACommand(t *testing.T) {
+	s, dir := programOf(t, scenarios.Service{Command: []string{"true"}, Ready: scenarios.Ready{Command: []string{"test", "-e", "up"}}})
+	if _, err := s.Command(t.Context()); err != nil { // makes the folder
+		t.Fatal(err)
+	}
+	if err := s.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "web ready") {
+		t.Errorf("before it is up: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "up"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Ready(t.Context()); err != nil {
+		t.Errorf("once it is up: %v", err)
+	}
+}

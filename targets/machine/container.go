@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package machine
+
+import (
+	"errors"
+	"io/fs"
+	"sync"
+
+	"headroom/internal/host"
+	"headroom/targets/machine/spec"
+)
+
+// container is a machine that an agent sees from outside: a container of an image of
+// the user's own.
+type container struct {
+	id      string
+	cgroups fs.FS // of the engine's host
+
+	mu     sync.Mutex
+	cgroup *host.Cgroup // once it was found
+}
+
+// use reads the container's cgroup, which is there once the container runs.
+func (m *container) use() (host.CgroupUse, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cgroup == nil {
+		found, err := host.CgroupIn(m.cgroups, m.id)
+		if err != nil {
+			return host.CgroupUse{}, err
+		}
+		m.cgroup = &found
+	}
+	return m.cgroup.Use()
+}
+
+// errOutside is why a machine that is seen from outside lacks figures.
+var errOutside = errors.New("is seen from outside: its network and the resident memory of its process can't be read")
+
+// observeContainer fills in what can be read of a machine from outside. The machine's
+// one process has used what the machine has.
+func (a *agent) observeContainer(countErrors []error, c *spec.Counters, fail, unread func(string, error)) {
+	use, err := a.container.use()
+	unread("cgroup", err)
+	setMachine(c, use)
+	unread("machine", errOutside)
+	for i, p := range a.spec.Processes {
+		out := &c.Processes[i]
+		out.Name, out.Kind, out.CPUSecondsTotal = p.Name, p.Kind, use.CPUSeconds
+		tellCounts(p.Name, countErrors[i], fail, unread)
+	}
+}
