@@ -31,9 +31,7 @@ type gateRun struct {
 // measure counts, then times, and puts both together.
 func (f *gateFlags) measure(ctx context.Context, m *session, s *scenarios.Scenario, in gateInput) (result gate.Result, err error) {
 	plan := harness.GatePlan(cmp.Or(f.allBlocks, gate.MostBlocks))
-	writer, err := record.Create(f.out, record.Run{
-		ID: m.runID, StartedAt: m.started.UTC(), Scenario: *in.measured, Seed: in.seed, Blocks: plan.Blocks, Shares: m.shares, Environment: m.environment,
-	})
+	writer, err := record.Create(f.out, m.runLine(in.measured, plan.Blocks, in.seed))
 	if err != nil {
 		return result, err
 	}

@@ -29,6 +29,7 @@ import (
 func insideCommands() []*cobra.Command {
 	commands := []*cobra.Command{
 		{Use: "machine", Short: "Run a machine's processes (the image's entry point)", Args: cobra.NoArgs, RunE: runMachine},
+		{Use: "observer", Short: "Answer for machines that run an image of the user's own", Args: cobra.NoArgs, RunE: runObserver},
 		{Use: "ready", Short: "Ask whether all processes of this machine answer", Args: cobra.NoArgs, RunE: runReady},
 		{Use: "shop", Short: "Run the shop as one process of a machine", Args: cobra.NoArgs, RunE: runShop},
 		{Use: "mail", Short: "Run the mail provider's stand-in", Args: cobra.NoArgs, RunE: runMail},
@@ -67,6 +68,14 @@ func runMachine(cmd *cobra.Command, _ []string) error {
 		return err
 	}
 	return machine.Run(cmd.Context(), kinds.All(), s, cmd.ErrOrStderr())
+}
+
+func runObserver(cmd *cobra.Command, _ []string) error {
+	o, err := machine.ObserverFromEnv(kinds.All())
+	if err != nil {
+		return err
+	}
+	return machine.Observe(cmd.Context(), kinds.All(), o, cmd.ErrOrStderr())
 }
 
 // processFromEnv is the process that the machine hands to its child.

@@ -21,7 +21,9 @@ type kindPage struct {
 	Name     scenarios.KindName      `json:"name"`
 	Label    string                  `json:"label"`
 	About    string                  `json:"about"`
-	Port     int                     `json:"port"`
+	Port     int                     `json:"port,omitempty"`    // 0: each process says its own
+	Service  bool                    `json:"service,omitempty"` // a scenario file says how its processes run
+	Attaches bool                    `json:"attaches,omitempty"`
 	Speaks   []scenarios.Protocol    `json:"speaks"`
 	Settings []scenarios.SettingSpec `json:"settings"`
 	Links    []linkPage              `json:"links"`
@@ -34,7 +36,8 @@ type linkPage struct {
 }
 
 func kindPageOf(k scenarios.Kind) kindPage {
-	page := kindPage{Name: k.Name, Label: k.Facts.Label, About: k.Facts.About, Port: k.Port, Speaks: k.Facts.Speaks, Settings: k.Settings}
+	page := kindPage{Name: k.Name, Label: k.Facts.Label, About: k.Facts.About, Port: k.Port, Service: k.Service, Attaches: k.Attaches,
+		Speaks: k.Facts.Speaks, Settings: k.Settings}
 	for _, l := range k.Links {
 		link := linkPage{LinkSpec: l}
 		for _, other := range kinds.Data() {
@@ -123,6 +126,9 @@ func listKinds(out io.Writer, list []scenarios.Kind) error {
 }
 
 func writeKind(out io.Writer, k kindPage) error {
+	if k.Service {
+		return writeService(out, k)
+	}
 	fmt.Fprintf(out, "%s: %s. Port %d unless it says otherwise.\n", k.Name, k.About, k.Port)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, s := range k.Settings {

@@ -4,6 +4,8 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -18,7 +20,7 @@ func TestKinds(t *testing.T) {
 		t.Fatalf("exit code %d: %d kinds of %d, %v, %s", code, len(pages), len(kinds.Data()), err, stderr)
 	}
 	for _, k := range pages {
-		if k.About == "" || k.Label == "" || k.Port == 0 {
+		if k.About == "" || k.Label == "" || (k.Port == 0) != k.Service {
 			t.Errorf("%+v says too little", k)
 		}
 		for _, s := range k.Settings {
@@ -30,6 +32,26 @@ func TestKinds(t *testing.T) {
 			if l.About == "" || len(l.To) == 0 {
 				t.Errorf("%s: link %+v says too little", k.Name, l)
 			}
+		}
+	}
+}
+
+// A service has keys of its own, which its page explains in full.
+func TestKindOfServices(t *testing.T) {
+	code, out, _ := headroom(t.Context(), "kinds", "service")
+	if code != exitGood || !strings.Contains(out, "Each says its own port") {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "own-systems.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range serviceKeys {
+		if !strings.Contains(out, "  "+key[0]+":") || key[1] == "" || key[2] == "" {
+			t.Errorf("%q says too little, or is missing:\n%s", key, out)
+		}
+		if !strings.Contains(string(page), "`"+key[0]) && !strings.Contains(string(page), key[0]+":") {
+			t.Errorf("docs/own-systems.md does not explain %s", key[0])
 		}
 	}
 }

@@ -143,11 +143,9 @@ func runScenario(cmd *cobra.Command, s *scenarios.Scenario, flags runFlags) erro
 // was cut short, err that its trials cannot be reported.
 func (f runFlags) measure(ctx context.Context, m *session, s *scenarios.Scenario, dir string) (runErr, err error) {
 	plan := f.plan(s)
-	writer, err := record.Create(dir, record.Run{
-		ID: m.runID, StartedAt: m.started.UTC(), Quick: plan.Quick, Scenario: *s, Seed: f.seed,
-		Blocks: plan.Blocks, Shares: m.shares, Environment: m.environment,
-		Prove: scenarios.Variant(f.prove),
-	})
+	line := m.runLine(s, plan.Blocks, f.seed)
+	line.Quick, line.Prove = plan.Quick, scenarios.Variant(f.prove)
+	writer, err := record.Create(dir, line)
 	if err != nil {
 		return nil, err
 	}

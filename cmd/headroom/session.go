@@ -79,6 +79,14 @@ func onStage(cmd *cobra.Command, of onStageOf, use func(context.Context, *sessio
 // runTime is how a run's id and folder say when it began.
 const runTime = "20060102-150405"
 
+// runLine is the first line of a trials file, which holds no secret of a service.
+func (m *session) runLine(s *scenarios.Scenario, blocks int, seed uint64) record.Run {
+	return record.Run{
+		ID: m.runID, StartedAt: m.started.UTC(), Scenario: *s.Masked(), Seed: seed,
+		Blocks: blocks, Shares: m.shares, Environment: m.environment,
+	}
+}
+
 // conductor of a scenario on the open stage.
 func (m *session) conductor(s *scenarios.Scenario, plan harness.Plan, seed uint64, writer harness.TrialWriter) *harness.Conductor {
 	return &harness.Conductor{

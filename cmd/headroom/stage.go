@@ -77,6 +77,11 @@ func shareOut(word string, s *scenarios.Scenario, hostCPUs float64) (record.Shar
 // openStage makes all that a stage needs before its first block. It takes the
 // turn when what others' measurements hardly notice is done.
 func openStage(ctx context.Context, word string, s *scenarios.Scenario, runID string, shares record.Shares, progress *progress, turn *turn) (stage.Stage, error) {
+	for _, v := range scenarios.Variants() {
+		if err := stage.CheckServices(s.Topology(v), word == stageDocker); err != nil {
+			return nil, fmt.Errorf("%s: %w", v, err)
+		}
+	}
 	if word == stageProcess {
 		return openProcess(ctx, s, shares, progress, turn)
 	}

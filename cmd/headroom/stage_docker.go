@@ -17,10 +17,11 @@ import (
 	"headroom/targets/shop/dataset"
 )
 
-// openDocker makes the image, waits for its turn, and makes the stage, the
-// dataset and the driver. An image takes the engine seconds; seeding a dataset
-// takes a database a minute of CPU, and a sweep stops what a dead run left,
-// which is better done when that run's turn is over.
+// openDocker makes the image, waits for its turn, and makes the stage, the images of
+// the user's own, the datasets and the driver. Our image takes the engine seconds;
+// what a user's build takes is not known, seeding a dataset takes a database a minute
+// of CPU, and a sweep stops what a dead run left, which is better done when that
+// run's turn is over.
 func openDocker(ctx context.Context, s *scenarios.Scenario, runID string, shares record.Shares, progress *progress, turn *turn) (_ stage.Stage, err error) {
 	cli, err := docker.Connect(ctx)
 	if err != nil {
@@ -46,6 +47,11 @@ func openDocker(ctx context.Context, s *scenarios.Scenario, runID string, shares
 			err = errors.Join(err, opened.Close(ctx))
 		}
 	}()
+	for _, v := range scenarios.Variants() {
+		if err := opened.EnsureImages(ctx, s.Topology(v)); err != nil {
+			return nil, err
+		}
+	}
 	if err := ensureDatasets(ctx, s, progress, opened.EnsureDataset); err != nil {
 		return nil, err
 	}

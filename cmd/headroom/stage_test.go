@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"headroom/harness"
+	"headroom/harness/record"
 	"headroom/harness/stage/docker"
 	"headroom/scenarios"
 	"headroom/targets/kinds/postgres"
@@ -57,6 +58,27 @@ func TestShareFreely(t *testing.T) {
 	shares := harness.ShareFreely(2)
 	if shares.UnitCPUs != 1 || shares.HostCPUs != 2 || shares.PeriodMicros != 0 || len(shares.VariantCPUs) != 2 {
 		t.Errorf("shares %+v", shares)
+	}
+}
+
+// What a stage can't run is refused before anything is made or waited for.
+func TestOpenStageRefusesServices(t *testing.T) {
+	of := func(service *scenarios.Service) *scenarios.Scenario {
+		web := scenarios.Process{Name: "web", Service: service}
+		return &scenarios.Scenario{After: scenarios.Topology{Machines: []scenarios.Machine{{Name: "app", Processes: []scenarios.Process{web}}}}}
+	}
+	for _, test := range []struct {
+		word    string
+		service *scenarios.Service
+		want    string
+	}{
+		{stageProcess, &scenarios.Service{Image: "app:1"}, "after: app/web has an image of its own"},
+		{stageDocker, &scenarios.Service{Command: []string{"./app"}}, "after: app/web runs a program of this computer"},
+	} {
+		opened, err := openStage(t.Context(), test.word, of(test.service), "r", record.Shares{}, newProgress(io.Discard), nil)
+		if opened != nil || err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", test.word, err, test.want)
+		}
 	}
 }
 

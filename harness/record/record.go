@@ -74,6 +74,9 @@ type Environment struct {
 	ImageDigest string            `json:"image_digest"`
 	Packages    map[string]string `json:"packages"`     // of the image: postgresql-17 -> 17.6-0+deb13u1; of the process stage: postgres -> what it says of itself
 	NetworkPath string            `json:"network_path"` // how requests reach the target
+	// Images are those of the scenario's own, by what the scenario says of each
+	// ("postgres:17", "build ."): the engine's digest of what ran.
+	Images map[string]string `json:"images,omitempty"`
 	// Beside is why other measurements on this machine were not waited for:
 	// "--beside", or why its lock could not be taken. "": the machine was the
 	// run's alone.

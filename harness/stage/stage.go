@@ -58,6 +58,18 @@ func (r Request) Timeout() time.Duration {
 	return r.ReadyTimeout
 }
 
+// TimeoutOf is Timeout, or how long a service of the machine may take by its own word
+// where that is longer.
+func (r Request) TimeoutOf(m scenarios.Machine) time.Duration {
+	limit := r.Timeout()
+	for _, p := range m.Processes {
+		if p.Service != nil {
+			limit = max(limit, p.Service.Ready.Within)
+		}
+	}
+	return limit
+}
+
 // System is one running variant.
 type System interface {
 	EntryURL(from string) string // as Exec reaches it; "" is the main entry

@@ -5,9 +5,9 @@
 // file is a function of the topology.
 //
 // The file says the same as the docker stage does: one service a machine, all
-// of one image, each told by spec.EnvSpec what it runs, and one service a dataset,
-// which makes the data and ends. It differs where nobody measures: no machine's CPU
-// is limited.
+// of one image but those that run one of the user's own, each told by spec.EnvSpec
+// what it runs, and one service a dataset, which makes the data and ends. It differs
+// where nobody measures: no machine's CPU is limited, and nobody observes.
 package compose
 
 import (
@@ -20,6 +20,7 @@ import (
 	"strings"
 	"text/template"
 
+	"headroom/harness/stage"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -72,6 +73,7 @@ type content struct {
 	Makers   []maker
 	Services []service
 	Entries  []port
+	Configs  []config // all of them
 }
 
 // maker is a service that makes a dataset.
@@ -80,8 +82,9 @@ type maker struct {
 	For             string // the processes that begin with the data, for people
 	Volume          string
 	SharedMemoryMiB int64
-	Spec            string // its spec as a quoted YAML scalar
-	key             string // of the dataset
+	Configs         []config // the files of the seed command
+	Spec            string   // its spec as a quoted YAML scalar
+	key             string   // of the dataset
 }
 
 // service is one machine.
@@ -92,10 +95,15 @@ type service struct {
 	SharedMemoryMiB int64    // 0: the engine's default will do
 	Volumes         []string // what it begins with, read-only, and one of its own
 	Makers          []string // the services that must have ended before
+	Own             *own     // nil: the service is of the machine image
+	Configs         []config // the files of a process of the user's own
 	Spec            string   // its spec as a quoted YAML scalar
-	Needs           []string
+	Needs           []need
 	Ports           []port
 }
+
+// need is a service that must have begun before, and how far.
+type need struct{ Name, Condition string }
 
 // port is an entry on this computer.
 type port struct {
@@ -125,6 +133,12 @@ func (f File) content() (content, error) {
 		}
 		c.Services = append(c.Services, s)
 	}
+	for _, made := range c.Makers {
+		c.Configs = append(c.Configs, made.Configs...)
+	}
+	for _, s := range c.Services {
+		c.Configs = append(c.Configs, s.Configs...)
+	}
 	return c, nil
 }
 
@@ -133,7 +147,7 @@ func (f File) makers() ([]maker, error) {
 	datasets := f.Topology.Datasets()
 	var out []maker
 	for i, d := range datasets {
-		encoded, err := json.Marshal(spec.ForSeed(d, spec.DatasetDir, nonce, nil))
+		encoded, err := json.Marshal(stage.SeedSpec(d, spec.DatasetDir, stage.SeedFilesDir, nonce, nil))
 		if err != nil {
 			return nil, fmt.Errorf("dataset %s: %w", d.Command(), err)
 		}
@@ -143,6 +157,9 @@ func (f File) makers() ([]maker, error) {
 		}
 		if len(datasets) > 1 {
 			made.Name, made.Volume = fmt.Sprintf("%s-%d", seedService, i+1), fmt.Sprintf("%s-%d", datasetVolume, i+1)
+		}
+		if made.Configs, err = configs(made.Name, stage.SeedFilesDir, d.Process.SeedFiles); err != nil {
+			return nil, err
 		}
 		out = append(out, made)
 	}
@@ -169,17 +186,15 @@ func (f File) service(m scenarios.Machine, c content) (service, error) {
 	if err != nil {
 		return service{}, err
 	}
-	encoded, err := json.Marshal(machineSpec)
-	if err != nil {
-		return service{}, fmt.Errorf("machine %s: %w", m.Name, err)
-	}
 	s := service{
 		Name:            m.Name,
 		Says:            says(m),
 		MemoryMiB:       int(m.MemoryGiB * mibPerGiB),
 		SharedMemoryMiB: mebibytes(m.SharedMemoryBytes()),
-		Spec:            quote(string(encoded)),
-		Needs:           slices.Sorted(slices.Values(m.Needs())),
+		Needs:           f.needs(m),
+	}
+	if err := s.tell(m, machineSpec); err != nil {
+		return service{}, fmt.Errorf("machine %s: %w", m.Name, err)
 	}
 	for _, p := range m.Processes {
 		d, begins := f.Topology.DatasetOf(m, p)
@@ -192,7 +207,9 @@ func (f File) service(m scenarios.Machine, c content) (service, error) {
 			s.Makers = append(s.Makers, made.Name)
 		}
 	}
-	if m.Stores() {
+	if p, foreign := m.Foreign(); foreign && m.Stores() {
+		s.Volumes = append(s.Volumes, p.Service.Data)
+	} else if m.Stores() {
 		s.Volumes = append(s.Volumes, spec.DataDir)
 	}
 	for _, e := range c.Entries {

@@ -3,6 +3,8 @@
 package docker
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"headroom/internal/child"
+	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
 
@@ -38,11 +41,14 @@ var agentPort = network.MustParsePort(strconv.Itoa(spec.AgentPort) + "/tcp")
 
 // containerSpec is what differs between the containers of a run.
 type containerSpec struct {
-	name        string // after headroom-RUN-
-	host        string // name and alias in the run's network; "" is no network
-	instance    string // label of all that goes together
-	entrypoint  []string
+	name        string   // after headroom-RUN-
+	host        string   // name and alias in the run's network; "" is no network
+	instance    string   // label of all that goes together
+	image       string   // "" is the machine image
+	entrypoint  []string // nil is the image's
+	command     []string // nil is the image's
 	env         map[string]string
+	files       []testcontainers.ContainerFile
 	mounts      []mount.Mount
 	shmBytes    int64
 	memoryBytes int64
@@ -60,9 +66,11 @@ func (s *Stage) create(ctx context.Context, c containerSpec) (testcontainers.Con
 	defer cancel()
 	request := testcontainers.ContainerRequest{
 		Name:       s.resourceName(c.name),
-		Image:      s.options.Image,
+		Image:      cmp.Or(c.image, s.options.Image),
 		Entrypoint: c.entrypoint,
+		Cmd:        c.command,
 		Env:        c.env,
+		Files:      c.files,
 		Labels:     labelsOf(s.owner, s.options.RunID, map[string]string{labelInstance: c.instance}),
 		// Named even where nothing listens: without a port of ours the library
 		// publishes the image's, on all addresses.
@@ -84,6 +92,27 @@ func (s *Stage) create(ctx context.Context, c containerSpec) (testcontainers.Con
 		_ = removeContainer(ctx, s.cli, made.GetContainerID())
 	}
 	return nil, fmt.Errorf("container %s: %w", request.Name, err)
+}
+
+// run makes a container and starts it.
+func (s *Stage) run(ctx context.Context, c containerSpec) (testcontainers.Container, error) {
+	made, err := s.create(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := made.Start(ctx); err != nil {
+		s.discard(ctx, made.GetContainerID())
+		return nil, err
+	}
+	return made, nil
+}
+
+// fileMode lets everybody read a file that is copied into a container, and run it.
+const fileMode = 0o755
+
+// fileIn is a file as it is to be in a container, at path.
+func fileIn(path string, f scenarios.File) testcontainers.ContainerFile {
+	return testcontainers.ContainerFile{Reader: bytes.NewReader(f.Content), ContainerFilePath: path, FileMode: fileMode}
 }
 
 func (s *Stage) hostConfig(c containerSpec, host *container.HostConfig) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
 
 	"headroom/harness/stage"
 	"headroom/scenarios"
@@ -45,12 +46,17 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, volume string) er
 	if err != nil {
 		return err
 	}
-	encoded, err := json.Marshal(spec.ForSeed(d, spec.DatasetDir, stage.NewNonce(), nil))
+	encoded, err := json.Marshal(stage.SeedSpec(d, spec.DatasetDir, stage.SeedFilesDir, stage.NewNonce(), nil))
 	if err != nil {
 		return err
 	}
+	var files []testcontainers.ContainerFile
+	for _, f := range d.Process.SeedFiles {
+		files = append(files, fileIn(spec.Below(stage.SeedFilesDir, f.Path), f))
+	}
 	c, err := s.create(ctx, containerSpec{
 		name:     "seed-" + volume,
+		files:    files,
 		env:      map[string]string{spec.EnvSpec: string(encoded)},
 		mounts:   []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: spec.DatasetDir}},
 		shmBytes: d.Process.Facts.SharedMemoryBytes,

@@ -46,7 +46,7 @@ func (s *Stage) StartDriver(ctx context.Context, cpus float64) error {
 	if err != nil {
 		return fmt.Errorf("start the driver: %w", err)
 	}
-	c, err := s.create(ctx, containerSpec{
+	c, err := s.run(ctx, containerSpec{
 		name:       driverHost,
 		host:       driverHost,
 		instance:   driverHost,
@@ -55,10 +55,6 @@ func (s *Stage) StartDriver(ctx context.Context, cpus float64) error {
 		cpuShares:  driverShares,
 	})
 	if err != nil {
-		return fmt.Errorf("start the driver: %w", err)
-	}
-	if err := c.Start(ctx); err != nil {
-		s.discard(ctx, c.GetContainerID())
 		return fmt.Errorf("start the driver: %w", err)
 	}
 	s.driver = &driver{stage: s, id: c.GetContainerID()}

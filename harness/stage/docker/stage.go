@@ -54,7 +54,8 @@ type Stage struct {
 
 	mu       sync.Mutex // guards what follows, and Progress
 	running  map[scenarios.Variant]*System
-	datasets map[string]bool // by key: those that were made
+	datasets map[string]bool     // by key: those that were made
+	images   map[string]ownImage // by tag: those of the user's own that are there
 
 	closeOnce sync.Once
 	closeErr  error
@@ -81,6 +82,7 @@ func Open(ctx context.Context, options Options) (*Stage, error) {
 		network:  "headroom-" + options.RunID,
 		running:  map[scenarios.Variant]*System{},
 		datasets: map[string]bool{},
+		images:   map[string]ownImage{},
 	}
 	if err := s.open(ctx); err != nil {
 		_ = cli.Close()
@@ -171,6 +173,7 @@ func (s *Stage) Describe(ctx context.Context, e *record.Environment) error {
 	e.Engine = "docker " + info.Info.ServerVersion
 	e.CgroupMode = "v" + info.Info.CgroupVersion
 	e.ImageDigest = image.ID
+	e.Images = s.imageIDs()
 	e.NetworkPath = "driver container, same bridge network, no published port between"
 	return nil
 }

@@ -38,6 +38,7 @@ type System struct {
 	quotas     []cpuQuota      // by machine, as started
 	machines   []stage.Machine // in the topology's order
 	containers []string        // their ids, by machine
+	observer   *observer       // nil: no machine runs an image of the user's own
 	watch      stage.Watch
 	following  context.Context // as long as the machines are to run
 	stopFollow context.CancelFunc
@@ -65,10 +66,14 @@ func (s *Stage) Start(ctx context.Context, r stage.Request) (stage.System, error
 
 // plan works out everything that can be wrong before anything is started.
 func (s *Stage) plan(r stage.Request) (*System, error) {
+	if err := stage.CheckServices(r.Topology, true); err != nil {
+		return nil, err
+	}
 	machines := r.Topology.Machines
 	sys := &System{
 		stage: s, asked: r, nonce: stage.NewNonce(),
 		machines: make([]stage.Machine, len(machines)), containers: make([]string, len(machines)),
+		observer: newObserver(r.Topology),
 	}
 	var err error
 	if sys.entryURLs, err = stage.EntryURLs(r.Topology, sys.host); err != nil {
@@ -105,12 +110,15 @@ func (s *Stage) claim(sys *System) error {
 	if err := stage.CheckDatasets(sys.asked.Topology, made); err != nil {
 		return err
 	}
+	if err := s.checkImages(sys.asked.Topology); err != nil {
+		return err
+	}
 	s.running[sys.asked.Variant] = sys
 	return nil
 }
 
 // up makes all containers at once, and starts each when the machines that it
-// needs are ready and it is made.
+// needs are ready and it is made. Whoever observes runs before what is observed.
 func (sys *System) up(ctx context.Context) error {
 	made := make([]chan testcontainers.Container, len(sys.machines))
 	makeCtx, stop := context.WithCancel(ctx)
@@ -127,10 +135,13 @@ func (sys *System) up(ctx context.Context) error {
 			return nil
 		})
 	}
+	if sys.observer != nil {
+		making.Go(func() error { return sys.observe(makeCtx) })
+	}
 	err := stage.InOrder(makeCtx, sys.asked.Topology, func(ctx context.Context, m scenarios.Machine, i int) error {
 		select {
 		case c := <-made[i]:
-			return sys.startMachine(ctx, c, i)
+			return sys.startMachine(ctx, c, m, i)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -148,7 +159,10 @@ func (sys *System) up(ctx context.Context) error {
 // Limit implements stage.Resizer.
 func (sys *System) Limit(ctx context.Context) error {
 	group, groupCtx := errgroup.WithContext(ctx)
-	for i := range sys.machines {
+	for i, m := range sys.asked.Topology.Machines {
+		if limitedFromStart(m) {
+			continue
+		}
 		group.Go(func() error { return sys.clamp(groupCtx, i, sys.quotas[i]) })
 	}
 	return group.Wait()
@@ -160,35 +174,49 @@ func (sys *System) makeMachine(ctx context.Context, m scenarios.Machine, i int) 
 	if err != nil {
 		return nil, err
 	}
-	encoded, err := json.Marshal(machineSpec)
-	if err != nil {
-		return nil, err
-	}
 	c := containerSpec{
 		name:        sys.label() + "-" + m.Name,
 		host:        sys.host(m.Name),
 		instance:    sys.label(),
-		env:         map[string]string{spec.EnvSpec: string(encoded)},
 		memoryBytes: sys.machines[i].MemoryLimitBytes,
+		shmBytes:    m.SharedMemoryBytes(),
+		mounts:      sys.stage.mounts(sys.asked.Topology, m),
 	}
-	c.shmBytes = m.SharedMemoryBytes()
-	c.mounts = sys.stage.mounts(sys.asked.Topology, m)
+	_, foreign := m.Foreign()
+	if foreign {
+		sys.runOwnImage(&c, *machineSpec.Processes[0].Service, m, i)
+	} else {
+		encoded, err := json.Marshal(machineSpec)
+		if err != nil {
+			return nil, err
+		}
+		c.env = map[string]string{spec.EnvSpec: string(encoded)}
+	}
 	made, err := sys.stage.create(ctx, c)
-	if err == nil {
-		sys.containers[i] = made.GetContainerID()
+	if err != nil {
+		return nil, err
 	}
-	return made, err
+	sys.containers[i] = made.GetContainerID()
+	if foreign {
+		sys.observer.made <- spec.Observed{Spec: machineSpec, ContainerID: made.GetContainerID()}
+	}
+	return made, nil
 }
 
 // startMachine starts a machine's container, and returns when the machine is
 // ready.
-func (sys *System) startMachine(ctx context.Context, made testcontainers.Container, i int) (err error) {
-	began, running := time.Now(), &sys.machines[i]
+func (sys *System) startMachine(ctx context.Context, made testcontainers.Container, m scenarios.Machine, i int) error {
+	running := &sys.machines[i]
+	agent, err := sys.agentOf(ctx, made, m)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
 	if err := made.Start(ctx); err != nil {
 		return fmt.Errorf("machine %s: %w", running.Name, err)
 	}
 	go sys.follow(running.Name, made.GetContainerID())
-	if running.Agent.AgentURL, err = sys.waitReady(ctx, made); err != nil {
+	if running.Agent.AgentURL, err = sys.waitReady(ctx, agent); err != nil {
 		return fmt.Errorf("machine %s: %w", running.Name, err)
 	}
 	sys.stage.progress("%s: machine %s is ready after %.1f s", sys.asked.Variant, running.Name, time.Since(began).Seconds())
@@ -221,21 +249,35 @@ func (sys *System) follow(machine, id string) {
 	}
 }
 
-// waitReady polls the machine's agent until it is ready or ctx ends, as it does
+// agent is who tells whether a container is ready.
+type agent struct {
+	id     string // of the container
+	within time.Duration
+	url    func(context.Context) (string, error)
+}
+
+// agentIn is the agent that runs in a container of the machine image.
+func (sys *System) agentIn(c testcontainers.Container) agent {
+	return agent{id: c.GetContainerID(), within: sys.asked.Timeout(), url: func(ctx context.Context) (string, error) {
+		return c.PortEndpoint(ctx, agentPort.String(), "http")
+	}}
+}
+
+// waitReady polls an agent until it says that all is ready, or ctx ends, as it does
 // when the machine dies, and returns the agent's URL.
-func (sys *System) waitReady(ctx context.Context, c testcontainers.Container) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, sys.asked.Timeout())
+func (sys *System) waitReady(ctx context.Context, a agent) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.within)
 	defer cancel()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
-	id, url := c.GetContainerID(), ""
+	url := ""
 	last := errors.New("its agent was never asked")
 	for polls := 0; ; polls++ {
 		// The engine is asked rarely: many machines start at once, and its
 		// answers cost more than the agent's.
 		if url == "" && polls%pollsPerAsk == 0 {
 			var err error
-			if url, err = c.PortEndpoint(ctx, agentPort.String(), "http"); err != nil && ctx.Err() == nil {
+			if url, err = a.url(ctx); err != nil && ctx.Err() == nil {
 				last = err
 			}
 		}
@@ -253,7 +295,7 @@ func (sys *System) waitReady(ctx context.Context, c testcontainers.Container) (s
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return "", ctx.Err()
 			}
-			return "", sys.stage.withTail(ctx, id, fmt.Errorf("not ready after %v: %w", sys.asked.Timeout(), last))
+			return "", sys.stage.withTail(ctx, a.id, fmt.Errorf("not ready after %v: %w", a.within, last))
 		case <-tick.C:
 		}
 	}
@@ -303,8 +345,12 @@ func (s *Stage) mounts(t scenarios.Topology, m scenarios.Machine) []mount.Mount 
 	if !m.Stores() {
 		return nil
 	}
+	dir := spec.DataDir
+	if p, foreign := m.Foreign(); foreign {
+		dir = p.Service.Data
+	}
 	mounts := []mount.Mount{{
-		Type: mount.TypeVolume, Target: spec.DataDir,
+		Type: mount.TypeVolume, Target: dir,
 		VolumeOptions: &mount.VolumeOptions{Labels: labelsOf(s.owner, s.options.RunID, nil)},
 	}}
 	for _, p := range m.Processes {

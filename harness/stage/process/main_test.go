@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -39,6 +42,9 @@ func TestMain(m *testing.M) {
 }
 
 func command(name string, args []string) error {
+	if name == "serve" { // as a program would that knows nothing of headroom
+		return serve()
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	ctx, err := child.Follow(ctx)
@@ -52,7 +58,8 @@ func command(name string, args []string) error {
 			return err
 		}
 		if s.Seed != nil {
-			return fmt.Errorf("initdb: out of luck")
+			why, _ := os.ReadFile(filepath.Join(s.Seed.FilesDir, "sql", "why.txt")) // where there is one
+			return fmt.Errorf("initdb: out of luck %s", why)
 		}
 		if s.Processes[0].Settings["kills"] != "" { // the machine that this one needs
 			if err := os.WriteFile("../die", nil, 0o600); err != nil {
@@ -101,6 +108,17 @@ func command(name string, args []string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown command %q", name)
+}
+
+// serve tells what is in its file and what it is to talk to.
+func serve() error {
+	file, err := os.ReadFile("etc/conf")
+	if err != nil {
+		return err
+	}
+	said := fmt.Sprintf("%s, next %s", file, os.Getenv("NEXT"))
+	address := net.JoinHostPort(os.Getenv("HOST"), os.Getenv("PORT"))
+	return http.ListenAndServe(address, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, said) }))
 }
 
 // own holds a run with a running system until it is killed.

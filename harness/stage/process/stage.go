@@ -256,12 +256,16 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, dir string) error
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	filesDir, err := s.seedFiles(d.Process.SeedFiles)
+	if err != nil {
+		return fmt.Errorf("the files of the seed command: %w", err)
+	}
 	address, err := reserve([]int{d.Process.Port})
 	if err != nil {
 		return err
 	}
 	defer address.Close()
-	encoded, err := json.Marshal(spec.ForSeed(d, dir, stage.NewNonce(), &spec.Local{Address: address.address}))
+	encoded, err := json.Marshal(stage.SeedSpec(d, dir, filesDir, stage.NewNonce(), &spec.Local{Address: address.address}))
 	if err != nil {
 		return err
 	}
@@ -281,6 +285,28 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, dir string) error
 		return seeder.Log.Explain(err)
 	}
 	return nil
+}
+
+// seedFiles writes the files of a seed command into a folder of the run; "": there are
+// none.
+func (s *Stage) seedFiles(files []scenarios.File) (string, error) {
+	if len(files) == 0 {
+		return "", nil
+	}
+	dir, err := s.newFolder()
+	if err != nil {
+		return "", err
+	}
+	for _, f := range files {
+		path := spec.Below(dir, f.Path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(path, f.Content, 0o644); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
 }
 
 // datasetDir is the folder of a dataset that was made; "" of one that was not.

@@ -62,6 +62,9 @@ func (s *Stage) Start(ctx context.Context, r stage.Request) (stage.System, error
 // plan gives every machine its address and its folder, before any starts: a
 // machine's links may lead to any other.
 func (sys *System) plan() error {
+	if err := stage.CheckServices(sys.asked.Topology, false); err != nil {
+		return err
+	}
 	made := func(d scenarios.Dataset) bool { return sys.stage.datasetDir(d) != "" }
 	if err := stage.CheckDatasets(sys.asked.Topology, made); err != nil {
 		return err
@@ -103,6 +106,9 @@ func (sys *System) startMachine(ctx context.Context, m scenarios.Machine, i int)
 	if err != nil {
 		return err
 	}
+	if err := machineSpec.PutFiles(); err != nil {
+		return fmt.Errorf("machine %s: %w", m.Name, err)
+	}
 	encoded, err := json.Marshal(machineSpec)
 	if err != nil {
 		return fmt.Errorf("machine %s: %w", m.Name, err)
@@ -115,7 +121,7 @@ func (sys *System) startMachine(ctx context.Context, m scenarios.Machine, i int)
 		return err
 	}
 	go sys.follow(running.Name, running.child)
-	if err := sys.waitReady(ctx, running); err != nil {
+	if err := sys.waitReady(ctx, running, sys.asked.TimeoutOf(m)); err != nil {
 		return fmt.Errorf("machine %s: %w", m.Name, err)
 	}
 	sys.stage.progress("%s: machine %s is ready after %.1f s", sys.asked.Variant, m.Name, time.Since(began).Seconds())
@@ -131,8 +137,8 @@ func (sys *System) follow(name string, c *child.Child) {
 
 // waitReady asks the machine's agent until it is ready or ctx ends, as it does
 // when the machine dies.
-func (sys *System) waitReady(ctx context.Context, m *localMachine) error {
-	ctx, cancel := context.WithTimeout(ctx, sys.asked.Timeout())
+func (sys *System) waitReady(ctx context.Context, m *localMachine, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
@@ -150,7 +156,7 @@ func (sys *System) waitReady(ctx context.Context, m *localMachine) error {
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return ctx.Err()
 			}
-			return m.child.Log.Explain(fmt.Errorf("not ready after %v: %w", sys.asked.Timeout(), last))
+			return m.child.Log.Explain(fmt.Errorf("not ready after %v: %w", within, last))
 		case <-tick.C:
 		}
 	}

@@ -35,6 +35,10 @@ func run(command string, args []string) error {
 	switch command {
 	case "machine":
 		return machine()
+	case "observer":
+		return observer()
+	case "service":
+		return service(args)
 	case "idle":
 		return idle.Run(context.Background())
 	case "echo":
@@ -138,10 +142,58 @@ func agent(s spec.Spec, refusal string) http.Handler {
 	return mux
 }
 
-// seed makes a dataset, unless its command is to fail.
+// observer answers for machines without an agent: one is ready when its process takes
+// connections.
+func observer() error {
+	var o spec.Observer
+	if err := json.Unmarshal([]byte(os.Getenv(spec.EnvObserver)), &o); err != nil {
+		return err
+	}
+	if _, err := os.Stat(spec.HostCgroupDir); err != nil {
+		fmt.Println(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set(spec.NonceHeader, o.Nonce) })
+	for _, m := range o.Machines {
+		p, answer := m.Spec.Processes[0], agent(m.Spec, "")
+		path := spec.ObservedPath(m.Spec.Machine)
+		mux.Handle(path+"/", http.StripPrefix(path, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			conn, err := net.DialTimeout("tcp", net.JoinHostPort(p.Address, strconv.Itoa(p.Port)), time.Second)
+			if err != nil {
+				w.Header().Set(spec.NonceHeader, o.Nonce)
+				http.Error(w, err.Error(), http.StatusServiceUnavailable)
+				return
+			}
+			conn.Close()
+			answer.ServeHTTP(w, r)
+		})))
+	}
+	return http.ListenAndServe(":"+strconv.Itoa(spec.AgentPort), mux)
+}
+
+// service is a program that knows nothing of headroom: it tells its arguments, what it
+// is to talk to, and what is in its file.
+func service(args []string) error {
+	fmt.Println("the service starts")
+	if os.Getenv("EXIT") != "" {
+		return fmt.Errorf("no space left on device")
+	}
+	file, err := os.ReadFile(os.Getenv("FILE"))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(os.Getenv("DATA"), "written"), file, 0o644); err != nil {
+		return err
+	}
+	said := fmt.Sprintf("%q at %s with %s, built with %s", args, os.Getenv("NEXT"), file, os.Getenv("BUILT"))
+	return http.ListenAndServe(":8000", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, said) }))
+}
+
+// seed makes a dataset, unless its command is to fail, as the command's file says.
 func seed(s spec.Seed) error {
 	if s.Command[0] == "fail" {
-		return fmt.Errorf("seed: initdb: out of luck")
+		why, _ := os.ReadFile(filepath.Join(s.FilesDir, "sql", "why.txt")) // where there is one
+		return fmt.Errorf("seed: initdb: out of luck %s", why)
 	}
 	return os.WriteFile(filepath.Join(s.Dir, "seeded"), []byte(strings.Join(s.Command, " ")), 0o644)
 }

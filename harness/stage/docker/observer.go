@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package docker
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/moby/moby/api/types/mount"
+	"github.com/testcontainers/testcontainers-go"
+
+	"headroom/scenarios"
+	"headroom/targets/machine/spec"
+)
+
+const (
+	// observerName is whose death a system tells when its observer ends. A machine's
+	// host begins with its variant, so that none is called as the observer's.
+	observerName = "observer"
+	// observerCPUs is the observer's quota. It is no machine of the system: nobody
+	// pays for it, and it must not take from those who are measured.
+	observerCPUs = 0.25
+	// hostCgroups is where the engine's host has its cgroups.
+	hostCgroups = "/sys/fs/cgroup"
+)
+
+// observer is a container of the machine image, beside a system with machines that
+// run images of the user's own. No agent can be in those: the observer asks them in
+// the network, reads their cgroups, and answers in place of their agents.
+type observer struct {
+	machines []string           // whom it answers for
+	made     chan spec.Observed // gets each as its container is made
+	answers  chan struct{}      // closed when the observer answers
+	url      string             // known then
+	cgroups  string             // the folder of the engine's host that has them
+}
+
+// newObserver is what a topology needs, nil where all machines have agents.
+func newObserver(t scenarios.Topology) *observer {
+	var machines []string
+	for _, m := range t.Machines {
+		if _, foreign := m.Foreign(); foreign {
+			machines = append(machines, m.Name)
+		}
+	}
+	if len(machines) == 0 {
+		return nil
+	}
+	return &observer{machines: machines, made: make(chan spec.Observed, len(machines)), answers: make(chan struct{}), cgroups: hostCgroups}
+}
+
+// observe starts the observer once all that it answers for is made, and returns when
+// the observer answers.
+func (sys *System) observe(ctx context.Context) error {
+	o, told := sys.observer, spec.Observer{Nonce: sys.nonce}
+	for range o.machines {
+		select {
+		case m := <-o.made:
+			told.Machines = append(told.Machines, m)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	slices.SortFunc(told.Machines, func(a, b spec.Observed) int { return cmp.Compare(a.Spec.Machine, b.Spec.Machine) })
+	made, err := sys.runObserver(ctx, told)
+	if err != nil {
+		return fmt.Errorf("observer of %s: %w", strings.Join(o.machines, ", "), err)
+	}
+	go sys.follow(observerName, made.GetContainerID())
+	if o.url, err = sys.waitReady(ctx, sys.agentIn(made)); err != nil {
+		return fmt.Errorf("observer of %s: %w", strings.Join(o.machines, ", "), err)
+	}
+	close(o.answers)
+	return nil
+}
+
+// runObserver starts the observer's container, without the host's cgroups where the
+// engine does not show them.
+func (sys *System) runObserver(ctx context.Context, told spec.Observer) (testcontainers.Container, error) {
+	encoded, err := json.Marshal(told)
+	if err != nil {
+		return nil, err
+	}
+	quota, err := quotaFor(observerCPUs, sys.stage.options.Period)
+	if err != nil {
+		return nil, err
+	}
+	c := containerSpec{
+		name:       observerName + "-" + sys.label(),
+		host:       observerName + "-" + string(sys.asked.Variant),
+		instance:   sys.label(),
+		entrypoint: []string{"headroom", "observer"},
+		env:        map[string]string{spec.EnvObserver: string(encoded)},
+		mounts:     []mount.Mount{{Type: mount.TypeBind, Source: sys.observer.cgroups, Target: spec.HostCgroupDir, ReadOnly: true}},
+		cpu:        quota,
+	}
+	made, refused := sys.stage.run(ctx, c)
+	if refused == nil || ctx.Err() != nil {
+		return made, refused
+	}
+	c.mounts = nil
+	if made, err = sys.stage.run(ctx, c); err != nil {
+		return nil, err
+	}
+	sys.stage.progress("warning: the engine does not show its cgroups (%v): the CPU and the memory of %s are not known", refused, strings.Join(sys.observer.machines, ", "))
+	return made, nil
+}
+
+// agentOf is who tells whether a machine is ready. The observer has to answer before
+// what it observes starts.
+func (sys *System) agentOf(ctx context.Context, made testcontainers.Container, m scenarios.Machine) (agent, error) {
+	p, foreign := m.Foreign()
+	if !foreign {
+		return sys.agentIn(made), nil
+	}
+	select {
+	case <-sys.observer.answers:
+	case <-ctx.Done():
+		return agent{}, ctx.Err()
+	}
+	url := sys.observer.url + spec.ObservedPath(m.Name)
+	return agent{
+		id: made.GetContainerID(), within: cmp.Or(p.Service.Ready.Within, sys.asked.Timeout()),
+		url: func(context.Context) (string, error) { return url, nil },
+	}, nil
+}
+
+// runOwnImage makes a machine's container one of the user's image, as the machine's
+// only process says.
+func (sys *System) runOwnImage(c *containerSpec, service scenarios.Service, m scenarios.Machine, i int) {
+	c.image = sys.stage.imageOf(service)
+	c.command = service.Command
+	c.env = service.Env
+	for _, f := range service.Files {
+		c.files = append(c.files, fileIn(f.Path, f))
+	}
+	if limitedFromStart(m) {
+		c.cpu = sys.quotas[i]
+	}
+}
+
+// limitedFromStart says whether the machine's quota stands when it starts: a program
+// that sizes itself by what it sees has to see it.
+func limitedFromStart(m scenarios.Machine) bool {
+	p, foreign := m.Foreign()
+	return foreign && p.Service.Limits == scenarios.LimitsFromStart
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package stage
+
+import (
+	"fmt"
+
+	"headroom/scenarios"
+	"headroom/targets/machine/spec"
+)
+
+// CheckServices is an error when a process of the user's own can't run on a stage: a
+// container needs an image, and a stage without containers a program of this
+// computer.
+func CheckServices(t scenarios.Topology, containers bool) error {
+	for _, at := range t.All() {
+		switch {
+		case at.Process.Service == nil:
+		case containers && !at.Process.Foreign():
+			return fmt.Errorf("%s runs a program of this computer, and no container has that: say image or build, or take --stage process", at.Address())
+		case !containers && at.Process.Foreign():
+			return fmt.Errorf("%s has an image of its own, and the process stage has no containers: say command: without image: and build:, or take --stage docker", at.Address())
+		}
+	}
+	return nil
+}
+
+// SeedFilesDir is where the files of a seed command lie in a container.
+const SeedFilesDir = "/seed"
+
+// SeedSpec is what a machine is told that makes a dataset in the folder dir. The files
+// of the seed command lie in filesDir, where there are some.
+func SeedSpec(d scenarios.Dataset, dir, filesDir, nonce string, local *spec.Local) spec.Spec {
+	s := spec.ForSeed(d, dir, nonce, local)
+	if len(d.Process.SeedFiles) > 0 {
+		s.Seed.FilesDir = filesDir
+	}
+	return s
+}
