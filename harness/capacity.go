@@ -169,7 +169,7 @@ func throughputBound(uses []record.MachineUse, completed int64, hostCPUs float64
 	for _, u := range uses {
 		cpu, known := u.CPUSeconds.Get()
 		total += cpu
-		if !known && !u.External {
+		if !known && (!u.External || hostCPUs > 0) { // an external machine takes its part of a shared host
 			return 0
 		}
 		if u.External || cpu <= 0 || completed == 0 {

@@ -48,7 +48,7 @@ func (c *Conductor) searchCapacity(ctx context.Context, v scenarios.Variant, s s
 		SLO: c.Scenario.SLO, Config: config,
 		Drive: func(ctx context.Context, step search.Step, maxInFlight int) (record.Trial, error) {
 			c.Progress.Begin(fmt.Sprintf("capacity: %s, %s at %.0f requests/s", v, step.Kind, step.RPS), step.Duration)
-			return c.slice(ctx, sliceOf{kind: record.KindProbe, variant: v, block: 1, rateName: string(step.Kind), rps: step.RPS,
+			return c.slice(ctx, sliceOf{kind: record.KindProbe, variant: v, block: 1, rateName: scenarios.RateName(step.Kind), rps: step.RPS,
 				duration: step.Duration, inFlight: maxInFlight}, s)
 		},
 		OnStep: onStep,

@@ -97,7 +97,7 @@ func TestSearchAndTrialsAgree(t *testing.T) {
 				m.ResponseSuccess.Record(latency)
 				m.Service.Record(latency)
 			}
-			return record.Trial{Kind: record.KindProbe, Variant: scenarios.Before, Block: 1, RateName: string(step.Kind), Measurement: m}, nil
+			return record.Trial{Kind: record.KindProbe, Variant: scenarios.Before, Block: 1, RateName: scenarios.RateName(step.Kind), Measurement: m}, nil
 		},
 		OnStep: func(step CapacityStep) { trials = append(trials, step.Trial) },
 	}.Search(t.Context())

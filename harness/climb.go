@@ -219,7 +219,7 @@ func (c *Conductor) recovery(ctx context.Context, block int, v scenarios.Variant
 		return nil
 	}
 	for _, step := range []struct {
-		name string
+		name scenarios.RateName
 		at   float64
 	}{{record.RateOverload, search.OverloadAt}, {record.RateRecover, search.RecoverAt}} {
 		rps := c.pointOf(v) * step.at

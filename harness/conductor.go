@@ -149,7 +149,7 @@ type sliceOf struct {
 	kind     record.TrialKind
 	variant  scenarios.Variant
 	block    int
-	rateName string
+	rateName scenarios.RateName
 	rps      float64
 	duration time.Duration
 	take     int            // which of the variant's slices of its block, from 0

@@ -34,7 +34,7 @@ type fakeStage struct {
 	capacity map[scenarios.Variant]float64
 	onDrive  func(n int) // called before the n-th drive
 	spoiled  func(job drive.Job) bool
-	oracles  []string // of the scenario
+	oracles  []scenarios.OracleName // of the scenario
 
 	mu      sync.Mutex
 	running map[*fakeSystem]bool
@@ -192,7 +192,7 @@ func TestRunMeasuresBothVariantsAlike(t *testing.T) {
 		t.Fatal(err)
 	}
 	seeds := map[scenarios.Variant][]uint64{}
-	orders, steps := map[int]string{}, map[string]int{}
+	orders, steps := map[int]string{}, map[scenarios.RateName]int{}
 	common, slices, probes := 0.0, 0, map[uint64]bool{}
 	for _, trial := range log.Trials {
 		if trial.Kind != record.KindSlice {

@@ -93,7 +93,7 @@ func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s sta
 	// readings do by themselves.
 	for _, quiet := range append([]time.Duration{c.idleFor()}, make([]time.Duration, countReadings)...) {
 		idle := func() (m record.Measurement, err error) { return m, sleep(ctx, quiet) }
-		if err := c.countTrial(ctx, v, s, plan, record.RateIdle, idle); err != nil {
+		if err := c.countTrial(ctx, v, s, plan, string(record.RateIdle), idle); err != nil {
 			return err
 		}
 	}
@@ -245,7 +245,7 @@ func writes(e scenarios.Endpoint) bool {
 // closedJob sends a fixed number of requests, as many at once as it has
 // connections, whatever time that takes.
 func (c *Conductor) closedJob(v scenarios.Variant, s stage.System, mix []scenarios.Endpoint, requests, connections int, what string) drive.Job {
-	job := c.job(sliceOf{variant: v, duration: countLimit, rateName: what}, s)
+	job := c.job(sliceOf{variant: v, duration: countLimit, rateName: scenarios.RateName(what)}, s)
 	job.Mix, job.Requests, job.Connections = mix, requests, connections
 	job.Seed = mixSeed(c.Seed, uint64(crc32.ChecksumIEEE([]byte("count "+what))))
 	job.Oracles, job.CountHeaders, job.RateLimit = nil, nil, drive.RateLimit{}
@@ -256,7 +256,7 @@ func (c *Conductor) closedJob(v scenarios.Variant, s stage.System, mix []scenari
 // trial of that name.
 func (c *Conductor) countTrial(ctx context.Context, v scenarios.Variant, s stage.System, plan CountPlan, name string, do func() (record.Measurement, error)) error {
 	trial := record.Trial{
-		Kind: record.KindCount, Variant: v, Block: plan.Run, RateName: name,
+		Kind: record.KindCount, Variant: v, Block: plan.Run, RateName: scenarios.RateName(name),
 		StartedAt: time.Now().UTC(), Environment: c.Environment,
 	}
 	machines := s.Machines()

@@ -216,12 +216,12 @@ func TestCount(t *testing.T) {
 			if len(workOf(trial)) > 0 || trial.Measurement.Sent > 0 {
 				t.Errorf("idle: %+v", trial)
 			}
-			seen[string(trial.Variant)+trial.RateName] = true
+			seen[string(trial.Variant)+string(trial.RateName)] = true
 			continue
 		}
-		seen[string(trial.Variant)+trial.RateName] = true
+		seen[string(trial.Variant)+string(trial.RateName)] = true
 		work := workOf(trial)
-		if trial.Kind != record.KindCount || !trial.Valid() || len(work) != 1 || work[0].Name != trial.RateName || work[0].Counts["calls"] != 7 {
+		if trial.Kind != record.KindCount || !trial.Valid() || len(work) != 1 || work[0].Name != string(trial.RateName) || work[0].Counts["calls"] != 7 {
 			t.Errorf("%s %s: %+v, %v", trial.Variant, trial.RateName, work, trial.Invalid)
 		}
 	}
@@ -233,7 +233,7 @@ func TestCount(t *testing.T) {
 			t.Errorf("a job counts with %+v", job)
 		}
 	}
-	if at := slices.IndexFunc(trials, func(t record.Trial) bool { return strings.HasPrefix(t.RateName, "P") }); at < 7+countReadings {
+	if at := slices.IndexFunc(trials, func(t record.Trial) bool { return strings.HasPrefix(string(t.RateName), "P") }); at < 7+countReadings {
 		t.Errorf("writes begin with trial %d: reads come first", at)
 	}
 	if len(stage.filled) == 0 || slices.Min(stage.filled) != 5*time.Minute.Milliseconds() {

@@ -26,11 +26,11 @@ const cacheHeader = "X-Cache"
 // oraclesOf returns the oracles that run with a slice, in the order of reports:
 // the scenario's and the SLO's with a slice that is compared, with a probe only
 // those that the SLO rests on, because asking takes time.
-func (c *Conductor) oraclesOf(of sliceOf) []string {
+func (c *Conductor) oraclesOf(of sliceOf) []scenarios.OracleName {
 	if of.kind == "" {
 		return nil // a warm-up
 	}
-	var wanted []string
+	var wanted []scenarios.OracleName
 	if of.kind == record.KindSlice || of.rateName == record.RateSoak {
 		wanted = append(wanted, c.Scenario.Oracles...)
 	}
@@ -39,7 +39,7 @@ func (c *Conductor) oraclesOf(of sliceOf) []string {
 			wanted = append(wanted, condition.Oracle)
 		}
 	}
-	var names []string
+	var names []scenarios.OracleName
 	for _, name := range scenarios.Oracles() {
 		if slices.Contains(wanted, name) {
 			names = append(names, name)
@@ -100,7 +100,7 @@ func (c *Conductor) audit(ctx context.Context, of sliceOf, s stage.System, trial
 	a := &audit{
 		Auditor: c.auditor(), topology: c.Scenario.Topology(of.variant), machines: map[string]watched{},
 		created: trial.Measurement.Created, trial: trial,
-		found: map[string][]record.Oracle{},
+		found: map[scenarios.OracleName][]record.Oracle{},
 	}
 	for i, m := range s.Machines() {
 		w := watched{Machine: m}
@@ -134,88 +134,11 @@ type audit struct {
 	machines map[string]watched
 	created  map[string][]record.Created
 	trial    *record.Trial
-	found    map[string][]record.Oracle
+	found    map[scenarios.OracleName][]record.Oracle
 }
 
 func (a *audit) add(o record.Oracle) { a.found[o.Name] = append(a.found[o.Name], o) }
 
-func (a *audit) unmeasured(name, format string, args ...any) {
+func (a *audit) unmeasured(name scenarios.OracleName, format string, args ...any) {
 	a.add(oracle.Unmeasured(name, "", format, args...))
-}
-
-// ask finds out what one oracle has to say, or why it can't be found out.
-func (a *audit) ask(ctx context.Context, name string) {
-	switch {
-	case a.trial.Measurement.Interrupted || ctx.Err() != nil:
-		a.unmeasured(name, "the slice was interrupted")
-	case name == scenarios.OracleLag:
-		a.lag(ctx)
-	case name == scenarios.OracleMisplaced:
-		a.misplaced(ctx)
-	case name == scenarios.OracleLost || name == scenarios.OracleDuplicated:
-		a.effects(ctx)
-	case name == scenarios.OracleReordered:
-		a.reordered()
-	case name == scenarios.OracleOverLimit:
-		a.unmeasured(name, "there is no rate limit here")
-	default:
-		a.unmeasured(name, "the driver had nothing to check")
-	}
-}
-
-// reordered reads what the workers counted during the slice.
-func (a *audit) reordered() {
-	var delivered, reordered float64
-	found := false
-	for _, m := range a.trial.Machines {
-		for _, p := range m.Processes {
-			facts, _ := a.topology.Facts(m.Machine, p.Name)
-			if facts.Counts(scenarios.MeaningReordered) {
-				found = true
-				delivered += p.Sum(facts.Keys(scenarios.MeaningDelivered))
-				reordered += p.Sum(facts.Keys(scenarios.MeaningReordered))
-			}
-		}
-	}
-	if !found {
-		a.unmeasured(scenarios.OracleReordered, "there is no worker that could be read")
-		return
-	}
-	a.add(oracle.Reordered(int64(delivered), int64(reordered)))
-}
-
-// lag sums up what the primaries saw of their replicas during the slice.
-func (a *audit) lag(ctx context.Context) {
-	var replicas []string
-	samples := map[string][]oracle.LagSample{}
-	for _, at := range a.topology.Databases() {
-		if at.Process.IsReplica() {
-			replicas = append(replicas, at.Machine.Name)
-		}
-	}
-	if len(replicas) == 0 {
-		a.unmeasured(scenarios.OracleLag, "there is no replica")
-		return
-	}
-	for _, at := range a.topology.Databases() {
-		m := a.machines[at.Machine.Name]
-		if at.Process.IsReplica() {
-			continue
-		}
-		if m.till <= m.from {
-			a.unmeasured(scenarios.OracleLag, "machine %s could not be read after the slice", at.Machine.Name)
-			return
-		}
-		seen, err := a.Lag(ctx, m.Agent, m.from, m.till)
-		if err != nil {
-			a.unmeasured(scenarios.OracleLag, "%v", err)
-			return
-		}
-		for _, s := range seen {
-			samples[s.Replica] = append(samples[s.Replica], oracle.LagSample{Bytes: s.Bytes, Millis: s.Ms})
-		}
-	}
-	for _, replica := range replicas {
-		a.add(oracle.Lag(replica, samples[replica]))
-	}
 }

@@ -221,7 +221,7 @@ func TestAgentsRelayQuestions(t *testing.T) {
 }
 
 // of returns the findings of one oracle.
-func of(trial *record.Trial, name string) []record.Oracle {
+func of(trial *record.Trial, name scenarios.OracleName) []record.Oracle {
 	var out []record.Oracle
 	for _, o := range trial.Oracles {
 		if o.Name == name {
@@ -233,7 +233,7 @@ func of(trial *record.Trial, name string) []record.Oracle {
 
 func TestAuditOfACorrectSystem(t *testing.T) {
 	trial, k := auditing(t, t.Context(), everything(t), nil)
-	var names []string
+	var names []scenarios.OracleName
 	for _, o := range trial.Oracles {
 		if !slices.Contains(names, o.Name) {
 			names = append(names, o.Name)
@@ -266,7 +266,7 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 	for _, test := range []struct {
 		name       string
 		prepare    func(*knowing, *record.Trial)
-		oracle     string
+		oracle     scenarios.OracleName
 		violations int64
 		unknown    string
 	}{
@@ -321,7 +321,7 @@ func TestUndrainedQueueIsUnknown(t *testing.T) {
 		k.backlog = []spec.Backlog{{Pending: 1}}
 		k.sent = nil
 	})
-	for _, name := range []string{scenarios.OracleLost, scenarios.OracleDuplicated} {
+	for _, name := range []scenarios.OracleName{scenarios.OracleLost, scenarios.OracleDuplicated} {
 		if o := of(trial, name); len(o) != 1 || o[0].Violations != 0 || o[0].Checked != 0 || !strings.Contains(o[0].Unknown, "the queue was not drained") {
 			t.Errorf("%+v", o)
 		}
@@ -349,7 +349,7 @@ func TestEffectsAreOfTheTableThatTheFactsName(t *testing.T) {
 
 	topology.Machines = slices.Delete(topology.Machines, at, at+1)
 	trial, _ = auditing(t, t.Context(), topology, nil)
-	for _, name := range []string{scenarios.OracleLost, scenarios.OracleDuplicated} {
+	for _, name := range []scenarios.OracleName{scenarios.OracleLost, scenarios.OracleDuplicated} {
 		if o := of(trial, name); len(o) != 1 || o[0].Checked != 0 || !strings.Contains(o[0].Unknown, "there is no mail provider") {
 			t.Errorf("%s without a mail provider: %+v", name, o)
 		}
@@ -396,13 +396,13 @@ func TestJobIsGivenWhatOraclesWant(t *testing.T) {
 	}
 	plain := scenarios.Topology{Machines: []scenarios.Machine{{Name: "a"}}}
 	c := &Conductor{Scenario: &scenarios.Scenario{
-		SLO: slo, Before: plain, After: everything(t), Oracles: []string{scenarios.OracleLost, scenarios.OracleStale},
+		SLO: slo, Before: plain, After: everything(t), Oracles: []scenarios.OracleName{scenarios.OracleLost, scenarios.OracleStale},
 	}}
 	job := func(kind record.TrialKind, v scenarios.Variant) drive.Job {
 		return c.job(sliceOf{kind: kind, variant: v, rps: 1, duration: time.Second}, &knowing{})
 	}
 	slice := job(record.KindSlice, scenarios.After)
-	if !slices.Equal(slice.Oracles, []string{scenarios.OracleStale, scenarios.OracleLost, scenarios.OracleOverLimit}) {
+	if !slices.Equal(slice.Oracles, []scenarios.OracleName{scenarios.OracleStale, scenarios.OracleLost, scenarios.OracleOverLimit}) {
 		t.Errorf("a slice asks for %q", slice.Oracles)
 	}
 	if want := (drive.RateLimit{Limit: 100, Window: time.Minute, BehindCache: true}); slice.RateLimit != want || !slices.Equal(slice.CountHeaders, []string{"X-Cache"}) {
@@ -411,7 +411,7 @@ func TestJobIsGivenWhatOraclesWant(t *testing.T) {
 	if slice.BaseURL != "http://" || slice.Entries["us"] != "http://us" || len(slice.Entries) != 2 {
 		t.Errorf("entries %q and %q", slice.BaseURL, slice.Entries)
 	}
-	if probe := job(record.KindProbe, scenarios.After); !slices.Equal(probe.Oracles, []string{scenarios.OracleStale, scenarios.OracleOverLimit}) {
+	if probe := job(record.KindProbe, scenarios.After); !slices.Equal(probe.Oracles, []scenarios.OracleName{scenarios.OracleStale, scenarios.OracleOverLimit}) {
 		t.Errorf("a probe asks for %q", probe.Oracles)
 	}
 	if warm := job("", scenarios.After); warm.Oracles != nil {
@@ -428,7 +428,7 @@ func TestJobIsGivenWhatOraclesWant(t *testing.T) {
 func TestRunRecordsOracles(t *testing.T) {
 	stage := &fakeStage{
 		capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 500},
-		oracles:  []string{scenarios.OracleLag, scenarios.OracleStale},
+		oracles:  []scenarios.OracleName{scenarios.OracleLag, scenarios.OracleStale},
 	}
 	log, err := conduct(t, t.Context(), stage)
 	if err != nil {

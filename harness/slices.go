@@ -14,7 +14,7 @@ import (
 // slices measures both variants at one rate: ABBAAB for the order AB.
 // With so many short slices in turns whatever drifts meets both variants alike,
 // and the slices of one variant tell how much it scatters by itself.
-func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios.Variant]stage.System, order []scenarios.Variant, rateName string) error {
+func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios.Variant]stage.System, order []scenarios.Variant, rateName scenarios.RateName) error {
 	length := c.Plan.slice(c.commonRPS)
 	for take := range c.Plan.Slices {
 		for i := range order {

@@ -32,7 +32,7 @@ const (
 )
 
 // makeReady brings systems that have just started to where measuring begins:
-// they are warm, their caches are filled, and their CPUs are limited.
+// they are warm, their caches are filled, and the CPUs of all machines are limited.
 func (c *Conductor) makeReady(ctx context.Context, block int, running map[scenarios.Variant]stage.System) error {
 	if c.bounds == nil {
 		c.bounds = map[scenarios.Variant]float64{}
@@ -72,13 +72,14 @@ func (c *Conductor) makeReady(ctx context.Context, block int, running map[scenar
 // it gets no faster or the plan's time is up: caches fill, and every connection
 // of a database comes to map the memory that it reads. On its small quotas that
 // would take minutes, in which each step finds the system faster than the one
-// before. So the quotas come into force only then (makeReady).
+// before. So the quotas come into force only then (makeReady). A service with
+// `limits: start` has its quota already: it is warmed up as it will be measured.
 func (c *Conductor) warmFresh(ctx context.Context, v scenarios.Variant, s stage.System, block int) error {
 	c.Progress.Begin(fmt.Sprintf("warm up %s, its CPUs not limited yet", v), c.Plan.Fresh)
 	best, level, hostCPUs := 0.0, 0, float64(c.Environment.CPUs)
 	for step := 0; step < int(c.Plan.Fresh/freshStep) && level < freshLevel; step++ {
 		// No rate: as fast as it goes.
-		of := sliceOf{variant: v, block: block, rateName: fmt.Sprintf("fresh %d", step), duration: freshStep}
+		of := sliceOf{variant: v, block: block, rateName: scenarios.RateName(fmt.Sprintf("fresh %d", step)), duration: freshStep}
 		m, used, err := c.driveUnrecorded(ctx, of, s)
 		if err != nil {
 			return fmt.Errorf("warm up %s: %w", v, err)

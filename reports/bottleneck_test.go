@@ -79,6 +79,14 @@ func TestBottleneckSentence(t *testing.T) {
 	}
 }
 
+// A proof's sentence ends with what may have kept a machine from using more CPU.
+func TestProofTextWarns(t *testing.T) {
+	p := &compare.Proof{Reason: "scatter", Steps: 12, Disturbed: 2, Warnings: []string{"app may be odd", "cache too"}}
+	if got, want := proofText(p), "unproved: scatter; 2 of 12 steps were disturbed and take no part; app may be odd; cache too"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 // Every page says what came of the proof, and what it measured on machines of
 // other sizes changes nothing else.
 func TestProofStandsOnEveryOutput(t *testing.T) {

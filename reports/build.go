@@ -201,7 +201,7 @@ func (r *Report) given(d downloads) compare.Given {
 	return given
 }
 
-func givenRow(key string, given compare.Given) Row {
+func givenRow(key scenarios.MetricKey, given compare.Given) Row {
 	metric, _ := compare.Describe(key)
 	return Row{Metric: metric, Before: given.Level(key, scenarios.Before), After: given.Level(key, scenarios.After),
 		Effect: given.Ratio(key)}

@@ -15,8 +15,8 @@ import (
 
 // overallKeys are the rows of what no rate belongs to. The two parts of a
 // user's cost follow their sum where the price book has a price for downloads.
-func overallKeys(variants []Variant) []string {
-	keys := []string{compare.LimitRPS, compare.MonthlyUSD, compare.CostPerUserUSD}
+func overallKeys(variants []Variant) []scenarios.MetricKey {
+	keys := []scenarios.MetricKey{compare.LimitRPS, compare.MonthlyUSD, compare.CostPerUserUSD}
 	if variants[0].EgressPerUserUSD > 0 || variants[1].EgressPerUserUSD > 0 {
 		keys = append(keys, compare.InfraPerUserUSD, compare.DownloadsPerUserUSD)
 	}
@@ -53,13 +53,13 @@ type downloads struct {
 // downloadsOf reads it off the blocks at the common rate, or else at the first
 // that has enough of them.
 func downloadsOf(table compare.Table) downloads {
-	const key = "bytes_per_request"
+	const key = scenarios.MetricBytes
 	d := downloads{variant: map[scenarios.Variant]spread{}, ratio: spreadOf(0, nil)}
 	for _, v := range scenarios.Variants() {
 		d.variant[v] = spreadOf(0, nil)
 	}
 	rates := slices.Clone(table.Rates())
-	slices.SortStableFunc(rates, func(a, b string) int {
+	slices.SortStableFunc(rates, func(a, b scenarios.RateName) int {
 		switch {
 		case a == record.RateCommon && b != record.RateCommon:
 			return -1

@@ -134,7 +134,7 @@ func TestBothPartsOfACost(t *testing.T) {
 		trials[i].Measurement.BytesIn += int64(i) * 400 // blocks differ in what they download
 	}
 	r := build(t, run, trials, &record.End{})
-	byKey := map[string]Row{}
+	byKey := map[scenarios.MetricKey]Row{}
 	for _, row := range r.Overall {
 		byKey[row.Key] = row
 	}

@@ -31,7 +31,7 @@ func egressPerUser(run record.Run, trials []record.Trial, v scenarios.Variant, p
 			valid = append(valid, t)
 		}
 	}
-	bytes := compare.PoolOf(valid, &run.Scenario).Value("bytes_per_request")
+	bytes := compare.PoolOf(valid, &run.Scenario).Value(scenarios.MetricBytes)
 	if !bytes.OK() {
 		return 0
 	}

@@ -60,6 +60,9 @@ func (d Demand) rows() []demandRow {
 
 // demandNote sets the bound beside what was measured.
 func demandNote(v Variant) string {
+	if v.Demand.OfferedRPS == 0 {
+		return "measured at no rate that is known"
+	}
 	bound, known := v.Demand.BoundRPS.Get()
 	if !known {
 		return fmt.Sprintf("measured at %s requests/s; at what rate the first machine is full is not known", compare.FormatRate(v.Demand.OfferedRPS))
@@ -93,6 +96,9 @@ func proofText(p *compare.Proof) string {
 	}
 	if p.Disturbed > 0 {
 		text += fmt.Sprintf("; %d of %d steps were disturbed and take no part", p.Disturbed, p.Steps)
+	}
+	for _, warning := range p.Warnings {
+		text += "; " + warning
 	}
 	return text
 }

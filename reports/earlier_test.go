@@ -48,7 +48,7 @@ func TestEarlierRunsLendTheirScatter(t *testing.T) {
 		}
 		return sum, len(d) - 1
 	}
-	find := func(rows []Row, key string) compare.Effect {
+	find := func(rows []Row, key scenarios.MetricKey) compare.Effect {
 		for _, row := range rows {
 			if row.Key == key {
 				return row.Effect
@@ -58,7 +58,7 @@ func TestEarlierRunsLendTheirScatter(t *testing.T) {
 		return compare.Effect{}
 	}
 	for _, test := range []struct {
-		key        string
+		key        scenarios.MetricKey
 		rows       func(Report) []Row
 		resolution float64
 	}{

@@ -9,6 +9,7 @@ import (
 
 	"headroom/internal/maybe"
 	"headroom/reports/compare"
+	"headroom/scenarios"
 )
 
 // none stands where there is no figure.
@@ -17,22 +18,22 @@ const none = "–"
 func dollars(v float64) string { return compare.FormatDollars(v) }
 
 // levelText writes a value with its unit, or in one word why there is none.
-func levelText(l compare.Level, unit compare.Unit) string {
+func levelText(l compare.Level, unit scenarios.Unit) string {
 	if l.Value == nil {
 		return missingWord(l.Missing)
 	}
 	v := *l.Value
 	switch unit {
-	case compare.Share:
+	case scenarios.UnitShare:
 		if v > 0 && v < 0.0001 {
 			return "< 0.01%"
 		}
 		return fmt.Sprintf("%.4g%%", math.Round(v*1e4)/100)
-	case compare.USD:
+	case scenarios.UnitUSD:
 		return dollars(v)
-	case compare.Millis:
+	case scenarios.UnitMillis:
 		return compare.FormatNumber(v) + " ms"
-	case compare.PerSecond:
+	case scenarios.UnitPerSecond:
 		return compare.FormatNumber(v) + "/s"
 	}
 	return compare.FormatNumber(v)

@@ -32,7 +32,7 @@ var pageFuncs = template.FuncMap{
 	"detectable": func(e compare.Effect) string { return detectableText(e) },
 	"demandNote": demandNote, "demandRows": Demand.rows,
 	"dollars": dollars, "invalidName": invalidName, "join": strings.Join,
-	"loadCaption": loadCaption, "level": func(l compare.Level, u compare.Unit) string { return levelText(l, u) },
+	"loadCaption": loadCaption, "level": func(l compare.Level, u scenarios.Unit) string { return levelText(l, u) },
 	"machineTitle": machineTitle, "oracle": oracleText, "oracleMore": oracleMore,
 	"num": compare.FormatNumber, "orNone": orNone, "packages": packages, "processText": processText, "rateHeading": rateHeading, "rateNote": rateNote,
 	"ratio": ratioParts, "silences": silenceLines, "style": func() template.CSS { return template.CSS(style) }, "validity": validityText,

@@ -216,7 +216,7 @@ func (j *Journey) addSteps() {
 		step := stepOf(s, scenarios.After)
 		step.Name = name(s)
 		step.Capacity = &s.Overall[0].Effect
-		if row, ok := s.common("p95_ms"); ok {
+		if row, ok := s.common(scenarios.MetricP95); ok {
 			step.Latency = &row.Effect
 		}
 		j.Steps = append(j.Steps, step)
@@ -240,17 +240,17 @@ func stepOf(s journeySource, v scenarios.Variant) Step {
 			step.RateRPS = cost.FullScaleRPS(max(rate.BeforeRPS, rate.AfterRPS), unit)
 		}
 	}
-	if row, ok := s.common("p95_ms"); ok {
+	if row, ok := s.common(scenarios.MetricP95); ok {
 		step.P95 = levelOf(row, v)
 	}
-	if row, ok := s.common("db_cpu_share"); ok {
+	if row, ok := s.common(scenarios.MetricDBCPUShare); ok {
 		step.DBCPUShare = levelOf(row, v)
 	}
 	return step
 }
 
 // common returns a row of the run's common rate.
-func (r Report) common(key string) (Row, bool) {
+func (r Report) common(key scenarios.MetricKey) (Row, bool) {
 	for _, rate := range r.Rates {
 		for _, row := range rate.Rows {
 			if rate.Name == record.RateCommon && row.Key == key {

@@ -17,12 +17,12 @@ import (
 // Promise is what the articles say of the whole way, beside what was measured.
 // Factors are above 1 for the promised direction.
 type Promise struct {
-	Key    string       `json:"key"`
-	Label  string       `json:"label"`
-	Unit   compare.Unit `json:"unit"`
-	From   float64      `json:"article_from"`
-	To     float64      `json:"article_to"`
-	Factor float64      `json:"article_factor"`
+	Key    scenarios.MetricKey `json:"key"`
+	Label  string              `json:"label"`
+	Unit   scenarios.Unit      `json:"unit"`
+	From   float64             `json:"article_from"`
+	To     float64             `json:"article_to"`
+	Factor float64             `json:"article_factor"`
 	// Measured by the run of the final architecture; without one, from the
 	// way's first and last row, and then without an interval.
 	MeasuredFrom compare.Level     `json:"measured_from"`
@@ -40,11 +40,11 @@ type Promise struct {
 // promised is the conclusion of B, "System Design: Designing for Scale".
 func promised() []Promise {
 	return []Promise{
-		{Key: "p95_ms", Label: "p95", Unit: compare.Millis, From: 2500, To: 150, Factor: 16.7, word: "faster"},
-		{Key: compare.LimitRPS, Label: "throughput", Unit: compare.PerSecond, From: 100, To: 50000, Factor: 500, word: "more", grows: true},
-		{Key: "db_cpu_share", Label: "database CPU", Unit: compare.Share, From: 0.9, To: 0.3, Factor: 3, word: "lower"},
-		{Key: compare.MonthlyUSD, Label: "monthly cost", Unit: compare.USD, From: 500, To: 8000, Factor: 16, word: "dearer", grows: true},
-		{Key: compare.CostPerUserUSD, Label: "cost per user", Unit: compare.USD, From: 0.05, To: 0.0008, Factor: 62, word: "cheaper"},
+		{Key: scenarios.MetricP95, Label: "p95", Unit: scenarios.UnitMillis, From: 2500, To: 150, Factor: 16.7, word: "faster"},
+		{Key: compare.LimitRPS, Label: "throughput", Unit: scenarios.UnitPerSecond, From: 100, To: 50000, Factor: 500, word: "more", grows: true},
+		{Key: scenarios.MetricDBCPUShare, Label: "database CPU", Unit: scenarios.UnitShare, From: 0.9, To: 0.3, Factor: 3, word: "lower"},
+		{Key: compare.MonthlyUSD, Label: "monthly cost", Unit: scenarios.UnitUSD, From: 500, To: 8000, Factor: 16, word: "dearer", grows: true},
+		{Key: compare.CostPerUserUSD, Label: "cost per user", Unit: scenarios.UnitUSD, From: 0.05, To: 0.0008, Factor: 62, word: "cheaper"},
 	}
 }
 
@@ -114,11 +114,11 @@ func (p *Promise) acrossRuns(first, last Step) {
 	ends := [2]*compare.Level{&p.MeasuredFrom, &p.MeasuredTo}
 	for i, s := range []Step{first, last} {
 		switch p.Key {
-		case "p95_ms":
+		case scenarios.MetricP95:
 			*ends[i] = s.P95
 		case compare.LimitRPS:
 			*ends[i] = rateLevel(s)
-		case "db_cpu_share":
+		case scenarios.MetricDBCPUShare:
 			*ends[i] = s.DBCPUShare
 		case compare.MonthlyUSD:
 			*ends[i] = compare.Level{Value: &s.MonthlyUSD}

@@ -144,7 +144,7 @@ func TestJourneySteps(t *testing.T) {
 }
 
 func TestJourneyPromises(t *testing.T) {
-	find := func(j Journey, key string) Promise {
+	find := func(j Journey, key scenarios.MetricKey) Promise {
 		return j.Promises[slices.IndexFunc(j.Promises, func(p Promise) bool { return p.Key == key })]
 	}
 	all := journeyReports(t)

@@ -11,6 +11,7 @@ import (
 
 	"headroom/reports/chart"
 	"headroom/reports/compare"
+	"headroom/scenarios"
 )
 
 //go:embed journey.html
@@ -84,8 +85,8 @@ func (t *terminalWriter) steps(steps []Step) {
 		if s.CapacityRPS > 0 {
 			held = compare.FormatRate(s.CapacityRPS)
 		}
-		t.cells(s.Name, levelText(s.P95, compare.Millis), held, usersText(s), levelText(s.DBCPUShare, compare.Share),
-			dollars(s.MonthlyUSD), levelText(s.CostPerUserUSD, compare.USD), plainRatio(s.Capacity), plainRatio(s.Latency))
+		t.cells(s.Name, levelText(s.P95, scenarios.UnitMillis), held, usersText(s), levelText(s.DBCPUShare, scenarios.UnitShare),
+			dollars(s.MonthlyUSD), levelText(s.CostPerUserUSD, scenarios.UnitUSD), plainRatio(s.Capacity), plainRatio(s.Latency))
 	}
 	for _, s := range steps {
 		mark := ""

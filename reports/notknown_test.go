@@ -106,7 +106,7 @@ func TestFigureTakenAway(t *testing.T) {
 		checkDemandKeys(t, test.warning, texts["JSON"], test.keys)
 		for _, rate := range r.Rates {
 			for _, row := range slices.Concat(rate.Rows, rate.Details) {
-				lost := slices.Contains(test.metrics, row.Key)
+				lost := slices.Contains(test.metrics, string(row.Key))
 				if lost != (strings.HasSuffix(row.Before.Missing, " not known")) || lost != (levelText(row.Before, row.Unit) == maybe.NotKnown) || lost && row.Before.Value != nil {
 					t.Errorf("%s: %s is %+v", test.warning, row.Key, row.Before)
 				}

@@ -13,12 +13,12 @@ import (
 
 // consistencySentence says what the change costs in consistency, over all
 // valid slices; "" when nothing was asked for.
-func consistencySentence(asked []string, table compare.Table) string {
+func consistencySentence(asked []scenarios.OracleName, table compare.Table) string {
 	before, after := table.Checks(scenarios.Before), table.Checks(scenarios.After)
 	var parts, clean, unmeasured []string
 	cleanChecks := int64(0)
 	for _, name := range asked {
-		if name == scenarios.OracleLag {
+		if !scenarios.CountsViolations(name) {
 			continue
 		}
 		b, a := before.Oracle(name), after.Oracle(name)
@@ -75,7 +75,7 @@ func countClause(checks compare.Checks, o record.Oracle) string {
 
 // lagClause is how far behind after's replicas are.
 func lagClause(after compare.Sample) string {
-	p50, p99 := after.Value("replication_lag_p50_ms"), after.Value("replication_lag_p99_ms")
+	p50, p99 := after.Value(scenarios.MetricLagP50), after.Value(scenarios.MetricLagP99)
 	switch {
 	case !p50.OK():
 		return ""
@@ -144,7 +144,7 @@ func (t *terminalWriter) oracles(rows []OracleRow) {
 	}
 }
 
-func (t *terminalWriter) oracleLines(name string, side OracleSide) []string {
+func (t *terminalWriter) oracleLines(name scenarios.OracleName, side OracleSide) []string {
 	lines := wrap(oracleText(name, side), oracleColumns)
 	if more := oracleMore(name, side); more != "" {
 		lines = append(lines, wrap(more, oracleColumns)...)

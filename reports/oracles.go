@@ -16,11 +16,11 @@ import (
 
 // OracleRow is what one check found on both sides, over all valid slices.
 type OracleRow struct {
-	Name   string     `json:"name"`            // of scenarios.Oracles
-	Scope  string     `json:"scope,omitempty"` // a replica, a kind of row
-	Label  string     `json:"label"`
-	Before OracleSide `json:"before"`
-	After  OracleSide `json:"after"`
+	Name   scenarios.OracleName `json:"name"`            // of scenarios.Oracles
+	Scope  string               `json:"scope,omitempty"` // a replica, a kind of row
+	Label  string               `json:"label"`
+	Before OracleSide           `json:"before"`
+	After  OracleSide           `json:"after"`
 }
 
 // OracleSide is what a check found on one side.
@@ -56,9 +56,9 @@ var lagPercentiles = []float64{5, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95
 const nobody = "no slice has this check"
 
 // oraclesOf lists the checks that were asked for or made: one row a scope.
-func oraclesOf(asked []string, table compare.Table) []OracleRow {
+func oraclesOf(asked []scenarios.OracleName, table compare.Table) []OracleRow {
 	rows := []OracleRow{}
-	at := func(name, scope string) *OracleRow {
+	at := func(name scenarios.OracleName, scope string) *OracleRow {
 		i := slices.IndexFunc(rows, func(r OracleRow) bool { return r.Name == name && r.Scope == scope })
 		if i < 0 {
 			i = len(rows)
@@ -150,20 +150,17 @@ func orReason(unknown string) string {
 }
 
 // oracleLabel is what a check looks for, in words.
-func oracleLabel(name, scope string) string {
-	label := "replication lag"
-	if metric, ok := compare.Describe(name + "_share"); ok {
-		label = metric.Label
-	}
+func oracleLabel(name scenarios.OracleName, scope string) string {
+	o, _ := scenarios.OracleNamed(name)
 	if scope == "" {
-		return label
+		return o.Label
 	}
-	return label + ", " + scope
+	return o.Label + ", " + scope
 }
 
 // oracleText is a side in words: "98 of 12,340: 0.79% (0.41-1.4%)", or "p50
 // 3.1 ms, p99 22 ms, max 80 ms".
-func oracleText(name string, s OracleSide) string {
+func oracleText(name scenarios.OracleName, s OracleSide) string {
 	switch {
 	case s.NotMeasured == nobody:
 		return none
@@ -180,7 +177,7 @@ func oracleText(name string, s OracleSide) string {
 }
 
 // oracleMore is what else there is to know of a side, "" when nothing.
-func oracleMore(name string, s OracleSide) string {
+func oracleMore(name scenarios.OracleName, s OracleSide) string {
 	var parts []string
 	switch age := ageText(s); {
 	case s.NotMeasured != "":

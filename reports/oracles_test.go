@@ -12,7 +12,7 @@ import (
 	"headroom/scenarios"
 )
 
-func oracleRow(t *testing.T, r Report, name, scope string) OracleRow {
+func oracleRow(t *testing.T, r Report, name scenarios.OracleName, scope string) OracleRow {
 	t.Helper()
 	i := slices.IndexFunc(r.Oracles, func(row OracleRow) bool { return row.Name == name && row.Scope == scope })
 	if i < 0 {

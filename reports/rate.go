@@ -17,11 +17,11 @@ import (
 var percentiles = []float64{50, 60, 70, 75, 80, 85, 90, 92.5, 95, 96, 97, 98, 98.5, 99, 99.5, 99.8, 99.9}
 
 // meanings says what a rate's name stands for.
-var meanings = map[string]string{
+var meanings = map[scenarios.RateName]string{
 	record.RateCommon: "80% of the smaller capacity that the first block found, the same for both",
 }
 
-func rateOf(table compare.Table, name string) Rate {
+func rateOf(table compare.Table, name scenarios.RateName) Rate {
 	comparison := table.At(name)
 	before, after := comparison.Pooled(scenarios.Before), comparison.Pooled(scenarios.After)
 	r := Rate{
@@ -47,7 +47,7 @@ func (r Rate) hasBasis() bool {
 }
 
 // rowsOf is one table of a rate: its rows are judged together.
-func rowsOf(comparison compare.Comparison, keys []string) []Row {
+func rowsOf(comparison compare.Comparison, keys []scenarios.MetricKey) []Row {
 	var rows []Row
 	before, after := comparison.Pooled(scenarios.Before), comparison.Pooled(scenarios.After)
 	for i, effect := range comparison.Effects(keys) {
@@ -133,7 +133,7 @@ func utilisationOf(c compare.Comparison) []Utilisation {
 	use := []Utilisation{}
 	before, after := c.Pooled(scenarios.Before), c.Pooled(scenarios.After)
 	for _, m := range c.Machines() {
-		key := fmt.Sprintf("utilisation[%s]", m)
+		key := scenarios.MetricKey(fmt.Sprintf("utilisation[%s]", m))
 		use = append(use, Utilisation{Machine: m,
 			Before: before.Value(key).Level().Value, After: after.Value(key).Level().Value})
 	}

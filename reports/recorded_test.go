@@ -62,7 +62,7 @@ func TestSwapSwapsTheVerdictsOfARecordedRun(t *testing.T) {
 	back := verdicts(t, log)
 	swapped := 0
 	for _, claim := range log.Run.Scenario.Claims {
-		if strings.HasPrefix(claim.Metric, "database_demand_share") {
+		if strings.HasPrefix(string(claim.Metric), "database_demand_share") {
 			continue // true of both variants
 		}
 		if forth[claim.ID] != compare.Confirmed {

@@ -130,18 +130,18 @@ type Process struct {
 
 // Rate is all that was measured at one rate.
 type Rate struct {
-	Name       string        `json:"name"`       // "common"
-	Meaning    string        `json:"meaning"`    // what the name stands for
-	BeforeRPS  float64       `json:"before_rps"` // offered; 0 without a valid slice
-	AfterRPS   float64       `json:"after_rps"`
-	Blocks     []int         `json:"blocks"`  // with valid slices of both
-	Invalid    []string      `json:"invalid"` // of a variant that has no valid slice: why
-	Rows       []Row         `json:"rows"`
-	Details    []Row         `json:"details"` // by endpoint and machine
-	Bottleneck Bottleneck    `json:"bottleneck"`
-	Curves     []Curve       `json:"curves"`
-	Timeline   []Second      `json:"timeline"`
-	Machines   []Utilisation `json:"machines"`
+	Name       scenarios.RateName `json:"name"`       // "common"
+	Meaning    string             `json:"meaning"`    // what the name stands for
+	BeforeRPS  float64            `json:"before_rps"` // offered; 0 without a valid slice
+	AfterRPS   float64            `json:"after_rps"`
+	Blocks     []int              `json:"blocks"`  // with valid slices of both
+	Invalid    []string           `json:"invalid"` // of a variant that has no valid slice: why
+	Rows       []Row              `json:"rows"`
+	Details    []Row              `json:"details"` // by endpoint and machine
+	Bottleneck Bottleneck         `json:"bottleneck"`
+	Curves     []Curve            `json:"curves"`
+	Timeline   []Second           `json:"timeline"`
+	Machines   []Utilisation      `json:"machines"`
 }
 
 // Bottleneck names each variant's machine with the largest demand per CPU.

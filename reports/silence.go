@@ -21,7 +21,7 @@ const (
 )
 
 // trialNames are what trials are called, by what they were measured for.
-var trialNames = map[string]string{
+var trialNames = map[scenarios.RateName]string{
 	record.RateCommon: "slice", record.RateBracket: "bracket's step", record.RateStairs: "staircase's step",
 	record.RateSoak: "soak", record.RateOverload: "overload", record.RateRecover: "recovery",
 	record.RateCurve: "curve's step", record.RateProof: "proof's step",
@@ -48,7 +48,7 @@ func silenceLines(silences []compare.Silence) []string {
 
 // silenceText is "3 s (03:41:07 UTC, block 2, staircase's step 17 at 80 requests/s)".
 func silenceText(s compare.Silence) string {
-	where := fmt.Sprintf("%s %d at %s requests/s", cmp.Or(trialNames[s.RateName], s.RateName), s.Order, compare.FormatRate(s.RateRPS))
+	where := fmt.Sprintf("%s %d at %s requests/s", cmp.Or(trialNames[s.RateName], string(s.RateName)), s.Order, compare.FormatRate(s.RateRPS))
 	switch {
 	case s.RateName == record.RateProof:
 		where = fmt.Sprintf("turn %d, %s", s.Block, where)

@@ -92,7 +92,7 @@ func syntheticRun() record.Run {
 
 // trial draws one slice at a rate. load 0..1 is how near its limit the variant
 // is, which is what its latencies grow with.
-func (s *synthetic) trial(kind record.TrialKind, v scenarios.Variant, block int, rateName string, rate, load, seconds float64) record.Trial {
+func (s *synthetic) trial(kind record.TrialKind, v scenarios.Variant, block int, rateName scenarios.RateName, rate, load, seconds float64) record.Trial {
 	s.order++
 	t := record.Trial{Kind: kind, Variant: v, Block: block, Order: s.order, RateName: rateName,
 		StartedAt: started.Add(time.Duration(s.order) * time.Minute), Environment: syntheticRun().Environment}
@@ -186,7 +186,7 @@ var drawn = struct {
 func drawTrials(blocks int) []record.Trial {
 	s := &synthetic{random: rand.New(rand.NewPCG(7, 11))}
 	var trials []record.Trial
-	probe := func(v scenarios.Variant, block int, name string, rate, load, seconds float64) {
+	probe := func(v scenarios.Variant, block int, name scenarios.RateName, rate, load, seconds float64) {
 		trials = append(trials, s.trial(record.KindProbe, v, block, name, rate, load, seconds))
 	}
 	limits := map[scenarios.Variant]float64{scenarios.Before: 100, scenarios.After: 320}

@@ -213,7 +213,7 @@ func rateHeading(rate Rate) string {
 	case rate.AfterRPS == 0:
 		offered = before + " requests/s"
 	}
-	return capital(rate.Name) + " rate: " + offered
+	return capital(string(rate.Name)) + " rate: " + offered
 }
 
 // rateNote says what the rate stands for and how often it was measured.
@@ -257,7 +257,7 @@ func (t *terminalWriter) verdict(v compare.Verdict, text, detail string) {
 // claimDetail is what was measured for a claim: "database CPU per request at
 // the common rate, lower: yes; <= 0.30x: yes, 0.22x (0.20-0.24)".
 func claimDetail(c compare.Result) string {
-	label := c.Metric
+	label := string(c.Metric)
 	if metric, ok := compare.Describe(c.Metric); ok {
 		label = metric.Label
 	}
@@ -265,7 +265,7 @@ func claimDetail(c compare.Result) string {
 	case counted && c.Value == 0:
 		label += ", at any rate"
 	case c.At != "" && !compare.Rateless(c.Metric):
-		label += " at the " + c.At + " rate"
+		label += " at the " + string(c.At) + " rate"
 	}
 	detail := label + ": " + c.Summary
 	if c.Reason != "" && c.Reason != c.Summary {

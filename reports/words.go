@@ -27,7 +27,7 @@ func answerOf(r Report, consistency string) []string {
 		}
 	}
 	for _, rate := range r.Rates {
-		if rate.Name == "common" || len(r.Rates) == 1 {
+		if rate.Name == record.RateCommon || len(r.Rates) == 1 {
 			answer = append(answer, rateSentence(rate))
 		}
 	}
@@ -86,7 +86,7 @@ func rateSentence(rate Rate) string {
 		return fmt.Sprintf("At the %s rate there is no answer: %s.", rate.Name, strings.Join(rate.Invalid, "; "))
 	}
 	var parts []string
-	for _, key := range []string{"p95_ms", "db_cpu_ms_per_request"} {
+	for _, key := range []scenarios.MetricKey{scenarios.MetricP95, scenarios.MetricDBCPUPerRequest} {
 		i := slices.IndexFunc(rate.Rows, func(row Row) bool { return row.Key == key })
 		parts = append(parts, changeClause(rate.Rows[i], len(rate.Rows)))
 	}
@@ -95,8 +95,8 @@ func rateSentence(rate Rate) string {
 
 // changeClause tells of a row of a table of so many.
 func changeClause(row Row, rows int) string {
-	name := map[string]string{"p95_ms": "the 95th percentile of response time",
-		"db_cpu_ms_per_request": "the database's CPU per request"}[row.Key]
+	name := map[scenarios.MetricKey]string{scenarios.MetricP95: "the 95th percentile of response time",
+		scenarios.MetricDBCPUPerRequest: "the database's CPU per request"}[row.Key]
 	switch e := row.Effect; {
 	case e.Missing != "":
 		return fmt.Sprintf("%s can't be compared (%s)", name, e.Missing)
@@ -176,7 +176,7 @@ func warningsOf(log *record.Log, trials []record.Trial, table compare.Table, pri
 	return warnings
 }
 
-func rateWarnings(run record.Run, table compare.Table, rate string) []string {
+func rateWarnings(run record.Run, table compare.Table, rate scenarios.RateName) []string {
 	var warnings []string
 	if blocks := len(table.At(rate).Blocks()); blocks < run.Blocks {
 		warnings = append(warnings, fmt.Sprintf("at the %s rate %d of %d blocks have valid slices of both variants", rate, blocks, run.Blocks))

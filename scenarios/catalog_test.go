@@ -84,7 +84,7 @@ func TestCatalogStandsInTheOrderOfTheJourney(t *testing.T) {
 
 // Every oracle of a scenario must find something to check in its mix.
 func TestCatalogGivesItsOraclesSomethingToCheck(t *testing.T) {
-	needs := map[string]func(reads, writes scenarios.Endpoint) bool{
+	needs := map[scenarios.OracleName]func(reads, writes scenarios.Endpoint) bool{
 		scenarios.OracleStale: func(r, w scenarios.Endpoint) bool { return r.Object != "" && r.Object == w.Object },
 		scenarios.OracleReadYourWrites: func(r, w scenarios.Endpoint) bool {
 			return r.Object != "" && r.Object == w.Object && r.Session == w.Session && r.Session != ""

@@ -9,24 +9,6 @@ import (
 	"strings"
 )
 
-// Metrics lists every metric that a claim may speak of. reports/compare
-// computes them all from a trial; a test there holds the two together.
-// Any of the latency metrics may name an endpoint: `p95_ms[GET /api/feed]`.
-func Metrics() []string {
-	return []string{
-		"p50_ms", "p95_ms", "p99_ms",
-		"throughput_rps", "error_rate", "limit_rps",
-		"db_cpu_ms_per_request", "statements_per_request", "feed_statements_per_request", "rows_read_per_row_returned",
-		"database_demand_share", "cache_hit_ratio", "bytes_per_request",
-		"monthly_cost_usd", "cost_per_user_usd",
-		"stale_share", "read_your_writes_share", "monotonic_reads_share",
-		"replication_lag_p50_ms", "replication_lag_p99_ms",
-		"misplaced_share", "lost_share", "duplicated_share", "over_limit_share",
-		"origin_requests_per_request", "edge_hit_ratio", "db_cpu_share",
-		"duplicate_ids_share", "reordered_share",
-	}
-}
-
 // shareSuffix makes the metric of an oracle that counts: its violations over
 // its checks.
 const shareSuffix = "_share"
@@ -34,9 +16,10 @@ const shareSuffix = "_share"
 // OracleOf returns the oracle whose share of violations a metric is, false for
 // every other metric. Of these alone a claim may say that there is none:
 // `read_your_writes_share after <= 0 at common`.
-func OracleOf(metric string) (string, bool) {
-	name, is := strings.CutSuffix(metric, shareSuffix)
-	return name, is && name != OracleLag && slices.Contains(Oracles(), name)
+func OracleOf(metric MetricKey) (OracleName, bool) {
+	text, is := strings.CutSuffix(string(metric), shareSuffix)
+	name := OracleName(text)
+	return name, is && CountsViolations(name)
 }
 
 const testExample = "for example `db_cpu_ms_per_request ratio <= 0.30 at common`"
@@ -72,23 +55,24 @@ func readClaimTest(n node, c *Claim, mix []Endpoint) {
 		n.fail("%q is no test: write METRIC ratio|before|after <=|>= VALUE at common|high, %s", n.text(), testExample)
 		return
 	}
-	metric, endpoint := match[1], match[2]
-	if !slices.Contains(Metrics(), metric) {
-		n.fail("unknown metric %q%s", metric, nearest(metric, Metrics()))
+	metric, endpoint := MetricKey(match[1]), match[2]
+	row, _ := MetricOf(metric)
+	if !row.Claimed {
+		n.fail("unknown metric %q%s", metric, nearest(metric, claimedMetrics()))
 	}
 	if endpoint != "" {
-		if !slices.Contains([]string{"p50_ms", "p95_ms", "p99_ms"}, metric) {
-			n.fail("%s is not measured by endpoint; p50_ms, p95_ms and p99_ms are", metric)
+		if !row.ByEndpoint {
+			n.fail("%s is not measured by endpoint; %s, %s and %s are", metric, MetricP50, MetricP95, MetricP99)
 		}
 		if !knownEndpoint(mix, endpoint) {
 			n.fail("the mix has no endpoint %q%s", endpoint, nearest(endpoint, endpointNames(mix)))
 		}
-		metric += "[" + endpoint + "]"
+		metric += MetricKey("[" + endpoint + "]")
 	}
 	c.Metric = metric
 	c.Compare = n.word(match[3], "ratio", "before", "after")
 	c.Op = n.word(match[4], "<=", ">=")
-	c.At = n.word(match[6], "common", "high", "limit")
+	c.At = RateName(n.word(match[6], string(RateCommon), string(RateHigh), string(RateLimit)))
 	value, err := strconv.ParseFloat(match[5], 64)
 	if err != nil || !(value >= 0) || value > 1e12 {
 		n.fail("%q: the claimed value must be a number above 0, %s", match[5], testExample)
@@ -111,3 +95,14 @@ func (n node) word(text string, known ...string) string {
 	}
 	return text
 }
+
+// RateName says at which rate a trial was measured, or what it was measured for.
+// Claims name three of them; package record has the others.
+type RateName string
+
+// The rates that a claim may name.
+const (
+	RateCommon RateName = "common" // both variants at 80% of the smaller capacity
+	RateHigh   RateName = "high"   // each variant's soak, just below its own capacity
+	RateLimit  RateName = "limit"  // of what no rate belongs to
+)

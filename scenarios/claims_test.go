@@ -3,7 +3,6 @@
 package scenarios_test
 
 import (
-	"slices"
 	"strings"
 	"testing"
 
@@ -33,13 +32,14 @@ func TestClaimOfNone(t *testing.T) {
 		{"stale_share after <= -1 at common", "above 0"},
 		{"stale_share after <= NaN at common", "above 0"},
 		{"replication_lag_share after <= 0.1 at common", "unknown metric"},
+		{"downloads_per_user_usd ratio <= 1 at limit", "unknown metric"}, // a part of a claimed sum
 	}
 	for _, tt := range tests {
 		s, err := parseWithTest(t, tt.test)
 		switch {
 		case tt.want == "" && err != nil:
 			t.Errorf("%s: %v", tt.test, err)
-		case tt.want == "" && s.Claims[0].Metric != strings.Fields(tt.test)[0]:
+		case tt.want == "" && s.Claims[0].Metric != scenarios.MetricKey(strings.Fields(tt.test)[0]):
 			t.Errorf("%s: the metric is %q", tt.test, s.Claims[0].Metric)
 		case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
 			t.Errorf("%s: got %v, want ...%s...", tt.test, err, tt.want)
@@ -69,15 +69,18 @@ func TestEndpointFromAPlace(t *testing.T) {
 
 func TestOracleOf(t *testing.T) {
 	for _, name := range scenarios.Oracles() {
-		got, ok := scenarios.OracleOf(name + "_share")
+		got, ok := scenarios.OracleOf(scenarios.MetricKey(name) + "_share")
 		if want := name != scenarios.OracleLag; ok != want || got != name {
 			t.Errorf("%s_share: %q, %v", name, got, ok)
 		}
-		if name != scenarios.OracleLag && !slices.Contains(scenarios.Metrics(), name+"_share") {
-			t.Errorf("no claim can speak of the oracle %s", name)
+		if o, known := scenarios.OracleNamed(name); !known || o.Name != name || o.Label == "" {
+			t.Errorf("the oracle %s is %+v", name, o)
+		}
+		if m, _ := scenarios.MetricOf(scenarios.MetricKey(name) + "_share"); m.Claimed != ok {
+			t.Errorf("a claim can speak of the oracle %s: %v, want %v", name, m.Claimed, ok)
 		}
 	}
-	for _, metric := range []string{"database_demand_share", "db_cpu_share", "stale", "error_rate"} {
+	for _, metric := range []scenarios.MetricKey{"database_demand_share", "db_cpu_share", "stale", "error_rate"} {
 		if name, ok := scenarios.OracleOf(metric); ok {
 			t.Errorf("%s is taken for the oracle %q", metric, name)
 		}

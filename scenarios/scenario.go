@@ -37,7 +37,7 @@ type Scenario struct {
 	Claims []Claim `json:"claims"`
 	// Oracles are the checks that run with the load, by their names: see
 	// Oracles().
-	Oracles []string `json:"oracles,omitempty"`
+	Oracles []OracleName `json:"oracles,omitempty"`
 	// Gate names the machine groups whose CPU time `headroom gate` holds against
 	// each other; none: every priced group of both variants.
 	Gate []string `json:"gate,omitempty"`
@@ -147,14 +147,12 @@ type Endpoint struct {
 
 // Claim is a sentence with a number that the scenario tests.
 type Claim struct {
-	ID     string `json:"id"`
-	Source string `json:"source"`
-	Text   string `json:"text"`
-	Metric string `json:"metric"` // a key of the comparison, e.g. "db_cpu_ms_per_request"
-	// At names the rate at which the metric is read: "common" (both variants at
-	// 80% of the smaller capacity), "high" (each variant's soak, just below its own
-	// capacity) or "limit" (of what no rate belongs to).
-	At string `json:"at"`
+	ID     string    `json:"id"`
+	Source string    `json:"source"`
+	Text   string    `json:"text"`
+	Metric MetricKey `json:"metric"` // a key of the comparison, e.g. "db_cpu_ms_per_request"
+	// At names the rate at which the metric is read: RateCommon, RateHigh or RateLimit.
+	At RateName `json:"at"`
 	// Compare is what Op and Value speak of: "ratio" (after/before), "before"
 	// or "after".
 	Compare string  `json:"compare"`

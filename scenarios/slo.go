@@ -5,7 +5,6 @@ package scenarios
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,8 +27,8 @@ type SLOCondition struct {
 	ErrorShare float64       `json:"error_share,omitempty"` // failed and unsent / planned must be below
 	// Oracle names a check; its violations / checked must be below
 	// ViolationShare, or 0 where that is 0.
-	Oracle         string  `json:"oracle,omitempty"`
-	ViolationShare float64 `json:"violation_share,omitempty"`
+	Oracle         OracleName `json:"oracle,omitempty"`
+	ViolationShare float64    `json:"violation_share,omitempty"`
 }
 
 // String is the condition as it is written.
@@ -37,9 +36,9 @@ func (c SLOCondition) String() string {
 	percent := func(share float64) string { return fmt.Sprintf("%.6g%%", share*100) }
 	switch {
 	case c.Oracle != "" && c.ViolationShare == 0:
-		return c.Oracle + "=0"
+		return string(c.Oracle) + "=0"
 	case c.Oracle != "":
-		return c.Oracle + "<" + percent(c.ViolationShare)
+		return string(c.Oracle) + "<" + percent(c.ViolationShare)
 	}
 	text := "errors<" + percent(c.ErrorShare)
 	if c.Quantile > 0 {
@@ -88,7 +87,7 @@ func parseSLOCondition(text string) (SLOCondition, error) {
 		return condition, nil
 	}
 	if m := sloOracle.FindStringSubmatch(rest); m != nil && condition.Endpoint == "" && m[1] != "errors" {
-		return parseOracleCondition(text, m[1], m[2])
+		return parseOracleCondition(text, OracleName(m[1]), m[2])
 	}
 	m := sloQuantile.FindStringSubmatch(rest)
 	if m == nil {
@@ -109,9 +108,9 @@ func parseSLOCondition(text string) (SLOCondition, error) {
 	return condition, nil
 }
 
-func parseOracleCondition(text, name, percent string) (SLOCondition, error) {
+func parseOracleCondition(text string, name OracleName, percent string) (SLOCondition, error) {
 	condition := SLOCondition{Oracle: name}
-	if !slices.Contains(Oracles(), name) || name == OracleLag {
+	if !CountsViolations(name) {
 		return condition, fmt.Errorf("SLO %q: no oracle counts %q%s", text, name, nearest(name, Oracles()))
 	}
 	if percent == "" {

@@ -103,7 +103,7 @@ func TestAnnouncedIsWhatHeadroomSays(t *testing.T) {
 
 func TestPauseOf(t *testing.T) {
 	at := time.Date(2026, 11, 27, 4, 10, 0, 0, time.UTC)
-	trial := func(v scenarios.Variant, block int, name string, from time.Duration) record.Trial {
+	trial := func(v scenarios.Variant, block int, name scenarios.RateName, from time.Duration) record.Trial {
 		return record.Trial{Variant: v, Block: block, RateName: name, Measurement: record.Measurement{Began: at.Add(from), DurationS: 3}}
 	}
 	trials := []record.Trial{

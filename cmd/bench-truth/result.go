@@ -138,7 +138,7 @@ func resultOf(log *record.Log) (result, error) {
 		}
 		r.Capacity, r.Blocks = effectOf(row.Effect), len(row.Effect.Pairs)
 		if r.Capacity.known() && !r.Capacity.holds(1) {
-			r.Directions = append(r.Directions, row.Key)
+			r.Directions = append(r.Directions, string(row.Key))
 		}
 	}
 	for _, rate := range report.Rates {
@@ -151,16 +151,16 @@ func resultOf(log *record.Log) (result, error) {
 func (r *result) addRows(rows []reports.Row) {
 	for _, row := range rows {
 		switch row.Key {
-		case "p95_ms":
+		case scenarios.MetricP95:
 			r.P95 = effectOf(row.Effect)
-		case "p50_ms":
+		case scenarios.MetricP50:
 			r.P50 = effectOf(row.Effect)
 		case appCPU:
 			r.AppCPU = effectOf(row.Effect)
 		}
 		if row.Effect.Survives {
-			r.Survive = append(r.Survive, row.Key)
-			r.Directions = append(r.Directions, row.Key)
+			r.Survive = append(r.Survive, string(row.Key))
+			r.Directions = append(r.Directions, string(row.Key))
 		}
 	}
 }

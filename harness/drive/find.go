@@ -2,7 +2,11 @@
 
 package drive
 
-import "bytes"
+import (
+	"bytes"
+
+	"headroom/harness/drive/mix"
+)
 
 // finder reads the number behind the first field of its name, such as
 // "version":7, from a JSON body that comes in fragments. It keeps nothing of
@@ -12,7 +16,6 @@ type finder struct {
 	field string // with its quotes and colon; "" looks for nothing
 	state findState
 	at    int // bytes of field that match so far
-	count int // digits so far
 	value int64
 }
 
@@ -24,9 +27,6 @@ const (
 	findDigits
 	findDone
 )
-
-// maxDigits are those of every int64.
-const maxDigits = 18
 
 func (f *finder) reset(field string) {
 	*f = finder{field: field}
@@ -54,11 +54,12 @@ func (f *finder) next(b byte) {
 	digit := b >= '0' && b <= '9'
 	switch {
 	case f.state == findDigits && digit, f.state == findSpace && digit:
-		f.state = findDigits
-		f.value = f.value*10 + int64(b-'0')
-		if f.count++; f.count > maxDigits {
+		value, fits := mix.AppendDigit(f.value, b)
+		if !fits {
 			f.again(b)
+			return
 		}
+		f.state, f.value = findDigits, value
 	case f.state == findDigits && b != '.' && b|0x20 != 'e':
 		f.state = findDone
 	case f.state == findSpace && (b == ' ' || b == '\t' || b == '\r' || b == '\n'):
@@ -71,7 +72,7 @@ func (f *finder) next(b byte) {
 
 // again looks for the next field of the name.
 func (f *finder) again(b byte) {
-	f.state, f.at, f.count, f.value = findField, 0, 0, 0
+	f.state, f.at, f.value = findField, 0, 0
 	f.match(b)
 }
 

@@ -26,6 +26,9 @@ func TestFinder(t *testing.T) {
 		`{"version":1e3}`:                                  -1,
 		`{"version":1234567890123456789012}`:               -1,
 		`{"version":999999999999999999}`:                   999999999999999999,
+		`{"version":9223372036854775807}`:                  9223372036854775807, // the largest of 64 bits
+		`{"version":9223372036854775808}`:                  -1,
+		`{"version":9223372036854775808,"version":4}`:      4,
 		`{"bio":"\"version\":1","version":2}`:              2,
 		`{"versions":1,"subversion":2,"version":3}`:        3,
 		`{"version"version":4}`:                            4, // the closing quote opens the next
@@ -79,7 +82,7 @@ func FuzzFinder(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body string, seed uint64) {
 		want := int64(-1)
 		for _, match := range whole.FindAllStringSubmatch(body, -1) {
-			if n, err := strconv.ParseInt(match[1], 10, 64); err == nil && len(match[1]) <= maxDigits && match[2] == "" {
+			if n, err := strconv.ParseInt(match[1], 10, 64); err == nil && match[2] == "" {
 				want = n
 				break
 			}

@@ -85,8 +85,8 @@ type Job struct {
 	CountHeaders []string `json:"count_headers,omitempty"`
 	// Oracles are the checks, by their names in scenarios, that run with the
 	// load; those that a driver can't make are left out.
-	Oracles   []string  `json:"oracles,omitempty"`
-	RateLimit RateLimit `json:"rate_limit,omitzero"` // what over_limit is held against
+	Oracles   []scenarios.OracleName `json:"oracles,omitempty"`
+	RateLimit RateLimit              `json:"rate_limit,omitzero"` // what over_limit is held against
 }
 
 // TLS says whom to trust, and who the driver is.
@@ -323,7 +323,7 @@ func (j *Job) checkHeaders() error {
 func (j *Job) checkOracles() error {
 	for _, name := range j.Oracles {
 		if !slices.Contains(scenarios.Oracles(), name) {
-			return fmt.Errorf("oracles: %q is unknown: there are %s", name, strings.Join(scenarios.Oracles(), ", "))
+			return fmt.Errorf("oracles: %q is unknown: there are %q", name, scenarios.Oracles())
 		}
 	}
 	limited := slices.Contains(j.Oracles, scenarios.OracleOverLimit)

@@ -86,9 +86,11 @@ func TestParseJobRefuses(t *testing.T) {
 		{func(j *Job) { j.Mix = nil }, "0 endpoints"},
 		{func(j *Job) { j.BaseURL = "" }, "base_url"},
 		{func(j *Job) { j.Mix[0].From = "mars" }, `"mars", which is none of the entries`},
-		{func(j *Job) { j.Oracles = []string{"fresh"} }, `"fresh" is unknown`},
-		{func(j *Job) { j.Oracles = []string{scenarios.OracleOverLimit} }, "rate_limit is 0"},
-		{func(j *Job) { j.Oracles, j.RateLimit = []string{scenarios.OracleOverLimit}, RateLimit{Limit: 1} }, "window above 0"},
+		{func(j *Job) { j.Oracles = []scenarios.OracleName{"fresh"} }, `"fresh" is unknown`},
+		{func(j *Job) { j.Oracles = []scenarios.OracleName{scenarios.OracleOverLimit} }, "rate_limit is 0"},
+		{func(j *Job) {
+			j.Oracles, j.RateLimit = []scenarios.OracleName{scenarios.OracleOverLimit}, RateLimit{Limit: 1}
+		}, "window above 0"},
 		{func(j *Job) {
 			j.Connections, j.Entries = 1, map[string]string{"a": "http://a:1"}
 			j.Mix = append(j.Mix, scenarios.Endpoint{Name: "b", Method: "GET", Path: "/", From: "a"})

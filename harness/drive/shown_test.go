@@ -46,7 +46,7 @@ func headerJob(url string) Job {
 	job.Mix[0].Version = scenarios.Reading{From: scenarios.FromETag}
 	job.Mix[1].Version = scenarios.Reading{From: scenarios.FromHeader, Name: "x-revision"}
 	job.Mix[2].ID = scenarios.Reading{From: scenarios.FromLocation}
-	job.Oracles = []string{scenarios.OracleStale, scenarios.OracleReadYourWrites, scenarios.OracleDuplicateIDs}
+	job.Oracles = []scenarios.OracleName{scenarios.OracleStale, scenarios.OracleReadYourWrites, scenarios.OracleDuplicateIDs}
 	job.RateLimit = RateLimit{}
 	return job
 }

@@ -23,7 +23,7 @@ const (
 // watcher tells the oracles of a job what goes out and comes back. All loops
 // share it. A job without oracles has none.
 type watcher struct {
-	names    []string
+	names    []scenarios.OracleName
 	versions *oracle.Versions // nil: not asked for
 	limits   *oracle.Limits
 	behind   bool // a cache stands before the limiter
@@ -50,7 +50,7 @@ func newWatcher(job *Job, requests *mix.Mix) *watcher {
 	return w
 }
 
-func (w *watcher) wants(name string) bool { return slices.Contains(w.names, name) }
+func (w *watcher) wants(name scenarios.OracleName) bool { return slices.Contains(w.names, name) }
 
 // wantsHeaders says that answers' headers matter.
 func (w *watcher) wantsHeaders() bool {
@@ -202,7 +202,7 @@ func (w *watcher) report(m *record.Measurement) {
 	if w == nil {
 		return
 	}
-	found := map[string]record.Oracle{}
+	found := map[scenarios.OracleName]record.Oracle{}
 	if w.versions != nil {
 		for _, o := range w.versions.Results(w.names) {
 			found[o.Name] = o

@@ -88,14 +88,14 @@ func oracleJob(url string) Job {
 }
 
 // findings drives a job and returns what the oracles found, by name.
-func findings(t *testing.T, job Job) (map[string]record.Oracle, record.Measurement) {
+func findings(t *testing.T, job Job) (map[scenarios.OracleName]record.Oracle, record.Measurement) {
 	t.Helper()
 	m := mustDrive(t, job)
-	found := map[string]record.Oracle{}
+	found := map[scenarios.OracleName]record.Oracle{}
 	order := ""
 	for _, o := range m.Oracles {
 		found[o.Name] = o
-		order += o.Name + " "
+		order += string(o.Name) + " "
 	}
 	if want := "stale read_your_writes monotonic_reads duplicate_ids over_limit "; order != want {
 		t.Errorf("findings %q, want %q", order, want)
@@ -155,7 +155,7 @@ func TestOraclesCatchABrokenSystem(t *testing.T) {
 		r := newRegister()
 		r.lags, r.twice = true, true
 		found, _ := findings(t, start(r))
-		for _, name := range []string{scenarios.OracleStale, scenarios.OracleReadYourWrites, scenarios.OracleDuplicateIDs, scenarios.OracleOverLimit} {
+		for _, name := range []scenarios.OracleName{scenarios.OracleStale, scenarios.OracleReadYourWrites, scenarios.OracleDuplicateIDs, scenarios.OracleOverLimit} {
 			if o := found[name]; o.Violations == 0 || o.Example == "" || o.Unknown != "" {
 				t.Errorf("%s: %+v", name, o)
 			}
@@ -192,7 +192,7 @@ func TestAnswersWithoutNumbersAreUnknown(t *testing.T) {
 		r := newRegister()
 		r.unnamed = true
 		found, m := findings(t, start(r))
-		for _, name := range []string{scenarios.OracleStale, scenarios.OracleDuplicateIDs} {
+		for _, name := range []scenarios.OracleName{scenarios.OracleStale, scenarios.OracleDuplicateIDs} {
 			if o := found[name]; o.Checked != 0 || !strings.Contains(o.Unknown, "not measured") || !strings.Contains(o.Unknown, "answers showed no") {
 				t.Errorf("%+v", o)
 			}

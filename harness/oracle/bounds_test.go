@@ -57,12 +57,12 @@ func TestTheFirstTimeCounts(t *testing.T) {
 // the first of them, or from the first at all.
 func TestWhichAcknowledgementsAreKept(t *testing.T) {
 	for writes, want := range map[int]time.Duration{1: 10, 4: 10, 5: 20, 6: 30, 8: 50, 9: 60} { // the first of the last four
-		v := NewVersions([]string{scenarios.OracleStale}, nameOf)
+		v := NewVersions([]scenarios.OracleName{scenarios.OracleStale}, nameOf)
 		for i := 1; i <= writes; i++ {
 			v.Wrote(Access{Object: 1, Version: int64(1 + i), Ended: time.Duration(i) * 10 * ms})
 		}
 		v.Read(Access{Object: 1, Version: 1, Sent: 500 * ms, Recorded: true}, v.Send(1, 0))
-		o := v.Results([]string{scenarios.OracleStale})[0]
+		o := v.Results([]scenarios.OracleName{scenarios.OracleStale})[0]
 		if got := 500*ms - o.Age.Max().Round(ms); got != want*ms {
 			t.Errorf("after %d writes the age runs from %v, want %v", writes, got, want*ms)
 		}
@@ -71,7 +71,7 @@ func TestWhichAcknowledgementsAreKept(t *testing.T) {
 
 // Nobody's requests have no session; what was not asked for is not followed.
 func TestWhatIsFollowed(t *testing.T) {
-	v := NewVersions([]string{scenarios.OracleReadYourWrites}, nameOf)
+	v := NewVersions([]scenarios.OracleName{scenarios.OracleReadYourWrites}, nameOf)
 	v.Wrote(Access{Object: 1, Session: 0, Version: 5})
 	v.Wrote(Access{Object: 2, Session: 3, Version: 5})
 	if floor := v.Send(1, 0); floor != (Floor{}) {
@@ -83,12 +83,12 @@ func TestWhatIsFollowed(t *testing.T) {
 	if floor := v.Send(2, 3); floor.versions[checkStale] != 0 || floor.versions[checkOwn] != 5 {
 		t.Errorf("of its own write %+v is certain", floor)
 	}
-	if got := v.Results([]string{scenarios.OracleReadYourWrites}); len(got) != 1 || got[0].Name != scenarios.OracleReadYourWrites ||
+	if got := v.Results([]scenarios.OracleName{scenarios.OracleReadYourWrites}); len(got) != 1 || got[0].Name != scenarios.OracleReadYourWrites ||
 		got[0].Unknown != "not measured: no session read what it had written" {
 		t.Errorf("%+v", got)
 	}
 	for _, name := range allVersions {
-		if v := NewVersions([]string{name}, nameOf); v == nil || v.stale != (name == scenarios.OracleStale) || v.session == v.stale {
+		if v := NewVersions([]scenarios.OracleName{name}, nameOf); v == nil || v.stale != (name == scenarios.OracleStale) || v.session == v.stale {
 			t.Errorf("of %s alone: %+v", name, v)
 		}
 	}

@@ -32,6 +32,7 @@ import (
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 
 	"headroom/harness/record"
+	"headroom/scenarios"
 )
 
 // Limits of what the oracles keep.
@@ -132,7 +133,7 @@ func (a *ages) into(o *record.Oracle) {
 }
 
 // Unmeasured is the finding of an oracle that could check nothing.
-func Unmeasured(name, scope, format string, args ...any) record.Oracle {
+func Unmeasured(name scenarios.OracleName, scope, format string, args ...any) record.Oracle {
 	return record.Oracle{Name: name, Scope: scope, Unknown: "not measured: " + fmt.Sprintf(format, args...)}
 }
 

@@ -46,7 +46,7 @@ const (
 	checkCount
 )
 
-var versionOracles = [checkCount]string{scenarios.OracleStale, scenarios.OracleReadYourWrites, scenarios.OracleMonotonic}
+var versionOracles = [checkCount]scenarios.OracleName{scenarios.OracleStale, scenarios.OracleReadYourWrites, scenarios.OracleMonotonic}
 
 type versionShard struct {
 	mu       sync.Mutex
@@ -104,7 +104,7 @@ type Access struct {
 
 // NewVersions returns an oracle for those of the names that it knows, and nil
 // when they hold none. name says what an object is called.
-func NewVersions(names []string, name func(object uint64) string) *Versions {
+func NewVersions(names []scenarios.OracleName, name func(object uint64) string) *Versions {
 	v := &Versions{
 		name: name, stale: slices.Contains(names, scenarios.OracleStale),
 		session: slices.Contains(names, scenarios.OracleReadYourWrites) || slices.Contains(names, scenarios.OracleMonotonic),
@@ -219,7 +219,7 @@ func (v *Versions) Unread(id uint64) {
 }
 
 // Results returns the findings of the oracles among names.
-func (v *Versions) Results(names []string) []record.Oracle {
+func (v *Versions) Results(names []scenarios.OracleName) []record.Oracle {
 	none := [checkCount]string{
 		"no read came after an acknowledged write of the same thing",
 		"no session read what it had written",

@@ -48,7 +48,7 @@ func (s *simulation) asOf(object int, at time.Duration) int64 {
 }
 
 // run feeds the oracle with n requests and returns its findings by name.
-func (s *simulation) run(n int) map[string]record.Oracle {
+func (s *simulation) run(n int) map[scenarios.OracleName]record.Oracle {
 	type event struct {
 		at   time.Duration
 		call func()
@@ -81,7 +81,7 @@ func (s *simulation) run(n int) map[string]record.Oracle {
 	for _, e := range events {
 		e.call()
 	}
-	found := map[string]record.Oracle{}
+	found := map[scenarios.OracleName]record.Oracle{}
 	for _, o := range v.Results(allVersions) {
 		found[o.Name] = o
 	}
@@ -96,39 +96,39 @@ func TestVersionsCatchWhatIsPlanted(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		show func(*simulation, int, int, time.Duration) int64
-		bad  []string
+		bad  []scenarios.OracleName
 	}{
 		{"correct", current, nil},
 		{"one replica, one lag", func(s *simulation, object, _ int, at time.Duration) int64 {
 			return s.asOf(object, at-lag)
-		}, []string{scenarios.OracleStale, scenarios.OracleReadYourWrites}},
+		}, []scenarios.OracleName{scenarios.OracleStale, scenarios.OracleReadYourWrites}},
 		{"two replicas, one lags", func(s *simulation, object, _ int, at time.Duration) int64 {
 			return s.asOf(object, at-lag*time.Duration(s.draw.IntN(2)))
-		}, []string{scenarios.OracleStale, scenarios.OracleReadYourWrites, scenarios.OracleMonotonic}},
+		}, []scenarios.OracleName{scenarios.OracleStale, scenarios.OracleReadYourWrites, scenarios.OracleMonotonic}},
 		{"a cache for 50 ms", func(s *simulation, object, _ int, at time.Duration) int64 {
 			return s.asOf(object, at.Truncate(50*time.Millisecond))
-		}, []string{scenarios.OracleStale, scenarios.OracleReadYourWrites}},
+		}, []scenarios.OracleName{scenarios.OracleStale, scenarios.OracleReadYourWrites}},
 		{"session 1 reads the primary, the others a replica", func(s *simulation, object, session int, at time.Duration) int64 {
 			if session == 1 {
 				return s.asOf(object, at)
 			}
 			return s.asOf(object, at-lag)
-		}, []string{scenarios.OracleStale, scenarios.OracleReadYourWrites}},
+		}, []scenarios.OracleName{scenarios.OracleStale, scenarios.OracleReadYourWrites}},
 		{"own writes are read from the primary while the replica lags", func(s *simulation, object, session int, at time.Duration) int64 {
 			if at-s.written[session][object] < lag {
 				return s.asOf(object, at)
 			}
 			return s.asOf(object, at-lag)
-		}, []string{scenarios.OracleStale, scenarios.OracleMonotonic}},
+		}, []scenarios.OracleName{scenarios.OracleStale, scenarios.OracleMonotonic}},
 		{"one read in a hundred shows the one before", func(s *simulation, object, _ int, at time.Duration) int64 {
 			if s.draw.IntN(100) == 0 {
 				return max(s.asOf(object, at)-1, 1)
 			}
 			return s.asOf(object, at)
-		}, []string{scenarios.OracleStale, scenarios.OracleReadYourWrites, scenarios.OracleMonotonic}},
+		}, []scenarios.OracleName{scenarios.OracleStale, scenarios.OracleReadYourWrites, scenarios.OracleMonotonic}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			sums := map[string]record.Oracle{}
+			sums := map[scenarios.OracleName]record.Oracle{}
 			for seed := range uint64(20) {
 				s := &simulation{draw: rand.New(rand.NewPCG(seed, 1)), show: test.show}
 				for name, o := range s.run(2000) {
@@ -162,7 +162,7 @@ func TestAgeRunsFromTheFirstMissedAcknowledgement(t *testing.T) {
 	}
 	floor := v.Send(7, 2)
 	v.Read(Access{Object: 7, Session: 2, Version: 2, Sent: 100 * ms, Ended: 110 * ms, Recorded: true}, floor)
-	o := v.Results([]string{scenarios.OracleStale})[0]
+	o := v.Results([]scenarios.OracleName{scenarios.OracleStale})[0]
 	if o.Checked != 1 || o.Violations != 1 || o.Age.Max().Round(ms) != 80*ms {
 		t.Errorf("%+v, age %v: version 3 came at 20 ms, the read went out at 100 ms", o, o.Age.Max())
 	}
@@ -203,7 +203,7 @@ func TestWhatIsOutsideOfTheSliceIsKnownAndNotCounted(t *testing.T) {
 	v.Wrote(Access{Object: 1, Session: 1, Version: 5, Ended: 10}) // in the warm-up
 	v.Read(Access{Object: 1, Session: 1, Version: 1, Sent: 20, Ended: 30}, v.Send(1, 1))
 	v.Read(Access{Object: 1, Session: 1, Version: 4, Sent: 40, Ended: 50, Recorded: true}, v.Send(1, 1))
-	want := map[string]int64{scenarios.OracleStale: 1, scenarios.OracleReadYourWrites: 1, scenarios.OracleMonotonic: 0}
+	want := map[scenarios.OracleName]int64{scenarios.OracleStale: 1, scenarios.OracleReadYourWrites: 1, scenarios.OracleMonotonic: 0}
 	for _, o := range v.Results(allVersions) {
 		if o.Checked != 1 || o.Violations != want[o.Name] {
 			t.Errorf("%+v: one read was recorded", o)
@@ -212,7 +212,7 @@ func TestWhatIsOutsideOfTheSliceIsKnownAndNotCounted(t *testing.T) {
 }
 
 func TestVersionsSayWhatTheyCouldNotCheck(t *testing.T) {
-	v := NewVersions([]string{scenarios.OracleStale}, nameOf)
+	v := NewVersions([]scenarios.OracleName{scenarios.OracleStale}, nameOf)
 	v.objects = newBudget(1)
 	v.Wrote(Access{Object: 1, Version: 2, Ended: 1})
 	v.Wrote(Access{Object: 2, Version: 2, Ended: 1})
@@ -222,7 +222,7 @@ func TestVersionsSayWhatTheyCouldNotCheck(t *testing.T) {
 	if o := found[0]; o.Checked != 1 || !strings.Contains(o.Unknown, "1 answers showed no version; 1 answers were not followed") {
 		t.Errorf("%+v", o)
 	}
-	if NewVersions([]string{scenarios.OracleLost}, nameOf) != nil {
+	if NewVersions([]scenarios.OracleName{scenarios.OracleLost}, nameOf) != nil {
 		t.Error("an oracle of versions was made that nobody asked for")
 	}
 }

@@ -79,9 +79,9 @@ func (l *lack) words(who string) string {
 	return text + "; nothing is judged by that"
 }
 
-// NotKnownOf warns of the figures that valid trials lack, of the driver and of each
-// machine once: what could not be checked is not passed over. Machines that lack the
-// same stand together.
+// NotKnownOf warns of the figures that trials lack which take part, of the driver and
+// of each machine once: what could not be checked is not passed over. Machines that
+// lack the same stand together.
 func NotKnownOf(trials []Trial) []string {
 	var driver lack
 	var machines []lack

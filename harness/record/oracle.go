@@ -17,7 +17,7 @@ func (o Oracle) Share() float64 {
 
 // check tests what must hold of every finding.
 func (o Oracle) check() error {
-	of := o.Name
+	of := string(o.Name)
 	if o.Scope != "" {
 		of += " of " + o.Scope
 	}

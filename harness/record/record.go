@@ -108,31 +108,33 @@ const (
 
 // What a trial was measured for, as RateName says it.
 const (
-	RateCommon   = "common"   // slices at one rate for all variants
-	RateBracket  = "bracket"  // short steps that find the neighbourhood of the capacity
-	RateStairs   = "stairs"   // steps of a staircase about the capacity
-	RateSoak     = "soak"     // a long stretch just below it
-	RateOverload = "overload" // more than the capacity, for a moment
-	RateRecover  = "recover"  // less, right behind that
-	RateCurve    = "curve"    // one of several rates, for the load-latency curve
-	RateProof    = "proof"    // a step of a bottleneck's proof
-	RateGate     = "gate"     // a gate's slices, at one rate for both variants
-	RateIdle     = "idle"     // of a counted run: what the machines do when nobody asks
+	RateCommon                      = scenarios.RateCommon // slices at one rate for all variants
+	RateBracket  scenarios.RateName = "bracket"            // short steps that find the neighbourhood of the capacity
+	RateStairs   scenarios.RateName = "stairs"             // steps of a staircase about the capacity
+	RateSoak     scenarios.RateName = "soak"               // a long stretch just below it
+	RateOverload scenarios.RateName = "overload"           // more than the capacity, for a moment
+	RateRecover  scenarios.RateName = "recover"            // less, right behind that
+	RateCurve    scenarios.RateName = "curve"              // one of several rates, for the load-latency curve
+	RateProof    scenarios.RateName = "proof"              // a step of a bottleneck's proof
+	RateGate     scenarios.RateName = "gate"               // a gate's slices, at one rate for both variants
+	RateIdle     scenarios.RateName = "idle"               // of a counted run: what the machines do when nobody asks
 )
 
 // Trial is the stored record of one slice.
 type Trial struct {
-	Kind        TrialKind         `json:"kind"`
-	Variant     scenarios.Variant `json:"variant"`
-	Block       int               `json:"block"`     // 1.. for slices; 0 for probes, but of a proof the turn, from 1
-	Order       int               `json:"order"`     // position in the run, from 1
-	RateName    string            `json:"rate_name"` // of a slice the rate's name, of a probe what it was for: see RateCommon and below
-	StartedAt   time.Time         `json:"started_at"`
-	Measurement Measurement       `json:"measurement"`
-	Machines    []MachineUse      `json:"machines"` // what every machine of the loaded variant used during the slice
-	Environment Environment       `json:"environment"`
-	Queues      []Queue           `json:"queues,omitempty"`
-	Oracles     []Oracle          `json:"oracles,omitempty"` // of the scenario's, in its order
+	Kind    TrialKind         `json:"kind"`
+	Variant scenarios.Variant `json:"variant"`
+	Block   int               `json:"block"` // 1.. for slices; 0 for probes, but of a proof the turn, from 1
+	Order   int               `json:"order"` // position in the run, from 1
+	// RateName is of a slice the rate's name, of a probe what it was for: see RateCommon
+	// and below. Of a counted trial it is the endpoint's name.
+	RateName    scenarios.RateName `json:"rate_name"`
+	StartedAt   time.Time          `json:"started_at"`
+	Measurement Measurement        `json:"measurement"`
+	Machines    []MachineUse       `json:"machines"` // what every machine of the loaded variant used during the slice
+	Environment Environment        `json:"environment"`
+	Queues      []Queue            `json:"queues,omitempty"`
+	Oracles     []Oracle           `json:"oracles,omitempty"` // of the scenario's, in its order
 	// Resize is set in the steps of a bottleneck's proof: what they measured is
 	// not the scenario's variant, so nothing but the proof may use them.
 	Resize *Resize `json:"resize,omitempty"`
@@ -186,11 +188,11 @@ type Queue struct {
 // Oracle is what one check found in a slice. Zero checks is "not measured",
 // with Unknown as the reason, and never "no violations".
 type Oracle struct {
-	Name       string `json:"name"`            // one of scenarios.Oracles()
-	Scope      string `json:"scope,omitempty"` // of what: "replica-1", "orders"; "" is all
-	Checked    int64  `json:"checked"`
-	Violations int64  `json:"violations"`
-	Unknown    string `json:"unknown,omitempty"` // why some or all could not be checked
+	Name       scenarios.OracleName `json:"name"`            // one of scenarios.Oracles()
+	Scope      string               `json:"scope,omitempty"` // of what: "replica-1", "orders"; "" is all
+	Checked    int64                `json:"checked"`
+	Violations int64                `json:"violations"`
+	Unknown    string               `json:"unknown,omitempty"` // why some or all could not be checked
 	// Age is how stale the violating reads were, or a replica's lag; nil where
 	// there is none.
 	Age *Histogram `json:"age,omitempty"`

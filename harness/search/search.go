@@ -22,6 +22,7 @@ import (
 
 	"headroom/harness/record"
 	"headroom/harness/slo"
+	"headroom/scenarios"
 )
 
 // Config is what a search may do.
@@ -51,11 +52,11 @@ type Kind string
 
 // The kinds of steps, in their order.
 const (
-	KindBracket  Kind = record.RateBracket
-	KindStairs   Kind = record.RateStairs
-	KindSoak     Kind = record.RateSoak
-	KindOverload Kind = record.RateOverload
-	KindRecover  Kind = record.RateRecover
+	KindBracket  = Kind(record.RateBracket)
+	KindStairs   = Kind(record.RateStairs)
+	KindSoak     = Kind(record.RateSoak)
+	KindOverload = Kind(record.RateOverload)
+	KindRecover  = Kind(record.RateRecover)
 )
 
 // Step is a stretch of load that the caller is asked for.
@@ -222,7 +223,7 @@ func (s *Search) Feed(step Step, result slo.Step, took time.Duration) {
 	if result.Outcome == record.Held {
 		s.heldRPS = max(s.heldRPS, step.RPS)
 	}
-	s.taken = append(s.taken, slo.Taken{Name: string(step.Kind), Block: 1, Seconds: step.Duration.Seconds(), Step: result})
+	s.taken = append(s.taken, slo.Taken{Name: scenarios.RateName(step.Kind), Block: 1, Seconds: step.Duration.Seconds(), Step: result})
 	switch step.Kind {
 	case KindBracket:
 		s.bracketed(result)

@@ -88,8 +88,8 @@ const Resolution = 0.025
 
 // Taken is a step that was taken, with what it was for.
 type Taken struct {
-	Name    string // record.RateBracket, RateStairs, RateSoak, ...
-	Block   int    // whose fresh start it was
+	Name    scenarios.RateName // record.RateBracket, RateStairs, RateSoak, ...
+	Block   int                // whose fresh start it was
 	Seconds float64
 	Step
 }

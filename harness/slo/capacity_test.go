@@ -16,7 +16,7 @@ import (
 func neutral(rps float64) Step { return counted(rps, 9, 949) }
 
 // as is a step of a name, in a block.
-func as(name string, block int, s Step) Taken {
+func as(name scenarios.RateName, block int, s Step) Taken {
 	return Taken{Name: name, Block: block, Seconds: 3, Step: s}
 }
 
@@ -288,7 +288,7 @@ func TestWhatASoakTells(t *testing.T) {
 // Only the variant's own probes count. With another SLO the staircases and the soaks
 // of the run say nothing but what each step says.
 func TestCapacityOfTrials(t *testing.T) {
-	trial := func(name string, block int, s Step, change func(*record.Trial)) record.Trial {
+	trial := func(name scenarios.RateName, block int, s Step, change func(*record.Trial)) record.Trial {
 		out := record.Trial{Kind: record.KindProbe, Variant: scenarios.Before, Block: block, RateName: name, Verdict: &s.Verdict,
 			Measurement: record.Measurement{OfferedRPS: s.RPS, DurationS: 7}}
 		if change != nil {

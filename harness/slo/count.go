@@ -71,7 +71,7 @@ func countOracle(oracles []record.Oracle, c scenarios.SLOCondition) (out record.
 		unknown = cmp.Or(unknown, "it was not measured")
 	}
 	if unknown != "" {
-		unknown = c.Oracle + ": " + unknown
+		unknown = string(c.Oracle) + ": " + unknown
 	}
 	return out, unknown
 }

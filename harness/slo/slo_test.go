@@ -180,7 +180,7 @@ func TestRequestsInFlightThatGrow(t *testing.T) {
 
 func TestJudgeOracles(t *testing.T) {
 	const stale, lost = scenarios.OracleStale, scenarios.OracleLost
-	one := func(name string, checked, violations int64, unknown string) []record.Oracle {
+	one := func(name scenarios.OracleName, checked, violations int64, unknown string) []record.Oracle {
 		return []record.Oracle{{Name: name, Checked: checked, Violations: violations, Unknown: unknown}}
 	}
 	for _, test := range []struct {

@@ -128,7 +128,7 @@ func TestRatioOfRanges(t *testing.T) {
 func TestRatioOfGiven(t *testing.T) {
 	plain := map[scenarios.Variant]Range{
 		scenarios.Before: {Point: 100, Low: 80, High: 125, Method: "m"}, scenarios.After: {Point: 300, Low: 200, High: 400, Method: "m"}}
-	for key, want := range map[string]*Interval{LimitRPS: nil, CostPerUserUSD: {Low: 1.6, High: 5}} {
+	for key, want := range map[scenarios.MetricKey]*Interval{LimitRPS: nil, CostPerUserUSD: {Low: 1.6, High: 5}} {
 		e := Given{key: plain}.Ratio(key)
 		if e.Ratio != 3 || (e.Interval == nil) != (want == nil) {
 			t.Fatalf("%s: %+v", key, e)

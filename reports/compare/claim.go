@@ -42,7 +42,7 @@ type Result struct {
 
 // Given holds the values of both variants that no slice has: the limits and
 // the costs, by metric.
-type Given map[string]map[scenarios.Variant]Range
+type Given map[scenarios.MetricKey]map[scenarios.Variant]Range
 
 // BothSides is where Given holds after/before of a metric, where more is known
 // of it than the ranges of the two variants leave.
@@ -147,7 +147,7 @@ func (v Range) interval() *Interval {
 
 // intervalOf is the interval of a metric. A user's cost has one of all that goes
 // into it.
-func (v Range) intervalOf(key string) *Interval {
+func (v Range) intervalOf(key scenarios.MetricKey) *Interval {
 	i := v.interval()
 	if i != nil && !i.Exact() && key != LimitRPS {
 		i.Method = "from the ranges of the capacities and of what is downloaded"
@@ -156,20 +156,20 @@ func (v Range) intervalOf(key string) *Interval {
 }
 
 // Level returns a variant's value for a report.
-func (g Given) Level(key string, variant scenarios.Variant) Level {
+func (g Given) Level(key scenarios.MetricKey, variant scenarios.Variant) Level {
 	v := g[key][variant]
 	return Value{V: v.Point, Missing: v.Missing}.Level()
 }
 
 // Ratio returns after/before for a report.
-func (g Given) Ratio(key string) Effect {
+func (g Given) Ratio(key scenarios.MetricKey) Effect {
 	return ratioOfGiven(key, g[key])
 }
 
 // ratioOfGiven is after/before of one metric. Where both have values by block the
 // ratio goes by them, as every other metric's does. With too few of them it has no
 // interval: two ranges of one start each say less than they seem to.
-func ratioOfGiven(key string, values map[scenarios.Variant]Range) Effect {
+func ratioOfGiven(key scenarios.MetricKey, values map[scenarios.Variant]Range) Effect {
 	before, after := values[scenarios.Before], values[scenarios.After]
 	v := ratioOfRanges(before, after)
 	if v.Missing != "" {
@@ -238,7 +238,7 @@ func (r *Result) decide(metric Metric) {
 	}
 	r.Summary = fmt.Sprintf("%s %s%s: %s, %s", r.Op, claimed(r.Value), suffix, size, WithInterval(*r.Point, suffix, r.Interval))
 	if r.Compare != "ratio" {
-		if metric.Unit != Share && metric.Unit != Count {
+		if metric.Unit != scenarios.UnitShare && metric.Unit != scenarios.UnitCount {
 			r.Summary += " " + string(metric.Unit)
 		}
 		return

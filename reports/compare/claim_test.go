@@ -34,7 +34,7 @@ func TestJudgeAgainstTrials(t *testing.T) {
 			invalid[i].Invalid = []string{"steal 4%"}
 		}
 	}
-	claim := func(metric, compare, op string, value float64) scenarios.Claim {
+	claim := func(metric scenarios.MetricKey, compare, op string, value float64) scenarios.Claim {
 		return scenarios.Claim{Metric: metric, At: "common", Compare: compare, Op: op, Value: value}
 	}
 	tests := []struct {

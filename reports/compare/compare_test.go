@@ -53,7 +53,7 @@ func TestMetrics(t *testing.T) {
 	trial.Measurement.Planned += 100
 	trial.Measurement.Unsent = 100
 	s := Pool([]record.Trial{trial, trial}, kinds.Data())
-	tests := map[string]float64{
+	tests := map[scenarios.MetricKey]float64{
 		"p50_ms":                      16.25, // of all that were due: what was not sent is slower than all others
 		"p95_ms[GET /api/feed]":       19.5,
 		"throughput_rps":              40,
@@ -91,7 +91,7 @@ func TestMetrics(t *testing.T) {
 		if !got.OK() {
 			t.Errorf("%s: %s", key, got.Missing)
 		}
-		near(t, key, got.V, want, want*0.005)
+		near(t, string(key), got.V, want, want*0.005)
 		if _, ok := Describe(key); !ok {
 			t.Errorf("%s is not described", key)
 		}
@@ -101,16 +101,24 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestEveryMetricOfAClaim holds scenarios.Metrics and this package together.
-func TestEveryMetricOfAClaim(t *testing.T) {
+// TestEveryMetric holds scenarios.Metrics and this package together.
+func TestEveryMetric(t *testing.T) {
 	full := slice(scenarios.Before, 1, 400, 10, 2)
 	s := Pool([]record.Trial{full, full}, kinds.Data())
-	for _, key := range scenarios.Metrics() {
-		if _, ok := Describe(key); !ok {
-			t.Errorf("a claim may speak of %s, which is not described", key)
+	for _, m := range scenarios.Metrics() {
+		if d, ok := Describe(m.Key); !ok || d != (Metric{m.Key, m.Label, m.Unit}) || m.Label == "" || m.Unit == "" {
+			t.Errorf("%s is described as %+v, want %+v", m.Key, d, m)
 		}
-		if v := s.Value(key); !v.OK() && !Rateless(key) {
-			t.Errorf("a claim may speak of %s, which a full trial does not give: %s", key, v.Missing)
+		if v := s.Value(m.Key); v.OK() == m.Rateless {
+			t.Errorf("%s is rateless (%v), and a full trial gives it (%v): %s", m.Key, m.Rateless, v.OK(), v.Missing)
+		}
+		if _, known := scenarios.MetricOf(m.TellsWith); m.TellsWith != "" && !known {
+			t.Errorf("%s tells something with %s, which is no metric", m.Key, m.TellsWith)
+		}
+	}
+	for key := range formulas {
+		if _, known := scenarios.MetricOf(key); !known {
+			t.Errorf("a formula works out %s, which is no row of scenarios.Metrics", key)
 		}
 	}
 }
@@ -125,7 +133,7 @@ func TestMissingMetrics(t *testing.T) {
 	clipped.Measurement.Clipped = 10
 	tests := []struct {
 		trials []record.Trial
-		key    string
+		key    scenarios.MetricKey
 		want   string
 	}{
 		{nil, "p50_ms", "no valid slice"},
@@ -208,9 +216,9 @@ func TestSwapInvertsRatios(t *testing.T) {
 		blocks := 1 + int(seed%8)
 		trials := noisy(blocks, 0.8, seed)
 		forth, back := NewTable(trials, kinds.Data()).At("common"), NewTable(swapped(trials), kinds.Data()).At("common")
-		for _, key := range []string{"p50_ms", "p95_ms", "db_cpu_ms_per_request", "statements_per_request"} {
+		for _, key := range []scenarios.MetricKey{"p50_ms", "p95_ms", "db_cpu_ms_per_request", "statements_per_request"} {
 			a, b := forth.Ratio(key), back.Ratio(key)
-			near(t, key, a.Ratio*b.Ratio, 1, 1e-14)
+			near(t, string(key), a.Ratio*b.Ratio, 1, 1e-14)
 			if a.DetectableRatio != b.DetectableRatio {
 				t.Errorf("%s: detectable %v one way, %v the other", key, a.DetectableRatio, b.DetectableRatio)
 			}
@@ -218,8 +226,8 @@ func TestSwapInvertsRatios(t *testing.T) {
 				t.Fatalf("%s: interval %v one way, %v the other", key, a.Interval, b.Interval)
 			}
 			if a.Interval != nil {
-				near(t, key+" low", a.Interval.Low*b.Interval.High, 1, 1e-14)
-				near(t, key+" high", a.Interval.High*b.Interval.Low, 1, 1e-14)
+				near(t, string(key)+" low", a.Interval.Low*b.Interval.High, 1, 1e-14)
+				near(t, string(key)+" high", a.Interval.High*b.Interval.Low, 1, 1e-14)
 			}
 		}
 	}

@@ -37,9 +37,9 @@ const lessDriver = "divided by that of the driver's own CPU per request, so that
 
 // cpuPerSuccess says whether a metric is CPU time per success, the database's or
 // one machine's.
-func cpuPerSuccess(key string) bool {
+func cpuPerSuccess(key scenarios.MetricKey) bool {
 	base, arg := splitKey(key)
-	return key == "db_cpu_ms_per_request" || base == "cpu_ms_per_request" && arg != ""
+	return key == scenarios.MetricDBCPUPerRequest || base == "cpu_ms_per_request" && arg != ""
 }
 
 // raw begins the Basis of a ratio that stays as it was measured.
@@ -54,7 +54,7 @@ const raw = "not corrected for the computer's speed: "
 // place of 5.3%, and by 2.9% in place of 3.6% (A against A, docs/measurement.md,
 // "Comparing before and after"). What the driver does is not the same where the
 // responses, the requests in flight or the rates differ.
-func (c Comparison) takeDriver(key string, pairs []Pair) (basis string) {
+func (c Comparison) takeDriver(key scenarios.MetricKey, pairs []Pair) (basis string) {
 	if why := c.driverDiffers(); why != "" {
 		return raw + why
 	}
@@ -82,7 +82,7 @@ func (c Comparison) driverDiffers() string {
 		within float64
 	}{
 		{"requests/s", Sample.OfferedRPS, nearBytes},
-		{"bytes per response", func(s Sample) float64 { return s.Value("bytes_per_request").V }, nearBytes},
+		{"bytes per response", func(s Sample) float64 { return s.Value(scenarios.MetricBytes).V }, nearBytes},
 		{"mean requests in flight", Sample.inFlight, nearInFlight},
 	} {
 		before, after := same.of(c.allBefore), same.of(c.allAfter)
@@ -98,7 +98,7 @@ func (c Comparison) driverDiffers() string {
 // than the computer's speed. Between those slices nothing was changed, and how
 // they scatter about their mean says nothing of the mean: to decide by them
 // leaves the intervals as they are.
-func (c Comparison) driverScatters(key string) bool {
+func (c Comparison) driverScatters(key scenarios.MetricKey) bool {
 	plain, less, freedom := 0.0, 0.0, 0
 	for _, v := range scenarios.Variants() {
 		byBlock := c.table.byBlock(c.Rate, v)

@@ -44,14 +44,14 @@ func unsteady() []record.Trial {
 }
 
 // cpuKeys are all metrics of CPU per success of slice's trials.
-var cpuKeys = []string{"db_cpu_ms_per_request", "cpu_ms_per_request[server]", "cpu_ms_per_request[edge]", "cpu_ms_per_request[cache]"}
+var cpuKeys = []scenarios.MetricKey{"db_cpu_ms_per_request", "cpu_ms_per_request[server]", "cpu_ms_per_request[edge]", "cpu_ms_per_request[cache]"}
 
 // The computer's speed falls out of every ratio of CPU per success, once.
 func TestTheComputersSpeedFallsOut(t *testing.T) {
 	comparison := NewTable(unsteady(), kinds.Data()).At("common")
 	rows, details := comparison.Tables()
 	told := 0
-	for _, keys := range [][]string{rows, details} {
+	for _, keys := range [][]scenarios.MetricKey{rows, details} {
 		for i, e := range comparison.Effects(keys) {
 			if e.Basis == "" {
 				continue
@@ -60,10 +60,10 @@ func TestTheComputersSpeedFallsOut(t *testing.T) {
 			if e.Basis != lessDriver {
 				t.Errorf("%s is %s", keys[i], e.Basis)
 			}
-			near(t, keys[i], e.Ratio, 1, 1e-12)
-			near(t, keys[i]+" low", e.Interval.Low, math.Exp(-finest), 1e-12)
-			near(t, keys[i]+" high", e.Interval.High, math.Exp(finest), 1e-12)
-			near(t, keys[i]+" detectable", e.DetectableRatio, math.Exp(2*finest), 1e-12)
+			near(t, string(keys[i]), e.Ratio, 1, 1e-12)
+			near(t, string(keys[i])+" low", e.Interval.Low, math.Exp(-finest), 1e-12)
+			near(t, string(keys[i])+" high", e.Interval.High, math.Exp(finest), 1e-12)
+			near(t, string(keys[i])+" detectable", e.DetectableRatio, math.Exp(2*finest), 1e-12)
 			if p := e.Pairs[2]; math.Abs(p.After/p.Before-1.1) > 1e-9 || math.Abs(p.DriverAfter/p.DriverBefore-1.1) > 1e-9 {
 				t.Errorf("%s: the third block is %+v", keys[i], p)
 			}
@@ -90,8 +90,8 @@ func TestAChangeStaysLessTheDriver(t *testing.T) {
 	forth, back := NewTable(trials, kinds.Data()).At("common"), NewTable(swapped(trials), kinds.Data()).At("common")
 	for _, key := range cpuKeys[1:] {
 		a, b := forth.Ratio(key), back.Ratio(key)
-		near(t, key, a.Ratio, 0.7, 1e-12)
-		near(t, key+" both ways", a.Ratio*b.Ratio, 1, 1e-14)
+		near(t, string(key), a.Ratio, 0.7, 1e-12)
+		near(t, string(key)+" both ways", a.Ratio*b.Ratio, 1, 1e-14)
 	}
 }
 
@@ -230,7 +230,7 @@ func TestNearEnoughForTheSameWork(t *testing.T) {
 	if got := SameWork(); got != "rates or bytes per response apart by more than 1%, requests in flight by more than 10%" {
 		t.Errorf("the rule says %q", got)
 	}
-	for key, want := range map[string]bool{"db_cpu_ms_per_request": true, "cpu_ms_per_request[a]": true, "cpu_ms_per_request": false, "utilisation[a]": false} {
+	for key, want := range map[scenarios.MetricKey]bool{"db_cpu_ms_per_request": true, "cpu_ms_per_request[a]": true, "cpu_ms_per_request": false, "utilisation[a]": false} {
 		if got := cpuPerSuccess(key); got != want {
 			t.Errorf("%s is CPU per success: %v", key, got)
 		}

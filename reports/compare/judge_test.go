@@ -91,7 +91,7 @@ func TestClaimedNumber(t *testing.T) {
 // The levels of units: a share and a count have none.
 func TestUnitOfALevel(t *testing.T) {
 	table := NewTable(noisy(3, 1, 5), kinds.Data())
-	for metric, ends := range map[string]string{"p95_ms": " ms", "throughput_rps": " requests/s", "error_rate": ")", "statements_per_request": ")"} {
+	for metric, ends := range map[scenarios.MetricKey]string{"p95_ms": " ms", "throughput_rps": " requests/s", "error_rate": ")", "statements_per_request": ")"} {
 		claim := scenarios.Claim{Metric: metric, At: "common", Compare: "after", Op: "<=", Value: 1000}
 		if r := Judge(claim, table, nil, false); r.Verdict != Confirmed || !strings.HasSuffix(r.Summary, ends) || r.Direction != "" {
 			t.Errorf("%s: %s, %q, direction %q", metric, r.Verdict, r.Summary, r.Direction)

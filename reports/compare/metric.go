@@ -13,24 +13,11 @@ import (
 	"headroom/scenarios"
 )
 
-// Unit is what a metric is counted in.
-type Unit string
-
-// The units of metrics.
-const (
-	Millis    Unit = "ms"
-	PerSecond Unit = "requests/s"
-	Share     Unit = "share" // 0..1
-	Count     Unit = "count"
-	Bytes     Unit = "bytes"
-	USD       Unit = "usd"
-)
-
 // Metric describes one key.
 type Metric struct {
-	Key   string `json:"key"`
-	Label string `json:"label"`
-	Unit  Unit   `json:"unit"`
+	Key   scenarios.MetricKey `json:"key"`
+	Label string              `json:"label"`
+	Unit  scenarios.Unit      `json:"unit"`
 }
 
 var (
@@ -39,35 +26,35 @@ var (
 )
 
 // Describe returns the metric of a key, false when no metric has that key. Besides
-// the rows of metrics there are p95_ms, p99.9_ms (response time), by endpoint as
+// the rows of scenarios.Metrics there are p95_ms, p99.9_ms (response time), by endpoint as
 // p95_ms[GET /api/feed], and those by machine or header (byArgument).
-func Describe(key string) (Metric, bool) {
+func Describe(key scenarios.MetricKey) (Metric, bool) {
 	base, arg := splitKey(key)
 	if q := quantileKey.FindStringSubmatch(base); q != nil {
 		if v, err := strconv.ParseFloat(q[1], 64); err != nil || v <= 0 {
 			return Metric{}, false
 		}
-		return Metric{Key: key, Label: labelled("p"+q[1], arg), Unit: Millis}, true
+		return Metric{Key: key, Label: labelled("p"+q[1], arg), Unit: scenarios.UnitMillis}, true
 	}
 	if m, ok := argumentOf(base); ok && arg != "" {
 		return Metric{Key: key, Label: labelled(m.label, arg), Unit: m.unit}, true
 	}
-	m, ok := metricOf(key)
-	return m.Metric, ok
+	m, ok := scenarios.MetricOf(key)
+	return Metric{Key: m.Key, Label: m.Label, Unit: m.Unit}, ok
 }
 
 func labelled(label, arg string) string { return strings.TrimSpace(label + " " + arg) }
 
-func splitKey(key string) (base, arg string) {
-	if m := withArg.FindStringSubmatch(key); m != nil {
+func splitKey(key scenarios.MetricKey) (base, arg string) {
+	if m := withArg.FindStringSubmatch(string(key)); m != nil {
 		return m[1], m[2]
 	}
-	return key, ""
+	return string(key), ""
 }
 
 // Value computes a metric from the sample. CPU, statements and rows are per
 // request that succeeded, so that a variant gains nothing by failing.
-func (s Sample) Value(key string) Value {
+func (s Sample) Value(key scenarios.MetricKey) Value {
 	if s.Slices == 0 {
 		return missing("no valid slice")
 	}
@@ -78,8 +65,8 @@ func (s Sample) Value(key string) Value {
 	if m, ok := argumentOf(base); ok && arg != "" {
 		return m.compute(s, arg)
 	}
-	if m, ok := metricOf(key); ok && m.compute != nil {
-		return m.compute(s)
+	if formula := formulaOf(key); formula != nil {
+		return formula(s)
 	}
 	return missing("unknown metric %q", key)
 }

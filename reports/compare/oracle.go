@@ -15,7 +15,7 @@ import (
 )
 
 // lagQuantiles are the metrics of a replica's lag.
-var lagQuantiles = map[string]float64{"replication_lag_p50_ms": 0.5, "replication_lag_p99_ms": 0.99}
+var lagQuantiles = map[scenarios.MetricKey]float64{scenarios.MetricLagP50: 0.5, scenarios.MetricLagP99: 0.99}
 
 // notMeasured begins a reason that no figure can be given. A check that says
 // so itself is not to say it twice.
@@ -66,7 +66,7 @@ func (s Sample) Oracles() []record.Oracle {
 
 // Oracle is one check over all of its scopes; with nothing checked, Unknown
 // says why. A check that has a sum of its own, without a scope, is that sum.
-func (s Sample) Oracle(name string) record.Oracle {
+func (s Sample) Oracle(name scenarios.OracleName) record.Oracle {
 	var parts []record.Oracle
 	for _, o := range s.oracles {
 		if o.Name == name {
@@ -91,7 +91,7 @@ func (s Sample) Oracle(name string) record.Oracle {
 	return sum
 }
 
-func (s Sample) oracleShare(name string) Value {
+func (s Sample) oracleShare(name scenarios.OracleName) Value {
 	o := s.Oracle(name)
 	return share(float64(o.Violations), float64(o.Checked), notMeasured+o.Unknown)
 }
@@ -148,7 +148,7 @@ const mostUnseen = 0.01
 // single one refutes it. Without any it takes enough checks to confirm, in
 // three blocks at least: the share must be below 1% also if violations come in
 // bursts.
-func (r *Result) judgeNone(table Table, name string) {
+func (r *Result) judgeNone(table Table, name scenarios.OracleName) {
 	variant := scenarios.Variant(r.Compare)
 	checks := table.Checks(variant)
 	if reason := table.AllInvalid(r.At, variant); checks.Slices == 0 && reason != "" {
@@ -279,7 +279,7 @@ func (t Table) SpoiledChecks(variant scenarios.Variant) Checks {
 func (t Table) checksOf(trials map[cell][]record.Trial, variant scenarios.Variant) Checks {
 	var c Checks
 	byBlock := map[int]Sample{}
-	for _, rate := range slices.Concat(t.rates, []string{atHigh}) {
+	for _, rate := range slices.Concat(t.rates, []scenarios.RateName{scenarios.RateHigh}) {
 		for _, trial := range trials[cell{rate, variant}] {
 			c.Slices++
 			block := byBlock[trial.Block]
@@ -322,7 +322,7 @@ func (c Checks) tallies(o record.Oracle) []tally {
 }
 
 // scoped is one check of one scope, or over all scopes where none is named.
-func (s Sample) scoped(name, scope string) record.Oracle {
+func (s Sample) scoped(name scenarios.OracleName, scope string) record.Oracle {
 	if scope == "" {
 		return s.Oracle(name)
 	}

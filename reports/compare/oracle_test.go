@@ -54,7 +54,7 @@ func with(blocks int, o record.Oracle) []record.Trial {
 }
 
 func TestPoolOracles(t *testing.T) {
-	aged := func(name, scope string, violations int64, ms float64) record.Oracle {
+	aged := func(name scenarios.OracleName, scope string, violations int64, ms float64) record.Oracle {
 		o := lag(scope, int(violations), ms)
 		return record.Oracle{Name: name, Scope: scope, Checked: 100, Violations: violations, Age: o.Age, Example: "user 7 at " + scope}
 	}
@@ -140,7 +140,7 @@ func TestJudgeLag(t *testing.T) {
 	for i := range 200 {
 		spread.Age.Record(time.Duration(i+1) * time.Millisecond)
 	}
-	claim := func(metric, op string, value float64) scenarios.Claim {
+	claim := func(metric scenarios.MetricKey, op string, value float64) scenarios.Claim {
 		return scenarios.Claim{Metric: metric, At: "common", Compare: "after", Op: op, Value: value}
 	}
 	tests := []struct {

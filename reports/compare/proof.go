@@ -106,6 +106,8 @@ type Proof struct {
 	OtherEffect Effect `json:"other_effect"`
 	Steps       int    `json:"steps"`
 	Disturbed   int    `json:"disturbed"` // steps that say nothing
+	// Warnings are what may have kept a machine from using what it was given.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // JudgeProof reads a proof off the steps that were measured for it. It is nil
@@ -130,7 +132,24 @@ func JudgeProof(run record.Run, trials []record.Trial, v scenarios.Variant) *Pro
 	p.BaseRPS, p.NamedRPS, p.OtherRPS = overRounds(rounds, record.ResizeBase), overRounds(rounds, record.ResizeNamed), overRounds(rounds, record.ResizeOther)
 	p.Reason = p.doubt(run.Quick, len(rounds))
 	p.Proved = p.Reason == ""
+	for _, group := range []string{p.Named, p.Other} {
+		if sizedAtStart(run.Scenario.Topology(v), group) {
+			p.Warnings = append(p.Warnings, group+" "+mayBeSized)
+		}
+	}
 	return p
+}
+
+// mayBeSized is what is said of a group with a service that sees its quota when it
+// starts.
+const mayBeSized = "may have sized itself at its start (limits: start): its answer to more CPU is not known"
+
+// sizedAtStart says whether a group has such a service.
+func sizedAtStart(t scenarios.Topology, group string) bool {
+	return slices.ContainsFunc(t.Machines, func(m scenarios.Machine) bool {
+		p, foreign := m.Foreign()
+		return foreign && p.Service.Limits == scenarios.LimitsFromStart && cmp.Or(m.Group, m.Name) == group
+	})
 }
 
 // round holds ln(capacity) of the three systems.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,7 +20,7 @@ import (
 
 // loaded is a step at a rate with what four groups' machines did: the database
 // is the busiest, the cache the idlest, and mail is not ours.
-func loaded(t *testing.T, rps, seconds float64, name string, held bool) record.Trial {
+func loaded(t *testing.T, rps, seconds float64, name scenarios.RateName, held bool) record.Trial {
 	t.Helper()
 	ms := 10.0
 	if !held {
@@ -167,6 +168,34 @@ func TestJudgeProof(t *testing.T) {
 	}
 }
 
+// A service that saw its quota when it started may not use more of it.
+func TestProofOfWhatIsSizedAtItsStart(t *testing.T) {
+	base := []float64{200, 204, 196}
+	trials := append(measured(t), steps(t, base, []float64{245, 250, 240}, base)...)
+	machine := func(name, group string, s *scenarios.Service) scenarios.Machine {
+		return scenarios.Machine{Name: name, Group: group, Processes: []scenarios.Process{{Name: "p", Service: s}}}
+	}
+	start, ready := scenarios.Service{Image: "a", Limits: scenarios.LimitsFromStart}, scenarios.Service{Image: "a", Limits: scenarios.LimitsFromReady}
+	const warning = " may have sized itself at its start (limits: start): its answer to more CPU is not known"
+	for _, test := range []struct {
+		name     string
+		machines []scenarios.Machine
+		want     []string
+	}{
+		{"no services", []scenarios.Machine{machine("database", "", nil), machine("cache", "", nil)}, nil},
+		{"the named", []scenarios.Machine{machine("database", "", &start), machine("cache", "", &ready)}, []string{"database" + warning}},
+		{"a copy of the other", []scenarios.Machine{machine("database", "", &ready), machine("cache-1", "cache", &start), machine("cache-2", "cache", &start)}, []string{"cache" + warning}},
+		{"both", []scenarios.Machine{machine("database", "", &start), machine("cache", "", &start)}, []string{"database" + warning, "cache" + warning}},
+		{"one that is not made larger", []scenarios.Machine{machine("app", "", &start)}, nil},
+	} {
+		run := proofRun(t)
+		run.Scenario.After.Machines = test.machines
+		if p := JudgeProof(run, trials, scenarios.After); !slices.Equal(p.Warnings, test.want) || !p.Proved {
+			t.Errorf("%s: warnings %q, want %q; proved: %v", test.name, p.Warnings, test.want, p.Proved)
+		}
+	}
+}
+
 // What a proof says of the other machines is no more than the rule that it was held
 // to.
 func TestStillness(t *testing.T) {
@@ -189,7 +218,7 @@ func TestGuidesNameTheRulesBounds(t *testing.T) {
 	for file, wants := range map[string][]string{
 		"../../docs/reading.md": {"surely rises by more than " + percentOver(leastMoved) + " with the first, and comes out within " + percentOver(mostStill) + " of the same"},
 		"../../docs/measurement.md": {fmt.Sprintf("interval lies above %g, and the other's estimate within %s of 1", leastMoved, percentOver(mostStill)),
-			"rose by less than " + percentOver(leastMoved) + " with the named group"},
+			"rose by less than " + percentOver(leastMoved) + " with the named group", "`limits: start` may have sized", "answer to more CPU is not known"},
 	} {
 		text, err := os.ReadFile(file)
 		if err != nil {

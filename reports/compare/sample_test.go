@@ -132,10 +132,10 @@ func TestCPUOfAProcess(t *testing.T) {
 // A metric whose figure could not be read in one slice of two is not known, and the
 // others are.
 func TestMetricsThatAreNotKnown(t *testing.T) {
-	keys := []string{"cpu_ms_per_request[server]", "utilisation[server]", "throttled_share[server]", "db_cpu_ms_per_request", "db_cpu_share", "database_demand_share"}
+	keys := []scenarios.MetricKey{"cpu_ms_per_request[server]", "utilisation[server]", "throttled_share[server]", "db_cpu_ms_per_request", "db_cpu_share", "database_demand_share"}
 	for name, test := range map[string]struct {
 		away func(*record.MachineUse)
-		lost []string
+		lost []scenarios.MetricKey
 	}{
 		"nothing":           {func(*record.MachineUse) {}, nil},
 		"CPU time":          {func(m *record.MachineUse) { m.CPUSeconds = maybe.Number{} }, keys[:2]},
@@ -165,7 +165,7 @@ func TestRatiosOfCounters(t *testing.T) {
 				Processes: []record.ProcessUse{{Name: "p", Kind: kind, Counts: counts}}}}}}, kinds.Data())
 	}
 	for _, test := range []struct {
-		key     string
+		key     scenarios.MetricKey
 		kind    scenarios.KindName
 		counts  map[string]float64
 		want    float64
@@ -214,11 +214,11 @@ func TestTheBusiestDatabase(t *testing.T) {
 
 // A key has a description or is none.
 func TestDescribe(t *testing.T) {
-	for key, want := range map[string]Metric{
-		"p99.9_ms[GET /a]":    {Key: "p99.9_ms[GET /a]", Label: "p99.9 GET /a", Unit: Millis},
-		"p5_ms":               {Key: "p5_ms", Label: "p5", Unit: Millis},
-		"utilisation[app]":    {Key: "utilisation[app]", Label: "CPU utilisation app", Unit: Share},
-		"throughput_rps":      {Key: "throughput_rps", Label: "throughput", Unit: PerSecond},
+	for key, want := range map[scenarios.MetricKey]Metric{
+		"p99.9_ms[GET /a]":    {Key: "p99.9_ms[GET /a]", Label: "p99.9 GET /a", Unit: scenarios.UnitMillis},
+		"p5_ms":               {Key: "p5_ms", Label: "p5", Unit: scenarios.UnitMillis},
+		"utilisation[app]":    {Key: "utilisation[app]", Label: "CPU utilisation app", Unit: scenarios.UnitShare},
+		"throughput_rps":      {Key: "throughput_rps", Label: "throughput", Unit: scenarios.UnitPerSecond},
 		"p0_ms":               {},
 		"p100_ms":             {},
 		"utilisation":         {},
@@ -228,7 +228,7 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("%s: %+v (%v), want %+v", key, got, ok, want)
 		}
 	}
-	for key, want := range map[string]bool{LimitRPS: true, DownloadsPerUserUSD: true, "p50_ms": false} {
+	for key, want := range map[scenarios.MetricKey]bool{LimitRPS: true, DownloadsPerUserUSD: true, "p50_ms": false} {
 		if got := Rateless(key); got != want {
 			t.Errorf("%s has no rate: %v", key, got)
 		}

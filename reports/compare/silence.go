@@ -27,15 +27,15 @@ const (
 // Silence is a stretch of one trial in which no correct answer came, although
 // requests were due.
 type Silence struct {
-	Variant  scenarios.Variant `json:"variant"`
-	At       time.Time         `json:"at"` // when it began
-	Seconds  float64           `json:"seconds"`
-	Due      float64           `json:"due"` // requests in it, by the offered rate
-	Block    int               `json:"block,omitempty"`
-	RateName string            `json:"rate_name"`
-	RateRPS  float64           `json:"rate_rps"`
-	Order    int               `json:"order"`               // of the trial
-	SetAside bool              `json:"set_aside,omitempty"` // the trial was invalid
+	Variant  scenarios.Variant  `json:"variant"`
+	At       time.Time          `json:"at"` // when it began
+	Seconds  float64            `json:"seconds"`
+	Due      float64            `json:"due"` // requests in it, by the offered rate
+	Block    int                `json:"block,omitempty"`
+	RateName scenarios.RateName `json:"rate_name"`
+	RateRPS  float64            `json:"rate_rps"`
+	Order    int                `json:"order"`               // of the trial
+	SetAside bool               `json:"set_aside,omitempty"` // the trial was invalid
 }
 
 // Silences finds them in all trials, in their order. Steps that may ask for too much

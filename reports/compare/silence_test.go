@@ -81,7 +81,7 @@ func TestSilencesOfAllKinds(t *testing.T) {
 		t.Fatal(err)
 	}
 	var trials []record.Trial
-	names := []string{record.RateCommon, record.RateBracket, record.RateStairs, record.RateSoak, record.RateOverload, record.RateRecover, record.RateCurve, record.RateProof}
+	names := []scenarios.RateName{record.RateCommon, record.RateBracket, record.RateStairs, record.RateSoak, record.RateOverload, record.RateRecover, record.RateCurve, record.RateProof}
 	for _, name := range names {
 		trial := answering(t, 80, 3.5, [2]int{5, 35})
 		trial.RateName = name
@@ -109,7 +109,7 @@ func TestTheFirstAnswerOfAnOverloadIsLate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]int{record.RateStairs: 2, record.RateBracket: 1, record.RateOverload: 1} {
+	for name, want := range map[scenarios.RateName]int{record.RateStairs: 2, record.RateBracket: 1, record.RateOverload: 1} {
 		trial := answering(t, 80, 5, [2]int{0, 20}, [2]int{30, 45})
 		trial.RateName = name
 		got := Silences([]record.Trial{trial}, slo)

@@ -14,13 +14,13 @@ import (
 
 // Invalid is a slice or probe that was set aside.
 type Invalid struct {
-	Order    int               `json:"order"`
-	Kind     record.TrialKind  `json:"kind"`
-	Variant  scenarios.Variant `json:"variant"`
-	Block    int               `json:"block,omitempty"`
-	RateName string            `json:"rate_name"`
-	RateRPS  float64           `json:"rate_rps"`
-	Reasons  []string          `json:"reasons"`
+	Order    int                `json:"order"`
+	Kind     record.TrialKind   `json:"kind"`
+	Variant  scenarios.Variant  `json:"variant"`
+	Block    int                `json:"block,omitempty"`
+	RateName scenarios.RateName `json:"rate_name"`
+	RateRPS  float64            `json:"rate_rps"`
+	Reasons  []string           `json:"reasons"`
 	// Judged is the verdict of a step that is clear all the same: where answers took
 	// too long from the actual send on, the driver's own delay is no matter. Only
 	// latencies of such a step take no part.
@@ -29,7 +29,7 @@ type Invalid struct {
 
 // cell is the slices of one variant at one rate.
 type cell struct {
-	rate    string
+	rate    scenarios.RateName
 	variant scenarios.Variant
 }
 
@@ -41,7 +41,7 @@ type Table struct {
 	scenario *scenarios.Scenario
 	valid    map[cell][]record.Trial
 	spoiled  map[cell][]record.Trial
-	rates    []string
+	rates    []scenarios.RateName
 }
 
 // NewTable sorts trials into a table, of a scenario of which the kinds of its processes
@@ -67,7 +67,7 @@ func TableOf(trials []record.Trial, scenario *scenarios.Scenario) Table {
 				t.rates = append(t.rates, trial.RateName)
 			}
 		case trial.RateName == record.RateSoak:
-			c.rate = atHigh // each variant's own, so there is nothing to compare
+			c.rate = scenarios.RateHigh // each variant's own, so there is nothing to compare
 		default:
 			continue
 		}
@@ -88,21 +88,17 @@ func judged(t *record.Trial) record.Outcome {
 	return ""
 }
 
-// atHigh is what claims call the rate just below a variant's capacity: that of
-// its soak.
-const atHigh = "high"
-
 // Rates returns the names of the rates in the order they were first measured.
-func (t Table) Rates() []string { return t.rates }
+func (t Table) Rates() []scenarios.RateName { return t.rates }
 
 // Pooled adds up every valid slice of a variant at a rate.
-func (t Table) Pooled(rate string, variant scenarios.Variant) Sample {
+func (t Table) Pooled(rate scenarios.RateName, variant scenarios.Variant) Sample {
 	return PoolOf(t.valid[cell{rate, variant}], t.scenario)
 }
 
 // AllInvalid gives the reasons when a variant was measured at a rate and no
 // slice was valid, else "".
-func (t Table) AllInvalid(rate string, variant scenarios.Variant) string {
+func (t Table) AllInvalid(rate scenarios.RateName, variant scenarios.Variant) string {
 	c := cell{rate, variant}
 	if len(t.valid[c]) > 0 || len(t.spoiled[c]) == 0 {
 		return ""
@@ -115,7 +111,7 @@ func (t Table) AllInvalid(rate string, variant scenarios.Variant) string {
 }
 
 // blocks returns the blocks of a variant with valid slices, each added up.
-func (t Table) blocks(rate string, variant scenarios.Variant) map[int]Sample {
+func (t Table) blocks(rate scenarios.RateName, variant scenarios.Variant) map[int]Sample {
 	samples := map[int]Sample{}
 	for block, trials := range t.byBlock(rate, variant) {
 		samples[block] = PoolOf(trials, t.scenario)
@@ -124,7 +120,7 @@ func (t Table) blocks(rate string, variant scenarios.Variant) map[int]Sample {
 }
 
 // byBlock returns the valid slices of a variant at a rate.
-func (t Table) byBlock(rate string, variant scenarios.Variant) map[int][]record.Trial {
+func (t Table) byBlock(rate scenarios.RateName, variant scenarios.Variant) map[int][]record.Trial {
 	grouped := map[int][]record.Trial{}
 	for _, trial := range t.valid[cell{rate, variant}] {
 		grouped[trial.Block] = append(grouped[trial.Block], trial)
@@ -134,7 +130,7 @@ func (t Table) byBlock(rate string, variant scenarios.Variant) map[int][]record.
 
 // Comparison holds one rate's blocks, added up once for all metrics.
 type Comparison struct {
-	Rate   string
+	Rate   scenarios.RateName
 	table  Table
 	before map[int]Sample
 	after  map[int]Sample
@@ -143,7 +139,7 @@ type Comparison struct {
 }
 
 // At prepares the comparison at one rate.
-func (t Table) At(rate string) Comparison {
+func (t Table) At(rate scenarios.RateName) Comparison {
 	return Comparison{Rate: rate, table: t,
 		before: t.blocks(rate, scenarios.Before), after: t.blocks(rate, scenarios.After),
 		allBefore: t.Pooled(rate, scenarios.Before), allAfter: t.Pooled(rate, scenarios.After)}
@@ -180,7 +176,7 @@ func (c Comparison) invalid() string {
 }
 
 // Ratio compares one metric over the blocks in which both variants have it.
-func (c Comparison) Ratio(key string) Effect {
+func (c Comparison) Ratio(key scenarios.MetricKey) Effect {
 	if reason := c.invalid(); reason != "" {
 		return Effect{Missing: reason}
 	}
@@ -201,7 +197,7 @@ func (c Comparison) Ratio(key string) Effect {
 
 // pairs returns the blocks with a number on both sides, the resolution of their
 // ratios in the mean, and why the first of the others has none.
-func (c Comparison) pairs(key string) (pairs []Pair, resolution float64, why string) {
+func (c Comparison) pairs(key scenarios.MetricKey) (pairs []Pair, resolution float64, why string) {
 	for _, block := range c.Blocks() {
 		before, after := c.before[block].Value(key), c.after[block].Value(key)
 		switch {
@@ -219,7 +215,7 @@ func (c Comparison) pairs(key string) (pairs []Pair, resolution float64, why str
 }
 
 // level estimates a metric of one variant from its blocks.
-func (c Comparison) level(variant scenarios.Variant, key string) (estimate, string) {
+func (c Comparison) level(variant scenarios.Variant, key scenarios.MetricKey) (estimate, string) {
 	if reason := c.table.AllInvalid(c.Rate, variant); reason != "" {
 		return estimate{}, reason
 	}
@@ -275,7 +271,7 @@ func estimateLevel(values []Value) estimate {
 
 // Level is a figure of one variant with its interval over the blocks, nil with
 // fewer than three; false when there is none.
-func (c Comparison) Level(variant scenarios.Variant, key string) (point float64, interval *Interval, ok bool) {
+func (c Comparison) Level(variant scenarios.Variant, key scenarios.MetricKey) (point float64, interval *Interval, ok bool) {
 	e, why := c.level(variant, key)
 	return e.point, e.interval, why == ""
 }

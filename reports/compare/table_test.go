@@ -15,7 +15,7 @@ import (
 // A run's slices stand by rate, block and variant; a soak is the slice of the rate
 // that is each variant's own.
 func TestTableSortsTrials(t *testing.T) {
-	trial := func(kind record.TrialKind, v scenarios.Variant, rate string, block int, invalid ...string) record.Trial {
+	trial := func(kind record.TrialKind, v scenarios.Variant, rate scenarios.RateName, block int, invalid ...string) record.Trial {
 		out := slice(v, block, 100, 10, 2)
 		out.Kind, out.RateName, out.Invalid = kind, rate, invalid
 		return out
@@ -28,7 +28,7 @@ func TestTableSortsTrials(t *testing.T) {
 		trial(record.KindSlice, before, "common", 1), trial(record.KindSlice, after, "common", 3), trial(record.KindSlice, after, "common", 1),
 		trial(record.KindProbe, after, record.RateSoak, 4),
 	}, kinds.Data())
-	if table.Slices != 8 || !slices.Equal(table.Rates(), []string{"common", "low"}) || len(table.Invalid) != 1 {
+	if table.Slices != 8 || !slices.Equal(table.Rates(), []scenarios.RateName{"common", "low"}) || len(table.Invalid) != 1 {
 		t.Errorf("%d slices at %v, %d invalid", table.Slices, table.Rates(), len(table.Invalid))
 	}
 	common := table.At("common")
@@ -41,11 +41,11 @@ func TestTableSortsTrials(t *testing.T) {
 	if got := common.inOrder(after); len(got) != 3 || got[0].Slices != 1 {
 		t.Errorf("after has %d blocks, want 3", len(got))
 	}
-	if got := table.Pooled(atHigh, after).Slices; got != 1 {
+	if got := table.Pooled(scenarios.RateHigh, after).Slices; got != 1 {
 		t.Errorf("%d soaks, want 1", got)
 	}
 	for want, of := range map[string]struct {
-		rate    string
+		rate    scenarios.RateName
 		variant scenarios.Variant
 	}{
 		"": {"low", before}, "every slice of after was invalid: late": {"low", after},
@@ -153,13 +153,13 @@ func TestEstimateLevel(t *testing.T) {
 
 // Metrics of a pattern stand in the table where either variant has it.
 func TestTablesTellOfPatterns(t *testing.T) {
-	patterns := []string{"feed_statements_per_request", "cache_hit_ratio", "edge_hit_ratio", "origin_requests_per_request"}
-	of := func(before, after func(*record.Trial)) []string {
+	patterns := []scenarios.MetricKey{"feed_statements_per_request", "cache_hit_ratio", "edge_hit_ratio", "origin_requests_per_request"}
+	of := func(before, after func(*record.Trial)) []scenarios.MetricKey {
 		trials := []record.Trial{slice(scenarios.Before, 1, 100, 10, 2), slice(scenarios.After, 1, 100, 10, 2)}
 		before(&trials[0])
 		after(&trials[1])
 		rows, _ := NewTable(trials, kinds.Data()).At("common").Tables()
-		var told []string
+		var told []scenarios.MetricKey
 		for _, key := range rows {
 			if slices.Contains(patterns, key) {
 				told = append(told, key)
@@ -172,8 +172,8 @@ func TestTablesTellOfPatterns(t *testing.T) {
 	}
 	whole := func(*record.Trial) {}
 	bare := func(t *record.Trial) { t.Machines = nil }
-	want := []string{"feed_statements_per_request", "cache_hit_ratio", "edge_hit_ratio", "origin_requests_per_request"}
-	for name, got := range map[string][]string{"both": of(whole, whole), "before alone": of(whole, bare), "after alone": of(bare, whole)} {
+	want := []scenarios.MetricKey{"feed_statements_per_request", "cache_hit_ratio", "edge_hit_ratio", "origin_requests_per_request"}
+	for name, got := range map[string][]scenarios.MetricKey{"both": of(whole, whole), "before alone": of(whole, bare), "after alone": of(bare, whole)} {
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
@@ -190,7 +190,7 @@ func TestTablesTellOfPatterns(t *testing.T) {
 		t.Errorf("the machines are %v", got)
 	}
 	_, details := comparison.Tables()
-	wanted := []string{"database_demand_share", "p50_ms[GET /api/feed]", "p95_ms[GET /api/feed]", "header_share[X-Cache: hit]", "header_share[X-New: yes]",
+	wanted := []scenarios.MetricKey{"database_demand_share", "p50_ms[GET /api/feed]", "p95_ms[GET /api/feed]", "header_share[X-Cache: hit]", "header_share[X-New: yes]",
 		"cpu_ms_per_request[server]", "utilisation[server]", "throttled_share[server]"}
 	if len(details) != 5+3*4 || !slices.Equal(details[:len(wanted)], wanted) {
 		t.Errorf("the details are %v", details)

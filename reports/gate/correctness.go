@@ -49,8 +49,8 @@ func Correctness(trials []record.Trial, s *scenarios.Scenario) []Timed {
 	out := []Timed{requests.judge(failed(valid, scenarios.Before), failed(valid, scenarios.After))}
 	for _, name := range scenarios.Oracles() {
 		before, after := violated(valid, scenarios.Before, name), violated(valid, scenarios.After, name)
-		if name != scenarios.OracleLag && before.of+after.of > 0 { // a lag is no violation
-			c := check{key: keyAnswers + name, label: "wrong answers (" + name + ")", allowed: allowedViolations(s.SLO, name)}
+		if scenarios.CountsViolations(name) && before.of+after.of > 0 {
+			c := check{key: keyAnswers + string(name), label: "wrong answers (" + string(name) + ")", allowed: allowedViolations(s.SLO, name)}
 			out = append(out, c.judge(before, after))
 		}
 	}
@@ -88,7 +88,7 @@ func failed(trials []record.Trial, v scenarios.Variant) (out tally) {
 	return out
 }
 
-func violated(trials []record.Trial, v scenarios.Variant, name string) (out tally) {
+func violated(trials []record.Trial, v scenarios.Variant, name scenarios.OracleName) (out tally) {
 	for _, t := range trials {
 		if t.Variant != v {
 			continue
@@ -125,7 +125,7 @@ func allowedFailures(s scenarios.SLO) float64 {
 
 // allowedViolations is the share of an oracle's checks that the SLO lets be
 // violations: none unless it names one.
-func allowedViolations(s scenarios.SLO, name string) float64 {
+func allowedViolations(s scenarios.SLO, name scenarios.OracleName) float64 {
 	for _, c := range s.Conditions {
 		if c.Oracle == name {
 			return c.ViolationShare

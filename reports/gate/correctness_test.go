@@ -103,7 +103,7 @@ func TestCorrectnessWithinTheSLO(t *testing.T) {
 }
 
 // found makes an oracle's findings of each slice.
-func found(name string, before, after record.Oracle) func(*record.Trial) {
+func found(name scenarios.OracleName, before, after record.Oracle) func(*record.Trial) {
 	return func(t *record.Trial) {
 		o := before
 		if t.Variant == scenarios.After {
@@ -263,7 +263,7 @@ func TestAllowedFailures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]float64{"stale": 0.02, "lost": 0, "duplicated": 0} {
+	for name, want := range map[scenarios.OracleName]float64{"stale": 0.02, "lost": 0, "duplicated": 0} {
 		if got := allowedViolations(s, name); got != want {
 			t.Errorf("of %s %v may be, want %v", name, got, want)
 		}

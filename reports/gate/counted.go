@@ -129,7 +129,7 @@ func Counted(s *scenarios.Scenario, trials []record.Trial, requests int) Counts 
 }
 
 func (c *Counts) add(t *record.Trial, idle idleCounts) {
-	at, m := place{t.Variant, t.RateName}, t.Measurement
+	at, m := place{t.Variant, string(t.RateName)}, t.Measurement
 	failed := m.Failed > 0 && m.Sent > 0 && len(t.Invalid) == 0
 	if failed {
 		c.failures[at] = fmt.Sprintf("%d of %d requests failed (%s)", m.Failed, m.Sent, classes(m.Errors))
@@ -137,7 +137,7 @@ func (c *Counts) add(t *record.Trial, idle idleCounts) {
 	if why := problemOf(t, c.requests); why != "" {
 		c.problems[at] = why
 		if failed { // that much the driver saw, whatever else is not known
-			c.metrics = append(c.metrics, Count{Variant: t.Variant, Endpoint: t.RateName, Metric: errorsKey, Value: round(float64(m.Failed) / float64(m.Sent))})
+			c.metrics = append(c.metrics, Count{Variant: t.Variant, Endpoint: string(t.RateName), Metric: errorsKey, Value: round(float64(m.Failed) / float64(m.Sent))})
 		}
 		return
 	}
@@ -363,7 +363,7 @@ func (s source) counts(t *record.Trial, scenario *scenarios.Scenario, idle idleC
 	}
 	var out []Count
 	for of, sum := range sums {
-		c := Count{Variant: t.Variant, Endpoint: t.RateName, Metric: s.key, Of: of, Value: round(max(0, sum) / float64(t.Measurement.Sent))}
+		c := Count{Variant: t.Variant, Endpoint: string(t.RateName), Metric: s.key, Of: of, Value: round(max(0, sum) / float64(t.Measurement.Sent))}
 		if c.Value != 0 || s.key == errorsKey {
 			out = append(out, c)
 		}

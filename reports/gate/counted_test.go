@@ -19,7 +19,7 @@ const requests = 100
 func known() *scenarios.Scenario { return &scenarios.Scenario{Kinds: kinds.Data()} }
 
 // trial is an endpoint's counted trial: what a database did for each request.
-func trial(v scenarios.Variant, endpoint string, work ...record.Work) record.Trial {
+func trial(v scenarios.Variant, endpoint scenarios.RateName, work ...record.Work) record.Trial {
 	for i := range work {
 		for key := range work[i].Counts {
 			work[i].Counts[key] *= requests

@@ -22,7 +22,7 @@ import (
 // hash as it is. A fallback that changes does too: what that does to counts the
 // counts themselves show.
 //
-// A secret of a service has no part in it: the trials file does not tell the secret,
+// A secret of a service or a seed has no part in it: the trials file does not tell the secret,
 // and the hash of what the file tells is to be the same. What an image holds is in no
 // hash either; its name is.
 func Hash(s *scenarios.Scenario) string {
@@ -90,10 +90,11 @@ func hashedFiles(what string, files []scenarios.File) []string {
 	return lines
 }
 
-// hashedService are how a service runs and what of it is counted. When it is ready and
-// from when on it has its quota alters no count.
+// hashedService are how a service runs and what of it is counted. From when on it has
+// its quota alters counts: what sees more CPUs at its start makes a larger pool. When
+// it is ready alters none.
 func hashedService(s scenarios.Service) []string {
-	lines := []string{fmt.Sprintf("service image %q command %q data %q attach %q", s.Image, s.Command, s.Data, s.Attach)}
+	lines := []string{fmt.Sprintf("service image %q command %q data %q limits %q attach %q", s.Image, s.Command, s.Data, s.Limits, s.Attach)}
 	if b := s.Build; b != nil {
 		lines = append(lines, fmt.Sprintf("build %q %q to %q", b.Context, b.Dockerfile, b.Target))
 		lines = append(lines, hashedValues("build argument", b.Args)...)

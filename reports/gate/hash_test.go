@@ -76,7 +76,7 @@ func TestHashIsStable(t *testing.T) {
 		},
 		"words": func(s *scenarios.Scenario) {
 			s.Title, s.Question, s.Sources, s.After.Label = "another title", "what?", []string{"a source"}, "another label"
-			s.Claims, s.SLO, s.Oracles, s.Gate = []scenarios.Claim{{ID: "c"}}, scenarios.SLO{Text: "p99<1s"}, []string{"stale"}, []string{"app"}
+			s.Claims, s.SLO, s.Oracles, s.Gate = []scenarios.Claim{{ID: "c"}}, scenarios.SLO{Text: "p99<1s"}, []scenarios.OracleName{"stale"}, []string{"app"}
 			s.Load.Mix[0].Object, s.Load.Mix[0].Creates = "user {user}", "posts"
 			s.Load.Mix[0].Version, s.Load.Mix[0].ID = scenarios.Reading{From: "etag"}, scenarios.Reading{From: "location"}
 		},
@@ -177,6 +177,7 @@ func TestHashOfServices(t *testing.T) {
 		"a page":      func(s *scenarios.Service) { s.Counters.Path = "/stats" },
 		"no counters": func(s *scenarios.Service) { s.Counters = nil },
 		"attached":    func(s *scenarios.Service) { s.Attach = "postgres" },
+		"limits":      func(s *scenarios.Service) { s.Limits = scenarios.LimitsFromReady },
 	} {
 		hash := Hash(withService(change))
 		if other, taken := seen[hash]; taken {
@@ -186,13 +187,28 @@ func TestHashOfServices(t *testing.T) {
 	}
 	for name, change := range map[string]func(*scenarios.Service){
 		"ready":                func(s *scenarios.Service) { s.Ready = scenarios.Ready{HTTP: "/", Within: time.Second} },
-		"limits":               func(s *scenarios.Service) { s.Limits = scenarios.LimitsFromReady },
 		"a secret":             func(s *scenarios.Service) { s.Env["API_KEY"] = "other" },
 		"where the file stood": func(s *scenarios.Service) { s.Build.Dir, s.Files[0].Content = "/somewhere", []byte("a") },
 	} {
 		if s := withService(change); Hash(s) != golden || Hash(s.Masked()) != golden {
 			t.Errorf("%s changes the hash", name)
 		}
+	}
+}
+
+// A secret in a seed alters no hash: the trials file does not tell the secret.
+func TestHashOfSecretSeeds(t *testing.T) {
+	with := func(words ...string) *scenarios.Scenario {
+		s := small()
+		databaseOf(s).Seed = words
+		return s
+	}
+	one, other := with("load", "--password", "one", "a"), with("load", "--password", "two", "a")
+	if Hash(one) != Hash(other) || Hash(one) != Hash(one.Masked()) {
+		t.Errorf("the secret changes the hash: %s, %s, %s", Hash(one), Hash(other), Hash(one.Masked()))
+	}
+	if Hash(one) == Hash(with("load", "--password", "one", "b")) {
+		t.Error("another seed has the same hash")
 	}
 }
 

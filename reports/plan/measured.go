@@ -20,7 +20,7 @@ const (
 )
 
 // unsettled are the steps that are loaded on purpose with what does not last.
-var unsettled = []string{record.RateOverload, record.RateRecover}
+var unsettled = []scenarios.RateName{record.RateOverload, record.RateRecover}
 
 // sound returns the trials of a variant that say how it works when it works:
 // valid, and with every due request sent.
@@ -75,7 +75,7 @@ func bytesPerRequest(trials []record.Trial) float64 {
 	if len(measured) == 0 {
 		measured = trials
 	}
-	return compare.Pool(measured, nil).Value("bytes_per_request").V
+	return compare.Pool(measured, nil).Value(scenarios.MetricBytes).V
 }
 
 func near(a, b float64) bool { return a <= b*compare.NearRates && b <= a*compare.NearRates }
@@ -102,6 +102,9 @@ func (g Group) boundRPS() float64 { return g.CPUs / (g.DemandMS.OrNaN() / 1000) 
 
 func (g Group) known() bool { return g.DemandMS.OrNaN() > 0 && g.CPUs > 0 }
 
+// idle says that the group is known to do nothing for a request: no rate fills it.
+func (g Group) idle() bool { return g.DemandMS.Known() && !g.known() && g.CPUs > 0 }
+
 // groupsOf reads the service demands off the trials at rates near the capacity.
 func groupsOf(t scenarios.Topology, trials []record.Trial, limitRPS float64) []Group {
 	var loaded []record.Trial
@@ -127,7 +130,7 @@ func groupsOf(t scenarios.Topology, trials []record.Trial, limitRPS float64) []G
 		for _, m := range t.Of(g.Name) {
 			g.CPUs += cpus[m.Name]
 			var demandMS maybe.Number
-			if demand := sample.Value("cpu_ms_per_request[" + m.Name + "]"); demand.OK() {
+			if demand := sample.Value(scenarios.MetricKey("cpu_ms_per_request[" + m.Name + "]")); demand.OK() {
 				demandMS = maybe.Of(demand.V)
 			}
 			g.DemandMS = g.DemandMS.Plus(demandMS)

@@ -306,6 +306,7 @@ func (o *Option) bind(groups []Group) {
 		switch {
 		case g.known():
 			first = min(first, g.boundRPS())
+		case g.idle():
 		case g.Stateless:
 			first = math.NaN() // it may be the first of all
 		default:
@@ -313,7 +314,7 @@ func (o *Option) bind(groups []Group) {
 		}
 	}
 	for _, g := range groups {
-		if g.Stateless {
+		if g.Stateless || g.idle() {
 			continue
 		}
 		bound := g.boundRPS()

@@ -50,7 +50,7 @@ func parseSLO(t *testing.T, text string) scenarios.SLO {
 }
 
 // trial is a step at which every request took so long.
-func trial(v scenarios.Variant, order int, name string, rate, ms float64) record.Trial {
+func trial(v scenarios.Variant, order int, name scenarios.RateName, rate, ms float64) record.Trial {
 	const seconds = 60
 	kind := record.KindProbe
 	if name == "common" {
@@ -111,7 +111,7 @@ func synthetic() *record.Log {
 	order := 0
 	for _, v := range scenarios.Variants() {
 		for _, step := range []struct {
-			name     string
+			name     scenarios.RateName
 			rps, lag float64
 		}{{record.RateBracket, 20, 10.2}, {record.RateBracket, 50, 12.9}, {record.RateBracket, 80, 17.5}, {record.RateCommon, 120, 33}, {record.RateSoak, heldRPS, 99}, {record.RateBracket, failedRPS, 297}} {
 			order++

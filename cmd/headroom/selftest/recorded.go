@@ -25,11 +25,11 @@ type recorded struct {
 
 // table is rows that the report judges together.
 type table struct {
-	keys    []string
+	keys    []scenarios.MetricKey
 	effects []compare.Effect
 }
 
-func (t table) effect(key string) (compare.Effect, bool) {
+func (t table) effect(key scenarios.MetricKey) (compare.Effect, bool) {
 	if i := slices.Index(t.keys, key); i >= 0 {
 		return t.effects[i], true
 	}
@@ -66,10 +66,10 @@ func recordedOf(dir string, log *record.Log) (recorded, error) {
 	}
 	capacity := compare.Given{compare.LimitRPS: ranges}.Ratio(compare.LimitRPS)
 	r.blocks = len(capacity.Pairs)
-	r.tables = append(r.tables, table{[]string{compare.LimitRPS}, []compare.Effect{capacity}})
+	r.tables = append(r.tables, table{[]scenarios.MetricKey{compare.LimitRPS}, []compare.Effect{capacity}})
 	comparison := compare.TableOf(log.Trials, &log.Run.Scenario).At(record.RateCommon)
 	rows, details := comparison.Tables()
-	for _, keys := range [][]string{rows, details} {
+	for _, keys := range [][]scenarios.MetricKey{rows, details} {
 		r.tables = append(r.tables, table{keys, comparison.Effects(keys)})
 	}
 	return r, nil

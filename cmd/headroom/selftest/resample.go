@@ -270,7 +270,7 @@ func (t *tallies) judge(blocks []drawn) {
 		effects := make([]compare.Effect, len(first.keys))
 		for row, key := range first.keys {
 			effects[row] = effectOf(blocks, tableIndex, key)
-			t.add(key, effects[row])
+			t.add(string(key), effects[row])
 		}
 		if tableIndex == 0 {
 			claimed = effects[0].Interval != nil && !effects[0].Spans1()
@@ -285,7 +285,7 @@ func (t *tallies) judge(blocks []drawn) {
 }
 
 // effectOf is a metric's effect over the blocks that have it.
-func effectOf(blocks []drawn, tableIndex int, key string) compare.Effect {
+func effectOf(blocks []drawn, tableIndex int, key scenarios.MetricKey) compare.Effect {
 	var like compare.Effect
 	var pairs []compare.Pair
 	for i, d := range blocks {

@@ -39,7 +39,7 @@ func (s System) simulateRun(scatter, factor float64, random *rand.Rand) found {
 	var trials []record.Trial
 	stairs := search.Climb[scenarios.Variant]{}
 	var running map[scenarios.Variant]*Running
-	load := func(v scenarios.Variant, block int, name string, rps float64, d time.Duration) slo.Step {
+	load := func(v scenarios.Variant, block int, name scenarios.RateName, rps float64, d time.Duration) slo.Step {
 		step := running[v].Load(rps, 0, d)
 		for other, r := range running {
 			if other != v {

@@ -4,6 +4,7 @@ package mix
 
 import (
 	"bytes"
+	"math"
 
 	"headroom/scenarios"
 )
@@ -36,20 +37,29 @@ func newNumberAt(r scenarios.Reading) (NumberAt, error) {
 // none that is whole.
 func (s *NumberAt) Number(value []byte) (n int64, ok bool) {
 	text := s.digits(value)
-	if len(text) == 0 || len(text) > maxDigits {
+	if len(text) == 0 {
 		return 0, false
 	}
 	for _, digit := range text {
 		if digit < '0' || digit > '9' {
 			return 0, false
 		}
-		n = n*10 + int64(digit-'0')
+		if n, ok = AppendDigit(n, digit); !ok {
+			return 0, false
+		}
 	}
 	return n, true
 }
 
-// maxDigits are those of every int64.
-const maxDigits = 18
+// AppendDigit is the number with a further digit, '0' to '9'; false: that is more than
+// an int64 holds.
+func AppendDigit(n int64, digit byte) (int64, bool) {
+	d := int64(digit - '0')
+	if n > (math.MaxInt64-d)/10 {
+		return 0, false
+	}
+	return n*10 + d, true
+}
 
 // digitsOfETag takes the quotes off, and what says that the tag is weak (RFC 9110,
 // section 8.8.3).
