@@ -31,25 +31,24 @@ func (d Dataset) Key() string {
 }
 
 // Command is the command for people, quoted where a shell needs quotes:
-// "headroom seed --users 100000".
-func (d Dataset) Command() string { return commandText(d.Process.Seed) }
+// "headroom seed --users 100000". No secret is in it.
+func (d Dataset) Command() string { return commandText(maskedWords(d.Process.Seed)) }
 
 // What a seed's words may hold for the copy of its machine: which copy it is, from 1,
 // and of how many.
 const (
-	placeCopy   = "{copy}"
-	placeCopies = "{copies}"
+	placeCopy   = "copy"
+	placeCopies = "copies"
 )
 
-// seedPlace finds the placeholders, and what may be a misspelt one. A name behind a
-// dollar sign is a shell's variable, and no placeholder.
-var seedPlace = regexp.MustCompile(`\$?\{[a-z_]+\}`)
+// seedPlace finds the placeholders, and what may be a misspelt one.
+var seedPlace = placesNamed(`[a-z_]+`)
 
 // HoldsPart says whether the process's seed names {copy}: each copy of its machine
 // has data of its own.
 func (p Process) HoldsPart() bool {
 	return slices.ContainsFunc(p.Seed, func(word string) bool {
-		return slices.Contains(seedPlace.FindAllString(word, -1), placeCopy)
+		return slices.Contains(placeNames(seedPlace, word), placeCopy)
 	})
 }
 
@@ -68,14 +67,14 @@ func (t Topology) DatasetOf(m Machine, p Process) (Dataset, bool) {
 func seedOf(words []string, copy, copies int) []string {
 	out := make([]string, len(words))
 	for i, word := range words {
-		out[i] = seedPlace.ReplaceAllStringFunc(word, func(found string) string {
-			switch found {
+		out[i] = filledPlaces(seedPlace, word, func(name string) (string, bool) {
+			switch name {
 			case placeCopy:
-				return strconv.Itoa(copy)
+				return strconv.Itoa(copy), true
 			case placeCopies:
-				return strconv.Itoa(copies)
+				return strconv.Itoa(copies), true
 			}
-			return found
+			return "", false
 		})
 	}
 	return out
@@ -94,18 +93,13 @@ func (t Topology) Datasets() []Dataset {
 	return out
 }
 
-// BeginsWithData says whether one of the machine's processes has a seed.
-func (m Machine) BeginsWithData() bool {
-	return slices.ContainsFunc(m.Processes, func(p Process) bool { return len(p.Seed) > 0 })
-}
-
 // Seeds are the seed commands of both variants for people, each once, placeholders
-// as the file has them.
+// as the file has them. No secret is in them.
 func (s *Scenario) Seeds() []string {
 	var out []string
 	for _, v := range Variants() {
 		for _, at := range s.Topology(v).All() {
-			if text := commandText(at.Process.Seed); text != "" && !slices.Contains(out, text) {
+			if text := commandText(maskedWords(at.Process.Seed)); text != "" && !slices.Contains(out, text) {
 				out = append(out, text)
 			}
 		}
@@ -114,17 +108,20 @@ func (s *Scenario) Seeds() []string {
 }
 
 // SharesData says whether a variant of one scenario begins with the same data as a
-// variant of the other. All variants need not: the parts that shards begin with are
-// other datasets than the whole, and may be the same rows.
+// variant of the other, or no variant begins with any. All variants need not: the parts
+// that shards begin with are other datasets than the whole, and may be the same rows.
 func (s *Scenario) SharesData(other *Scenario) bool {
+	none := true
 	for _, mine := range Variants() {
 		for _, theirs := range Variants() {
-			if slices.Equal(s.Topology(mine).dataKeys(), other.Topology(theirs).dataKeys()) {
+			a, b := s.Topology(mine).dataKeys(), other.Topology(theirs).dataKeys()
+			if len(a) > 0 && slices.Equal(a, b) {
 				return true
 			}
+			none = none && len(a) == 0 && len(b) == 0
 		}
 	}
-	return false
+	return none
 }
 
 func (t Topology) dataKeys() []string {
@@ -159,6 +156,13 @@ func readSeed(kind Kind, n node) []string {
 		return nil
 	}
 	words := n.words("leave seed out where the data begin empty")
+	if len(words) == 0 {
+		return nil
+	}
+	if name, _, assigns := strings.Cut(words[0], "="); assigns && envName.MatchString(name) {
+		n.fail("%s=... would set a variable in a shell, and no shell reads the command: write env %s=... before the program", name, name)
+		return nil
+	}
 	checkPlaces(words, n)
 	return words
 }
@@ -197,9 +201,9 @@ func (n node) words(orElse string) []string {
 // checkPlaces complains about what looks like a placeholder and is none.
 func checkPlaces(words []string, n node) {
 	for _, word := range words {
-		for _, found := range seedPlace.FindAllString(word, -1) {
-			if found != placeCopy && found != placeCopies && found[0] != '$' {
-				n.fail("%s is no placeholder of a seed: {copy} is which copy of its machine the process is on, {copies} of how many", found)
+		for _, name := range placeNames(seedPlace, word) {
+			if name != placeCopy && name != placeCopies {
+				n.fail("{%s} is no placeholder of a seed: {copy} is which copy of its machine the process is on, {copies} of how many; write {{%s}} for the text {%s}", name, name, name)
 			}
 		}
 	}

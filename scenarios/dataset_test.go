@@ -39,6 +39,8 @@ func TestSeedWords(t *testing.T) {
 		{`'a "" b'`, []string{"a", "", "b"}, "a '' b"},
 		{`'a ''$(date)'' "$(date)" $HOME'`, []string{"a", "$(date)", "$(date)", "$HOME"}, "a '$(date)' '$(date)' '$HOME'"},
 		{`'load ''{"rows":1}'' {copy}/{copies}'`, []string{"load", `{"rows":1}`, "{copy}/{copies}"}, `load '{"rows":1}' {copy}/{copies}`},
+		{`"a '{{copy}} {{user}}' {{{name}}} ./a=b"`, []string{"a", "{{copy}} {{user}}", "{{{name}}}", "./a=b"}, "a '{{copy}} {{user}}' {{{name}}} ./a=b"},
+		{`"./a=b {copy}"`, []string{"./a=b", "{copy}"}, "./a=b {copy}"},
 		{`"sh -c 'psql ${dbname} {copy}'"`, []string{"sh", "-c", "psql ${dbname} {copy}"}, "sh -c 'psql ${dbname} {copy}'"},
 		{"|\n            sh -c 'first\n            second'", []string{"sh", "-c", "first\nsecond"}, "sh -c 'first\nsecond'"},
 	} {
@@ -78,6 +80,9 @@ func TestSeedsThatAreRefused(t *testing.T) {
 		{`"a {copys}"`, "{copys} is no placeholder of a seed: {copy} is which copy of its machine the process is on, {copies} of how many"},
 		{`"a --x={copy}{shard}"`, "{shard} is no placeholder"},
 		{`"sh -c 'a {user}'"`, "{user} is no placeholder"},
+		{`"a {{copy}} {user}"`, "write {{user}} for the text {user}"},
+		{`"PGUSER=app psql -f a.sql"`, "PGUSER=... would set a variable in a shell, and no shell reads the command: write env PGUSER=... before the program"},
+		{`"_a1="`, "write env _a1=... before the program"},
 	} {
 		data, _, err := seeded(t, test.yaml)
 		checkRefused(t, test.yaml, err, lineOf(t, data, "seed: "), test.want)
@@ -146,6 +151,7 @@ func TestDatasetsOfCopies(t *testing.T) {
 		seededMachines(t, "whole", 2, "make", "all of it"),
 		seededMachines(t, "part", 2, "make", "--part={copy}/{copies}", "${copy}", "{copy}{copy}"),
 		seededMachines(t, "count", 2, "make", "{copies}"),
+		seededMachines(t, "text", 2, "make", "{{copy}}", "${{copies}}", "{{other}}"),
 		seededMachines(t, "empty", 1),
 	)}
 	var commands, keys []string
@@ -155,7 +161,7 @@ func TestDatasetsOfCopies(t *testing.T) {
 			t.Errorf("%s is the data of %+v", d.Key(), d.Process)
 		}
 	}
-	if want := []string{"make 'all of it'", "make --part=1/2 '${copy}' 11", "make --part=2/2 '${copy}' 22", "make 2"}; !slices.Equal(commands, want) {
+	if want := []string{"make 'all of it'", "make --part=1/2 '${copy}' 11", "make --part=2/2 '${copy}' 22", "make 2", "make {copy} '${copies}' {other}"}; !slices.Equal(commands, want) {
 		t.Errorf("the commands are %q, want %q", commands, want)
 	}
 	if want := `postgres ["make" "all of it"]`; len(keys) == 0 || keys[0] != want {
@@ -164,11 +170,11 @@ func TestDatasetsOfCopies(t *testing.T) {
 	if got := addressesOf(topology.ShardDatabases()); got != "part-1/db part-2/db" {
 		t.Errorf("those with a part are %s", got)
 	}
-	for i, want := range []bool{true, true, true, true, true, true, false} {
+	for i, want := range []bool{true, true, true, true, true, true, true, true, false} {
 		m := topology.Machines[i]
 		d, begins := topology.DatasetOf(m, m.Processes[0])
-		if begins != want || m.BeginsWithData() != want || (len(d.Process.Seed) > 0) != want {
-			t.Errorf("%s begins with %+v: %t, %t; want %t", m.Name, d, begins, m.BeginsWithData(), want)
+		if begins != want || (len(d.Process.Seed) > 0) != want {
+			t.Errorf("%s begins with %+v: %t; want %t", m.Name, d, begins, want)
 		}
 	}
 	if text := topology.Machines[2].Processes[0].Seed[1]; text != "--part={copy}/{copies}" {
@@ -210,6 +216,8 @@ func TestSharesData(t *testing.T) {
 		{"a part of it alone", [2]scenarios.Topology{two, two}, [2]scenarios.Topology{other, other}, false},
 		{"others", [2]scenarios.Topology{whole, whole}, [2]scenarios.Topology{two, other}, false},
 		{"none", [2]scenarios.Topology{}, [2]scenarios.Topology{}, true},
+		{"one variant of each has none", [2]scenarios.Topology{{}, whole}, [2]scenarios.Topology{{}, other}, false},
+		{"one variant of each has none, the others are alike", [2]scenarios.Topology{{}, whole}, [2]scenarios.Topology{{}, whole}, true},
 		{"none in one", [2]scenarios.Topology{}, [2]scenarios.Topology{whole, whole}, false},
 	} {
 		a, b := &scenarios.Scenario{Before: test.a[0], After: test.a[1]}, &scenarios.Scenario{Before: test.b[0], After: test.b[1]}

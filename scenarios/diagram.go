@@ -158,7 +158,7 @@ func (t Topology) words(m Machine, p Process) map[string]string {
 	out := map[string]string{}
 	maps.Copy(out, p.Settings)
 	if len(p.Seed) > 0 {
-		out["seed"] = commandText(p.Seed)
+		out["seed"] = commandText(maskedWords(p.Seed))
 	}
 	for _, f := range p.SeedFiles {
 		out["seed file "+f.Path] = f.text()

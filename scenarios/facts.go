@@ -32,9 +32,6 @@ type Facts struct {
 	Relays            bool    `json:"relays,omitempty"`  // its port is others' traffic: what is asked of itself goes to the next one
 	Server            *Server `json:"server,omitempty"`  // nil: a program of our own
 	Managed           string  `json:"managed,omitempty"` // the service of a price book that does the same: "balancer", "CDN", "queue"
-	// SingleThreaded: it uses one CPU at most, however many its machine has. false is
-	// also not known.
-	SingleThreaded bool `json:"single_threaded,omitempty"`
 	// EffectsOf is the table of the rows whose effects it tells of, as
 	// Endpoint.Creates names it: see ProtocolEffects.
 	EffectsOf string `json:"effects_of,omitempty"`

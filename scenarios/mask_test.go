@@ -4,6 +4,7 @@ package scenarios
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -11,6 +12,7 @@ import (
 func TestMaskedValues(t *testing.T) {
 	for _, test := range []struct{ name, value, want string }{
 		{"POSTGRES_PASSWORD", "x", Mask}, {"clientSecret", "x", Mask}, {"GITHUB_TOKEN", "x", Mask}, {"API_KEY", "x", Mask}, {"AWS_CREDENTIALS", "x", Mask}, {"SENTRY_DSN", "x", Mask},
+		{"DB_PASS", "x", Mask}, {"PGPASSFILE", "x", Mask}, {"mysqlPwd", "x", Mask}, {"REDISCLI_AUTH", "x", Mask},
 		{"POSTGRES_PASSWORD", "", ""},
 		{"LEVEL", "debug", "debug"},
 		{"URL", "postgres://app@{database}/app", "postgres://app@{database}/app"},
@@ -20,6 +22,13 @@ func TestMaskedValues(t *testing.T) {
 		{"URL", "http://host:80/a@b", "http://host:80/a@b"},
 		{"OPTIONS", "host=db password=pw user=app", "host=db password=*** user=app"},
 		{"URL", "jdbc:postgresql://db/app?user=a&password=pw&ssl=on", "jdbc:postgresql://db/app?user=a&password=***&ssl=on"},
+		{"OPTIONS", "host=db passwd='two words' user=app", "host=db passwd=*** user=app"},
+		{"OPTIONS", `pass="two words"&db_pwd=x&b=1`, "pass=***&db_pwd=***&b=1"},
+		{"OPTIONS", "password='a'b,token='open", "password=***,token=***"},
+		{"OPTIONS", "api-key=x;SIGN_KEY=y;redis_auth=z", "api-key=***;SIGN_KEY=***;redis_auth=***"},
+		{"OPTIONS", "-Dfast --password s3cret --db-token 'two words' -v", "-Dfast --password *** --db-token *** -v"},
+		{"OPTIONS", "--token --verbose a -pass", "--token --verbose a -pass"},
+		{"OPTIONS", "passes=3 keys=4 monkey business", "passes=3 keys=4 monkey business"},
 		{"$1", "postgres://$1:${1}@db", "postgres://$1:***@db"},
 	} {
 		values := map[string]string{test.name: test.value}
@@ -33,6 +42,69 @@ func TestMaskedValues(t *testing.T) {
 	}
 	if got := maskedValues(nil); got != nil {
 		t.Errorf("no variables are %v", got)
+	}
+}
+
+// A command names a secret by the flag before it, or sets a flag or a variable to it.
+func TestMaskedWords(t *testing.T) {
+	for _, test := range []struct{ words, want []string }{
+		{[]string{"valkey-server", "--requirepass", "s3cret", "--port", "6379"}, []string{"valkey-server", "--requirepass", Mask, "--port", "6379"}},
+		{[]string{"run", "--password", "two words", "more"}, []string{"run", "--password", Mask, "more"}},
+		{[]string{"run", "--password=two words", "-auth=x"}, []string{"run", "--password=***", "-auth=***"}},
+		{[]string{"env", "PGPASSWORD=s3cret", "API_AUTH_ID=x", "psql", "-v", "ON_ERROR_STOP=1"}, []string{"env", "PGPASSWORD=***", "API_AUTH_ID=***", "psql", "-v", "ON_ERROR_STOP=1"}},
+		{[]string{"sh", "-c", "PGPASSWORD=s3cret psql -f a.sql; run --token s3cret now"}, []string{"sh", "-c", "PGPASSWORD=*** psql -f a.sql; run --token *** now"}},
+		{[]string{"run", "--no-auth", "--fast", "token", "it", "--password", ""}, []string{"run", "--no-auth", "--fast", "token", "it", "--password", ""}},
+		{[]string{"--token"}, []string{"--token"}},
+	} {
+		before := slices.Clone(test.words)
+		once := maskedWords(test.words)
+		if !slices.Equal(once, test.want) || !slices.Equal(test.words, before) {
+			t.Errorf("%q is masked as %q, want %q, and now %q itself", before, once, test.want, test.words)
+		}
+		if twice := maskedWords(once); !slices.Equal(twice, once) {
+			t.Errorf("%q masked once more is %q", before, twice)
+		}
+	}
+	if got := maskedWords(nil); got != nil {
+		t.Errorf("no words are %q", got)
+	}
+}
+
+// The seed of each process, whatever runs it, and what is asked for by HTTP may hold
+// secrets too.
+func TestMaskedSeedsAndPaths(t *testing.T) {
+	counters := &Exposition{Path: "/metrics?token=s3cret", Names: map[Meaning]string{MeaningQueued: "jobs"}}
+	topology := Topology{Machines: []Machine{{Name: "m", Processes: []Process{
+		{Name: "db", Seed: []string{"load", "postgres://app:s3cret@far/db", "--token", "s3cret"}},
+		{Name: "app", Service: &Service{Ready: Ready{HTTP: "/up?key=s3cret&a=b"}, Counters: counters}},
+	}}}}
+	s := &Scenario{Before: topology, After: topology}
+	masked := s.Masked()
+	for _, v := range Variants() {
+		processes := masked.Topology(v).Machines[0].Processes
+		if got, want := processes[0].Seed, []string{"load", "postgres://app:***@far/db", "--token", Mask}; !slices.Equal(got, want) {
+			t.Errorf("%s: the seed is %q, want %q", v, got, want)
+		}
+		if got := processes[1].Service; got.Ready.HTTP != "/up?key=***&a=b" || got.Counters.Path != "/metrics?token=***" || got.Counters.Names[MeaningQueued] != "jobs" {
+			t.Errorf("%s: the paths are %q and %+v", v, got.Ready.HTTP, got.Counters)
+		}
+	}
+	if topology.Machines[0].Processes[0].Seed[3] != "s3cret" || counters.Path != "/metrics?token=s3cret" {
+		t.Errorf("the scenario itself has become %+v, %+v", topology, counters)
+	}
+	if want := []string{"load 'postgres://app:***@far/db' --token '***'"}; !slices.Equal(s.Seeds(), want) || !slices.Equal(masked.Seeds(), want) {
+		t.Errorf("people read %q and %q, want %q", s.Seeds(), masked.Seeds(), want)
+	}
+	if d := s.Before.Datasets(); len(d) != 1 || d[0].Command() != s.Seeds()[0] || d[0].Process.Seed[3] != "s3cret" {
+		t.Errorf("the datasets are %+v", d)
+	}
+	other := Process{Name: "db", Seed: []string{"load"}}
+	changed := &Scenario{After: topology, Before: Topology{Machines: []Machine{{Name: "m", Processes: []Process{other, topology.Machines[0].Processes[1]}}}}}
+	if want := []string{"~ m/db: seed: load becomes " + s.Seeds()[0]}; !slices.Equal(changed.Differences(), want) {
+		t.Errorf("the differences are %q, want %q", changed.Differences(), want)
+	}
+	if !masked.SharesData(masked) || !reflect.DeepEqual(masked.Masked(), masked) {
+		t.Error("masked once more it is another")
 	}
 }
 

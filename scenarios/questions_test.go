@@ -192,23 +192,23 @@ func TestProcessAnswers(t *testing.T) {
 func TestMachineAnswers(t *testing.T) {
 	s := final(t)
 	for _, test := range []struct {
-		topology                       scenarios.Topology
-		machine                        string
-		shop, database, queue, dataset bool
+		topology              scenarios.Topology
+		machine               string
+		shop, database, queue bool
 	}{
-		{s.Before, "server", true, true, false, true},
-		{s.After, "app-3", true, false, false, false},
-		{s.After, "shard-2", false, true, false, true},
-		{s.After, "replica-1", false, true, false, false},
-		{s.After, "cache", false, false, false, false},
-		{s.After, "queue", false, false, true, false},
-		{s.After, "worker", false, false, false, false},
+		{s.Before, "server", true, true, false},
+		{s.After, "app-3", true, false, false},
+		{s.After, "shard-2", false, true, false},
+		{s.After, "replica-1", false, true, false},
+		{s.After, "cache", false, false, false},
+		{s.After, "queue", false, false, true},
+		{s.After, "worker", false, false, false},
 	} {
 		m := test.topology.Machines[test.topology.Index(test.machine)]
 		shop := len(scenarios.Topology{Machines: []scenarios.Machine{m}}.Speaking(scenarios.ProtocolFill)) > 0
-		if shop != test.shop || m.HasDatabase() != test.database || (m.Keeps() == scenarios.KeepsQueue) != test.queue || m.BeginsWithData() != test.dataset {
-			t.Errorf("%s: runs a shop %v, has a database %v, has a queue %v, begins with data %v", test.machine,
-				shop, m.HasDatabase(), (m.Keeps() == scenarios.KeepsQueue), m.BeginsWithData())
+		if shop != test.shop || m.HasDatabase() != test.database || (m.Keeps() == scenarios.KeepsQueue) != test.queue {
+			t.Errorf("%s: runs a shop %v, has a database %v, has a queue %v", test.machine,
+				shop, m.HasDatabase(), m.Keeps() == scenarios.KeepsQueue)
 		}
 	}
 	m := s.Before.Machines[s.Before.Index("server")]
@@ -217,22 +217,6 @@ func TestMachineAnswers(t *testing.T) {
 	}
 	if p, ok := m.Process("valkey"); ok {
 		t.Errorf("valkey is %+v", p)
-	}
-}
-
-func TestBeginsWithData(t *testing.T) {
-	primary, empty := processOf(t, "postgres", "p"), processOf(t, "postgres", "e")
-	primary.Seed = []string{"seed"}
-	replica := processOf(t, "postgres", "r", scenarios.Link{Role: scenarios.RolePrimary, To: []string{"m/p"}})
-	shop := processOf(t, "shop", "s", scenarios.Link{Role: scenarios.RoleDatabase, To: []string{"m/p"}})
-	for _, test := range []struct {
-		processes []scenarios.Process
-		want      bool
-	}{{nil, false}, {[]scenarios.Process{shop}, false}, {[]scenarios.Process{replica}, false}, {[]scenarios.Process{empty}, false},
-		{[]scenarios.Process{shop, primary}, true}, {[]scenarios.Process{replica, primary}, true}} {
-		if got := (scenarios.Machine{Processes: test.processes}).BeginsWithData(); got != test.want {
-			t.Errorf("%+v begins with data: %t", test.processes, got)
-		}
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +17,7 @@ type Service struct {
 	Image    string            `json:"image,omitempty"`    // of its container
 	Build    *Build            `json:"build,omitempty"`    // how the image is built; its tag is then the stage's to make
 	Command  []string          `json:"command,omitempty"`  // of an image: in place of its own; without an image: a program of this computer
-	Env      map[string]string `json:"env,omitempty"`      // {role} stands for where the link leads, host:port, several with commas
+	Env      map[string]string `json:"env,omitempty"`      // {role} stands for where the link leads, host:port, several with commas; {{role}} for the text {role}
 	Files    []File            `json:"files,omitempty"`    // by their paths
 	Ready    Ready             `json:"ready"`              // when it is ready
 	Data     string            `json:"data,omitempty"`     // the folder that outlives a restart
@@ -27,8 +26,9 @@ type Service struct {
 	Attach   KindName          `json:"attach,omitempty"`   // the kind whose counters are read by its protocol
 }
 
-// From when on the machine of a service has its CPU quota. A program that sizes
-// itself by what it sees, such as a JVM, must see the quota when it starts.
+// From when on the machine of a service has its CPU quota: from its start, or as all
+// other machines from the end of the warm-up. A program that sizes itself by what it
+// sees, such as a JVM, must see the quota when it starts.
 const (
 	LimitsFromStart = "start"
 	LimitsFromReady = "ready"
@@ -140,18 +140,15 @@ func (s *Scenario) AllFacts() []Facts {
 }
 
 // envPlace finds what stands for the address of a link.
-var envPlace = regexp.MustCompile(`\{[a-z][a-z0-9_]*\}`)
+var envPlace = placesNamed(`[a-z][a-z0-9_]*`)
 
 // EnvAt is the service's environment where its links lead to these addresses.
 func (s Service) EnvAt(addresses map[Role][]string) map[string]string {
 	env := map[string]string{}
 	for name, value := range s.Env {
-		env[name] = envPlace.ReplaceAllStringFunc(value, func(found string) string {
-			at, linked := addresses[Role(strings.Trim(found, "{}"))]
-			if !linked {
-				return found
-			}
-			return strings.Join(at, ",")
+		env[name] = filledPlaces(envPlace, value, func(role string) (string, bool) {
+			at, linked := addresses[Role(role)]
+			return strings.Join(at, ","), linked
 		})
 	}
 	return env

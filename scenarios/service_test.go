@@ -91,10 +91,10 @@ func TestServiceThatSaysEverything(t *testing.T) {
 	besides(t)
 	_, p := parsedOwn(t, "image: registry.example/app:1@sha256:12", "command: serve --fast 'two words'", `args: [--port, "80"]`, "port: 80",
 		"links: {database: database/postgres, cache_2: cache/valkey}", "env:", `  DATABASE_URL: postgres://app@{database}/app?cache={cache_2}`,
-		`  PLAIN: '{"a": 1} {Big} {} {a-b}'`, "files: {/etc/app.conf: conf/app.conf}", "ready: {http: /health, within: 90s}",
+		`  PLAIN: '{"a": 1} {Big} {} {a-b} ${home} {{user}}'`, "files: {/etc/app.conf: conf/app.conf}", "ready: {http: /health, within: 90s}",
 		"data: /var/lib/app", "limits: ready", "counters: {path: /m, names: {statements: app_statements_total, statement time: app_seconds_total, \"queued\": app_queue}}",
-		"stateless: no", "speaks: [postgresql]", "single_threaded: yes")
-	if want := (scenarios.Facts{Label: "app", About: "a service of your own", Keeps: scenarios.KeepsData, Stores: true, Ports: 1, SingleThreaded: true,
+		"stateless: no", "speaks: [postgresql]")
+	if want := (scenarios.Facts{Label: "app", About: "a service of your own", Keeps: scenarios.KeepsData, Stores: true, Ports: 1,
 		Speaks: []scenarios.Protocol{"postgresql", "http", "http-origin"},
 		Counters: []scenarios.Counter{{Key: "queued", Meaning: "queued"}, {Key: "statement_time", Meaning: "statement time", Total: true, Unit: "s"},
 			{Key: "statements", Meaning: "statements", Total: true}}}); !reflect.DeepEqual(p.Facts, want) {
@@ -105,7 +105,7 @@ func TestServiceThatSaysEverything(t *testing.T) {
 	}
 	sum := sha256.Sum256([]byte("fast\n"))
 	want := &scenarios.Service{Image: "registry.example/app:1@sha256:12", Command: []string{"serve", "--fast", "two words", "--port", "80"},
-		Env:   map[string]string{"DATABASE_URL": "postgres://app@{database}/app?cache={cache_2}", "PLAIN": `{"a": 1} {Big} {} {a-b}`},
+		Env:   map[string]string{"DATABASE_URL": "postgres://app@{database}/app?cache={cache_2}", "PLAIN": `{"a": 1} {Big} {} {a-b} ${home} {{user}}`},
 		Files: []scenarios.File{{Path: "/etc/app.conf", From: "conf/app.conf", SHA256: hex.EncodeToString(sum[:]), Content: []byte("fast\n")}},
 		Ready: scenarios.Ready{HTTP: "/health", Within: 90 * time.Second}, Data: "/var/lib/app", Limits: scenarios.LimitsFromReady,
 		Counters: &scenarios.Exposition{Path: "/m", Names: map[scenarios.Meaning]string{
@@ -143,7 +143,7 @@ func TestServiceThatSaysLittle(t *testing.T) {
 		if s := p.Service; !slices.Equal(s.Command, test.command) || !reflect.DeepEqual(s.Ready, test.ready) || s.Limits != scenarios.LimitsFromStart {
 			t.Errorf("%q: %+v", test.lines, s)
 		}
-		if p.Facts.Keeps != test.keeps || !slices.Equal(p.Facts.Speaks, test.speaks) || p.Foreign() != test.foreign || p.Facts.SingleThreaded || p.Facts.Label != "app" {
+		if p.Facts.Keeps != test.keeps || !slices.Equal(p.Facts.Speaks, test.speaks) || p.Foreign() != test.foreign || p.Facts.Label != "app" {
 			t.Errorf("%q: foreign %v, %+v", test.lines, p.Foreign(), p.Facts)
 		}
 	}
@@ -162,7 +162,7 @@ func TestServicesThatAreRefused(t *testing.T) {
 		{[]string{image}, "app:", `"port" is missing`},
 		{[]string{"command: a", "port: 80"}, "port:", "at least 1024"},
 		{[]string{image, "port: 0"}, "port:", "at least 1"},
-		{[]string{image, "port: 9900"}, "app:", "taken by the machine's agent"},
+		{[]string{"command: a", "port: 9900"}, "app:", "taken by the machine's agent"},
 		{[]string{port, "image: -rm"}, "image:", "no name of an image"},
 		{[]string{port, image, "build: ."}, "build:", "leave out build, or image"},
 		{[]string{port, "command: a; b"}, "command:", `";" is for a shell`},
@@ -172,9 +172,13 @@ func TestServicesThatAreRefused(t *testing.T) {
 		{[]string{port, image, "env: {1A: b}"}, "env:", "no name of a variable"},
 		{[]string{port, image, "links: {database: database/postgres}", `env: {A: "x{databas}"}`}, "env:", `{databas} stands for where a link leads, and there is no link "databas"; did you mean "database"?`},
 		{[]string{port, image, `env: {A: "{user}"}`}, "env:", "write it under links, as user: machine/process"},
+		{[]string{port, image, `env: {A: "{{a}} {user}"}`}, "env:", "or write {{user}} for the text {user}"},
 		{[]string{port, image, "links: {Database: database/postgres}"}, "links:", "is no role"},
 		{[]string{port, image, "links: {database: database/postgre}"}, "links:", `did you mean "database/postgres"?`},
 		{[]string{port, image, "ready: {http: health}"}, "ready:", "is no path: write for example /health"},
+		{[]string{port, image, `ready: {http: "/a#b"}`}, "ready:", "is no path"},
+		{[]string{port, image, `ready: {http: "/a b"}`}, "ready:", "is no path"},
+		{[]string{port, image, `ready: {http: "/%zz"}`}, "ready:", `"/%zz" is no path: write for example /health`},
 		{[]string{port, image, "ready: {http: /, tcp: yes}"}, "ready:", "keep one of http, tcp and command"},
 		{[]string{port, image, "ready: {tcp: no}"}, "ready:", "leave tcp out"},
 		{[]string{port, image, "ready: {tcp: maybe}"}, "ready:", `"maybe" is not known`},
@@ -194,6 +198,7 @@ func TestServicesThatAreRefused(t *testing.T) {
 		{[]string{port, image, "counters: {path: /m}"}, "counters:", `"names" is missing`},
 		{[]string{port, image, "counters: {names: {}}"}, "counters:", "no counter is named"},
 		{[]string{port, image, "counters: {path: m, names: {statements: a_total}}"}, "counters:", "is no path"},
+		{[]string{port, image, `counters: {path: "/%zz", names: {statements: a_total}}`}, "counters:", `"/%zz" is no path: write for example /metrics`},
 		{[]string{port, image, "counters: {names: {statement: a_total}}"}, "counters:", `did you mean "statements"?`},
 		{[]string{port, image, "counters: {names: {statements: a-b_total}}"}, "counters:", "no name of a counter"},
 		{[]string{port, image, "counters: {names: {statements: a}}"}, "counters:", "whose name ends in _total"},
@@ -203,6 +208,26 @@ func TestServicesThatAreRefused(t *testing.T) {
 		data := own(test.lines...)
 		_, err := scenarios.Parse("mine.yaml", data, ownKinds())
 		checkRefused(t, fmt.Sprintf("%q", test.lines), err, lineOf(t, data, " "+test.at), test.want)
+	}
+}
+
+// No agent of headroom takes a port in an image of the user's own.
+func TestForeignMachineHasTheAgentsPort(t *testing.T) {
+	besides(t)
+	if _, p := parsedOwn(t, "image: a", "port: 9900"); p.Port != scenarios.AgentPort {
+		t.Errorf("port %d", p.Port)
+	}
+}
+
+// What is known of copies of what nobody says: what keeps data has none.
+func TestStatelessUnsaid(t *testing.T) {
+	besides(t)
+	for line, want := range map[string]string{
+		"limits: start": "", "data: /var/lib/app": scenarios.KeepsData, "attach: postgres": scenarios.KeepsData, "attach: valkey": scenarios.KeepsData,
+	} {
+		if _, p := parsedOwn(t, "image: a", "port: 80", line); p.Facts.Keeps != want {
+			t.Errorf("%s: it keeps %q, want %q", line, p.Facts.Keeps, want)
+		}
 	}
 }
 
@@ -230,9 +255,11 @@ func TestForeignMachineRunsOneProcess(t *testing.T) {
 
 // Each role stands for the addresses behind it, and what is no role stays.
 func TestEnvironmentAtAddresses(t *testing.T) {
-	s := scenarios.Service{Env: map[string]string{"A": "pg://{database}/a,{cache}", "B": "{other} {database}{database}", "C": ""}}
+	s := scenarios.Service{Env: map[string]string{"A": "pg://{database}/a,{cache}", "B": "{other} {database}{database}", "C": "",
+		"D": "${database} {{database}} {{{database}}} ${{cache}} {{other}}", "E": "{{cache} $${cache} {{Cache}}"}}
 	got := s.EnvAt(map[scenarios.Role][]string{"database": {"a:1", "b:2"}, "cache": {"c:3"}})
-	if want := map[string]string{"A": "pg://a:1,b:2/a,c:3", "B": "{other} a:1,b:2a:1,b:2", "C": ""}; !reflect.DeepEqual(got, want) {
+	if want := map[string]string{"A": "pg://a:1,b:2/a,c:3", "B": "{other} a:1,b:2a:1,b:2", "C": "",
+		"D": "${database} {database} {{database}} ${cache} {other}", "E": "{c:3 $${cache} {{Cache}}"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if s.Env["A"] != "pg://{database}/a,{cache}" {

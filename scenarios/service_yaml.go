@@ -5,6 +5,7 @@ package scenarios
 import (
 	"fmt"
 	"maps"
+	"net/url"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -13,10 +14,10 @@ import (
 	"time"
 )
 
-// serviceKeys are all that a file may say of a service.
-func serviceKeys() []string {
-	return []string{"kind", "image", "build", "command", "args", "port", "env", "files", "ready", "data", "limits",
-		"counters", "attach", "links", "stateless", "speaks", "single_threaded"}
+// ServiceKeys are all that a file may say of a service, besides that it is one.
+func ServiceKeys() []string {
+	return []string{"image", "build", "command", "args", "port", "env", "files", "ready", "data", "limits",
+		"counters", "attach", "links", "stateless", "speaks"}
 }
 
 // The port of a process of this computer is one that everybody may listen at. In a
@@ -28,7 +29,7 @@ const (
 
 // readService reads a process of a kind of which the file says how its processes run.
 func readService(kind Kind, group, name string, n node, given []field, said map[string]node) Process {
-	m := n.named(given, serviceKeys())
+	m := n.named(given, append([]string{"kind"}, ServiceKeys()...))
 	s := &Service{Ready: readyByItself(), Limits: LimitsFromStart}
 	p := kind.Process(name)
 	p.Service = s
@@ -167,7 +168,7 @@ func readVariables(fields []field) map[string]string {
 }
 
 // readEnv reads the environment of a process, in which {role} stands for the address
-// of one of its links.
+// of one of its links, and {{role}} for the text {role}.
 func readEnv(n node, p Process) map[string]string {
 	var roles []string
 	for _, l := range p.Links {
@@ -176,10 +177,10 @@ func readEnv(n node, p Process) map[string]string {
 	fields := n.fields()
 	out := readVariables(fields)
 	for _, f := range fields {
-		for _, found := range envPlace.FindAllString(out[f.key], -1) {
-			role := strings.Trim(found, "{}")
+		for _, role := range placeNames(envPlace, out[f.key]) {
 			if !p.Linked(Role(role)) {
-				f.value.fail("%s stands for where a link leads, and there is no link %q%s; write it under links, as %s: machine/process", found, role, nearest(role, roles), role)
+				f.value.fail("{%s} stands for where a link leads, and there is no link %q%s; write it under links, as %s: machine/process, or write {{%s}} for the text {%s}",
+					role, role, nearest(role, roles), role, role, role)
 			}
 		}
 	}
@@ -232,6 +233,15 @@ const (
 	mostReady  = 10 * time.Minute
 )
 
+// readPath reads a path that is asked for by HTTP, with its query if there is one.
+func readPath(n node, example string) string {
+	text := n.text()
+	if _, err := url.ParseRequestURI(text); err != nil || !strings.HasPrefix(text, "/") || strings.ContainsAny(text, " #") {
+		n.fail("%q is no path: write for example %s", text, example)
+	}
+	return text
+}
+
 func readReady(n node, inImage bool) Ready {
 	m := n.mapping("http", "tcp", "command", "within")
 	r := Ready{Within: readyByItself().Within}
@@ -243,10 +253,7 @@ func readReady(n node, inImage bool) Ready {
 		n.fail("a process is ready by one thing: keep one of http, tcp and command")
 	}
 	if v, ok := m["http"]; ok {
-		r.HTTP = v.text()
-		if !strings.HasPrefix(r.HTTP, "/") || strings.ContainsAny(r.HTTP, " \t\n#") {
-			v.fail("%q is no path: write for example /health", r.HTTP)
-		}
+		r.HTTP = readPath(v, "/health")
 	}
 	if v, ok := m["command"]; ok {
 		r.Command = readCommand(v, "leave ready out where an open port is enough")
@@ -265,10 +272,7 @@ func readExposition(n node) *Exposition {
 	m := n.mapping("path", "names")
 	e := &Exposition{Path: "/metrics", Names: map[Meaning]string{}}
 	if v, ok := m["path"]; ok {
-		e.Path = v.text()
-		if !strings.HasPrefix(e.Path, "/") || strings.ContainsAny(e.Path, " \t\n#") {
-			v.fail("%q is no path: write for example /metrics", e.Path)
-		}
+		e.Path = readPath(v, e.Path)
 	}
 	names, ok := n.need(m, "names")
 	if !ok {
@@ -357,9 +361,6 @@ func serviceFacts(p Process, attached Kind, m map[string]node) Facts {
 		case f.Keeps == "" || f.Keeps == KeepsNothing:
 			f.Keeps = KeepsData
 		}
-	}
-	if v, ok := m["single_threaded"]; ok {
-		f.SingleThreaded = v.yes()
 	}
 	f.Speaks = serviceSpeaks(s.Ready, attached, m)
 	return f

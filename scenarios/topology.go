@@ -155,7 +155,11 @@ func readProcesses(group string, n node, links map[string]node) []Process {
 	for _, f := range fields {
 		p := readProcess(group, f.key, f.value, links)
 		for _, port := range p.ports() {
-			if other, taken := ports[port]; taken {
+			other, taken := ports[port]
+			if port == AgentPort && p.Foreign() {
+				taken = false // no agent runs in an image of the user's own
+			}
+			if taken {
 				f.value.fail("port %d is taken by %s on the same machine: give one of them another", port, other)
 			}
 			ports[port] = p.Name

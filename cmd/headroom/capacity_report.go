@@ -52,6 +52,7 @@ type capacityReport struct {
 	Probes      []capacityProbe `json:"probes"`
 	ElapsedS    float64         `json:"elapsed_s"`
 	Warnings    []string        `json:"warnings,omitempty"` // of figures that could not be read
+	trials      []record.Trial
 }
 
 type capacityProbe struct {
@@ -84,11 +85,8 @@ type capacityProbe struct {
 }
 
 func (r *capacityReport) add(step harness.CapacityStep) {
-	for _, warning := range record.NotKnownOf([]record.Trial{step.Trial}) {
-		if !slices.Contains(r.Warnings, warning) {
-			r.Warnings = append(r.Warnings, warning)
-		}
-	}
+	r.trials = append(r.trials, step.Trial)
+	r.Warnings = record.NotKnownOf(r.trials) // of all steps at once: each may lack something else
 	s := record.Summarise(step.Trial.Measurement)
 	r.Probes = append(r.Probes, capacityProbe{
 		Kind: step.Kind, RateRPS: step.RPS, DurationS: s.DurationS, Verdict: string(step.Trial.Verdict.Outcome), Reason: step.Trial.Verdict.Reason,

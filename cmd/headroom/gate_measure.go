@@ -55,7 +55,7 @@ func (f *gateFlags) measure(ctx context.Context, m *session, s *scenarios.Scenar
 		g.note("the timed part was cut short: %v", err)
 	}
 	g.about.Took = time.Since(m.started)
-	return gate.NewResult(g.about, g.counted, g.timed, gate.ShownOf(g.trials.trials), g.notes), nil
+	return gate.NewResult(g.about, g.counted, g.timed, gate.ShownOf(g.trials.trials), append(g.notes, record.NotKnownOf(g.trials.trials)...)), nil
 }
 
 func (g *gateRun) note(format string, args ...any) {

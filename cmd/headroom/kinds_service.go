@@ -16,17 +16,16 @@ var serviceKeys = [][3]string{
 	{"command", "a line, or a list", "of an image: in place of its own; without an image: a program of this computer (--stage process)"},
 	{"args", "a list", "behind the command, or in place of the image's own arguments"},
 	{"port", "1 to 65534", "required: where it listens; from 1024 on without an image"},
-	{"env", "NAME: value", "its environment; {role} stands for where a link leads, host:port"},
+	{"env", "NAME: value", "its environment; {role} stands for where a link leads, host:port; {{role}} for the text {role}"},
 	{"files", "path: file", "files beside the scenario, and where the service finds them"},
 	{"ready", "http, tcp or command; within", "when it is ready; an open port within 1m unless it says otherwise"},
-	{"data", "a folder", "outlives a restart"},
-	{"limits", "start, ready", "from when on its CPU is limited: a program that sizes itself by what it sees must see that at its start"},
+	{"data", "a folder", "outlives a restart; as the image has it unless it says otherwise"},
+	{"limits", "start, ready", "from when on its CPU is limited: its start, or the end of the warm-up; a program that sizes itself by what it sees must see the limit at its start"},
 	{"counters", "path; names", "its page in Prometheus' format, and the names of counters there by what they mean"},
 	{"attach", "a kind", "its counters are read by that kind's protocol"},
 	{"links", "role: machine/process", "whom it talks to, in roles of its own"},
-	{"stateless", "yes, no", "whether copies of it can stand beside one another; unsaid is not known"},
+	{"stateless", "yes, no", "whether copies of it can stand beside one another; unsaid is no with data or attach, and else not known"},
 	{"speaks", "a list", "the protocols in which others talk to it; HTTP unless it says otherwise"},
-	{"single_threaded", "yes, no", "uses one CPU at most"},
 }
 
 func writeService(out io.Writer, k kindPage) error {

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"headroom/scenarios"
 	"headroom/targets/kinds"
 )
 
@@ -46,13 +48,18 @@ func TestKindOfServices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var keys []string
 	for _, key := range serviceKeys {
+		keys = append(keys, key[0])
 		if !strings.Contains(out, "  "+key[0]+":") || key[1] == "" || key[2] == "" {
 			t.Errorf("%q says too little, or is missing:\n%s", key, out)
 		}
-		if !strings.Contains(string(page), "`"+key[0]) && !strings.Contains(string(page), key[0]+":") {
-			t.Errorf("docs/own-systems.md does not explain %s", key[0])
+		if !strings.Contains(string(page), "\n| `"+key[0]+"` |") {
+			t.Errorf("docs/own-systems.md has no row of the table for %s", key[0])
 		}
+	}
+	if want := slices.Sorted(slices.Values(scenarios.ServiceKeys())); !slices.Equal(slices.Sorted(slices.Values(keys)), want) {
+		t.Errorf("the page of services explains %q, and a scenario file may say %q", keys, want)
 	}
 }
 

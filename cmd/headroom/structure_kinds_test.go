@@ -41,7 +41,7 @@ var noKinds = []struct{ file, literal, means string }{
 	{"harness/drive/http2/table.go", "link", "the header of HTTP"},
 	{"harness/record/hdrlog.go", "service", "the time that an answer takes"},
 	{"harness/stage/docker/testdata/fakemachine/main.go", "service", "the command that runs a program of the tests"},
-	{"scenarios/role.go", "mail", "the role"},
+	{"scenarios/kind.go", "mail", "the role"},
 	{"targets/jobs/jobs.go", "mail", "the kind of job"},
 	{"targets/jobs/worker/worker.go", "worker", "the name of a connection to the queue"},
 	{"targets/shop/shop.go", "shop", "the name of a connection to the queue"},

@@ -43,7 +43,7 @@ func TestScenarioKnowsTheService(t *testing.T) {
 			if !foreign || p.Service.Build == nil || p.Service.Limits != scenarios.LimitsFromStart || p.Service.Ready.HTTP != "/health" {
 				t.Errorf("%s: the service of %s is %+v", v, m.Name, p.Service)
 			}
-			if m.Keeps() != scenarios.KeepsNothing || !p.Facts.SingleThreaded || !p.Speaks(scenarios.ProtocolOrigin) {
+			if m.Keeps() != scenarios.KeepsNothing || !p.Speaks(scenarios.ProtocolOrigin) {
 				t.Errorf("%s: the facts of %s are %+v", v, m.Name, p.Facts)
 			}
 			if !p.Facts.Counts(scenarios.MeaningAppRequests) || !p.Facts.Counts(scenarios.MeaningPoolWait) {

@@ -238,21 +238,29 @@ func checkReport(t *testing.T, out string, knowsCPU bool) {
 				MonthlyUSD float64 `json:"monthly_usd"`
 			}
 		}
-		Overall []figure
-		Rates   []struct{ Rows []figure }
-		Claims  []json.RawMessage
+		Overall  []figure
+		Rates    []struct{ Rows []figure }
+		Claims   []json.RawMessage
+		Validity struct {
+			InvalidSlices int `json:"invalid_slices"`
+		}
 	}
 	if err := json.Unmarshal(text, &report); err != nil {
 		t.Fatal(err)
 	}
-	if len(report.Variants) != 2 || len(report.Claims) != 3 || len(report.Rates) == 0 {
+	disturbed := report.Validity.InvalidSlices > 0
+	if len(report.Variants) != 2 || len(report.Claims) != 3 || len(report.Rates) == 0 && !disturbed {
 		t.Fatalf("%d variants, %d claims, %d rates", len(report.Variants), len(report.Claims), len(report.Rates))
 	}
 	for _, v := range report.Variants {
 		unnamed := v.Bottleneck == "" && v.Variant == string(scenarios.Before)
-		if knowsCPU && unnamed || v.Capacity.HeldRPS <= 0 || v.Bill.MonthlyUSD <= 0 {
+		if knowsCPU && unnamed && !disturbed || v.Capacity.HeldRPS <= 0 || v.Bill.MonthlyUSD <= 0 {
 			t.Errorf("%s: the bottleneck is %q, %g requests/s held, a month costs $%g", v.Variant, v.Bottleneck, v.Capacity.HeldRPS, v.Bill.MonthlyUSD)
 		}
+	}
+	if disturbed {
+		t.Log("the computer disturbed a slice, of which a quick run has one each: there are no figures by rate to look at")
+		return
 	}
 	checkFigures(t, report.Overall, "limit_rps", "cost_per_user_usd")
 	checkFigures(t, report.Rates[0].Rows, "p50_ms", "p95_ms", "statements_per_request", "db_cpu_ms_per_request")

@@ -40,7 +40,7 @@ func Use(before, after spec.Counters, quotaCPUs float64, memoryLimitBytes int64,
 		at := time.Unix(0, after.StartedUnixNano).UTC().Format(time.RFC3339)
 		return use, []string{fmt.Sprintf("machine %s restarted at %s", after.Machine, at)}
 	}
-	d := &differ{machine: after.Machine}
+	d := &differ{machine: after.Machine, unreadBefore: before.Unread, unreadAfter: after.Unread}
 	use.WindowS = time.Duration(difference(d, "monotonic_ns", before.MonotonicNano, after.MonotonicNano)).Seconds()
 	if use.WindowS == 0 {
 		d.reason("the two readings have no time between them")
@@ -75,8 +75,9 @@ func unread(before, after spec.Counters) []string {
 
 // differ subtracts readings and keeps what went wrong.
 type differ struct {
-	machine string
-	reasons []string
+	machine                   string
+	unreadBefore, unreadAfter []string // what the readings say is not known, and why
+	reasons                   []string
 }
 
 func (d *differ) reason(format string, args ...any) {
@@ -135,7 +136,10 @@ func (d *differ) processes(before, after []spec.ProcessCounters) []record.Proces
 
 // counts subtracts what ends in _total and takes the rest as it is at the end.
 // A counter that only one reading has gets no number: a guess of zero would
-// count the whole past as this slice's.
+// count the whole past as this slice's. That is a reason against the slice, unless the
+// other reading says why the process's counters are not all known: some programs show a
+// counter only once it has counted something, and a busy one may have no time for its
+// page.
 func (d *differ) counts(process string, before, after map[string]float64) map[string]float64 {
 	counts := make(map[string]float64, len(after))
 	for _, key := range sortedKeys(after) {
@@ -146,17 +150,24 @@ func (d *differ) counts(process string, before, after map[string]float64) map[st
 		}
 		first, found := before[key]
 		if !found {
-			d.reason("%s %s was not there at the first reading", process, key)
+			if !saysWhy(d.unreadBefore, process) {
+				d.reason("%s %s was not there at the first reading", process, key)
+			}
 			continue
 		}
 		counts[name] = difference(d, process+" "+name, first, after[key])
 	}
 	for _, key := range sortedKeys(before) {
-		if _, found := after[key]; !found && strings.HasSuffix(key, totalSuffix) {
+		if _, found := after[key]; !found && strings.HasSuffix(key, totalSuffix) && !saysWhy(d.unreadAfter, process) {
 			d.reason("%s %s is gone at the second reading", process, key)
 		}
 	}
 	return counts
+}
+
+// saysWhy says whether a reading says why something of the process is not known.
+func saysWhy(unread []string, process string) bool {
+	return slices.ContainsFunc(unread, func(reason string) bool { return strings.HasPrefix(reason, process+": ") })
 }
 
 // Gauges replaces the gauges of use, which are those of the last reading, by

@@ -141,6 +141,39 @@ func TestUseWithoutAFigure(t *testing.T) {
 	}
 }
 
+// A counter that a reading lacks is no reason against the slice where that reading says
+// why it lacks some of the process: the counter is not known.
+func TestUseOfACounterThatAReadingDoesNotTell(t *testing.T) {
+	const why, others = "postgres: the page can't be read", "postgres-2: the page can't be read"
+	for _, test := range []struct {
+		name   string
+		change func(before, after *spec.Counters)
+		want   []string
+	}{
+		{"the first says why", func(before, _ *spec.Counters) { before.Processes[0].Counts, before.Unread = nil, []string{why} }, nil},
+		{"the last says why", func(_, after *spec.Counters) { after.Processes[0].Counts, after.Unread = nil, []string{why} }, nil},
+		{"the last says why the first lacks it", func(before, after *spec.Counters) { before.Processes[0].Counts, after.Unread = nil, []string{why} },
+			[]string{"machine database: postgres statements_total was not there at the first reading"}},
+		{"the first says why the last lacks it", func(before, after *spec.Counters) { after.Processes[0].Counts, before.Unread = nil, []string{why} },
+			[]string{"machine database: postgres statements_total is gone at the second reading"}},
+		{"another process says why", func(before, _ *spec.Counters) { before.Processes[0].Counts, before.Unread = nil, []string{others} },
+			[]string{"machine database: postgres statements_total was not there at the first reading"}},
+	} {
+		before, after := reading(), later()
+		test.change(&before, &after)
+		use, reasons := Use(before, after, 1, 0, "g", false)
+		if !reflect.DeepEqual(reasons, test.want) {
+			t.Errorf("%s: reasons %q, want %q", test.name, reasons, test.want)
+		}
+		if statements, known := use.Processes[0].Counts["statements"]; known || use.CPUSeconds != maybe.Of(1) {
+			t.Errorf("%s: %v statements, CPU %v", test.name, statements, use.CPUSeconds)
+		}
+		if len(use.Unread) != len(before.Unread)+len(after.Unread) {
+			t.Errorf("%s: unread %q", test.name, use.Unread)
+		}
+	}
+}
+
 // Both readings' reasons are kept, each once.
 func TestUseKeepsWhyFiguresAreNotKnown(t *testing.T) {
 	before, after := reading(), later()

@@ -17,7 +17,7 @@ func CheckServices(t scenarios.Topology, containers bool) error {
 		switch {
 		case at.Process.Service == nil:
 		case containers && !at.Process.Foreign():
-			return fmt.Errorf("%s runs a program of this computer, and no container has that: say image or build, or take --stage process", at.Address())
+			return fmt.Errorf("%s runs a program of this computer, and no container has that: say image: or build:, or run it with --stage process", at.Address())
 		case !containers && at.Process.Foreign():
 			return fmt.Errorf("%s has an image of its own, and the process stage has no containers: say command: without image: and build:, or take --stage docker", at.Address())
 		}

@@ -47,15 +47,22 @@ func TestCheckServices(t *testing.T) {
 
 // A slow service is waited for as long as it says.
 func TestTimeoutOf(t *testing.T) {
-	with := func(within time.Duration) scenarios.Machine {
-		return scenarios.Machine{Processes: []scenarios.Process{{Name: "p"}, {Name: "web", Service: &scenarios.Service{Ready: scenarios.Ready{Within: within}}}}}
+	with := func(within []time.Duration) scenarios.Machine {
+		m := scenarios.Machine{Processes: []scenarios.Process{{Name: "p"}}}
+		for _, w := range within {
+			m.Processes = append(m.Processes, scenarios.Process{Name: "web", Service: &scenarios.Service{Ready: scenarios.Ready{Within: w}}})
+		}
+		return m
 	}
 	for _, test := range []struct {
-		asked, within, want time.Duration
+		asked  time.Duration
+		within []time.Duration
+		want   time.Duration
 	}{
-		{0, time.Minute, DefaultReadyTimeout},
-		{0, 5 * time.Minute, 5 * time.Minute},
-		{time.Second, time.Minute, time.Minute},
+		{0, []time.Duration{time.Minute}, DefaultReadyTimeout},
+		{0, []time.Duration{5 * time.Minute}, 5 * time.Minute},
+		{time.Second, []time.Duration{time.Minute}, time.Minute},
+		{0, []time.Duration{time.Minute, time.Minute, time.Second}, 121 * time.Second}, // one after the other
 	} {
 		if got := (Request{ReadyTimeout: test.asked}).TimeoutOf(with(test.within)); got != test.want {
 			t.Errorf("%v and within %v: %v, want %v", test.asked, test.within, got, test.want)

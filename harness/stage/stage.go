@@ -58,16 +58,16 @@ func (r Request) Timeout() time.Duration {
 	return r.ReadyTimeout
 }
 
-// TimeoutOf is Timeout, or how long a service of the machine may take by its own word
-// where that is longer.
+// TimeoutOf is Timeout, or how long the services of the machine may take by their own
+// word where that is longer. They start one after the other.
 func (r Request) TimeoutOf(m scenarios.Machine) time.Duration {
-	limit := r.Timeout()
+	within := time.Duration(0)
 	for _, p := range m.Processes {
 		if p.Service != nil {
-			limit = max(limit, p.Service.Ready.Within)
+			within += p.Service.Ready.Within
 		}
 	}
-	return limit
+	return max(r.Timeout(), within)
 }
 
 // System is one running variant.
@@ -83,7 +83,8 @@ type System interface {
 // shares the host's cores among its machines.
 type Resizer interface {
 	// Limit gives every machine its quota. Until then a system that has just
-	// started may use the whole host, to warm up.
+	// started may use the whole host, to warm up; but a service with `limits: start`
+	// has its quota from its first moment on.
 	Limit(ctx context.Context) error
 	// Resize gives every machine of a group factor times the quota that it was
 	// started with; the machines go on running. It must not run at the same time

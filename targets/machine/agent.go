@@ -105,7 +105,7 @@ func (a *agent) observe(ctx context.Context) spec.Counters {
 	c.MonotonicNano, err = host.MonotonicNanos()
 	fail("clock", err)
 	if a.container != nil {
-		a.observeContainer(a.readCounts(ctx, c.Processes), &c, fail, unread)
+		a.observeContainer(ctx, &c, fail, unread)
 		return c
 	}
 	if a.spec.Local == nil {

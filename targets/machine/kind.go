@@ -5,6 +5,7 @@ package machine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os/exec"
 	"syscall"
 	"time"
@@ -54,15 +55,17 @@ type Settler interface {
 	Settle(context.Context) error
 }
 
-// Patient is a program that says how long it may take to answer.
+// Patient is a program that says how long it may take to answer. Each question to it may
+// take long too.
 type Patient interface {
 	ReadyWithin() time.Duration
 }
 
 // Seeder is a program whose data a seed command may make.
 type Seeder interface {
-	// SeedEnv are the environment variables by which the command finds the program.
-	SeedEnv() []string
+	// SeedEnv is the command's environment, made of ours: by its variables the command
+	// finds the program, and nothing else of the same sort.
+	SeedEnv(environ []string) []string
 	// Seeded puts the data in order behind the command. The program is stopped next,
 	// and its folder kept.
 	Seeded(context.Context) error
@@ -89,6 +92,21 @@ func (u *Uncounted) Error() string { return u.Why.Error() }
 
 // Unwrap returns the reason.
 func (u *Uncounted) Unwrap() error { return u.Why }
+
+// CheckCounts is nil of a program that tells what it counts, that says why it can't, or
+// that counts nothing.
+func CheckCounts(ctx context.Context, p Program) error {
+	counter, counts := p.(Counter)
+	if !counts {
+		return nil
+	}
+	_, err := counter.Count(ctx)
+	var uncounted *Uncounted
+	if err == nil || errors.As(err, &uncounted) {
+		return nil
+	}
+	return fmt.Errorf("its counters: %w", err)
+}
 
 // ErrOnlyAsked is what Command returns of a program that Kind.Attach made.
 var ErrOnlyAsked = errors.New("the program is only asked, and not started here")

@@ -85,7 +85,9 @@ func checkSpec(s spec.Spec) error {
 	if s.Seed != nil && (len(s.Processes) != 1 || s.Seed.Dir == "" || len(s.Seed.Command) == 0) {
 		return fmt.Errorf("machine %s: a dataset is made by one process, in a folder, by a command", s.Machine)
 	}
-	names, ports := make(map[string]bool), map[int]bool{spec.AgentPort: true}
+	// No agent runs in an image of the user's own, and takes a port there.
+	foreign := slices.ContainsFunc(s.Processes, func(p spec.Process) bool { return p.Service != nil && p.Service.Foreign() })
+	names, ports := make(map[string]bool), map[int]bool{spec.AgentPort: !foreign}
 	for _, p := range s.Processes {
 		switch {
 		case p.Name == "" || p.Name != filepath.Base(p.Name) || p.Name == "." || p.Name == "..":

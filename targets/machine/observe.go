@@ -3,6 +3,7 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -54,8 +55,8 @@ func checkObserved(m spec.Observed) error {
 // Observe answers for machines without an agent until ctx ends or a SIGTERM or SIGINT
 // arrives, which gives nil. kinds are all that a process may be: whether a machine is
 // ready is asked by the Attach of its process's kind, and its counters by that of the
-// kind that the process is attached as, if there is one. What is worth telling goes to
-// logOut.
+// kind that the process is attached as, if there is one. A machine whose counters can't
+// be asked for is not ready. What is worth telling goes to logOut.
 func Observe(ctx context.Context, kinds []Kind, o spec.Observer, logOut io.Writer) error {
 	ctx, stopSignals := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stopSignals()
@@ -110,17 +111,12 @@ func (o *observer) attach(ctx context.Context, a *agent, kinds []Kind, out *chil
 		}
 		o.programs, a.programs = append(o.programs, counted), []Program{counted}
 	}
-	super := &supervisor{out: out}
+	super := &supervisor{out: out, readyLimit: readyLimit}
+	asked := observedProgram{Program: own, counts: a.programs[0], within: cmp.Or(p.Service.Ready.Within, readyLimit)}
 	// Before the first question the machine does not run yet.
 	begin := sync.OnceFunc(func() {
 		super.say("asking " + p.Name)
-		go func() {
-			began := time.Now()
-			if super.awaitReady(ctx, named{name: p.Name, Program: own}) == nil {
-				fmt.Fprintf(out, "observer | machine %s ready after %.1f s\n", a.spec.Machine, time.Since(began).Seconds())
-				super.say("")
-			}
-		}()
+		go super.awaitObserved(ctx, a.spec.Machine, named{name: p.Name, Program: asked})
 	})
 	a.ready = func() error {
 		begin()
@@ -128,6 +124,39 @@ func (o *observer) attach(ctx context.Context, a *agent, kinds []Kind, out *chil
 	}
 	o.agents = append(o.agents, a)
 	return nil
+}
+
+// observedProgram is the process of a machine without an agent, while it gets ready.
+type observedProgram struct {
+	Program         // says whether the process answers
+	counts  Program // tells what the process counts: the same, or what it is attached as
+	within  time.Duration
+}
+
+// Ready is nil once the process answers, its counters included: with a wrong password or
+// path the system does not start, and no slice lacks what the scenario asks for.
+func (o observedProgram) Ready(ctx context.Context) error {
+	if err := o.Program.Ready(ctx); err != nil {
+		return err
+	}
+	return CheckCounts(ctx, o.counts)
+}
+
+// ReadyWithin is how long the process may take.
+func (o observedProgram) ReadyWithin() time.Duration { return o.within }
+
+// awaitObserved asks the process of a machine without an agent until the process is
+// ready or its time is over, and says which.
+func (s *supervisor) awaitObserved(ctx context.Context, machine string, p named) {
+	began, limit := time.Now(), p.readyWithin(s.readyLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready within %v", limit))
+	defer cancel()
+	if err := s.awaitReady(ctx, p); err != nil {
+		s.say(fmt.Sprintf("%s: %v", p.name, err))
+		return
+	}
+	fmt.Fprintf(s.out, "observer | machine %s ready after %.1f s\n", machine, time.Since(began).Seconds())
+	s.say("")
 }
 
 // attachTo makes what asks a process by the protocol of a kind.

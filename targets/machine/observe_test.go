@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"headroom/internal/child"
 	"headroom/internal/maybe"
@@ -52,6 +53,12 @@ func ownKinds(p ownProgram) []Kind {
 		{Kind: scenarios.Kind{Name: "own", Service: true}, Attach: func(spec.Process) (Program, error) { return p, nil }},
 		{Kind: scenarios.Kind{Name: "store", Attaches: true}, Attach: func(spec.Process) (Program, error) {
 			return fakeDatabase{fakeCounter: fakeCounter{values: map[string]float64{"rows_total": 7}}}, nil
+		}},
+		{Kind: scenarios.Kind{Name: "locked", Attaches: true}, Attach: func(spec.Process) (Program, error) {
+			return fakeCounter{err: errors.New("password authentication failed")}, nil
+		}},
+		{Kind: scenarios.Kind{Name: "sparing", Attaches: true}, Attach: func(spec.Process) (Program, error) {
+			return fakeCounter{err: &Uncounted{Why: errors.New("no extension")}}, nil
 		}},
 		{Kind: scenarios.Kind{Name: "broken", Attaches: true}, Attach: func(spec.Process) (Program, error) { return nil, errors.New("no user") }},
 		abacus("abacus"),
@@ -120,6 +127,42 @@ func TestObserverReady(t *testing.T) {
 	}
 }
 
+// A machine whose counters can't be asked for is not ready, and says why; one that says
+// why it can't count is.
+func TestObserverReadyWithCounters(t *testing.T) {
+	for attach, want := range map[string]string{"": "", "store": "", "sparing": "", "locked": "db: its counters: password authentication failed"} {
+		p := newOwnProgram()
+		p.up.Store(true)
+		o := observerOf(t, p, observed("db", attach))
+		path := spec.ObservedPath("db") + "/ready"
+		until(t, "as it should be, attached as "+attach, func() bool {
+			res := askObserver(t, o, path)
+			if want == "" {
+				return res.Code == http.StatusOK
+			}
+			return res.Code == http.StatusServiceUnavailable && strings.Contains(res.Body.String(), want)
+		})
+	}
+	p := newOwnProgram()
+	p.up.Store(true)
+	p.err = errors.New("404 Not Found")
+	o := observerOf(t, p, observed("web", ""))
+	until(t, "refused by its own counters", func() bool {
+		return strings.Contains(askObserver(t, o, spec.ObservedPath("web")+"/ready").Body.String(), "web: its counters: 404 Not Found")
+	})
+}
+
+// A machine is asked as long as its process may take, and the end says so.
+func TestObserverGivesUp(t *testing.T) {
+	m := observed("web", "")
+	m.Spec.Processes[0].Service.Ready.Within = 20 * time.Millisecond
+	o := observerOf(t, newOwnProgram(), m)
+	until(t, "given up", func() bool {
+		res := askObserver(t, o, spec.ObservedPath("web")+"/ready")
+		return res.Code == http.StatusServiceUnavailable && strings.Contains(res.Body.String(), "web: not ready within 20ms: connection refused")
+	})
+}
+
 // What can be read from outside is there, and the rest is absent with the reason.
 func TestObserverObserves(t *testing.T) {
 	o := observerOf(t, newOwnProgram(), observed("web", ""), observed("db", "store"))
@@ -176,7 +219,8 @@ func TestObserverRefuses(t *testing.T) {
 func TestObserverFromEnv(t *testing.T) {
 	const service = `"service":{"image":"x","ready":{"tcp":true,"within_ns":1},"limits":"start"}`
 	for text, want := range map[string]string{
-		`{"nonce":"n","machines":[{"spec":{"machine":"m","processes":[{"name":"p","kind":"own","address":"h","port":1,` + service + `}]},"container_id":"c"}]}`: "",
+		`{"nonce":"n","machines":[{"spec":{"machine":"m","processes":[{"name":"p","kind":"own","address":"h","port":1,` + service + `}]},"container_id":"c"}]}`:    "",
+		`{"nonce":"n","machines":[{"spec":{"machine":"m","processes":[{"name":"p","kind":"own","address":"h","port":9900,` + service + `}]},"container_id":"c"}]}`: "", // no agent is there
 		`{"nonce":"n"}`:   "has no machine to answer for",
 		`{"machine":"m"}`: "unknown field",
 		`{"machines":[{"spec":{"machine":"m"},"container_id":"c"}]}`:                                                           "machine m: has no process",

@@ -71,8 +71,7 @@ func makeDataset(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Write
 	if want.check(dir) == nil {
 		return nil // another maker was faster
 	}
-	// In a container everything of a killed maker is gone with it.
-	if _, err := child.StopUnder(ctx, dir); err != nil {
+	if err := stopLeft(ctx, filepath.Join(dir, seedingDir)); err != nil {
 		return fmt.Errorf("seed: stopping what a killed maker left: %w", err)
 	}
 	for _, old := range []string{markerFile, dataDir, seedingDir} { // the mark of completeness first
@@ -88,6 +87,17 @@ func makeDataset(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Write
 		return fmt.Errorf("seed: %w", err)
 	}
 	return nil
+}
+
+// stopLeft stops what a killed maker started, and has what this one starts belong to
+// the same folder. Makers that wait belong to the folder above, and are left alone. In a
+// container everything of a killed maker is gone with it.
+func stopLeft(ctx context.Context, making string) error {
+	if err := os.Setenv(child.EnvFolder, making); err != nil { // what we start inherits it
+		return err
+	}
+	_, err := child.StopUnder(ctx, making)
+	return err
 }
 
 // publish moves finished data into their place and marks them complete.
@@ -127,7 +137,7 @@ func (m *maker) make(ctx context.Context) (err error) {
 	defer program.Close()
 	seeder, seeds := program.(Seeder)
 	if !seeds {
-		return fmt.Errorf("process %s: no command makes the data of a %s", p.Name, p.Kind)
+		return fmt.Errorf("process %s: no command makes data of kind %s", p.Name, p.Kind)
 	}
 	super := &supervisor{out: m.out, family: &m.family, readyLimit: readyLimit, stopLimit: seedStopLimit}
 	ctx, died := context.WithCancelCause(ctx)
@@ -150,7 +160,7 @@ func (m *maker) make(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	command, err := m.command(seeder.SeedEnv())
+	command, err := m.command(seeder.SeedEnv(os.Environ()))
 	if err != nil {
 		return err
 	}
@@ -188,7 +198,7 @@ func (m *maker) command(env []string) (*exec.Cmd, error) {
 	}
 	cmd := exec.Command(program, words[1:]...)
 	cmd.Dir = cmp.Or(m.spec.Seed.FilesDir, m.dir)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = env
 	return cmd, nil
 }
 

@@ -36,7 +36,9 @@ func (s seedable) Command(ctx context.Context) (*exec.Cmd, error) {
 	return cmd, err
 }
 
-func (s seedable) SeedEnv() []string { return []string{"KEPT=" + filepath.Join(s.host.Dir, "kept")} }
+func (s seedable) SeedEnv(environ []string) []string {
+	return append(environ, "KEPT="+filepath.Join(s.host.Dir, "kept"))
+}
 
 func (s seedable) Seeded(context.Context) error { return s.seeded(s.host.Dir) }
 
@@ -172,7 +174,7 @@ func TestFailedDatasets(t *testing.T) {
 	s.Processes[0].Kind = "abacus"
 	s.Processes[0].Settings = map[string]string{"beads": "3"}
 	kind.New = func(spec.Process, Host) Program { return fakeProgram{} }
-	if err := Run(t.Context(), []Kind{kind}, s, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "no command makes the data of a abacus") {
+	if err := Run(t.Context(), []Kind{kind}, s, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "no command makes data of kind abacus") {
 		t.Errorf("a kind that has no data: %v", err)
 	}
 }
@@ -257,6 +259,42 @@ func TestMakeDatasetKeepsAFinishedOne(t *testing.T) {
 	var out bytes.Buffer
 	if err := Run(t.Context(), seedableKind("exit 1", tidy), s, &out); err != nil || out.Len() != 0 {
 		t.Errorf("error is %v, output %q", err, out.String())
+	}
+}
+
+// Who waits for the lock belongs to the dataset's folder, and what a killed maker left
+// to the folder below: only the latter is stopped.
+func TestStopLeftSparesWhoWaits(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(child.EnvFolder, "") // put back when the test ends
+	making := filepath.Join(dir, seedingDir)
+	started := map[string]*child.Child{}
+	for _, folder := range []string{dir, making} {
+		cmd := exec.Command("sleep", "60")
+		cmd.Env = append(os.Environ(), child.EnvFolder+"="+folder)
+		var family child.Family
+		c, err := family.Start(cmd, child.Options{Name: "sleep"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		started[folder] = c
+		t.Cleanup(func() { c.Stop(time.Second) })
+	}
+	if err := stopLeft(t.Context(), making); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-started[making].Done():
+	case <-time.After(10 * time.Second):
+		t.Error("what a killed maker left goes on")
+	}
+	select {
+	case <-started[dir].Done():
+		t.Error("a maker that waits was stopped")
+	default:
+	}
+	if os.Getenv(child.EnvFolder) != making {
+		t.Errorf("what is started next belongs to %q", os.Getenv(child.EnvFolder))
 	}
 }
 

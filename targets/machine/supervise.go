@@ -22,6 +22,12 @@ const (
 	stopLimit    = 10 * time.Second
 )
 
+// A program of somebody else's may need long for an answer, and may count the questions.
+const (
+	patientPoll         = 500 * time.Millisecond
+	patientAttemptLimit = 10 * time.Second
+)
+
 // named is a program under the name it has on its machine.
 type named struct {
 	name string
@@ -52,6 +58,15 @@ func (n named) readyWithin(limit time.Duration) time.Duration {
 		return patient.ReadyWithin()
 	}
 	return limit
+}
+
+// asking is how long one question to the program may take, and how often the program is
+// asked.
+func (n named) asking() (attempt, poll time.Duration) {
+	if patient, says := n.Program.(Patient); says {
+		return min(patient.ReadyWithin(), patientAttemptLimit), patientPoll
+	}
+	return attemptLimit, readyPoll
 }
 
 // supervisor runs the processes of one machine, in order.
@@ -184,10 +199,11 @@ func (s *supervisor) launch(ctx context.Context, died context.CancelCauseFunc, p
 
 // awaitReady asks the process until it answers or ctx ends.
 func (s *supervisor) awaitReady(ctx context.Context, p named) error {
-	poll := time.NewTicker(readyPoll)
+	limit, every := p.asking()
+	poll := time.NewTicker(every)
 	defer poll.Stop()
 	for {
-		attempt, cancel := context.WithTimeout(ctx, attemptLimit)
+		attempt, cancel := context.WithTimeout(ctx, limit)
 		err := p.Ready(attempt)
 		cancel()
 		if err == nil {

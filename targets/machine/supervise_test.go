@@ -233,6 +233,48 @@ func TestReadyDeadlineOfAPatientProgram(t *testing.T) {
 	}
 }
 
+// A question to a program that may take long may take long too, and is asked seldom.
+func TestAskingOfAPatientProgram(t *testing.T) {
+	for within, want := range map[time.Duration]time.Duration{2 * time.Second: 2 * time.Second, 5 * time.Minute: 10 * time.Second} {
+		attempt, poll := named{Program: patientProgram{within: within}}.asking()
+		if attempt != want || poll != 500*time.Millisecond {
+			t.Errorf("within %v: %v for a question, each %v, want %v and 500ms", within, attempt, poll, want)
+		}
+	}
+	if attempt, poll := (named{Program: fakeProgram{}}).asking(); attempt != attemptLimit || poll != readyPoll {
+		t.Errorf("another: %v for a question, each %v", attempt, poll)
+	}
+}
+
+// A program is asked with the deadline of a question.
+func TestAwaitReadyBoundsAQuestion(t *testing.T) {
+	deadlines := make(chan time.Time, 1)
+	p := observedProgram{Program: deadlineProgram{deadlines: deadlines}, counts: fakeProgram{}, within: time.Hour}
+	super := &supervisor{}
+	begin := time.Now()
+	if err := super.awaitReady(t.Context(), named{name: "own", Program: p}); err != nil {
+		t.Fatal(err)
+	}
+	if limit := (<-deadlines).Sub(begin); limit < patientAttemptLimit {
+		t.Errorf("the question had to be answered within %v, want %v at least", limit, patientAttemptLimit)
+	}
+}
+
+// deadlineProgram is ready, and tells until when it had to be.
+type deadlineProgram struct {
+	fakeProgram
+	deadlines chan<- time.Time
+}
+
+func (p deadlineProgram) Ready(ctx context.Context) error {
+	deadline, bounded := ctx.Deadline()
+	if !bounded {
+		return errors.New("no deadline")
+	}
+	p.deadlines <- deadline
+	return nil
+}
+
 func TestKillsTheWholeGroupAfterTheDeadline(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "pid")
 	s := launch(t, 20*time.Second, 200*time.Millisecond, named{name: "deaf", Program: scriptProgram{script{

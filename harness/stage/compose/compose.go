@@ -74,6 +74,9 @@ type content struct {
 	Services []service
 	Entries  []port
 	Configs  []config // all of them
+	Ours     bool     // a machine or a maker is of the machine image
+	Trusting bool     // a database of that image runs, which asks nobody for a password
+	Plain    bool     // a service has variables or build arguments, which may be secret
 }
 
 // maker is a service that makes a dataset.
@@ -93,7 +96,7 @@ type service struct {
 	Says            string // what it runs and talks to, for people
 	MemoryMiB       int
 	SharedMemoryMiB int64    // 0: the engine's default will do
-	Volumes         []string // what it begins with, read-only, and one of its own
+	Volumes         []string // what it begins with, read-only, and one of its own: YAML scalars
 	Makers          []string // the services that must have ended before
 	Own             *own     // nil: the service is of the machine image
 	Configs         []config // the files of a process of the user's own
@@ -110,13 +113,17 @@ type port struct {
 	From     string // the place whose users it serves, "" when there is one entry
 	Variable string // names another port than Default
 	Default  int
+	Path     string // what answers when all is well
 	machine  string
 	Inside   int
 }
 
 func (f File) content() (content, error) {
 	c := content{File: f}
-	var err error
+	err := stage.CheckServices(f.Topology, true)
+	if err != nil {
+		return c, err
+	}
 	if c.Entries, err = f.ports(); err != nil {
 		return c, err
 	}
@@ -132,7 +139,11 @@ func (f File) content() (content, error) {
 			return c, err
 		}
 		c.Services = append(c.Services, s)
+		c.Ours = c.Ours || s.Own == nil
+		c.Plain = c.Plain || s.Own.tells()
 	}
+	c.Ours = c.Ours || len(c.Makers) > 0
+	c.Trusting = slices.ContainsFunc(f.Topology.All(), func(at scenarios.Placed) bool { return at.Process.Facts.Database && !at.Process.Foreign() })
 	for _, made := range c.Makers {
 		c.Configs = append(c.Configs, made.Configs...)
 	}
@@ -202,15 +213,15 @@ func (f File) service(m scenarios.Machine, c content) (service, error) {
 			continue
 		}
 		made := c.Makers[slices.IndexFunc(c.Makers, func(made maker) bool { return made.key == d.Key() })]
-		s.Volumes = append(s.Volumes, made.Volume+":"+spec.InMachine(p)+":ro")
+		s.Volumes = append(s.Volumes, scalar(made.Volume+":"+spec.InMachine(p)+":ro"))
 		if !slices.Contains(s.Makers, made.Name) {
 			s.Makers = append(s.Makers, made.Name)
 		}
 	}
 	if p, foreign := m.Foreign(); foreign && m.Stores() {
-		s.Volumes = append(s.Volumes, p.Service.Data)
+		s.Volumes = append(s.Volumes, scalar(p.Service.Data))
 	} else if m.Stores() {
-		s.Volumes = append(s.Volumes, spec.DataDir)
+		s.Volumes = append(s.Volumes, scalar(spec.DataDir))
 	}
 	for _, e := range c.Entries {
 		if e.machine == m.Name {
@@ -229,7 +240,7 @@ func (f File) ports() ([]port, error) {
 		if err != nil {
 			return nil, errors.New("entry " + entry + " is no process")
 		}
-		p := port{From: from, Variable: "HEADROOM_PORT", Default: firstPort + i, machine: at.Machine.Name, Inside: at.Process.Port}
+		p := port{From: from, Variable: "HEADROOM_PORT", Default: firstPort + i, Path: healthPath(at.Process), machine: at.Machine.Name, Inside: at.Process.Port}
 		if from != "" {
 			p.Variable += "_" + strings.ToUpper(strings.ReplaceAll(from, "-", "_"))
 		}

@@ -155,8 +155,9 @@ func checkSpec(t *testing.T, f File, m scenarios.Machine, c composeFile) {
 	if got.Machine != m.Name || got.Nonce == "" || got.Seed != nil || len(got.Processes) != len(m.Processes) {
 		t.Errorf("%s is told %+v", m.Name, got)
 	}
-	if reads := slices.ContainsFunc(service.Volumes, func(v string) bool { return strings.Contains(v, spec.DatasetDir) }); reads != m.BeginsWithData() {
-		t.Errorf("%s begins with data: %t; it reads %v", m.Name, m.BeginsWithData(), service.Volumes)
+	begins := slices.ContainsFunc(m.Processes, func(p scenarios.Process) bool { return len(p.Seed) > 0 })
+	if reads := slices.ContainsFunc(service.Volumes, func(v string) bool { return strings.Contains(v, spec.DatasetDir) }); reads != begins {
+		t.Errorf("%s begins with data: %t; it reads %v", m.Name, begins, service.Volumes)
 	}
 	for i, p := range got.Processes {
 		d, begins := f.Topology.DatasetOf(m, m.Processes[i])

@@ -3,6 +3,7 @@
 package compose
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -49,11 +50,6 @@ func (s *service) tell(m scenarios.Machine, told spec.Spec) error {
 		s.Configs, err = configs(m.Name, "/", p.Service.Files)
 		return err
 	}
-	for _, p := range m.Processes {
-		if p.Service != nil {
-			return fmt.Errorf("process %s is a program of this computer, and no container has that: say image or build", p.Name)
-		}
-	}
 	encoded, err := json.Marshal(told)
 	s.Spec = quote(string(encoded))
 	return err
@@ -79,6 +75,21 @@ func ownOf(s scenarios.Service) *own {
 		o.Build.Target = scalar(s.Build.Target)
 	}
 	return o
+}
+
+// tells says whether the file tells the service something that may be secret.
+func (o *own) tells() bool {
+	return o != nil && (len(o.Env) > 0 || o.Build != nil && len(o.Build.Args) > 0)
+}
+
+// healthPath is the path of a process that answers when all is well. Of an image of
+// the user's own only the scenario knows such a path.
+func healthPath(p scenarios.Process) string {
+	if !p.Foreign() {
+		return "/health"
+	}
+	known, _, _ := strings.Cut(p.Service.Ready.HTTP, "?")
+	return cmp.Or(known, "/")
 }
 
 // pairs are names with their texts, in the order of the names.

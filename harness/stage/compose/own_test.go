@@ -31,6 +31,7 @@ type ownFile struct {
 		Command     []string          `yaml:"command"`
 		Environment map[string]string `yaml:"environment"`
 		Healthcheck map[string]any    `yaml:"healthcheck"`
+		Restart     string            `yaml:"restart"`
 		Volumes     []string          `yaml:"volumes"`
 		Configs     []struct {
 			Source string `yaml:"source"`
@@ -94,11 +95,74 @@ func TestOwnImages(t *testing.T) {
 	if db.Image != "postgres:17" || db.Build != nil || !slices.Equal(db.Volumes, []string{"/var/lib/postgresql/data"}) || len(db.Environment) != 0 || len(db.Command) != 0 {
 		t.Errorf("db is %+v", db)
 	}
+	if app.Restart != "on-failure" || db.Restart != "on-failure" || front.Restart != "" {
+		t.Errorf("app is started again %q, db %q, front %q", app.Restart, db.Restart, front.Restart)
+	}
 	if len(app.Healthcheck)+len(db.Healthcheck) != 0 || app.Image != "" {
 		t.Errorf("app %+v and db %+v have something of headroom's", app, db)
 	}
 	if front.DependsOn["app"].Condition != "service_started" || app.DependsOn["db"].Condition != "service_started" || front.Environment[spec.EnvSpec] == "" || front.Image == "" {
 		t.Errorf("front is %+v, app waits for %+v", front, app.DependsOn)
+	}
+}
+
+// A program may be among the files of a service, as in a container of the docker stage.
+func TestFilesMayBeRun(t *testing.T) {
+	text := string(written(t, File{Scenario: "mine", Variant: scenarios.After, Topology: withService()}))
+	if want := `- {source: app-file-1, target: "/etc/app.conf", mode: 0755}`; !strings.Contains(text, want) {
+		t.Errorf("the file does not hold %q:\n%s", want, text)
+	}
+}
+
+// A folder may have any name that a scenario may say.
+func TestVolumesAreTakenByTheLetter(t *testing.T) {
+	topology, odd := withService(), `/var/"odd" \ ${HOME}`
+	topology.Machines[0].Processes[0].Service.Data = odd
+	text := written(t, File{Scenario: "mine", Variant: scenarios.After, Topology: topology})
+	if got := parsedOwn(t, text).Services["db"].Volumes; len(got) != 1 || got[0] != strings.ReplaceAll(odd, "$", "$$") {
+		t.Errorf("the volumes are %q, want %q", got, odd)
+	}
+}
+
+// What the file's head says is true of the user's own images too.
+func TestHeadOfOwnImages(t *testing.T) {
+	entered := func(edit func(*scenarios.Service)) scenarios.Topology {
+		topology := withService()
+		topology.Entry, topology.Machines = "app/web", topology.Machines[:2]
+		edit(topology.Machines[1].Processes[0].Service)
+		return topology
+	}
+	attached := withService()
+	attached.Machines[0].Processes[0].Facts.Database = true // by attach: it has passwords of its own
+	const curl, secrets, trust, image = "curl http://127.0.0.1:8080", "in plain text", "databases trust", "make image"
+	for _, test := range []struct {
+		name       string
+		topology   scenarios.Topology
+		has, lacks []string
+	}{
+		{"ours", oneMachine("server"), []string{curl + "/health\n", trust, image, "nothing but the entry is reachable"}, []string{secrets}},
+		{"ours in front of others", attached, []string{curl + "/health\n", secrets, image, "nothing but the\n# entry is reachable"}, []string{trust}},
+		{"others alone, ready by a path", entered(func(s *scenarios.Service) { s.Ready.HTTP = "/up?token=x" }), []string{curl + "/up\n", secrets}, []string{"/health", "token", trust, image}},
+		{"others alone, ready by a port", entered(func(s *scenarios.Service) { s.Ready.TCP, s.Env = true, nil }), []string{curl + "/\n", secrets}, []string{"/health", trust, image}},
+		{"nothing that may be secret", entered(func(s *scenarios.Service) { s.Build.Args, s.Env = nil, nil }), nil, []string{secrets}},
+	} {
+		text := string(written(t, File{Scenario: "mine", Variant: scenarios.After, Topology: test.topology}))
+		head, _, _ := strings.Cut(text, "\nx-machine:")
+		for _, want := range test.has {
+			if !strings.Contains(head, want) {
+				t.Errorf("%s: the head does not say %q:\n%s", test.name, want, head)
+			}
+		}
+		for _, not := range test.lacks {
+			if strings.Contains(head, not) {
+				t.Errorf("%s: the head says %q:\n%s", test.name, not, head)
+			}
+		}
+		for line := range strings.Lines(head) {
+			if !strings.HasPrefix(line, "#") {
+				t.Errorf("%s: a line of the head is no comment: %q", test.name, line)
+			}
+		}
 	}
 }
 
@@ -128,8 +192,8 @@ func TestSeedFiles(t *testing.T) {
 
 func TestOwnImagesRefused(t *testing.T) {
 	for want, edit := range map[string]func(app *scenarios.Service){
-		"machine app: process web is a program of this computer": func(s *scenarios.Service) { s.Build = nil },
-		"file app.conf is not text":                              func(s *scenarios.Service) { s.Files[0].Content = []byte{0xff} },
+		"app/web runs a program of this computer": func(s *scenarios.Service) { s.Build = nil },
+		"file app.conf is not text":               func(s *scenarios.Service) { s.Files[0].Content = []byte{0xff} },
 	} {
 		topology := withService()
 		edit(topology.Machines[1].Processes[0].Service)

@@ -18,10 +18,10 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-const seedTimeout = 5 * time.Minute
+const seedTimeout = time.Hour
 
 // EnsureDataset fills the volume that a process begins with, by a machine that runs
-// the process and its seed command, and gives up after 5 min. A volume that is full
+// the process and its seed command, and gives up after an hour. A volume that is full
 // already costs one short container. Two runs may do this at once: the machine takes a
 // lock in the volume. The volume outlives the run; Sweep with datasets removes it. An
 // error holds the end of the machine's log.

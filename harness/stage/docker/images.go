@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -169,6 +170,7 @@ func (s *Stage) ensureImage(ctx context.Context, service scenarios.Service, tag 
 	defer cancel()
 	began, did := time.Now(), "built"
 	if service.Build != nil {
+		s.progress("image %s: building; what the build says is shown if it fails", imageSays(service))
 		if err := s.build(ctx, *service.Build, tag); err != nil {
 			return "", err
 		}
@@ -177,8 +179,9 @@ func (s *Stage) ensureImage(ctx context.Context, service scenarios.Service, tag 
 		if err != nil || id != "" {
 			return id, err
 		}
+		s.progress("image %s: pulling", imageSays(service))
 		if err := s.pull(ctx, tag); err != nil {
-			return "", fmt.Errorf("pull %s: %w; see that the name is right and that docker pull works for it", tag, err)
+			return "", explainPull(ctx, tag, err)
 		}
 		did = "pulled"
 	}
@@ -211,14 +214,17 @@ func (s *Stage) build(ctx context.Context, b scenarios.Build, tag string) error 
 	if err != nil {
 		return s.buildByAPI(ctx, b, tag)
 	}
-	return s.runDocker(ctx, program, buildWords(b, tag))
+	words, env := buildWords(b, tag)
+	return s.runDocker(ctx, program, words, env...)
 }
 
-// buildWords are the words of docker build. The program knows the Dockerfile from
-// where it runs, and the scenario from the folder that is built.
-func buildWords(b scenarios.Build, tag string) []string {
+// buildWords are the words of docker build, and what its environment has besides. The
+// program knows the Dockerfile from where it runs, and the scenario from the folder
+// that is built. Everybody on this computer may read the command line, so the values of
+// arguments stand in the environment: the program takes those that have no value.
+func buildWords(b scenarios.Build, tag string) (words, env []string) {
 	folder := contextOf(b)
-	words := []string{"build", "--tag", tag}
+	words = []string{"build", "--tag", tag}
 	if b.Dockerfile != "" {
 		words = append(words, "--file", filepath.Join(folder, b.Dockerfile))
 	}
@@ -226,9 +232,30 @@ func buildWords(b scenarios.Build, tag string) []string {
 		words = append(words, "--target", b.Target)
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Args)) {
-		words = append(words, "--build-arg", name+"="+b.Args[name])
+		said := name + "=" + b.Args[name]
+		if steersDocker(name) {
+			words = append(words, "--build-arg", said)
+			continue
+		}
+		words, env = append(words, "--build-arg", name), append(env, said)
 	}
-	return append(words, folder)
+	return append(words, folder), env
+}
+
+// steersDocker says whether the docker program itself obeys an environment variable: a
+// build's argument of that name is not for the program.
+func steersDocker(name string) bool {
+	name = strings.ToUpper(name)
+	return name == "PATH" || name == "HOME" || strings.HasPrefix(name, "DOCKER_") || strings.HasPrefix(name, "BUILDX_") ||
+		strings.HasPrefix(name, "BUILDKIT_") || strings.HasSuffix(name, "_PROXY")
+}
+
+// explainPull adds the remedy to why an image was not pulled, unless the user gave up.
+func explainPull(ctx context.Context, tag string, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return fmt.Errorf("pull %s: %w", tag, err)
+	}
+	return fmt.Errorf("pull %s (see that the name is right, and that docker pull works for it): %w", tag, err)
 }
 
 // pull pulls an image by the docker program, and by the engine's API, which has no
@@ -245,13 +272,15 @@ func (s *Stage) pull(ctx context.Context, tag string) error {
 	return pulling.Wait(ctx)
 }
 
-// runDocker runs the docker program against this stage's engine. A builder of another
-// place would keep what it builds.
-func (s *Stage) runDocker(ctx context.Context, program string, words []string) error {
+// runDocker runs the docker program against this stage's engine, with more in its
+// environment. A builder of another place would keep what it builds, and an attestation,
+// which tells the time of the build, would give the same image another id each time.
+func (s *Stage) runDocker(ctx context.Context, program string, words []string, env ...string) error {
 	cmd := exec.Command(program, words...)
-	cmd.Env = append(os.Environ(), client.EnvOverrideHost+"="+s.cli.DaemonHost(), "BUILDX_BUILDER=default")
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(cmd.Env, client.EnvOverrideHost+"="+s.cli.DaemonHost(), "BUILDX_BUILDER=default", "BUILDX_NO_DEFAULT_ATTESTATIONS=1")
 	var family child.Family
-	return family.Run(ctx, cmd, child.Options{Name: dockerProgram + " " + words[0], Out: progressLines{s}})
+	return family.Run(ctx, cmd, child.Options{Name: dockerProgram + " " + words[0]})
 }
 
 // buildByAPI builds an image by the engine's classic builder.
@@ -261,7 +290,7 @@ func (s *Stage) buildByAPI(ctx context.Context, b scenarios.Build, tag string) e
 		args[name] = &value
 	}
 	repo, version, _ := strings.Cut(tag, ":")
-	log := child.NewLog("docker build", progressLines{s})
+	log := child.NewLog("docker build", nil)
 	_, err := s.provider.BuildImage(ctx, &testcontainers.ContainerRequest{FromDockerfile: testcontainers.FromDockerfile{
 		Context: contextOf(b), Dockerfile: b.Dockerfile, Repo: repo, Tag: version, BuildArgs: args, BuildLogWriter: log,
 		BuildOptionsModifier: func(o *client.ImageBuildOptions) { o.Target = b.Target },
@@ -273,14 +302,4 @@ func (s *Stage) buildByAPI(ctx context.Context, b scenarios.Build, tag string) e
 		err = cause // not what followed from it
 	}
 	return log.Explain(err)
-}
-
-// progressLines hands the lines of a program to whoever watches the run.
-type progressLines struct{ stage *Stage }
-
-// Write hands p on in one piece.
-func (l progressLines) Write(p []byte) (int, error) {
-	l.stage.mu.Lock()
-	defer l.stage.mu.Unlock()
-	return l.stage.options.Progress.Write(p)
 }

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -99,15 +100,35 @@ func (sys *System) runObserver(ctx context.Context, told spec.Observer) (testcon
 		cpu:        quota,
 	}
 	made, refused := sys.stage.run(ctx, c)
-	if refused == nil || ctx.Err() != nil {
+	if refused == nil || ctx.Err() != nil || !sys.observer.refusesCgroups(refused) {
 		return made, refused
 	}
 	c.mounts = nil
 	if made, err = sys.stage.run(ctx, c); err != nil {
-		return nil, err
+		return nil, errors.Join(refused, err)
 	}
 	sys.stage.progress("warning: the engine does not show its cgroups (%v): the CPU and the memory of %s are not known", refused, strings.Join(sys.observer.machines, ", "))
 	return made, nil
+}
+
+// refusesCgroups says whether an engine's refusal is of the cgroups' mount. The kernel's
+// own words name files below the folder, and mean no mount.
+func (o *observer) refusesCgroups(refused error) bool {
+	text := strings.ToLower(refused.Error())
+	if strings.Contains(text, spec.HostCgroupDir) {
+		return true
+	}
+	says := func(word string) bool { return strings.Contains(text, word) }
+	return says(strings.ToLower(o.cgroups)) && slices.ContainsFunc([]string{"mount", "bind", "statfs"}, says)
+}
+
+// slowRemedy is what helps when a service is not ready in time.
+func slowRemedy(service scenarios.Service) string {
+	remedy := "; if the program starts slowly, give it longer (ready: {within: ...})"
+	if service.Limits == scenarios.LimitsFromStart {
+		remedy += ", or its CPU quota later (limits: ready)"
+	}
+	return remedy
 }
 
 // agentOf is who tells whether a machine is ready. The observer has to answer before
@@ -124,7 +145,7 @@ func (sys *System) agentOf(ctx context.Context, made testcontainers.Container, m
 	}
 	url := sys.observer.url + spec.ObservedPath(m.Name)
 	return agent{
-		id: made.GetContainerID(), within: cmp.Or(p.Service.Ready.Within, sys.asked.Timeout()),
+		id: made.GetContainerID(), within: cmp.Or(p.Service.Ready.Within, sys.asked.Timeout()), remedy: slowRemedy(*p.Service),
 		url: func(context.Context) (string, error) { return url, nil },
 	}, nil
 }

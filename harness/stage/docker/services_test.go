@@ -230,7 +230,7 @@ func TestOwnImageDoesNotStart(t *testing.T) {
 		{"it ends", func(p *scenarios.Process) { p.Service.Env["EXIT"] = "1" },
 			[]string{"start after: machine app died at ", "it exited with code 1", "the service starts", "no space left on device"}},
 		{"it is never ready", func(p *scenarios.Process) { p.Port, p.Service.Ready.Within = 8001, 2*time.Second },
-			[]string{"machine app: not ready after 2s", "connection refused", "the service starts"}},
+			[]string{"machine app: not ready after 2s", "connection refused", "ready: {within: ...}", "limits: ready", "the service starts"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := ownService(t, "x")
@@ -334,7 +334,7 @@ func TestEnsureImages(t *testing.T) {
 			want []string
 		}{
 			{broken, []string{"image of app/web: ", "missing", "its last lines:"}},
-			{nowhere, []string{"image of app/web: pull 127.0.0.1:1/nothing:here: ", "see that the name is right"}},
+			{nowhere, []string{"image of app/web: pull 127.0.0.1:1/nothing:here (see that the name is right, and that docker pull works for it): "}},
 			{program, []string{"app/web runs a program of this computer"}},
 		} {
 			err := s.EnsureImages(t.Context(), ownTopology(test.p))

@@ -253,6 +253,7 @@ func (sys *System) follow(machine, id string) {
 type agent struct {
 	id     string // of the container
 	within time.Duration
+	remedy string // of what is not ready within; "": there is none
 	url    func(context.Context) (string, error)
 }
 
@@ -295,7 +296,7 @@ func (sys *System) waitReady(ctx context.Context, a agent) (string, error) {
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return "", ctx.Err()
 			}
-			return "", sys.stage.withTail(ctx, a.id, fmt.Errorf("not ready after %v: %w", a.within, last))
+			return "", sys.stage.withTail(ctx, a.id, fmt.Errorf("not ready after %v: %w%s", a.within, last, a.remedy))
 		case <-tick.C:
 		}
 	}

@@ -41,7 +41,7 @@ import (
 
 const (
 	runPrefix   = "run-"
-	seedTimeout = 5 * time.Minute
+	seedTimeout = time.Hour
 	lockTimeout = 30 * time.Second
 	// maxFolderBytes leaves room for the sockets below a machine's folder: the
 	// kernel takes names of 107 bytes.
@@ -236,7 +236,7 @@ func remove(ctx context.Context, dir string) (stopped int, err error) {
 }
 
 // EnsureDataset fills the folder that a process begins with, by a machine that runs
-// the process and its seed command, and gives up after 5 min. Two runs may do this at
+// the process and its seed command, and gives up after an hour. Two runs may do this at
 // once: the machine takes the folder's lock, and marks the folder when it is complete.
 // The folder outlives the run; Sweep with datasets removes it.
 func (s *Stage) EnsureDataset(ctx context.Context, d scenarios.Dataset) error {

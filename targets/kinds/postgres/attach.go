@@ -79,7 +79,7 @@ var ofStatements = figures{[]string{"statements_total", "statement_ms_total", "r
 SELECT coalesce(sum(calls), 0)::float8, coalesce(sum(total_exec_time), 0)::float8, coalesce(sum(rows), 0)::float8
   FROM pg_stat_statements(false)
  WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-	"start it with shared_preload_libraries=pg_stat_statements, and CREATE EXTENSION pg_stat_statements in the database",
+	"run PostgreSQL 13 or newer, start it with shared_preload_libraries=pg_stat_statements, and CREATE EXTENSION pg_stat_statements in the database",
 }
 
 // ofServer are those of each PostgreSQL that is new enough.

@@ -66,7 +66,7 @@ func TestLack(t *testing.T) {
 			t.Errorf("%v: lacks %q", err, said)
 		}
 	}
-	const want = "statements_total, statement_ms_total, rows_total: no function: start it with shared_preload_libraries=pg_stat_statements"
+	const want = "statements_total, statement_ms_total, rows_total: no function: run PostgreSQL 13 or newer, start it with shared_preload_libraries=pg_stat_statements"
 	if err := ofStatements.lacking("no function"); !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("%v", err)
 	}

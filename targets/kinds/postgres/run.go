@@ -113,17 +113,17 @@ func (s *server) prepareData(ctx context.Context) error {
 		if err := s.initialise(ctx, half); err != nil {
 			return fmt.Errorf("making an empty database: %w", err)
 		}
-		return os.Rename(half, s.dataDir())
-	}
-	if err := s.copyPrimary(ctx, half); err != nil {
-		return fmt.Errorf("copying the primary: %w", err)
+	} else {
+		if err := s.copyPrimary(ctx, half); err != nil {
+			return fmt.Errorf("copying the primary: %w", err)
+		}
+		fmt.Fprintf(s.host.Log, "machine | primary copied in %.1f s\n", time.Since(begin).Seconds())
 	}
 	// Written now and not half a minute later, when the kernel would do it in the
 	// middle of a measurement.
 	if err := machine.SyncFS(half); err != nil {
-		return fmt.Errorf("writing the primary's copy to disk: %w", err)
+		return fmt.Errorf("writing the data to disk: %w", err)
 	}
-	fmt.Fprintf(s.host.Log, "machine | primary copied in %.1f s\n", time.Since(begin).Seconds())
 	return os.Rename(half, s.dataDir())
 }
 
@@ -159,13 +159,18 @@ func (s *server) Settle(ctx context.Context) error {
 	return nil
 }
 
-// dropIndexes removes every index of the application's tables that no key needs. That
-// is the fault "no index on the looked-up column": a look-up becomes a scan of its
+// ownSchema is true of a schema n that is not PostgreSQL's.
+const ownSchema = `n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\_%'`
+
+// dropIndexes removes every index of the application's tables that no key needs, nor
+// that keeps a column unique. That is the fault "no index on the looked-up column": a look-up becomes a scan of its
 // table.
 func dropIndexes(ctx context.Context, conn *pgx.Conn) error {
+	// An index of a partition goes with that of the whole.
 	const sql = `SELECT 'DROP INDEX ' || i.indexrelid::regclass FROM pg_index i
-		JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname = 'public' AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)`
+		JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_namespace n ON n.oid = x.relnamespace
+		WHERE ` + ownSchema + ` AND NOT x.relispartition AND NOT i.indisunique
+		  AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid)`
 	answer, err := conn.Query(ctx, sql)
 	if err != nil {
 		return err
@@ -189,7 +194,7 @@ func warm(ctx context.Context, conn *pgx.Conn) error {
 		// Largest first: what does not fit is pushed out by the smaller ones.
 		`SELECT count(pg_prewarm(oid)) FROM (
 				SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-				WHERE n.nspname = 'public' AND c.relkind IN ('r', 'i') AND c.relpersistence = 'p'
+				WHERE ` + ownSchema + ` AND c.relkind IN ('r', 'i') AND c.relpersistence = 'p'
 				ORDER BY c.relpages DESC) AS relations`,
 		"CHECKPOINT", // dirty pages of the preparation are not the slice's to write
 		"SELECT pg_stat_statements_reset()",

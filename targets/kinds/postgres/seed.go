@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,7 +20,7 @@ import (
 
 // seedSettings trade durability for speed, which is safe as a dataset counts
 // only once complete, and keep the write-ahead log, which every machine copies,
-// short.
+// short. The server listens as any other does: the command comes by the network.
 var seedSettings = []string{
 	"fsync=off", "synchronous_commit=off", "full_page_writes=off",
 	"wal_level=minimal", "max_wal_senders=0", "wal_keep_size=0", "max_wal_size=512MB", "min_wal_size=32MB", "wal_recycle=off",
@@ -68,12 +69,14 @@ func (s *server) alone(ctx context.Context, dir, database string, statements ...
 }
 
 // SeedEnv is how libpq and those who read its variables find the application's
-// database, as its owner.
-func (s *server) SeedEnv() []string {
-	return []string{
-		"PGHOST=" + cmp.Or(s.spec.Address, "127.0.0.1"), "PGPORT=" + strconv.Itoa(s.spec.Port),
-		"PGUSER=" + spec.AppDatabase, "PGDATABASE=" + spec.AppDatabase, "PGSSLMODE=disable",
-	}
+// database, as its owner. The user's own variables may lead elsewhere, as PGHOSTADDR
+// does whatever PGHOST says: none of them stays.
+func (s *server) SeedEnv(environ []string) []string {
+	environ = slices.DeleteFunc(slices.Clone(environ), func(variable string) bool { return strings.HasPrefix(variable, "PG") })
+	return append(environ,
+		"PGHOST="+cmp.Or(s.spec.Address, "127.0.0.1"), "PGPORT="+strconv.Itoa(s.spec.Port),
+		"PGUSER="+spec.AppDatabase, "PGDATABASE="+spec.AppDatabase, "PGSSLMODE=disable",
+	)
 }
 
 // Seeded freezes every row, so that no vacuum does it in the middle of a measurement,

@@ -11,7 +11,9 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"headroom/scenarios"
 	"headroom/targets/machine"
@@ -73,9 +75,12 @@ func TestReadyByItsPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := Kind().Attach(processAt(t, listener.Addr().String(), scenarios.Service{Ready: scenarios.Ready{TCP: true}}))
+	made, err := Kind().Attach(processAt(t, listener.Addr().String(), scenarios.Service{Ready: scenarios.Ready{TCP: true, Within: 2 * time.Minute}}))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if patient, says := made.(machine.Patient); !says || patient.ReadyWithin() != 2*time.Minute {
+		t.Errorf("what runs elsewhere does not say how long it may take: %v", says)
 	}
 	if err := made.Ready(t.Context()); err != nil {
 		t.Error(err)
@@ -152,6 +157,71 @@ func TestCountInPart(t *testing.T) {
 		}
 		if len(counts) != 1 || counts["queued"] != 3 {
 			t.Errorf("%s: %v", name, counts)
+		}
+	}
+}
+
+// An error names no query, which may hold a token.
+func TestErrorsNameNoQuery(t *testing.T) {
+	const path = "/metrics?token=s3cret"
+	e := scenarios.Exposition{Path: path, Names: map[scenarios.Meaning]string{scenarios.MeaningQueued: "app_gone"}}
+	for name, answers := range map[string]http.HandlerFunc{
+		"404 Not Found":                      http.NotFound,
+		"is not on the page":                 func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page) },
+		"no page in Prometheus' text format": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>\n") },
+		"EOF":                                func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		_, err := newAsker(serverOf(t, scenarios.Service{Counters: &e}, answers)).Count(t.Context())
+		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "/metrics") || strings.Contains(err.Error(), "token") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	p := spec.Process{Address: "127.0.0.1", Port: 80, Service: &scenarios.Service{Ready: scenarios.Ready{HTTP: "/%zz?token=s3cret"}}}
+	if err := newAsker(p).answers(t.Context()); err == nil || strings.Contains(err.Error(), "token") {
+		t.Errorf("what is no URL: %v", err)
+	}
+}
+
+// A page that could be read before and can't be read under load is not known, and no
+// fault.
+func TestCountUnderLoad(t *testing.T) {
+	e := scenarios.Exposition{Path: "/metrics", Names: map[scenarios.Meaning]string{scenarios.MeaningQueued: "app_queue"}}
+	var busy atomic.Bool
+	asks := newAsker(serverOf(t, scenarios.Service{Counters: &e}, func(w http.ResponseWriter, _ *http.Request) {
+		if busy.Load() {
+			http.Error(w, "busy", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprint(w, page)
+	}))
+	if counts, err := asks.Count(t.Context()); err != nil || counts["queued"] != 3 {
+		t.Fatalf("%v, %v", counts, err)
+	}
+	busy.Store(true)
+	counts, err := asks.Count(t.Context())
+	var uncounted *machine.Uncounted
+	if !errors.As(err, &uncounted) || !strings.Contains(err.Error(), "/metrics: 503") || counts != nil {
+		t.Errorf("a busy service: %v, %v", counts, err)
+	}
+	busy.Store(false)
+	if counts, err := asks.Count(t.Context()); err != nil || counts["queued"] != 3 {
+		t.Errorf("afterwards: %v, %v", counts, err)
+	}
+}
+
+// A page is read as a whole, or not at all.
+func TestCountOfALongPage(t *testing.T) {
+	e := scenarios.Exposition{Path: "/metrics", Names: map[scenarios.Meaning]string{scenarios.MeaningQueued: "app_queue"}}
+	const line = "# a comment\n"
+	head := strings.Repeat(line, (maxPage-len(page))/len(line))
+	for more, want := range map[string]string{"": "", strings.Repeat(line, 2): "longer than 16 MiB"} {
+		p := serverOf(t, scenarios.Service{Counters: &e}, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, head+more+page) })
+		counts, err := newAsker(p).Count(t.Context())
+		if want == "" && (err != nil || counts["queued"] != 3) {
+			t.Errorf("a page of 16 MiB: %v, %v", counts, err)
+		}
+		if want != "" && (err == nil || !strings.Contains(err.Error(), want) || counts != nil) {
+			t.Errorf("a longer page: %v, %v, want %q", counts, err, want)
 		}
 	}
 }

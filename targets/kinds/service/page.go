@@ -24,7 +24,7 @@ func readPage(page []byte, e scenarios.Exposition) (map[string]float64, error) {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(bytes.NewReader(page))
 	if err != nil {
-		return nil, fmt.Errorf("%s is no page in Prometheus' text format: %w", e.Path, err)
+		return nil, fmt.Errorf("%s is no page in Prometheus' text format: %w", shown(e.Path), err)
 	}
 	counts := map[string]float64{}
 	var missing []error
@@ -32,7 +32,7 @@ func readPage(page []byte, e scenarios.Exposition) (map[string]float64, error) {
 		name := e.Names[c.Meaning]
 		value, err := sum(families[name])
 		if err != nil {
-			missing = append(missing, fmt.Errorf("%s: %s %w", e.Path, name, err))
+			missing = append(missing, fmt.Errorf("%s: %s %w", shown(e.Path), name, err))
 			continue
 		}
 		counts[c.Told()] = value

@@ -13,7 +13,7 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
-	"time"
+	"strings"
 
 	"headroom/internal/child"
 	"headroom/targets/machine"
@@ -23,7 +23,7 @@ import (
 // program is a command of this computer. It works in its process's own folder, where
 // the stage has put its files.
 type program struct {
-	asker
+	*asker
 	host machine.Host
 }
 
@@ -54,22 +54,33 @@ func (s *program) Command(context.Context) (*exec.Cmd, error) {
 func (s *program) command(words []string) *exec.Cmd {
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Dir = s.host.Dir
-	cmd.Env = append(cmd.Environ(), "HOST="+s.spec.Address, "PORT="+strconv.Itoa(s.spec.Port))
+	cmd.Env = append(slices.DeleteFunc(cmd.Environ(), isOurs), "HOST="+s.spec.Address, "PORT="+strconv.Itoa(s.spec.Port))
 	for _, name := range slices.Sorted(maps.Keys(s.spec.Service.Env)) {
 		cmd.Env = append(cmd.Env, name+"="+s.spec.Service.Env[name])
 	}
 	return cmd
 }
 
+// isOurs says whether a variable tells one of our own programs what it is to run. That is
+// no business of a service, and may hold the secrets of others.
+func isOurs(variable string) bool {
+	name, _, _ := strings.Cut(variable, "=")
+	return name == spec.EnvSpec || name == machine.EnvProcess
+}
+
 // Ready is nil once the service answers as the scenario says, or a command of its own
-// ends well.
+// ends well, and its counters can be read.
 func (s *program) Ready(ctx context.Context) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	return machine.CheckCounts(ctx, s)
+}
+
+func (s *program) ready(ctx context.Context) error {
 	words := s.spec.Service.Ready.Command
 	if len(words) == 0 {
 		return s.answers(ctx)
 	}
 	return s.host.Family.Run(ctx, s.command(words), child.Options{Name: s.spec.Name + " ready"})
 }
-
-// ReadyWithin is what the scenario says.
-func (s *program) ReadyWithin() time.Duration { return s.spec.Service.Ready.Within }

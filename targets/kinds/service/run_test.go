@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,6 +68,21 @@ func TestCommand(t *testing.T) {
 	}
 }
 
+// What tells a machine and our own programs what to run is not handed on.
+func TestCommandInheritsNothingOfOurs(t *testing.T) {
+	t.Setenv(spec.EnvSpec, "the machine's")
+	t.Setenv(machine.EnvProcess, "a program's")
+	t.Setenv("LANG_OF_THE_USER", "en")
+	s, _ := programOf(t, scenarios.Service{Command: []string{"true"}})
+	cmd, err := s.Command(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(cmd.Env, "\n"); strings.Contains(got, spec.EnvSpec) || strings.Contains(got, machine.EnvProcess) || !strings.Contains(got, "LANG_OF_THE_USER=en") {
+		t.Errorf("the environment is %q", cmd.Env)
+	}
+}
+
 func TestCommandRefuses(t *testing.T) {
 	file := fileOf("app.txt", "hello\n")
 	for want, spoil := range map[string]func(s *program, dir string){
@@ -102,5 +119,23 @@ func TestReadyByACommand(t *testing.T) {
 	}
 	if err := s.Ready(t.Context()); err != nil {
 		t.Errorf("once it is up: %v", err)
+	}
+}
+
+// A program of this computer whose counters can't be read is not ready, and says why.
+func TestReadyWithCounters(t *testing.T) {
+	e := scenarios.Exposition{Path: "/metrics", Names: map[scenarios.Meaning]string{scenarios.MeaningQueued: "app_queue"}}
+	for path, want := range map[string]string{"/metrics": "", "/elsewhere": "its counters: GET http://127.0.0.1:"} {
+		p := serverOf(t, scenarios.Service{Ready: scenarios.Ready{TCP: true}, Counters: &e}, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != path {
+				http.NotFound(w, r)
+				return
+			}
+			fmt.Fprintln(w, "other 1") // a counter that the page does not show yet is no fault
+		})
+		err := Kind().New(p, machine.Host{}).Ready(t.Context())
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "404")) {
+			t.Errorf("a page at %s: %v, want %q", path, err, want)
+		}
 	}
 }

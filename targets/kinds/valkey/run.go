@@ -4,6 +4,7 @@ package valkey
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -29,6 +30,20 @@ type attached struct{ *server }
 
 // Command is an error: the server runs elsewhere.
 func (attached) Command(context.Context) (*exec.Cmd, error) { return nil, machine.ErrOnlyAsked }
+
+// Count reads what the server counts. The error of a server that wants a password says
+// what to do.
+func (a attached) Count(ctx context.Context) (map[string]float64, error) {
+	counts, err := a.server.Count(ctx)
+	var refused redis.Error
+	if errors.As(err, &refused) && strings.HasPrefix(string(refused), noPassword) {
+		return nil, fmt.Errorf("headroom has no password for the server (%w): start the server without one, or leave out `attach:`", err)
+	}
+	return counts, err
+}
+
+// noPassword begins the answer of a server to who has not said a password.
+const noPassword = "NOAUTH"
 
 func newServer(p spec.Process) *server {
 	address := p.Near()

@@ -3,12 +3,14 @@
 package valkey
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
+	"headroom/targets/machine"
 	"headroom/targets/machine/spec"
 )
 
@@ -79,5 +81,36 @@ func TestParseCommands(t *testing.T) {
 	}
 	if _, err := parseCommands("cmdstat_get:usec=1\r\n"); err == nil || !strings.Contains(err.Error(), "cmdstat_get") {
 		t.Errorf("no calls: %v", err)
+	}
+}
+
+// A server that wants a password says what to do.
+func TestAttachedToAServerWithAPassword(t *testing.T) {
+	for answer, remedy := range map[string]bool{"-NOAUTH Authentication required.\r\n": true, "-LOADING the dataset\r\n": false} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { listener.Close() })
+		go func() {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			if _, err := conn.Read(make([]byte, 512)); err == nil {
+				_, _ = conn.Write([]byte(answer))
+			}
+		}()
+		made, err := Kind().Attach(spec.Process{Address: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(made.Close)
+		_, err = made.(machine.Counter).Count(t.Context())
+		said := strings.TrimSpace(strings.TrimPrefix(answer, "-"))
+		if err == nil || !strings.Contains(err.Error(), said) || strings.Contains(err.Error(), "leave out `attach:`") != remedy {
+			t.Errorf("%q: %v", answer, err)
+		}
 	}
 }
