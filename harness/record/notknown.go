@@ -81,12 +81,13 @@ func (l *lack) words(who string) string {
 
 // NotKnownOf warns of the figures that trials lack which take part, of the driver and
 // of each machine once: what could not be checked is not passed over. Machines that
-// lack the same stand together.
+// lack the same stand together. A counted trial takes no part: it has one request in
+// flight and no clock, so that nothing of the driver or of a CPU shapes it.
 func NotKnownOf(trials []Trial) []string {
 	var driver lack
 	var machines []lack
 	for _, t := range trials {
-		if !t.Valid() {
+		if !t.Valid() || t.Kind == KindCount {
 			continue
 		}
 		driver.add(t.Measurement.Driver.NotKnown(), nil)

@@ -142,6 +142,11 @@ func TestNotKnownOfARun(t *testing.T) {
 	if got := NotKnownOf([]Trial{many}); !slices.Equal(got, []string{"not known of machine app-1: CPU time (a; b; c); nothing is judged by that"}) {
 		t.Errorf("of many reasons it tells %q", got)
 	}
+	counted := lacking
+	counted.Kind = KindCount
+	if got := NotKnownOf([]Trial{counted}); len(got) > 0 {
+		t.Errorf("a count is shaped by neither driver nor CPU, and warns of %q", got)
+	}
 	if got := NotKnownOf([]Trial{trial(func(*Trial) {})}); len(got) > 0 {
 		t.Errorf("a trial that lacks nothing: %q", got)
 	}
