@@ -109,7 +109,7 @@ func TestWhoDoesNotKeepUp(t *testing.T) {
 		{958, 958, ""}, {996, 977, ""},
 		{996, 970, "at the common rate before answered 485 of 498 requests/s: it does not keep up"},
 	} {
-		table := compare.NewTable([]record.Trial{trial(test.planned, test.succeeded)}, nil)
+		table := compare.TableOf([]record.Trial{trial(test.planned, test.succeeded)}, &scenarios.Scenario{})
 		got := strings.Join(rateWarnings(record.Run{}, table, record.RateCommon), "; ")
 		if got != test.want {
 			t.Errorf("%d of %d: %q, want %q", test.succeeded, test.planned, got, test.want)

@@ -203,7 +203,7 @@ func TestContributingWalks(t *testing.T) {
 		t.Skip("builds headroom several times: skipped by -short")
 	}
 	if os.Getenv(inWalk) != "" {
-		t.Skip("this is a walk already")
+		t.Skip("runs within a walk: a walk that followed the walks would never end")
 	}
 	walks, _ := walksOfPage(t)
 	for _, w := range walks {
@@ -246,7 +246,7 @@ func copyModule(t *testing.T) string {
 	list := exec.CommandContext(t.Context(), "git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	out, err := list.Output()
 	if err != nil {
-		t.Skipf("not a git checkout: %v", err)
+		t.Skipf("git knows which files are the project's, and this is no git checkout: %v", err)
 	}
 	copied := 0
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {

@@ -24,6 +24,7 @@ import (
 	"headroom/harness/record"
 	"headroom/harness/stage/docker"
 	"headroom/harness/stage/process"
+	"headroom/internal/dockertest"
 	"headroom/scenarios"
 	"headroom/targets/image"
 	"headroom/targets/kinds"
@@ -38,17 +39,7 @@ const (
 // machine image: there a run takes the process stage, says so, measures with
 // processes of every kind, and when it is interrupted reports what it has.
 func TestRunWithoutDocker(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs a Docker engine: skipped by -short")
-	}
-	cli, err := docker.Connect(t.Context())
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	t.Cleanup(func() { cli.Close() })
+	cli := dockertest.Connect(t, docker.Connect)
 	ctx, cancel := context.WithTimeout(t.Context(), localLimit)
 	defer cancel()
 	id := createLocal(ctx, t, cli)

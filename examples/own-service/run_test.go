@@ -20,6 +20,7 @@ import (
 
 	"headroom/harness/record"
 	"headroom/harness/stage/docker"
+	"headroom/internal/dockertest"
 	"headroom/scenarios"
 	"headroom/targets/image"
 	"headroom/targets/kinds"
@@ -38,17 +39,7 @@ const (
 // A stranger's service runs as the README says: from a copy of the folder, with a
 // whole report at the end.
 func TestRunOfTheExample(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs a Docker engine: skipped by -short")
-	}
-	cli, err := docker.Connect(t.Context())
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	t.Cleanup(func() { cli.Close() })
+	cli := dockertest.Connect(t, docker.Connect)
 	ctx, cancel := context.WithTimeout(t.Context(), runLimit)
 	defer cancel()
 	dir := copyExample(ctx, t, cli)

@@ -67,7 +67,7 @@ func TestJudgeAgainstTrials(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := Judge(tt.claim, NewTable(tt.trials, kinds.Data()), nil, tt.quick)
+			r := Judge(tt.claim, tableOfKinds(tt.trials, kinds.Data()), nil, tt.quick)
 			if r.Verdict != tt.verdict || !strings.Contains(r.Summary, tt.summary) || !strings.Contains(r.Reason, tt.reason) {
 				t.Errorf("%s: %q, reason %q; want %s: ...%q..., reason ...%q...", r.Verdict, r.Summary, r.Reason, tt.verdict, tt.summary, tt.reason)
 			}
@@ -80,7 +80,7 @@ func TestJudgeAgainstTrials(t *testing.T) {
 // one of them show alone.
 func TestDirectionNeedsTheWholeTable(t *testing.T) {
 	little := noisy(5, 0.94, 11)
-	e := NewTable(little, kinds.Data()).At("common").inItsTable("db_cpu_ms_per_request")
+	e := tableOfKinds(little, kinds.Data()).At("common").inItsTable("db_cpu_ms_per_request")
 	if e.Spans1() || e.Survives {
 		t.Fatalf("the change is not the one that this test is about: %+v", e)
 	}
@@ -97,11 +97,11 @@ func TestDirectionNeedsTheWholeTable(t *testing.T) {
 		{">=", 1.2, Refuted, "unclear"},
 	} {
 		claim := scenarios.Claim{Metric: "db_cpu_ms_per_request", At: "common", Compare: "ratio", Op: test.op, Value: test.value}
-		if r := Judge(claim, NewTable(little, kinds.Data()), nil, false); r.Verdict != test.verdict || r.Direction != test.direction {
+		if r := Judge(claim, tableOfKinds(little, kinds.Data()), nil, false); r.Verdict != test.verdict || r.Direction != test.direction {
 			t.Errorf("%s %v: %s, %q; want %s, direction %s", test.op, test.value, r.Verdict, r.Summary, test.verdict, test.direction)
 		}
 	}
-	if r := Judge(scenarios.Claim{Metric: "db_cpu_ms_per_request", At: "common", Compare: "ratio", Op: "<=", Value: 0.3}, NewTable(noisy(5, 0.5, 11), kinds.Data()), nil, false); r.Direction != "yes" {
+	if r := Judge(scenarios.Claim{Metric: "db_cpu_ms_per_request", At: "common", Compare: "ratio", Op: "<=", Value: 0.3}, tableOfKinds(noisy(5, 0.5, 11), kinds.Data()), nil, false); r.Direction != "yes" {
 		t.Errorf("half of the CPU at five blocks: %q", r.Summary)
 	}
 }
@@ -141,7 +141,7 @@ func TestJudgeAgainstGiven(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := Judge(tt.claim, NewTable(nil, kinds.Data()), tt.given, false)
+			r := Judge(tt.claim, tableOfKinds(nil, kinds.Data()), tt.given, false)
 			if r.Verdict != tt.verdict || !strings.Contains(r.Summary, tt.summary) {
 				t.Errorf("%s: %q, want %s: ...%q...", r.Verdict, r.Summary, tt.verdict, tt.summary)
 			}

@@ -175,7 +175,7 @@ func noisy(blocks int, ratio float64, seed uint64) []record.Trial {
 }
 
 func TestRatio(t *testing.T) {
-	e := NewTable(noisy(6, 0.4, 3), kinds.Data()).At("common").Ratio("db_cpu_ms_per_request")
+	e := tableOfKinds(noisy(6, 0.4, 3), kinds.Data()).At("common").Ratio("db_cpu_ms_per_request")
 	near(t, "ratio", e.Ratio, 0.4, 0.03)
 	if e.Interval == nil || e.Interval.Low > 0.4 || e.Interval.High < 0.4 || e.DetectableRatio <= 1 || e.DetectableRatio > 1.2 {
 		t.Errorf("interval %+v, detectable %v", e.Interval, e.DetectableRatio)
@@ -187,12 +187,12 @@ func TestRatio(t *testing.T) {
 
 func TestInvalidSlicesAreNotAveragedIn(t *testing.T) {
 	trials := noisy(3, 0.5, 4)
-	want := NewTable(trials, kinds.Data()).At("common").Ratio("p95_ms")
+	want := tableOfKinds(trials, kinds.Data()).At("common").Ratio("p95_ms")
 	wild := slice(scenarios.After, 2, 400, 5000, 100)
 	wild.Invalid = []string{"the driver was throttled"}
 	interrupted := slice(scenarios.Before, 1, 400, 5000, 100)
 	interrupted.Measurement.Interrupted = true
-	table := NewTable(append(trials, wild, interrupted), kinds.Data())
+	table := tableOfKinds(append(trials, wild, interrupted), kinds.Data())
 	if got := table.At("common").Ratio("p95_ms"); got.Ratio != want.Ratio {
 		t.Errorf("ratio %v with invalid slices, %v without", got.Ratio, want.Ratio)
 	}
@@ -215,7 +215,7 @@ func TestSwapInvertsRatios(t *testing.T) {
 	for seed := range uint64(20) {
 		blocks := 1 + int(seed%8)
 		trials := noisy(blocks, 0.8, seed)
-		forth, back := NewTable(trials, kinds.Data()).At("common"), NewTable(swapped(trials), kinds.Data()).At("common")
+		forth, back := tableOfKinds(trials, kinds.Data()).At("common"), tableOfKinds(swapped(trials), kinds.Data()).At("common")
 		for _, key := range []scenarios.MetricKey{"p50_ms", "p95_ms", "db_cpu_ms_per_request", "statements_per_request"} {
 			a, b := forth.Ratio(key), back.Ratio(key)
 			near(t, string(key), a.Ratio*b.Ratio, 1, 1e-14)
@@ -240,8 +240,8 @@ func TestSwapSwapsVerdicts(t *testing.T) {
 		trials := noisy(3+int(seed%5), []float64{0.5, 0.97, 1, 1.6}[seed%4], seed)
 		for _, op := range []string{"<=", ">="} {
 			claim := scenarios.Claim{Metric: "p95_ms", At: "common", Compare: "ratio", Op: op, Value: 1}
-			forth := Judge(claim, NewTable(trials, kinds.Data()), nil, false)
-			back := Judge(claim, NewTable(swapped(trials), kinds.Data()), nil, false)
+			forth := Judge(claim, tableOfKinds(trials, kinds.Data()), nil, false)
+			back := Judge(claim, tableOfKinds(swapped(trials), kinds.Data()), nil, false)
 			seen[forth.Verdict]++
 			if back.Verdict != opposite[forth.Verdict] {
 				t.Errorf("seed %d %s: %s forth (%s), %s back (%s)", seed, op, forth.Verdict, forth.Summary, back.Verdict, back.Summary)
@@ -258,7 +258,7 @@ func TestSwapSwapsVerdicts(t *testing.T) {
 func TestAAHasNoDifference(t *testing.T) {
 	for _, op := range []string{"<=", ">="} {
 		claim := scenarios.Claim{Metric: "statements_per_request", At: "common", Compare: "ratio", Op: op, Value: 1}
-		r := Judge(claim, NewTable(noisy(3, 1, 5), kinds.Data()), nil, false)
+		r := Judge(claim, tableOfKinds(noisy(3, 1, 5), kinds.Data()), nil, false)
 		if r.Direction != "unclear" || r.Verdict != Inconclusive || !strings.Contains(r.Summary, "1.000x (0.999-1.001)") {
 			t.Errorf("%s of equal counts: %s, %s", op, r.Verdict, r.Summary)
 		}
@@ -276,7 +276,7 @@ func TestResolutionOfCounts(t *testing.T) {
 	for block := 1; block <= 3; block++ {
 		trials = append(trials, few(scenarios.Before, block), few(scenarios.After, block))
 	}
-	e := NewTable(trials, kinds.Data()).At("common").Ratio("error_rate")
+	e := tableOfKinds(trials, kinds.Data()).At("common").Ratio("error_rate")
 	near(t, "50 of 150 against 50 of 150", e.Interval.High, math.Exp(1.0/50+1.0/50), 1e-12)
 	near(t, "detectable", e.DetectableRatio, math.Exp(2*(1.0/50+1.0/50)), 1e-12)
 }

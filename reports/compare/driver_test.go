@@ -48,7 +48,7 @@ var cpuKeys = []scenarios.MetricKey{"db_cpu_ms_per_request", "cpu_ms_per_request
 
 // The computer's speed falls out of every ratio of CPU per success, once.
 func TestTheComputersSpeedFallsOut(t *testing.T) {
-	comparison := NewTable(unsteady(), kinds.Data()).At("common")
+	comparison := tableOfKinds(unsteady(), kinds.Data()).At("common")
 	rows, details := comparison.Tables()
 	told := 0
 	for _, keys := range [][]scenarios.MetricKey{rows, details} {
@@ -87,7 +87,7 @@ func TestAChangeStaysLessTheDriver(t *testing.T) {
 			}
 		}
 	}
-	forth, back := NewTable(trials, kinds.Data()).At("common"), NewTable(swapped(trials), kinds.Data()).At("common")
+	forth, back := tableOfKinds(trials, kinds.Data()).At("common"), tableOfKinds(swapped(trials), kinds.Data()).At("common")
 	for _, key := range cpuKeys[1:] {
 		a, b := forth.Ratio(key), back.Ratio(key)
 		near(t, string(key), a.Ratio, 0.7, 1e-12)
@@ -124,7 +124,7 @@ func TestRawCPU(t *testing.T) {
 					tt.change(&trials[i])
 				}
 			}
-			e := NewTable(trials, kinds.Data()).At("common").Ratio("db_cpu_ms_per_request")
+			e := tableOfKinds(trials, kinds.Data()).At("common").Ratio("db_cpu_ms_per_request")
 			if e.Basis != tt.want {
 				t.Errorf("%q, want %q", e.Basis, tt.want)
 			}
@@ -164,7 +164,7 @@ func TestADriverThatScattersIsNotTaken(t *testing.T) {
 		"follows the computer": {0.05, 0.01, lessDriver},
 		"scatters by itself":   {0.01, 0.05, raw + "slices of one variant scatter no less"},
 	} {
-		table := NewTable(scattering(5, test.speed, test.driver, random), kinds.Data())
+		table := tableOfKinds(scattering(5, test.speed, test.driver, random), kinds.Data())
 		if e := table.At("common").Ratio("db_cpu_ms_per_request"); !strings.HasPrefix(e.Basis, test.want) {
 			t.Errorf("a driver that %s: %q, want %q", name, e.Basis, test.want)
 		}
@@ -194,7 +194,7 @@ func TestCoverageOfTheChosenBasis(t *testing.T) {
 					trials = append(trials, trial)
 				}
 			}
-			e := NewTable(trials, kinds.Data()).At("common").Ratio("cpu_ms_per_request[edge]")
+			e := tableOfKinds(trials, kinds.Data()).At("common").Ratio("cpu_ms_per_request[edge]")
 			if e.Interval.holds(1) {
 				held++
 			}
@@ -223,7 +223,7 @@ func TestNearEnoughForTheSameWork(t *testing.T) {
 				trials[i].Measurement.OfferedRPS = test.after
 			}
 		}
-		if why := NewTable(trials, kinds.Data()).At("common").driverDiffers(); (why == "") != test.same {
+		if why := tableOfKinds(trials, kinds.Data()).At("common").driverDiffers(); (why == "") != test.same {
 			t.Errorf("%v and %v requests/s: %q", test.before, test.after, why)
 		}
 	}
@@ -256,7 +256,7 @@ func TestWhenADriverIsTaken(t *testing.T) {
 			}
 			trials = append(trials, atSpeed(scenarios.After, block+1, 1))
 		}
-		return NewTable(trials, kinds.Data()).At("common")
+		return tableOfKinds(trials, kinds.Data()).At("common")
 	}
 	times := func(of logs, factor float64) logs {
 		var out logs

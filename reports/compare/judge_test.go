@@ -90,7 +90,7 @@ func TestClaimedNumber(t *testing.T) {
 
 // The levels of units: a share and a count have none.
 func TestUnitOfALevel(t *testing.T) {
-	table := NewTable(noisy(3, 1, 5), kinds.Data())
+	table := tableOfKinds(noisy(3, 1, 5), kinds.Data())
 	for metric, ends := range map[scenarios.MetricKey]string{"p95_ms": " ms", "throughput_rps": " requests/s", "error_rate": ")", "statements_per_request": ")"} {
 		claim := scenarios.Claim{Metric: metric, At: "common", Compare: "after", Op: "<=", Value: 1000}
 		if r := Judge(claim, table, nil, false); r.Verdict != Confirmed || !strings.HasSuffix(r.Summary, ends) || r.Direction != "" {
@@ -111,11 +111,11 @@ func TestQuickLeavesTheInvalid(t *testing.T) {
 	}
 	for _, compare := range []string{"ratio", "after"} {
 		claim := scenarios.Claim{Metric: "p95_ms", At: "common", Compare: compare, Op: "<=", Value: 1}
-		if r := Judge(claim, NewTable(trials, kinds.Data()), nil, true); r.Verdict != NoVerdict || !strings.Contains(r.Reason, "late") || r.Summary != r.Reason {
+		if r := Judge(claim, tableOfKinds(trials, kinds.Data()), nil, true); r.Verdict != NoVerdict || !strings.Contains(r.Reason, "late") || r.Summary != r.Reason {
 			t.Errorf("%s: %s, %q (%q)", compare, r.Verdict, r.Summary, r.Reason)
 		}
 	}
-	if r := Judge(scenarios.Claim{Metric: "p95_ms", At: "common", Compare: "after", Op: "<=", Value: 1}, NewTable(nil, kinds.Data()), nil, false); r.Reason != "after: no block has a valid slice" {
+	if r := Judge(scenarios.Claim{Metric: "p95_ms", At: "common", Compare: "after", Op: "<=", Value: 1}, tableOfKinds(nil, kinds.Data()), nil, false); r.Reason != "after: no block has a valid slice" {
 		t.Errorf("no slices: %q", r.Reason)
 	}
 }
@@ -125,16 +125,16 @@ func TestQuickLeavesTheInvalid(t *testing.T) {
 func TestNoneInSoaksToo(t *testing.T) {
 	none := scenarios.Claim{Metric: "lost_share", At: "common", Compare: "after", Op: "<=", Value: 0}
 	trials := with(3, record.Oracle{Name: scenarios.OracleLost, Checked: 3000})
-	if r := Judge(none, NewTable(trials, kinds.Data()), nil, false); r.Verdict != Confirmed {
+	if r := Judge(none, tableOfKinds(trials, kinds.Data()), nil, false); r.Verdict != Confirmed {
 		t.Fatalf("no job was lost: %s, %q", r.Verdict, r.Summary)
 	}
 	soak := record.Trial{Kind: record.KindProbe, Variant: scenarios.After, Block: 9, RateName: record.RateSoak,
 		Oracles: []record.Oracle{{Name: scenarios.OracleLost, Checked: 10, Violations: 1}}}
-	if r := Judge(none, NewTable(append(trials, soak), kinds.Data()), nil, false); r.Verdict != Refuted || !strings.Contains(r.Summary, "1 of 9,010") {
+	if r := Judge(none, tableOfKinds(append(trials, soak), kinds.Data()), nil, false); r.Verdict != Refuted || !strings.Contains(r.Summary, "1 of 9,010") {
 		t.Errorf("a soak lost one: %s, %q", r.Verdict, r.Summary)
 	}
 	soak.Invalid = []string{"late"}
-	table := NewTable(append(trials, soak), kinds.Data())
+	table := tableOfKinds(append(trials, soak), kinds.Data())
 	if r := Judge(none, table, nil, false); r.Verdict != Confirmed {
 		t.Errorf("a soak that was set aside lost one: %s, %q", r.Verdict, r.Summary)
 	}
@@ -152,7 +152,7 @@ func TestIntervalOfChecks(t *testing.T) {
 		return record.Trial{Kind: record.KindSlice, Variant: scenarios.After, Block: block, RateName: "common", Oracles: []record.Oracle{
 			{Name: "stale", Scope: "cache", Checked: 400, Violations: cache}, {Name: "stale", Scope: "replica", Checked: 400, Violations: replica}}}
 	}
-	checks := NewTable([]record.Trial{trial(1, 40, 0), trial(2, 40, 0), trial(3, 40, 0)}, kinds.Data()).Checks(scenarios.After)
+	checks := tableOfKinds([]record.Trial{trial(1, 40, 0), trial(2, 40, 0), trial(3, 40, 0)}, kinds.Data()).Checks(scenarios.After)
 	want := shareInterval([]tally{{40, 400}, {40, 400}, {40, 400}})
 	scopes := checks.Oracles()
 	if got := checks.Interval(scopes[0]); *got != *want {
@@ -165,7 +165,7 @@ func TestIntervalOfChecks(t *testing.T) {
 	if got, want := checks.Interval(all), shareInterval([]tally{{40, 800}, {40, 800}, {40, 800}}); *got != *want {
 		t.Errorf("of both %+v, want %+v", got, want)
 	}
-	two := NewTable([]record.Trial{trial(1, 40, 0), trial(2, 40, 0)}, kinds.Data()).Checks(scenarios.After)
+	two := tableOfKinds([]record.Trial{trial(1, 40, 0), trial(2, 40, 0)}, kinds.Data()).Checks(scenarios.After)
 	if got := two.Interval(two.Oracles()[0]); got != nil {
 		t.Errorf("two blocks with violations: %+v", got)
 	}

@@ -117,20 +117,20 @@ func TestJudgeNone(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := Judge(none, NewTable(tt.trials, kinds.Data()), nil, tt.quick)
+			r := Judge(none, tableOfKinds(tt.trials, kinds.Data()), nil, tt.quick)
 			if r.Verdict != tt.verdict || !strings.Contains(r.Summary, tt.summary) || !strings.Contains(r.Reason, tt.reason) {
 				t.Errorf("%s: %q, reason %q; want %s: ...%q..., reason ...%q...", r.Verdict, r.Summary, r.Reason, tt.verdict, tt.summary, tt.reason)
 			}
 		})
 	}
-	if r := Judge(none, NewTable(with(3, oracle(0, 0, "not measured: no session wrote")), kinds.Data()), nil, false); r.Summary != "not measured: no session wrote" {
+	if r := Judge(none, tableOfKinds(with(3, oracle(0, 0, "not measured: no session wrote")), kinds.Data()), nil, false); r.Summary != "not measured: no session wrote" {
 		t.Errorf("a check that says itself that it was not measured gives %q", r.Summary)
 	}
 	spoiled := with(3, oracle(500, 0, ""))
 	for i := range spoiled {
 		spoiled[i].Invalid = []string{"steal 4%"}
 	}
-	if r := Judge(none, NewTable(spoiled, kinds.Data()), nil, false); r.Verdict != NoVerdict || !strings.Contains(r.Reason, "steal") {
+	if r := Judge(none, tableOfKinds(spoiled, kinds.Data()), nil, false); r.Verdict != NoVerdict || !strings.Contains(r.Reason, "steal") {
 		t.Errorf("invalid slices give %s (%s)", r.Verdict, r.Reason)
 	}
 }
@@ -162,7 +162,7 @@ func TestJudgeLag(t *testing.T) {
 		for i := range trials { // one replica's samples alone
 			trials[i].Oracles = []record.Oracle{spread}
 		}
-		r := Judge(tt.claim, NewTable(trials, kinds.Data()), nil, false)
+		r := Judge(tt.claim, tableOfKinds(trials, kinds.Data()), nil, false)
 		if r.Verdict != tt.verdict || !strings.Contains(r.Summary, tt.found) {
 			t.Errorf("%s %s %v: %s, %q; want %s ...%s...", tt.claim.Metric, tt.claim.Op, tt.claim.Value, r.Verdict, r.Summary, tt.verdict, tt.found)
 		}

@@ -44,12 +44,6 @@ type Table struct {
 	rates    []scenarios.RateName
 }
 
-// NewTable sorts trials into a table, of a scenario of which the kinds of its processes
-// are all that is known: TableOf takes the whole scenario.
-func NewTable(trials []record.Trial, kinds []scenarios.Kind) Table {
-	return TableOf(trials, &scenarios.Scenario{Kinds: kinds})
-}
-
 // TableOf sorts the trials of a run of the scenario into a table.
 func TableOf(trials []record.Trial, scenario *scenarios.Scenario) Table {
 	t := Table{scenario: scenario, valid: map[cell][]record.Trial{}, spoiled: map[cell][]record.Trial{}}

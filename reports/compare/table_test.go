@@ -21,7 +21,7 @@ func TestTableSortsTrials(t *testing.T) {
 		return out
 	}
 	before, after := scenarios.Before, scenarios.After
-	table := NewTable([]record.Trial{
+	table := tableOfKinds([]record.Trial{
 		trial(record.KindProbe, before, record.RateStairs, 1), // no slice, and no soak
 		trial(record.KindSlice, before, "common", 2), trial(record.KindSlice, before, "common", 2), trial(record.KindSlice, after, "common", 2),
 		trial(record.KindSlice, before, "low", 1), trial(record.KindSlice, after, "low", 1, "late"),
@@ -73,11 +73,11 @@ func TestWhatWasJudged(t *testing.T) {
 		{record.KindProbe, record.Spoiled, ""}, {record.KindProbe, record.Saturated, ""}, {record.KindSlice, record.Held, ""},
 	} {
 		trial := record.Trial{Kind: test.kind, Invalid: []string{"late"}, Verdict: &record.Verdict{Outcome: test.outcome}}
-		if got := NewTable([]record.Trial{trial}, kinds.Data()).Invalid[0].Judged; got != test.want {
+		if got := tableOfKinds([]record.Trial{trial}, kinds.Data()).Invalid[0].Judged; got != test.want {
 			t.Errorf("%s %s is judged %q, want %q", test.kind, test.outcome, got, test.want)
 		}
 	}
-	if got := NewTable([]record.Trial{{Kind: record.KindProbe, Invalid: []string{"late"}}}, kinds.Data()).Invalid[0].Judged; got != "" {
+	if got := tableOfKinds([]record.Trial{{Kind: record.KindProbe, Invalid: []string{"late"}}}, kinds.Data()).Invalid[0].Judged; got != "" {
 		t.Errorf("without a verdict: %q", got)
 	}
 	interrupted := record.Trial{Measurement: record.Measurement{Interrupted: true}}
@@ -99,11 +99,11 @@ func TestPairsOfBlocks(t *testing.T) {
 	// p95 needs 59 samples.
 	trials := []record.Trial{few(scenarios.Before, 1, 100), few(scenarios.After, 1, 58), few(scenarios.Before, 2, 57), few(scenarios.After, 2, 56),
 		few(scenarios.Before, 3, 59), few(scenarios.After, 3, 59)}
-	pairs, _, why := NewTable(trials, kinds.Data()).At("common").pairs("p95_ms")
+	pairs, _, why := tableOfKinds(trials, kinds.Data()).At("common").pairs("p95_ms")
 	if len(pairs) != 1 || pairs[0].Block != 3 || why != "after: insufficient: 58 samples, p95 needs 59" {
 		t.Errorf("%+v, %q", pairs, why)
 	}
-	e := NewTable(trials[2:4], kinds.Data()).At("common").Ratio("p95_ms")
+	e := tableOfKinds(trials[2:4], kinds.Data()).At("common").Ratio("p95_ms")
 	if e.Missing != "before: insufficient: 57 samples, p95 needs 59" {
 		t.Errorf("no pair: %q", e.Missing)
 	}
@@ -118,9 +118,9 @@ func TestPairsOfBlocks(t *testing.T) {
 		}
 		return out
 	}
-	_, resolution, _ := NewTable(append(counted(1, 50, 25), counted(2, 10_000, 10_000)...), kinds.Data()).At("common").pairs("error_rate")
+	_, resolution, _ := tableOfKinds(append(counted(1, 50, 25), counted(2, 10_000, 10_000)...), kinds.Data()).At("common").pairs("error_rate")
 	near(t, "resolution", resolution, (1.0/50+1.0/25+0.001)/2, 1e-12)
-	_, resolution, _ = NewTable(nil, kinds.Data()).At("common").pairs("error_rate")
+	_, resolution, _ = tableOfKinds(nil, kinds.Data()).At("common").pairs("error_rate")
 	near(t, "resolution of nothing", resolution, 0, 0)
 }
 
@@ -141,12 +141,12 @@ func TestEstimateLevel(t *testing.T) {
 	}
 	e = estimateLevel([]Value{{V: 2}, {V: 2}, {V: 2}, {V: 2}})
 	near(t, "the resolution of figures that agree", e.interval.High, 2.002, 1e-12)
-	point, interval, ok := NewTable(noisy(2, 1, 1), kinds.Data()).At("common").Level(scenarios.After, "throughput_rps")
+	point, interval, ok := tableOfKinds(noisy(2, 1, 1), kinds.Data()).At("common").Level(scenarios.After, "throughput_rps")
 	if !ok || interval != nil {
 		t.Errorf("of two blocks %+v (%v)", interval, ok)
 	}
 	near(t, "throughput", point, 40, 1e-12)
-	if _, _, ok := NewTable(nil, kinds.Data()).At("common").Level(scenarios.After, "throughput_rps"); ok {
+	if _, _, ok := tableOfKinds(nil, kinds.Data()).At("common").Level(scenarios.After, "throughput_rps"); ok {
 		t.Error("a figure of nothing")
 	}
 }
@@ -158,7 +158,7 @@ func TestTablesTellOfPatterns(t *testing.T) {
 		trials := []record.Trial{slice(scenarios.Before, 1, 100, 10, 2), slice(scenarios.After, 1, 100, 10, 2)}
 		before(&trials[0])
 		after(&trials[1])
-		rows, _ := NewTable(trials, kinds.Data()).At("common").Tables()
+		rows, _ := tableOfKinds(trials, kinds.Data()).At("common").Tables()
 		var told []scenarios.MetricKey
 		for _, key := range rows {
 			if slices.Contains(patterns, key) {
@@ -185,7 +185,7 @@ func TestTablesTellOfPatterns(t *testing.T) {
 	trials[1].Machines = trials[1].Machines[1:2] // the edge alone
 	trials[1].Machines[0].Machine = "new"
 	trials[1].Measurement.Counts = map[string]int64{"X-New: yes": 1}
-	comparison := NewTable(trials, kinds.Data()).At("common")
+	comparison := tableOfKinds(trials, kinds.Data()).At("common")
 	if got := comparison.Machines(); !slices.Equal(got, []string{"server", "edge", "cache", "new"}) {
 		t.Errorf("the machines are %v", got)
 	}
@@ -199,4 +199,10 @@ func TestTablesTellOfPatterns(t *testing.T) {
 	if e := comparison.inItsTable("p90_ms"); len(e.Pairs) != 1 || e.Missing != "" {
 		t.Errorf("p90: %+v", e)
 	}
+}
+
+// tableOfKinds sorts trials of a scenario of which the kinds of its processes are all
+// that is known.
+func tableOfKinds(trials []record.Trial, kinds []scenarios.Kind) Table {
+	return TableOf(trials, &scenarios.Scenario{Kinds: kinds})
 }

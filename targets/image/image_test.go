@@ -17,6 +17,7 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"headroom/internal/dockertest"
 	"headroom/targets/kinds"
 )
 
@@ -143,21 +144,16 @@ func TestRunSaysTheTail(t *testing.T) {
 // docker returns a client, or skips the test where there is no engine.
 func docker(t *testing.T) *client.Client {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("needs Docker")
-	}
-	cli, err := client.New(client.FromEnv)
-	if err == nil {
-		t.Cleanup(func() { cli.Close() })
-		_, err = cli.Ping(t.Context(), client.PingOptions{})
-	}
-	if err != nil && os.Getenv("CI") == "true" {
-		t.Fatalf("CI must have Docker: %v", err)
-	}
-	if err != nil {
-		t.Skipf("Docker is away: %v", err)
-	}
-	return cli
+	return dockertest.Connect(t, func(ctx context.Context) (*client.Client, error) {
+		cli, err := client.New(client.FromEnv)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := cli.Ping(ctx, client.PingOptions{}); err != nil {
+			return nil, errors.Join(err, cli.Close())
+		}
+		return cli, nil
+	})
 }
 
 func TestEnsure(t *testing.T) {

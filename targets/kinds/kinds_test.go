@@ -223,13 +223,6 @@ func checkValues(t *testing.T, k scenarios.Kind, s scenarios.SettingSpec, c scen
 	}
 }
 
-// The parser knows which port a machine keeps for itself.
-func TestAgentPort(t *testing.T) {
-	if scenarios.AgentPort != spec.AgentPort {
-		t.Errorf("a machine's agent listens at %d, and the parser keeps %d free", spec.AgentPort, scenarios.AgentPort)
-	}
-}
-
 func TestCountersOfKinds(t *testing.T) {
 	for _, k := range Data() {
 		var seen []string

@@ -254,18 +254,24 @@ func TestNoMakerWithoutASeed(t *testing.T) {
 
 // What a person types against the file must be accepted by the program.
 func TestDockerComposeAcceptsTheFiles(t *testing.T) {
+	for _, name := range []string{"final", "phase6"} {
+		checkAccepted(t, t.TempDir(), Of(loaded(t, name), scenarios.After))
+	}
+}
+
+// checkAccepted has docker-compose read a file in a folder.
+func checkAccepted(t *testing.T, dir string, f File) {
+	t.Helper()
 	program, err := exec.LookPath("docker-compose")
 	if err != nil {
-		t.Skip("docker-compose is not installed")
+		t.Skip("docker-compose, which would read the file, is not installed")
 	}
-	for _, name := range []string{"final", "phase6"} {
-		path := filepath.Join(t.TempDir(), "docker-compose.yml")
-		if err := os.WriteFile(path, written(t, Of(loaded(t, name), scenarios.After)), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if out, err := exec.CommandContext(t.Context(), program, "-f", path, "config", "-q").CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", name, err, out)
-		}
+	path := filepath.Join(dir, "docker-compose.yml")
+	if err := os.WriteFile(path, written(t, f), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), program, "-f", path, "config", "-q").CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", f.Scenario, err, out)
 	}
 }
 

@@ -5,7 +5,6 @@ package compose
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -206,21 +205,11 @@ func TestOwnImagesRefused(t *testing.T) {
 
 // What a person types against such a file must be accepted by the program.
 func TestDockerComposeAcceptsOwnImages(t *testing.T) {
-	program, err := exec.LookPath("docker-compose")
-	if err != nil {
-		t.Skip("docker-compose is not installed")
-	}
 	topology, dir := withService(), t.TempDir()
 	service := topology.Machines[1].Processes[0].Service
 	service.Files, service.Build.Dir = nil, dir // older programs take no files, and look for the folder
 	if err := os.Mkdir(filepath.Join(dir, "app"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "docker-compose.yml")
-	if err := os.WriteFile(path, written(t, File{Scenario: "mine", Variant: scenarios.After, Topology: topology}), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.CommandContext(t.Context(), program, "-f", path, "config", "-q").CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
+	checkAccepted(t, dir, File{Scenario: "mine", Variant: scenarios.After, Topology: topology})
 }

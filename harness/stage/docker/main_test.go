@@ -20,6 +20,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"headroom/harness/stage"
+	"headroom/internal/dockertest"
 	"headroom/scenarios"
 	"headroom/targets/kinds"
 	"headroom/targets/machine/spec"
@@ -73,18 +74,7 @@ func own(runID, image string) error {
 // connect returns the engine's client, or skips the test.
 func connect(t *testing.T) *client.Client {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("needs a Docker engine: skipped by -short")
-	}
-	cli, err := Connect(t.Context())
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	t.Cleanup(func() { cli.Close() })
-	return cli
+	return dockertest.Connect(t, Connect)
 }
 
 var buildImage = sync.OnceValue(func() error {

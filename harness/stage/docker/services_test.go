@@ -115,7 +115,7 @@ func TestOwnImage(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			s := openOwn(t)
 			if _, err := exec.LookPath(dockerProgram); err != nil && how == "program" {
-				t.Skip(err)
+				t.Skipf("needs the docker program, which is not on the path: %v", err)
 			}
 			if how == "API" {
 				t.Setenv("PATH", t.TempDir())

@@ -95,10 +95,10 @@ func TestAttachedCountsWhatTheKindCounts(t *testing.T) {
 func runningServer(t *testing.T) *server {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("starts a server")
+		t.Skip("starts a PostgreSQL: skipped by -short")
 	}
 	if _, err := find(); err != nil {
-		t.Skip(err)
+		t.Skipf("needs a PostgreSQL on this computer: %v", err)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

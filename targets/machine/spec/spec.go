@@ -18,7 +18,7 @@ import (
 // process answers, else 503 with the reason), GET /observe (Counters), GET /work
 // (Work), GET /lag (LagSample), POST /rows (RowsRequest) and POST /ask (Question). All carry the
 // run's nonce in the header NonceHeader.
-const AgentPort = 9900
+const AgentPort = scenarios.AgentPort
 
 // NonceHeader proves that an answer comes from this run's own machine.
 const NonceHeader = "X-Headroom-Nonce"
