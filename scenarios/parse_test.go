@@ -77,6 +77,7 @@ func TestParseRefusesBadScenarios(t *testing.T) {
 		{"gate of nothing", "\nclaims:", "\ngate: []\nclaims:", "gate:", "names no machines"},
 		{"unknown process", "{valkey: {", "{valky: {", "valky", `did you mean "valkey"?`},
 		{"unknown setting", "maxmemory: 256MB", "max_memory: 256MB", "max_memory", `did you mean "maxmemory"?`},
+		{"a machine called as another's copy", "    balancer: *balancer\n", "    balancer: *balancer\n    app-2: {size: small, processes: {valkey: {maxmemory: 64MB}}}\n", "app-2: {size", `machine app-2 of "app-2" has the name of a machine of "app"`},
 		{"unknown size", "cache: {size: small", "cache: {size: smal", "cache: {size", `did you mean "small"?`},
 		{"settings that don't go together", "cache: cache/valkey, cache_ttl: 5m,", "cache: cache/valkey, cache_ttl: 5m, purge: write,", "purge: write", "has nobody to tell"},
 		{"a time out of range", "cache_ttl: 5m,", "cache_ttl: 0s,", "cache_ttl: 0s", "at least 1ms"},

@@ -60,7 +60,12 @@ func readTopology(n node) Topology {
 	}
 	links := map[string]node{} // "machine/process", "machine/process role" and "machine/process seed" -> where it was said
 	for _, f := range machines.fields() {
-		t.Machines = append(t.Machines, readMachines(f.key, f.value, links)...)
+		for _, m := range readMachines(f.key, f.value, links) {
+			if i := t.Index(m.Name); i >= 0 {
+				f.value.fail("machine %s of %q has the name of a machine of %q, as copies are numbered: give one of them another name", m.Name, f.key, t.Machines[i].Group)
+			}
+			t.Machines = append(t.Machines, m)
+		}
 	}
 	if len(t.Machines) == 0 {
 		machines.fail("a topology needs at least one machine")
