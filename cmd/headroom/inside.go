@@ -22,6 +22,7 @@ import (
 	"headroom/targets/machine/spec"
 	"headroom/targets/shop"
 	"headroom/targets/shop/dataset"
+	"headroom/targets/shop/mail"
 )
 
 // insideCommands are what headroom runs of itself: in a machine, as
@@ -104,11 +105,11 @@ func runMail(cmd *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	config, err := shop.MailConfigFromProcess(p)
+	config, err := mail.ConfigFromProcess(p)
 	if err != nil {
 		return err
 	}
-	return shop.RunMail(cmd.Context(), config, cmd.ErrOrStderr())
+	return mail.Run(cmd.Context(), config, cmd.ErrOrStderr())
 }
 
 func runWorker(cmd *cobra.Command, _ []string) error {

@@ -16,7 +16,6 @@ const maxPackageFiles = 25
 // largePackages may have more files, for a reason.
 var largePackages = map[string]string{
 	"cmd/headroom": "a command a file",
-	"targets/shop": "its patterns are to become packages",
 }
 
 // A package that grows past a reader's reach falls into parts: find them, and give each

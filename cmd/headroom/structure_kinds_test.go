@@ -23,7 +23,8 @@ var ownKinds = map[string][]string{
 	"targets/gateway":     {"gateway"},
 	"targets/jobs/worker": {"worker"},
 	"targets/link":        {"link"},
-	"targets/shop":        {"shop", "mail"}, // the mail provider's stand-in is a part of the shop
+	"targets/shop":        {"shop"},
+	"targets/shop/mail":   {"mail"},
 }
 
 // knowServers are the folders of the example application and of the machines' image:
@@ -107,7 +108,7 @@ func TestStructureKindsFindsThem(t *testing.T) {
 	}{
 		{"cmd/headroom", "", true}, {"cmd/headroom/selftest", "postgres", true}, {"cmd/bench-truth", "", true},
 		{"harness", "", false}, {"reports/compare", "postgres", false}, {"scenarios", "", false}, {"targets/machine", "shop", false}, {"targets/kindsof", "shop", false},
-		{"targets/shop", "shop", true}, {"targets/shop", "mail", true}, {"targets/shop", "postgres", false}, {"targets/shop", "", false}, {"targets/shop/dataset", "shop", false},
+		{"targets/shop", "shop", true}, {"targets/shop", "mail", false}, {"targets/shop/mail", "mail", true}, {"targets/shop/postgres", "postgres", false}, {"targets/shop", "", false}, {"targets/shop/dataset", "shop", false},
 		{"targets/jobs/worker", "worker", true}, {"targets/jobs", "worker", false},
 		{"targets/kinds", "postgres", true}, {"targets/kinds/postgres", "postgres", true}, {"targets/kinds/postgres", "valkey", false}, {"targets/kinds/postgres", "", false},
 	} {

@@ -18,7 +18,7 @@ import (
 
 const (
 	askLimit = 10 * time.Second
-	askBytes = 4 << 20 // each way
+	askBytes = spec.MaxQuestionBytes // each way
 )
 
 // askClient keeps no connection: questions are rare, and processes come and go.

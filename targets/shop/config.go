@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"headroom/scenarios"
-	mailkind "headroom/targets/kinds/mail"
 	kind "headroom/targets/kinds/shop"
 	"headroom/targets/machine/spec"
 	"headroom/targets/program"
+	"headroom/targets/shop/postgres"
+	"headroom/targets/shop/shards"
 )
 
 // Config is one instance of the shop. Words such as those of Feed, Orders and
@@ -35,12 +36,6 @@ type Config struct {
 	Burn         float64       `json:"burn"`              // CPU time that every request uses for nothing, as a share of what requests use
 	Plant        string        `json:"plant"`             // a planted difference; "" or "none" is none
 	Node         int           `json:"node"`              // of this machine: part of the ids made with shards
-}
-
-// MailConfig is the stand-in of a mail provider.
-type MailConfig struct {
-	Listen string        `json:"listen"`   // host:port or :port
-	Delay  time.Duration `json:"delay_ns"` // before every answer to POST /send
 }
 
 // ConfigFromProcess reads p, whose settings are complete: the scenario's
@@ -77,18 +72,19 @@ func ConfigFromProcess(p spec.Process) (Config, error) {
 		c.Queue = r.Link(scenarios.RoleQueue)
 	}
 	// What else only goes wrong in company the kind's rules have said.
-	if len(c.Databases) > 1 && (c.Node < 0 || c.Node > maxNode) {
-		r.Fail("node %d: an id has room for nodes 0 to %d, use fewer machines", c.Node, maxNode)
+	if len(c.Databases) > 1 && (c.Node < 0 || c.Node > shards.MaxNode) {
+		r.Fail("node %d: an id has room for nodes 0 to %d, use fewer machines", c.Node, shards.MaxNode)
 	}
 	return c, r.Err()
 }
 
-// MailConfigFromProcess reads p as ConfigFromProcess does.
-func MailConfigFromProcess(p spec.Process) (MailConfig, error) {
-	r := program.NewReader(p, mailkind.Kind().Kind)
-	if r.Err() != nil {
-		return MailConfig{}, r.Err()
+// databases are those that c names, and how they are read.
+func (c Config) databases() postgres.Config {
+	tooFarBehind := c.OwnWritesFor / 2 // the other half is the lag meter's, which may be late by one look
+	if c.OwnWrites == "replica" {
+		tooFarBehind = 0
 	}
-	c := MailConfig{Listen: r.Listen(), Delay: mailkind.Delay.Of(p.Settings)}
-	return c, r.Err()
+	return postgres.Config{
+		Databases: c.Databases, Replicas: c.Replicas, PoolSize: c.PoolSize, Feed: c.Feed, Orders: c.Orders, TooFarBehind: tooFarBehind,
+	}
 }

@@ -5,7 +5,6 @@ package shop
 import (
 	"maps"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,22 +107,5 @@ func TestKindCountsWhatIsTold(t *testing.T) {
 		if told[name] == nil {
 			t.Errorf("the shop does not tell %s", name)
 		}
-	}
-}
-
-func TestPlantKnowsTheKindsWords(t *testing.T) {
-	if words := []string{plantNone, plantStatement, plantRoundTrip, plantBody}; !slices.Equal(kind.Plant.Words, words) {
-		t.Errorf("the kind's words are %q, and the shop plants %q", kind.Plant.Words, words)
-	}
-}
-
-func TestMailConfigFromProcess(t *testing.T) {
-	p := spec.Process{Name: "mail", Kind: "mail", Port: 8025, Settings: map[string]string{"delay": "80ms"}}
-	if got, err := MailConfigFromProcess(p); err != nil || got != (MailConfig{":8025", 80 * time.Millisecond}) {
-		t.Errorf("got %+v, %v", got, err)
-	}
-	p.Settings["delay"] = "-1s"
-	if _, err := MailConfigFromProcess(p); err == nil || !strings.Contains(err.Error(), "delay") {
-		t.Errorf("negative delay: %v", err)
 	}
 }

@@ -3,24 +3,37 @@
 package shop
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"headroom/targets/shop/cache"
+	"headroom/targets/shop/email"
+	"headroom/targets/shop/store"
 )
 
 // bodyLimit bounds what a client may send, in bytes.
 const bodyLimit = 64 << 10
 
+// confirmer sends the confirmation of an order. Admit comes first and may
+// refuse; then either Confirm, or Withdraw when there is no order.
+type confirmer interface {
+	Admit() error
+	Withdraw()
+	Confirm(ctx context.Context, m email.Message) error
+}
+
 // api answers the routes of the shop.
 type api struct {
-	reader    reader
-	writer    writer
-	searcher  searcher
+	reader    store.Reader
+	writer    store.Writer
+	searcher  store.Searcher
 	confirmer confirmer
-	filler    *filler // nil without a cache
+	filler    *cache.Filler // nil without a cache
 	pools     []*pgxpool.Pool
 	behind    []unfinished // what goes on after answers
 	plant     string       // a planted difference
@@ -31,7 +44,7 @@ func (a *api) getUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.answerPage(w, r, key{pageUser, id})
+	return a.answerPage(w, r, store.Key{Kind: store.PageUser, ID: id})
 }
 
 func (a *api) putUser(w http.ResponseWriter, r *http.Request) error {
@@ -39,14 +52,14 @@ func (a *api) putUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var edit UserEdit
+	var edit store.UserEdit
 	if err := readBody(w, r, &edit); err != nil {
 		return err
 	}
 	if edit.Name == "" {
 		return badRequest("a user needs a name")
 	}
-	user, err := a.writer.updateUser(r.Context(), id, edit)
+	user, err := a.writer.UpdateUser(r.Context(), id, edit)
 	if err != nil {
 		return err
 	}
@@ -54,7 +67,7 @@ func (a *api) putUser(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *api) getFeed(w http.ResponseWriter, r *http.Request) error {
-	return a.answerPage(w, r, key{kind: pageFeed})
+	return a.answerPage(w, r, store.Key{Kind: store.PageFeed})
 }
 
 func (a *api) getPost(w http.ResponseWriter, r *http.Request) error {
@@ -62,18 +75,18 @@ func (a *api) getPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.answerPage(w, r, key{pagePost, id})
+	return a.answerPage(w, r, store.Key{Kind: store.PagePost, ID: id})
 }
 
 func (a *api) createPost(w http.ResponseWriter, r *http.Request) error {
-	var post NewPost
+	var post store.NewPost
 	if err := readBody(w, r, &post); err != nil {
 		return err
 	}
 	if post.Author < 1 || post.Title == "" {
 		return badRequest("a post needs an author, the id of a user, and a title")
 	}
-	created, err := a.writer.createPost(r.Context(), post)
+	created, err := a.writer.CreatePost(r.Context(), post)
 	if err != nil {
 		return err
 	}
@@ -85,7 +98,7 @@ func (a *api) getOrders(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.answerPage(w, r, key{pageOrders, user})
+	return a.answerPage(w, r, store.Key{Kind: store.PageOrders, ID: user})
 }
 
 func (a *api) createOrder(w http.ResponseWriter, r *http.Request) error {
@@ -93,7 +106,7 @@ func (a *api) createOrder(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	created, err := a.writer.createOrder(r.Context(), order)
+	created, err := a.writer.CreateOrder(r.Context(), order)
 	if err != nil {
 		return err
 	}
@@ -102,39 +115,39 @@ func (a *api) createOrder(w http.ResponseWriter, r *http.Request) error {
 
 // createGift books an order for each of two users, or none.
 func (a *api) createGift(w http.ResponseWriter, r *http.Request) error {
-	var gift NewGift
+	var gift store.NewGift
 	if err := readBody(w, r, &gift); err != nil {
 		return err
 	}
 	if gift.From < 1 || gift.To < 1 || gift.From == gift.To || gift.Item == "" || gift.AmountCents < 1 {
 		return badRequest("a gift needs from and to (the ids of two users), an item and an amount_cents from 1")
 	}
-	placed, err := a.writer.gift(r.Context(), gift)
+	placed, err := a.writer.Gift(r.Context(), gift)
 	if err != nil {
 		return err
 	}
 	return answer(w, http.StatusCreated, struct {
-		Orders [2]Order `json:"orders"`
+		Orders [2]store.Order `json:"orders"`
 	}{placed})
 }
 
 // checkout takes its place in the e-mail queue before it places the order; see
-// backgroundEmail.
+// email.Background.
 func (a *api) checkout(w http.ResponseWriter, r *http.Request) error {
 	order, err := readOrder(w, r)
 	if err != nil {
 		return err
 	}
-	if err := a.confirmer.admit(); err != nil {
+	if err := a.confirmer.Admit(); err != nil {
 		return err
 	}
-	placed, address, err := a.writer.checkout(r.Context(), order)
+	placed, address, err := a.writer.Checkout(r.Context(), order)
 	if err != nil {
-		a.confirmer.withdraw()
+		a.confirmer.Withdraw()
 		return err
 	}
 	text := "Thank you for your order " + strconv.FormatInt(placed.ID, 10) + ": " + placed.Item
-	if err := a.confirmer.confirm(r.Context(), email{To: address, User: order.User, Order: placed.ID, Text: text}); err != nil {
+	if err := a.confirmer.Confirm(r.Context(), email.Message{To: address, User: order.User, Order: placed.ID, Text: text}); err != nil {
 		return err
 	}
 	return answer(w, http.StatusCreated, placed)
@@ -145,14 +158,14 @@ func (a *api) search(w http.ResponseWriter, r *http.Request) error {
 	if word == "" || len(word) > 100 {
 		return badRequest("?q= needs a word of at most 100 bytes")
 	}
-	found, err := a.searcher.search(r.Context(), word)
+	found, err := a.searcher.Search(r.Context(), word)
 	if err != nil {
 		return err
 	}
 	w.Header()["Cache-Control"] = sharedBriefly
 	return answer(w, http.StatusOK, struct {
-		Query string  `json:"q"`
-		Posts []Found `json:"posts"`
+		Query string        `json:"q"`
+		Posts []store.Found `json:"posts"`
 	}{word, found})
 }
 
@@ -164,18 +177,18 @@ var (
 	keptByNobody  = []string{"private, no-store"}
 )
 
-func (a *api) answerPage(w http.ResponseWriter, r *http.Request, k key) error {
-	found, err := a.reader.read(r.Context(), k)
+func (a *api) answerPage(w http.ResponseWriter, r *http.Request, k store.Key) error {
+	found, err := a.reader.Read(r.Context(), k)
 	if err != nil {
 		return err
 	}
-	if k.kind == pageFeed || k.kind == pagePost {
+	if k.Kind == store.PageFeed || k.Kind == store.PagePost {
 		w.Header()["Cache-Control"] = sharedBriefly
 	}
-	if found.cache != "" {
-		w.Header().Set("X-Cache", found.cache)
+	if found.Cache != "" {
+		w.Header().Set("X-Cache", found.Cache)
 	}
-	write(w, http.StatusOK, found.json)
+	write(w, http.StatusOK, found.JSON)
 	return nil
 }
 
@@ -196,8 +209,8 @@ func parameter(r *http.Request, name string) string {
 	return values.Get(name)
 }
 
-func readOrder(w http.ResponseWriter, r *http.Request) (NewOrder, error) {
-	var order NewOrder
+func readOrder(w http.ResponseWriter, r *http.Request) (store.NewOrder, error) {
+	var order store.NewOrder
 	if err := readBody(w, r, &order); err != nil {
 		return order, err
 	}

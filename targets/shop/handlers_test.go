@@ -5,9 +5,16 @@ package shop
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+
+	"headroom/targets/program"
+	"headroom/targets/shop/email"
+	"headroom/targets/shop/postgres"
+	"headroom/targets/shop/shards"
+	"headroom/targets/shop/store"
 )
 
 func TestRoutes(t *testing.T) {
@@ -45,7 +52,7 @@ func TestRoutes(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			s := newTestShop()
-			s.store.pages = map[string]string{"user:42": `{"id":42,"name":"x"}`, "post:5": `{"id":5,"title":"x"}`,
+			s.store.Pages = map[string]string{"user:42": `{"id":42,"name":"x"}`, "post:5": `{"id":5,"title":"x"}`,
 				"feed:0": `{"posts":[{"author":{}}]}`, "orders:42": `{"orders":[]}`}
 			got := s.do(t, test.method, test.target, test.body)
 			if got.Code != test.status || !strings.Contains(got.Body.String(), test.holds) {
@@ -66,23 +73,23 @@ func TestCheckout(t *testing.T) {
 	})
 	t.Run("writes nothing when the queue is full", func(t *testing.T) {
 		s := newTestShop()
-		s.mail.refuse = errBusy
-		if got := s.do(t, "POST", "/api/checkout", body); got.Code != http.StatusServiceUnavailable || len(s.store.orders) != 0 {
-			t.Errorf("status %d and %d orders, want 503 and none", got.Code, len(s.store.orders))
+		s.mail.refuse = email.ErrBusy
+		if got := s.do(t, "POST", "/api/checkout", body); got.Code != http.StatusServiceUnavailable || len(s.store.Orders) != 0 {
+			t.Errorf("status %d and %d orders, want 503 and none", got.Code, len(s.store.Orders))
 		}
 	})
 	t.Run("gives its place back when there is no order", func(t *testing.T) {
 		s := newTestShop()
-		s.store.err = errNotFound
+		s.store.Err = store.ErrNotFound
 		if got := s.do(t, "POST", "/api/checkout", body); got.Code != http.StatusNotFound || s.mail.withdrawn != 1 || len(s.mail.sent) != 0 {
 			t.Errorf("status %d, withdrawn %d, sent %d, want 404, 1, 0", got.Code, s.mail.withdrawn, len(s.mail.sent))
 		}
 	})
 	t.Run("says that the confirmation failed", func(t *testing.T) {
 		s := newTestShop()
-		s.mail.fail = errMail
-		if got := s.do(t, "POST", "/api/checkout", body); got.Code != http.StatusBadGateway || len(s.store.orders) != 1 {
-			t.Errorf("status %d and %d orders, want 502 and 1", got.Code, len(s.store.orders))
+		s.mail.fail = email.ErrProvider
+		if got := s.do(t, "POST", "/api/checkout", body); got.Code != http.StatusBadGateway || len(s.store.Orders) != 1 {
+			t.Errorf("status %d and %d orders, want 502 and 1", got.Code, len(s.store.Orders))
 		}
 	})
 }
@@ -90,7 +97,7 @@ func TestCheckout(t *testing.T) {
 func TestMetricsCountTheRealStatus(t *testing.T) {
 	s := newTestShop()
 	s.do(t, "GET", "/api/users/1", "")
-	s.store.err = errBroken
+	s.store.Err = errBroken
 	s.do(t, "GET", "/api/users/1", "")
 	s.do(t, "GET", "/assets/1", "")
 	text := s.do(t, "GET", "/metrics", "").Body.String()
@@ -143,7 +150,7 @@ func TestAssetsAreCacheable(t *testing.T) {
 func TestWhoMayKeepAnAnswer(t *testing.T) {
 	const public, private = "public, max-age=2", "private, no-store"
 	s := newTestShop()
-	s.store.pages = map[string]string{"user:42": `{}`, "post:5": `{}`, "feed:0": `{}`, "orders:42": `{}`}
+	s.store.Pages = map[string]string{"user:42": `{}`, "post:5": `{}`, "feed:0": `{}`, "orders:42": `{}`}
 	for request, want := range map[string]string{
 		"GET /api/feed": public, "GET /api/posts/5": public, "GET /api/search?q=w7": public,
 		"GET /assets/17":    "public, max-age=31536000, immutable",
@@ -163,10 +170,20 @@ func TestWhoMayKeepAnAnswer(t *testing.T) {
 
 func TestSessionHeader(t *testing.T) {
 	s := newTestShop()
-	s.store.pages["user:42"] = `{}`
+	s.store.Pages["user:42"] = `{}`
 	for given, want := range map[string]int{"": 200, "42": 200, "0": 400, "-1": 400, "x": 400, "99999999999999999999": 400} {
 		if got := s.do(t, "GET", "/api/users/42", "", sessionHeader, given); got.Code != want {
 			t.Errorf("session %q: %d, want %d", given, got.Code, want)
+		}
+	}
+}
+
+// What a request says of its session is what the stores are told.
+func TestSessionOfARequest(t *testing.T) {
+	for given, want := range map[string]int64{"": 0, "42": 42} {
+		ctx, err := withSession(t.Context(), http.Header{sessionHeader: []string{given}})
+		if got := store.SessionOf(ctx); err != nil || got != want {
+			t.Errorf("session %q: %d, %v, want %d", given, got, err, want)
 		}
 	}
 }
@@ -177,16 +194,16 @@ func TestErrorsOfShards(t *testing.T) {
 		status int
 		holds  string
 	}{
-		{acrossShards{1, 2, 0, 3}, 409, `"error":"users 1 and 2 live on shards 0 and 3: one transaction cannot span them"`},
-		{incomplete{2, errBroken}, 503, "shard 2 did not answer"},
-		{incomplete{2, errNotFound}, 404, "not found"},
-		{ofShard(1, errNotFound), 404, "not found"},
-		{ofShard(1, errBroken), 500, "internal error"},
-		{incomplete{2, context.Canceled}, statusClientGone, "client gone"},
+		{shards.AcrossError{First: 1, Second: 2, On: 0, Other: 3}, 409, `"error":"users 1 and 2 live on shards 0 and 3: one transaction cannot span them"`},
+		{shards.IncompleteError{Shard: 2, Err: errBroken}, 503, "shard 2 did not answer"},
+		{shards.IncompleteError{Shard: 2, Err: store.ErrNotFound}, 404, "not found"},
+		{fmt.Errorf("shard 1: %w", store.ErrNotFound), 404, "not found"},
+		{fmt.Errorf("shard 1: %w", errBroken), 500, "internal error"},
+		{shards.IncompleteError{Shard: 2, Err: context.Canceled}, statusClientGone, "client gone"},
 	}
 	for _, test := range tests {
 		s := newTestShop()
-		s.store.err = test.err
+		s.store.Err = test.err
 		got := s.do(t, "POST", "/api/gifts", `{"from":1,"to":2,"item":"i","amount_cents":5}`)
 		if got.Code != test.status || !strings.Contains(got.Body.String(), test.holds) {
 			t.Errorf("%v: %d %s, want %d with %s", test.err, got.Code, got.Body, test.status, test.holds)
@@ -197,7 +214,7 @@ func TestErrorsOfShards(t *testing.T) {
 func TestHealthNamesWhatIsAway(t *testing.T) {
 	up := func(context.Context) error { return nil }
 	down := func(context.Context) error { return errBroken }
-	lesser := func(context.Context) error { return degraded{errBroken} }
+	lesser := func(context.Context) error { return postgres.Degraded{Why: errBroken} }
 	tests := []struct {
 		name            string
 		database, cache func(context.Context) error
@@ -212,7 +229,7 @@ func TestHealthNamesWhatIsAway(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			s := newTestShop(dependency{"database", test.database}, dependency{"cache", test.cache})
+			s := newTestShop(program.Dependency{Name: "database", Ping: test.database}, program.Dependency{Name: "cache", Ping: test.cache})
 			got := s.do(t, "GET", "/health", "")
 			if text := got.Body.String(); got.Code != test.status || !strings.Contains(text, test.holds) || strings.Contains(text, test.lacks) {
 				t.Errorf("%d %s, want %d with %s and without %s", got.Code, text, test.status, test.holds, test.lacks)

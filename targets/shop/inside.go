@@ -12,9 +12,6 @@ import (
 	"headroom/targets/shop/shards"
 )
 
-// insideLimit bounds a question, in bytes, as the machine's agent does.
-const insideLimit = 4 << 20
-
 // The tables in which requests create rows.
 const (
 	tablePosts  = "posts"
@@ -69,8 +66,8 @@ func homeOf(table string, row spec.Row, of int) int {
 
 // readQuestion reads a question's JSON, or answers what is wrong with it.
 func readQuestion(w http.ResponseWriter, r *http.Request, into any) bool {
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, insideLimit)).Decode(into); err != nil {
-		http.Error(w, fmt.Sprintf("the question is not JSON of at most %d MiB: %v", insideLimit>>20, err), http.StatusBadRequest)
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, spec.MaxQuestionBytes)).Decode(into); err != nil {
+		http.Error(w, fmt.Sprintf("the question is not JSON of at most %d MiB: %v", spec.MaxQuestionBytes>>20, err), http.StatusBadRequest)
 		return false
 	}
 	return true

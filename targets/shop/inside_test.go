@@ -79,7 +79,7 @@ func TestTheInsideRefuses(t *testing.T) {
 		{"too many requests", serveTouch, many, "at most 2000"},
 		{"too many rows", serveHome, spec.HomeQuestion{Table: "posts", Of: 2, Rows: rows}, "at most 2000"},
 		{"no database", serveHome, spec.HomeQuestion{Table: "posts"}, "want at most 2000 rows and a database"},
-		{"too long", serveTouch, `[{"method":"` + strings.Repeat("x", insideLimit) + `"}]`, "of at most 4 MiB"},
+		{"too long", serveTouch, `[{"method":"` + strings.Repeat("x", spec.MaxQuestionBytes) + `"}]`, "of at most 4 MiB"},
 	} {
 		if w := askTheInside(t, test.handler, test.question, nil); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), test.says) {
 			t.Errorf("%s: %d %.200s; want 400 and %q", test.name, w.Code, w.Body, test.says)

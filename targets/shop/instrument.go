@@ -10,6 +10,11 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"headroom/targets/shop/email"
+	"headroom/targets/shop/postgres"
+	"headroom/targets/shop/shards"
+	"headroom/targets/shop/store"
 )
 
 const (
@@ -34,7 +39,7 @@ func instrument(route string, m *metrics, log *slog.Logger, next handler) http.H
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
 
-		ctx, statements := withStatementCount(ctx)
+		ctx, statements := postgres.CountStatements(ctx)
 		recorder := &statusRecorder{ResponseWriter: w}
 		ctx, err := withSession(ctx, r.Header)
 		if err == nil {
@@ -81,25 +86,25 @@ func (b badRequest) Error() string { return string(b) }
 func answerError(w http.ResponseWriter, err error) {
 	status, text := http.StatusInternalServerError, "internal error"
 	var bad badRequest
-	var across acrossShards
-	var without incomplete
+	var across shards.AcrossError
+	var without shards.IncompleteError
 	switch {
 	case errors.As(err, &bad):
 		status, text = http.StatusBadRequest, bad.Error()
-	case errors.Is(err, errNotFound):
+	case errors.Is(err, store.ErrNotFound):
 		status, text = http.StatusNotFound, "not found"
-	case errors.Is(err, errBusy):
-		status, text = http.StatusServiceUnavailable, errBusy.Error()
-	case errors.Is(err, errMail):
+	case errors.Is(err, email.ErrBusy):
+		status, text = http.StatusServiceUnavailable, email.ErrBusy.Error()
+	case errors.Is(err, email.ErrProvider):
 		status, text = http.StatusBadGateway, "the order stands, its confirmation was not sent"
-	case errors.Is(err, errQueue):
+	case errors.Is(err, email.ErrQueue):
 		status, text = http.StatusServiceUnavailable, "the queue of jobs failed: try again later"
 	case errors.Is(err, context.Canceled):
 		status, text = statusClientGone, "client gone"
 	case errors.As(err, &across):
 		status, text = http.StatusConflict, across.Error()
 	case errors.As(err, &without):
-		status, text = http.StatusServiceUnavailable, "shard "+strconv.Itoa(without.shard)+" did not answer, and without it the answer would have a hole: try again"
+		status, text = http.StatusServiceUnavailable, "shard "+strconv.Itoa(without.Shard)+" did not answer, and without it the answer would have a hole: try again"
 	case errors.Is(err, context.DeadlineExceeded):
 		status, text = http.StatusGatewayTimeout, "timed out"
 	}

@@ -12,6 +12,10 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"headroom/targets/shop/cache"
+	"headroom/targets/shop/email"
+	"headroom/targets/shop/postgres"
 )
 
 // metrics counts requests, for Prometheus and for the machine's agent.
@@ -75,23 +79,31 @@ func counters(m *metrics) counterSource {
 }
 
 // addDatabases sums over all databases, their replicas included.
-func (c counterSource) addDatabases(pools []*pgxpool.Pool, routers []*replicas) {
+func (c counterSource) addDatabases(pools []*pgxpool.Pool, routers []*postgres.Replicas) {
 	c["pool_acquires_total"] = sum(pools, func(p *pgxpool.Pool) float64 { return float64(p.Stat().AcquireCount()) })
 	c["pool_wait_s_total"] = sum(pools, func(p *pgxpool.Pool) float64 { return p.Stat().EmptyAcquireWaitTime().Seconds() })
 	c["pool_max"] = sum(pools, func(p *pgxpool.Pool) float64 { return float64(p.Stat().MaxConns()) })
-	c["replica_reads_total"] = sum(routers, func(r *replicas) float64 { return float64(r.replicaReads.Load()) })
-	c["primary_reads_total"] = sum(routers, func(r *replicas) float64 { return float64(r.primaryReads.Load()) })
-	c["replica_failures_total"] = sum(routers, func(r *replicas) float64 { return float64(r.failures.Load()) })
-	c["replicas_healthy"] = sum(routers, func(r *replicas) float64 { return float64(len(*r.healthy.Load())) })
+	c["replica_reads_total"] = sum(routers, func(r *postgres.Replicas) float64 { return float64(r.Counts().Replica) })
+	c["primary_reads_total"] = sum(routers, func(r *postgres.Replicas) float64 { return float64(r.Counts().Primary) })
+	c["replica_failures_total"] = sum(routers, func(r *postgres.Replicas) float64 { return float64(r.Counts().Failures) })
+	c["replicas_healthy"] = sum(routers, func(r *postgres.Replicas) float64 { return float64(r.Counts().Healthy) })
 }
 
 // addCache adds nothing when there is none.
-func (c counterSource) addCache(cache *cacheAside) {
-	if cache == nil {
+func (c counterSource) addCache(aside *cache.Aside) {
+	if aside == nil {
 		return
 	}
-	c["cache_hits_total"], c["cache_misses_total"] = count(&cache.hits), count(&cache.misses)
-	c["cache_passes_total"], c["cache_errors_total"] = count(&cache.passes), count(&cache.errors)
+	c["cache_hits_total"] = func() float64 { return float64(aside.Counts().Hits) }
+	c["cache_misses_total"] = func() float64 { return float64(aside.Counts().Misses) }
+	c["cache_passes_total"] = func() float64 { return float64(aside.Counts().Passes) }
+	c["cache_errors_total"] = func() float64 { return float64(aside.Counts().Errors) }
+}
+
+// addJobs adds what only a shop with a queue counts.
+func (c counterSource) addJobs(q *email.Queue) {
+	c["jobs_published_total"] = func() float64 { return float64(q.Published()) }
+	c["jobs_publish_errors_total"] = func() float64 { return float64(q.Failed()) }
 }
 
 func (c counterSource) addPurges(p *purges) {

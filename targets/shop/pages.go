@@ -5,26 +5,19 @@ package shop
 import (
 	"context"
 	"encoding/json"
+
+	"headroom/targets/shop/store"
 )
 
 // pages renders what the store finds as the JSON that clients get.
-type pages struct{ store finder }
+type pages struct{ store store.Finder }
 
-func (p pages) read(ctx context.Context, k key) (page, error) {
-	found, err := p.store.find(ctx, k)
+// Read implements store.Reader.
+func (p pages) Read(ctx context.Context, k store.Key) (store.Page, error) {
+	found, err := p.store.Find(ctx, k)
 	if err != nil {
-		return page{}, err
+		return store.Page{}, err
 	}
 	text, err := json.Marshal(found)
-	return page{json: text}, err
-}
-
-// feedPage and ordersPage are the pages that hold more than one thing.
-type feedPage struct {
-	Posts []Post `json:"posts"`
-}
-
-type ordersPage struct {
-	User   int64   `json:"user"`
-	Orders []Order `json:"orders"`
+	return store.Page{JSON: text}, err
 }

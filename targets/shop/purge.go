@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"headroom/targets/shop/store"
 )
 
 const purgeTimeout = time.Second
@@ -117,12 +119,13 @@ func (p *purges) purge(ctx context.Context, address string) error {
 // purging purges after the writes that change what edges keep. It stands
 // outside the cache: an edge that asks again must not get the cached old page.
 type purging struct {
-	writer
+	store.Writer
 	feed func()
 }
 
-func (p purging) createPost(ctx context.Context, post NewPost) (Post, error) {
-	created, err := p.writer.createPost(ctx, post)
+// CreatePost implements store.Editor.
+func (p purging) CreatePost(ctx context.Context, post store.NewPost) (store.Post, error) {
+	created, err := p.Writer.CreatePost(ctx, post)
 	if err == nil {
 		p.feed()
 	}

@@ -8,25 +8,28 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"headroom/targets/shop/store"
+	"headroom/targets/shop/storetest"
 )
 
 func TestPurgeAfterAPost(t *testing.T) {
 	asked := make(chan string, 100)
 	edge := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.Method + " " + r.URL.Path }))
 	defer edge.Close()
-	p := newPurges(quiet(), strings.TrimPrefix(edge.URL, "http://"))
-	store := &fakeStore{}
-	w := purging{store, p.feed}
+	p := newPurges(quiet, strings.TrimPrefix(edge.URL, "http://"))
+	db := &storetest.Fake{}
+	w := purging{db, p.feed}
 	for i, test := range []struct {
 		err  error
 		post bool
 		due  int
 	}{{nil, true, 1}, {nil, false, 0}, {errBroken, true, 0}} {
-		store.err = test.err
+		db.Err = test.err
 		if test.post {
-			_, _ = w.createPost(t.Context(), NewPost{Author: 1})
+			_, _ = w.CreatePost(t.Context(), store.NewPost{Author: 1})
 		} else {
-			_, _ = w.createOrder(t.Context(), NewOrder{User: 1})
+			_, _ = w.CreateOrder(t.Context(), store.NewOrder{User: 1})
 		}
 		if len(p.edges[0].due) != test.due {
 			t.Errorf("write %d: %d purges due, want %d: a post that was written purges, nothing else", i, len(p.edges[0].due), test.due)
@@ -50,7 +53,7 @@ func TestSlowEdge(t *testing.T) {
 		w.WriteHeader(http.StatusForbidden)
 	}))
 	defer edge.Close()
-	p := newPurges(quiet(), strings.TrimPrefix(edge.URL, "http://"))
+	p := newPurges(quiet, strings.TrimPrefix(edge.URL, "http://"))
 	stop := inBackground(t.Context(), p.run)
 	p.feed()
 	<-began
@@ -67,7 +70,7 @@ func TestSlowEdge(t *testing.T) {
 
 func TestPurgesEndWithTheirContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	p := newPurges(quiet(), "127.0.0.1:1", "127.0.0.1:2")
+	p := newPurges(quiet, "127.0.0.1:1", "127.0.0.1:2")
 	stop := inBackground(ctx, p.run)
 	cancel()
 	stop()

@@ -10,13 +10,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"headroom/targets/machine/spec"
+	"headroom/targets/program"
+	"headroom/targets/shop/plant"
 )
 
 const feedRoute = "/api/feed"
 
 // routes puts the shop together. What watches it (health, metrics, counters)
 // is not counted as requests.
-func routes(a *api, m *metrics, c counterSource, dependencies []dependency, log *slog.Logger) http.Handler {
+func routes(a *api, m *metrics, c counterSource, dependencies []program.Dependency, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	for pattern, h := range map[string]handler{
 		"GET /api/users/{id}": a.getUser,
@@ -33,7 +35,7 @@ func routes(a *api, m *metrics, c counterSource, dependencies []dependency, log 
 	} {
 		_, route, _ := strings.Cut(pattern, " ")
 		if strings.HasPrefix(route, "/api/") && len(a.pools) > 0 {
-			h = planted(a.plant, a.pools[0], h)
+			h = plant.Into(a.plant, a.pools[0], h)
 		}
 		mux.Handle(pattern, instrument(route, m, log, h))
 	}

@@ -11,9 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"headroom/targets/machine/spec"
+	"headroom/targets/shop/email"
 )
 
 func settled(behind ...unfinished) *httptest.ResponseRecorder {
@@ -26,30 +25,30 @@ func settled(behind ...unfinished) *httptest.ResponseRecorder {
 func TestSettleWaitsForMails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const delay = 80 * time.Millisecond
-		m := newBackgroundEmail(func(context.Context, email) error { time.Sleep(delay); return nil }, quiet())
-		for range emailWorkers + 1 { // the last waits for a worker
-			if err := m.admit(); err != nil {
+		m := email.NewBackground(func(context.Context, email.Message) error { time.Sleep(delay); return nil }, quiet)
+		for range email.Workers + 1 { // the last waits for a worker
+			if err := m.Admit(); err != nil {
 				t.Fatal(err)
 			}
-			_ = m.confirm(t.Context(), email{})
+			_ = m.Confirm(t.Context(), email.Message{})
 		}
-		m.start(t.Context())
+		m.Start(t.Context())
 		began := time.Now()
-		got := settled(unfinished{"confirmations", m.left})
-		if took := time.Since(began); got.Code != http.StatusOK || m.left() != 0 || took < 2*delay || took > 2*delay+settlePoll {
-			t.Errorf("%d %s after %v, %d mails are left", got.Code, got.Body, took, m.left())
+		got := settled(unfinished{"confirmations", m.Left})
+		if took := time.Since(began); got.Code != http.StatusOK || m.Left() != 0 || took < 2*delay || took > 2*delay+settlePoll {
+			t.Errorf("%d %s after %v, %d mails are left", got.Code, got.Body, took, m.Left())
 		}
-		m.stop()
+		m.Stop()
 	})
 }
 
 // The wait has an end, and names what it waited for.
 func TestSettleGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newBackgroundEmail(nil, quiet()) // nobody sends
-		_ = m.admit()
+		m := email.NewBackground(nil, quiet) // nobody sends
+		_ = m.Admit()
 		began := time.Now()
-		got := settled(unfinished{"purges", func() int { return 0 }}, unfinished{"confirmations", m.left})
+		got := settled(unfinished{"purges", func() int { return 0 }}, unfinished{"confirmations", m.Left})
 		if took := time.Since(began); got.Code != http.StatusServiceUnavailable || took != settleLimit ||
 			strings.TrimSpace(got.Body.String()) != "1 confirmations are still under way: ask again" {
 			t.Errorf("%d %q after %v", got.Code, got.Body, took)
@@ -65,7 +64,7 @@ func TestPurgesUnderWay(t *testing.T) {
 		<-finish
 	}))
 	defer edge.Close()
-	p := newPurges(quiet(), strings.TrimPrefix(edge.URL, "http://"))
+	p := newPurges(quiet, strings.TrimPrefix(edge.URL, "http://"))
 	p.feed()
 	p.feed() // adds nothing to the one that is due
 	if p.left() != 1 {
@@ -83,31 +82,10 @@ func TestPurgesUnderWay(t *testing.T) {
 	stop()
 }
 
-// recorder keeps what its database is asked.
-type recorder struct {
-	answers
-	asked []string
-}
-
-func (r *recorder) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	r.asked = append(r.asked, sql)
-	return r.answers.Query(ctx, sql, args...)
-}
-
 // What the shop asks by itself bears the mark, behind its first word: no count
 // takes it for a request's.
-func TestUnaskedStatementsAreMarked(t *testing.T) {
-	primary, replica := &recorder{answers: answers{values: []any{int64(7)}}}, &recorder{answers: answers{values: []any{true, int64(7)}}}
-	if _, err := (&lagMeter{primary: primary, replica: replica}).behind(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	asked := append(append([]string{flushSQL}, primary.asked...), replica.asked...)
-	if len(asked) != 3 {
-		t.Fatalf("asked were %q", asked)
-	}
-	for _, sql := range asked {
-		if !strings.HasPrefix(sql, "SELECT "+spec.UnaskedMark+" ") {
-			t.Errorf("%s: a count takes this for a request's", sql)
-		}
+func TestFlushIsMarked(t *testing.T) {
+	if !strings.HasPrefix(flushSQL, "SELECT "+spec.UnaskedMark+" ") {
+		t.Errorf("%s: a count takes this for a request's", flushSQL)
 	}
 }

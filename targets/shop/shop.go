@@ -1,5 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Package shop is the reference application: a shop with users, posts, orders,
+// search, checkout and static assets. It is one small program, meant to be read:
+// every pattern that a scenario measures, and every fault of phase 1, has a file of
+// its own and is switched by Config.
+//
+// Each family of patterns is a package:
+//
+//   - store has the words in which all others talk: what there is, and who reads and
+//     writes it;
+//   - postgres is one database: the feed and the orders well and badly read, read
+//     replicas;
+//   - shards is several databases;
+//   - cache is cache-aside, on Valkey or memcached, and sessions that read their own
+//     writes;
+//   - email confirms orders: within the request, after it, or by a queue of jobs;
+//   - mail stands for the provider that sends the e-mails, a program of its own;
+//   - plant makes the shop worse in known ways;
+//   - dataset makes the rows, and fill says what requests do to a cache.
+//
+// Here stands what serves. A request takes this way: routes.go (which handler) ->
+// instrument.go (correlation id, session, metrics, errors) -> handlers.go -> a
+// store.Reader and a store.Writer. These compose, from the inside out: postgres.Store
+// is one database, whose reads postgres.Replicas spreads over its copies; shards.Store
+// stands before several of them; pages renders what is found; cache.Aside stands
+// before pages when there is a cache; purging tells the edges of a CDN (purge.go).
+// compose puts them together.
 package shop
 
 import (
@@ -8,10 +34,12 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"headroom/targets/jobs/queue"
 	"headroom/targets/program"
+	"headroom/targets/shop/cache"
+	"headroom/targets/shop/email"
+	"headroom/targets/shop/plant"
+	"headroom/targets/shop/postgres"
 	"headroom/targets/shop/shards"
 )
 
@@ -23,28 +51,28 @@ import (
 // none.
 func Run(ctx context.Context, c Config, logOut io.Writer) error {
 	log := slog.New(slog.NewJSONHandler(logOut, nil))
-	d, err := openDatabases(c, log)
+	d, err := postgres.Open(c.databases(), log)
 	if err != nil {
 		return err
 	}
-	defer d.close()
-	defer inBackground(ctx, d.watch)()
-	a, dependencies, cache := &api{pools: d.pools, plant: c.Plant}, d.health, (*cacheAside)(nil)
+	defer d.Close()
+	defer inBackground(ctx, d.Watch)()
+	a, dependencies, aside := &api{pools: d.Pools, plant: c.Plant}, d.Health, (*cache.Aside)(nil)
 	compose(a, c, d)
 	if c.Cache != "" {
-		v := openValkey(c.Cache)
-		defer v.pool.Close()
-		a.filler = &filler{v, a.reader, c.PoolSize}
-		cache = addCache(a, c, v, log)
-		dependencies = append(dependencies, dependency{"cache", v.ping})
+		v := cache.OpenValkey(c.Cache)
+		defer v.Close()
+		a.filler = v.Filler(a.reader, c.PoolSize)
+		aside = addCache(a, c, v, log)
+		dependencies = append(dependencies, program.Dependency{Name: "cache", Ping: v.Ping})
 	}
 	if c.Pages != "" {
-		pages := openMemcached(c.Pages, c.CacheTTL, c.CacheWrite == "delete")
-		defer pages.close()
-		a.filler = &filler{pages, a.reader, c.PoolSize}
-		cache = &cacheAside{cache: pages, pages: a.reader, store: a.writer, log: log}
-		a.reader, a.writer = cache, cache
-		dependencies = append(dependencies, dependency{"pages", pages.ping})
+		m := cache.OpenMemcached(c.Pages, c.CacheTTL, c.CacheWrite == "delete")
+		defer m.Close()
+		a.filler = m.Filler(a.reader, c.PoolSize)
+		aside = cache.NewAside(m, a.reader, a.writer, log)
+		a.reader, a.writer = aside, aside
+		dependencies = append(dependencies, program.Dependency{Name: "pages", Ping: m.Ping})
 	}
 	p := newPurges(log, c.Edges...)
 	if c.Purge == "write" {
@@ -52,7 +80,7 @@ func Run(ctx context.Context, c Config, logOut io.Writer) error {
 		a.writer = purging{a.writer, p.feed}
 		a.behind = append(a.behind, unfinished{"purges", p.left})
 	}
-	send, closeIdle := mailClient(c.Mail)
+	send, closeIdle := email.Client(c.Mail)
 	defer closeIdle()
 	var stopEmail func()
 	a.confirmer, stopEmail, err = newConfirmer(ctx, c, send, log)
@@ -60,81 +88,73 @@ func Run(ctx context.Context, c Config, logOut io.Writer) error {
 		return err
 	}
 	defer stopEmail()
-	if mails, later := a.confirmer.(*backgroundEmail); later {
-		a.behind = append(a.behind, unfinished{"confirmations", mails.left})
+	if mails, later := a.confirmer.(*email.Background); later {
+		a.behind = append(a.behind, unfinished{"confirmations", mails.Left})
 	}
 
 	m := newMetrics()
 	own := counters(m)
-	own.addDatabases(d.pools, d.routers)
-	own.addCache(cache)
+	own.addDatabases(d.Pools, d.Routers)
+	own.addCache(aside)
 	own.addPurges(p)
-	if q, queues := a.confirmer.(*queueEmail); queues {
-		dependencies = append(dependencies, dependency{"queue", q.queue.Ping})
-		q.count(own)
+	if q, queues := a.confirmer.(*email.Queue); queues {
+		dependencies = append(dependencies, program.Dependency{Name: "queue", Ping: q.Ping})
+		own.addJobs(q)
 	}
 	own.register(m.registry)
-	return program.Serve(ctx, c.Listen, burning(newBurner(c.Burn), routes(a, m, own, dependencies, log)), log)
+	return program.Serve(ctx, c.Listen, plant.Burn(c.Burn, routes(a, m, own, dependencies, log)), log)
 }
 
 // compose puts the stores together, from the database outwards: replicas of
 // each database are within d already.
-func compose(a *api, c Config, d *databases) {
-	var all store = d.shards[0]
-	if len(d.shards) > 1 {
-		s := &sharded{router: shards.ByHash{N: len(d.shards)}, ids: &idMaker{node: int64(c.Node), now: time.Now}}
-		for _, one := range d.shards {
-			s.shards = append(s.shards, one)
-		}
-		all = s
+func compose(a *api, c Config, d *postgres.Databases) {
+	if len(d.Shards) == 1 {
+		one := d.Shards[0]
+		a.reader, a.writer, a.searcher = pages{one}, one, one
+		return
 	}
+	databases := make([]shards.Database, len(d.Shards))
+	for i, one := range d.Shards {
+		databases[i] = one
+	}
+	all := shards.NewStore(databases, c.Node)
 	a.reader, a.writer, a.searcher = pages{all}, all, all
 }
 
 // addCache stands before what a has. Only with replicas is there a past to
 // guard against.
-func addCache(a *api, c Config, v valkey, log *slog.Logger) *cacheAside {
-	plain := plainCache{v, c.CacheTTL, c.CacheWrite == "delete"}
-	cache := &cacheAside{cache: plain, pages: a.reader, store: a.writer, log: log}
+func addCache(a *api, c Config, v cache.Valkey, log *slog.Logger) *cache.Aside {
+	plain := cache.NewPlain(v, c.CacheTTL, c.CacheWrite == "delete")
+	var kept cache.Pages = plain
 	if len(c.Replicas) > 0 && c.OwnWrites == "primary" {
-		marked := markedCache{plain, c.OwnWritesFor}
-		cache.cache = marked
-		a.searcher = ownSearch{a.searcher, marked.wroteLately}
+		marked := cache.NewMarked(plain, c.OwnWritesFor)
+		kept = marked
+		a.searcher = marked.Searcher(a.searcher)
 	}
-	a.reader, a.writer = cache, cache
-	return cache
-}
-
-func newPostgres(c Config, pool *pgxpool.Pool, reads viewer) *postgres {
-	store := &postgres{pool: pool, reads: reads, feed: feedByJoin, orders: ordersLimited}
-	if c.Feed == "n_plus_1" {
-		store.feed = feedByNPlus1
-	}
-	if c.Orders == "unbounded" {
-		store.orders = ordersUnbounded
-	}
-	return store
+	aside := cache.NewAside(kept, a.reader, a.writer, log)
+	a.reader, a.writer = aside, aside
+	return aside
 }
 
 // newConfirmer returns how confirmations are sent, and what ends it: after
 // ctx, the queue has program.StopTimeout to drain.
-func newConfirmer(ctx context.Context, c Config, send sendEmail, log *slog.Logger) (confirmer, func(), error) {
+func newConfirmer(ctx context.Context, c Config, send email.Send, log *slog.Logger) (confirmer, func(), error) {
 	switch c.Email {
 	case "inline":
-		return inlineEmail{send}, func() {}, nil
+		return email.Inline{Send: send}, func() {}, nil
 	case "queue":
 		q, err := queue.Open(c.Queue, "shop", log)
 		if err != nil {
 			return nil, nil, err
 		}
-		return &queueEmail{queue: q, publisher: queue.NewPublisher(q)}, q.Close, nil
+		return email.NewQueue(q), q.Close, nil
 	}
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	background := newBackgroundEmail(send, log)
-	background.start(sending)
+	background := email.NewBackground(send, log)
+	background.Start(sending)
 	return background, func() {
 		defer time.AfterFunc(program.StopTimeout, cancel).Stop()
-		background.stop()
+		background.Stop()
 		cancel()
 	}, nil
 }
@@ -151,19 +171,5 @@ func inBackground(ctx context.Context, work func(context.Context)) (stop func())
 	return func() {
 		cancel()
 		<-done
-	}
-}
-
-// within waits for stop to return, but not longer than limit: a pool waits for
-// its connections without end.
-func within(limit time.Duration, stop func()) {
-	done := make(chan struct{})
-	go func() {
-		stop()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(limit):
 	}
 }

@@ -24,7 +24,7 @@ import (
 	"headroom/targets/kinds"
 	"headroom/targets/machine"
 	"headroom/targets/machine/spec"
-	"headroom/targets/shop"
+	"headroom/targets/shop/mail"
 )
 
 // TestMain is also everything that the stage starts, as the headroom command
@@ -88,11 +88,11 @@ func command(name string, args []string) error {
 		if err := json.Unmarshal([]byte(os.Getenv(machine.EnvProcess)), &p); err != nil {
 			return err
 		}
-		config, err := shop.MailConfigFromProcess(p)
+		config, err := mail.ConfigFromProcess(p)
 		if err != nil {
 			return err
 		}
-		return shop.RunMail(ctx, config, os.Stderr)
+		return mail.Run(ctx, config, os.Stderr)
 	case "own":
 		return own(ctx, args[0])
 	case "echo":

@@ -14,9 +14,11 @@ const (
 	EffectsPath = "/internal/effects" // ProtocolEffects: POST EffectsQuestion, answers Effects
 )
 
-// MaxQuestion is how many requests or rows one question may name. A machine's agent
-// relays a question for 10 s and of 4 MiB at most.
-const MaxQuestion = 2_000
+// What a question may hold. A machine's agent relays a question for 10 s at most.
+const (
+	MaxQuestion      = 2_000   // requests or rows that it names
+	MaxQuestionBytes = 4 << 20 // its JSON, and that of the answer
+)
 
 // FillPages are the pages that a process is to put into its cache, by their names
 // there, each with how long the page is to be kept, in ms.

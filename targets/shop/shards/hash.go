@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package shards says which of several databases holds a row.
+// Package shards spreads the shop's rows over several databases. Hash and the Routers
+// say which database holds a row, maker.go makes ids without asking a database, and
+// Store puts a page together from several.
 package shards
 
 import (
