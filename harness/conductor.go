@@ -27,6 +27,7 @@ import (
 	"hash/crc32"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"headroom/harness/drive"
@@ -165,7 +166,7 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s stage.System) (reco
 		StartedAt: time.Now().UTC(), Environment: c.Environment, Resize: of.resize,
 	}
 	machines := s.Machines()
-	before, err := readAll(ctx, machines)
+	before, err := readAll(ctx, s)
 	if err != nil {
 		return trial, err
 	}
@@ -185,7 +186,7 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s stage.System) (reco
 	}
 	readCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastReadTimeout)
 	defer cancel()
-	after, err := readAll(readCtx, machines)
+	after, err := readAll(readCtx, s)
 	died := deathBehind(ctx, map[scenarios.Variant]stage.System{of.variant: s}, err)
 	if died == nil {
 		died = diedOf(of.variant, s)
@@ -220,12 +221,26 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s stage.System) (reco
 // overloaded a machine its agent has to wait for the queue to drain.
 const readAttempts = 3
 
-func readAll(ctx context.Context, machines []stage.Machine) ([]spec.Counters, error) {
-	targets := agentTargets(machines)
+// readAll reads all machines, and at the same moment those of which a stage.Meter can
+// tell more.
+func readAll(ctx context.Context, s stage.System) ([]spec.Counters, error) {
+	targets := agentTargets(s.Machines())
 	var counters []spec.Counters
 	var err error
 	for range readAttempts {
-		if counters, err = observe.ReadAll(ctx, targets); err == nil || ctx.Err() != nil {
+		var counted map[string]spec.Counters
+		var metering sync.WaitGroup
+		if meter, meters := s.(stage.Meter); meters {
+			metering.Go(func() { counted = meter.Meter(ctx) })
+		}
+		counters, err = observe.ReadAll(ctx, targets)
+		metering.Wait()
+		for i := range counters {
+			if more, metered := counted[counters[i].Machine]; metered {
+				observe.Supplement(&counters[i], more)
+			}
+		}
+		if err == nil || ctx.Err() != nil {
 			break
 		}
 	}

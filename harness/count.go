@@ -260,7 +260,7 @@ func (c *Conductor) countTrial(ctx context.Context, v scenarios.Variant, s stage
 		StartedAt: time.Now().UTC(), Environment: c.Environment,
 	}
 	machines := s.Machines()
-	before, err := c.readWork(ctx, v, machines)
+	before, err := c.readWork(ctx, v, s)
 	if err != nil {
 		return err
 	}
@@ -274,7 +274,7 @@ func (c *Conductor) countTrial(ctx context.Context, v scenarios.Variant, s stage
 	if !c.drainQueues(ctx, v, machines) {
 		trial.Invalid = append(trial.Invalid, "the queue did not drain: what its jobs make the machines do is not counted whole")
 	}
-	after, err := c.readWork(ctx, v, machines)
+	after, err := c.readWork(ctx, v, s)
 	if err != nil {
 		return err
 	}
@@ -342,13 +342,14 @@ func quieten(ctx context.Context, machines []stage.Machine) error {
 }
 
 // readWork reads everything when nothing is under way.
-func (c *Conductor) readWork(ctx context.Context, v scenarios.Variant, machines []stage.Machine) (worked, error) {
+func (c *Conductor) readWork(ctx context.Context, v scenarios.Variant, s stage.System) (worked, error) {
 	var out worked
+	machines := s.Machines()
 	if err := c.settle(ctx, v, machines); err != nil {
 		return out, err
 	}
 	var err error
-	if out.counters, err = readAll(ctx, machines); err != nil {
+	if out.counters, err = readAll(ctx, s); err != nil {
 		return out, err
 	}
 	for _, m := range machines {

@@ -15,6 +15,7 @@ import (
 	"headroom/harness/observe"
 	"headroom/harness/record"
 	"headroom/harness/stage"
+	"headroom/internal/maybe"
 	"headroom/scenarios"
 	"headroom/targets/machine/spec"
 )
@@ -118,5 +119,40 @@ func TestDepthThatIsNotKnown(t *testing.T) {
 		if queues := addDepths(nil, topology, counters); len(queues) != test.depths || areEmpty(topology, counters) != test.empty {
 			t.Errorf("%s: depths %+v, empty %v", name, queues, areEmpty(topology, counters))
 		}
+	}
+}
+
+// metered is a system of which somebody else can tell more than its machines.
+type metered struct {
+	standing
+	counted map[string]spec.Counters
+}
+
+func (m *metered) Meter(context.Context) map[string]spec.Counters { return m.counted }
+
+// What a stage can tell of a machine beside its agent is a part of the reading.
+func TestReadingsAreSupplemented(t *testing.T) {
+	var agents []stage.Machine
+	for _, name := range []string{"web", "db"} {
+		agent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set(spec.NonceHeader, "n")
+			_ = json.NewEncoder(w).Encode(spec.Counters{Machine: name, CPUSecondsTotal: maybe.Of(1), Unread: []string{spec.NetworkOutside}})
+		}))
+		defer agent.Close()
+		agents = append(agents, stage.Machine{Name: name, Agent: observe.Target{Machine: name, AgentURL: agent.URL, Nonce: "n"}})
+	}
+	system := &metered{standing: standing{machines: agents}, counted: map[string]spec.Counters{
+		"db": {CPUSecondsTotal: maybe.Of(2), NetRxBytesTotal: maybe.Of(3), NetTxBytesTotal: maybe.Of(4)},
+	}}
+	got, err := readAll(t.Context(), system)
+	if err != nil || len(got) != 2 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	web, db := got[0], got[1]
+	if web.NetRxBytesTotal.Known() || len(web.Unread) != 1 || db.NetRxBytesTotal != maybe.Of(3) || db.NetTxBytesTotal != maybe.Of(4) || db.CPUSecondsTotal != maybe.Of(1) || len(db.Unread) != 0 {
+		t.Errorf("web %+v, db %+v", web, db)
+	}
+	if got, err = readAll(t.Context(), &system.standing); err != nil || got[1].NetRxBytesTotal.Known() {
+		t.Errorf("of a system that tells no more: %+v, %v", got, err)
 	}
 }

@@ -96,7 +96,7 @@ func (c *Conductor) warmFresh(ctx context.Context, v scenarios.Variant, s stage.
 // driveUnrecorded drives a slice that is no trial, and reads what it used.
 func (c *Conductor) driveUnrecorded(ctx context.Context, of sliceOf, s stage.System) (record.Measurement, []record.MachineUse, error) {
 	machines := s.Machines()
-	before, err := readAll(ctx, machines)
+	before, err := readAll(ctx, s)
 	if err != nil {
 		return record.Measurement{}, nil, err
 	}
@@ -107,7 +107,7 @@ func (c *Conductor) driveUnrecorded(ctx context.Context, of sliceOf, s stage.Sys
 	if err != nil {
 		return m, nil, err
 	}
-	after, err := readAll(ctx, machines)
+	after, err := readAll(ctx, s)
 	if err != nil {
 		return m, nil, err
 	}

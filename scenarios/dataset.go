@@ -3,6 +3,9 @@
 package scenarios
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -20,14 +23,31 @@ type Dataset struct {
 	Process Process
 }
 
-// Key is the kind, the words of the command, quoted, and the files that the command
-// finds: equal keys are equal data.
+// Key is the kind, the words of the command, quoted, the files that the command
+// finds, and of a service a digest of what runs: equal keys are equal data. A stage
+// that knows an image by more than its name tells the datasets of two images apart.
 func (d Dataset) Key() string {
 	key := fmt.Sprintf("%s %q", d.Process.Kind, d.Process.Seed)
 	for _, f := range d.Process.SeedFiles {
 		key += fmt.Sprintf(" %q %s", f.Path, f.SHA256)
 	}
+	if d.Process.Service != nil {
+		key += " " + d.Process.Service.dataDigest()
+	}
 	return key
+}
+
+// dataDigest is a digest of all that a service's data may depend on: the program, its
+// environment, its files, and the folder of the data. The environment may hold
+// secrets, so that it stands in no key itself.
+func (s Service) dataDigest() string {
+	decides := Service{Image: s.Image, Build: s.Build, Command: s.Command, Env: s.Env, Data: s.Data}
+	for _, f := range s.Files {
+		decides.Files = append(decides.Files, File{Path: f.Path, SHA256: f.SHA256})
+	}
+	text, _ := json.Marshal(decides) // texts alone: never fails
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // Command is the command for people, quoted where a shell needs quotes:
@@ -155,6 +175,11 @@ func readSeed(kind Kind, n node) []string {
 		n.fail("no command can make what a %s begins with: leave seed out", kind.Name)
 		return nil
 	}
+	return n.seed()
+}
+
+// seed reads the words of a seed command.
+func (n node) seed() []string {
 	words := n.words("leave seed out where the data begin empty")
 	if len(words) == 0 {
 		return nil

@@ -16,7 +16,7 @@ import (
 
 // ServiceKeys are all that a file may say of a service, besides that it is one.
 func ServiceKeys() []string {
-	return []string{"image", "build", "command", "args", "port", "env", "files", "ready", "data", "limits",
+	return []string{"image", "build", "command", "args", "port", "env", "files", "ready", "data", "seed", "seed_files", "limits",
 		"counters", "attach", "links", "stateless", "speaks"}
 }
 
@@ -54,6 +54,7 @@ func readService(kind Kind, group, name string, n node, given []field, said map[
 	if v, ok := m["data"]; ok {
 		s.Data = readPlace(v, v.text(), s.Foreign())
 	}
+	p.readServiceSeed(m)
 	if v, ok := m["ready"]; ok {
 		s.Ready = readReady(v, s.Foreign())
 	}
@@ -225,6 +226,35 @@ func readServiceFiles(n node, inImage bool) []File {
 	}
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return files
+}
+
+// readServiceSeed reads the command that makes what a service begins with. While the
+// data are made the process runs alone, as a process of any kind does.
+func (p *Process) readServiceSeed(m map[string]node) {
+	seed, seeded := m["seed"]
+	if seeded {
+		p.Seed = seed.seed()
+	}
+	if v, ok := m["seed_files"]; ok {
+		p.SeedFiles = v.seedFiles()
+		if !seeded {
+			v.fail("seed_files are for a seed's command: write seed too, or leave seed_files out")
+		}
+	}
+	if _, kept := m["data"]; seeded && !kept {
+		seed.fail("nothing says where the process keeps what the command makes: write data: with that folder, or leave seed out")
+	}
+	if i := slices.IndexFunc(p.Service.Files, p.Service.amongData); seeded && i >= 0 {
+		seed.fail("the file %s would lie among the data that the command makes: name it under seed_files, or put it elsewhere", p.Service.Files[i].Path)
+	}
+	if links, linked := m["links"]; seeded && linked {
+		links.fail("the data are made by the process alone, before any other runs, so that a link leads nowhere: leave out links, or seed")
+	}
+}
+
+// amongData says whether a file lies in the folder of the service's data.
+func (s *Service) amongData(f File) bool {
+	return s.Data != "" && (f.Path == s.Data || strings.HasPrefix(f.Path, s.Data+"/"))
 }
 
 // Within which time a process must be ready.
@@ -411,6 +441,11 @@ func readSeedFiles(kind Kind, n node) []File {
 		n.fail("no command can make what a %s begins with: leave seed_files out", kind.Name)
 		return nil
 	}
+	return n.seedFiles()
+}
+
+// seedFiles reads a list of files, each once.
+func (n node) seedFiles() []File {
 	files := map[string]File{}
 	for _, item := range n.items() {
 		file := item.file(item.text())

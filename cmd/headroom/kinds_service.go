@@ -20,6 +20,8 @@ var serviceKeys = [][3]string{
 	{"files", "path: file", "files beside the scenario, and where the service finds them"},
 	{"ready", "http, tcp or command; within", "when it is ready; an open port within 1m unless it says otherwise"},
 	{"data", "a folder", "outlives a restart; as the image has it unless it says otherwise"},
+	{"seed", "a line", "the command that makes what data holds, once, beside the running service; each start begins with a copy"},
+	{"seed_files", "a list", "files beside the scenario, in the folder where the seed command works"},
 	{"limits", "start, ready", "from when on its CPU is limited: its start, or the end of the warm-up; a program that sizes itself by what it sees must see the limit at its start"},
 	{"counters", "path; names", "its page in Prometheus' format, and the names of counters there by what they mean"},
 	{"attach", "a kind", "its counters are read by that kind's protocol"},

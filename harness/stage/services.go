@@ -29,10 +29,11 @@ func CheckServices(t scenarios.Topology, containers bool) error {
 const SeedFilesDir = "/seed"
 
 // SeedSpec is what a machine is told that makes a dataset in the folder dir. The files
-// of the seed command lie in filesDir, where there are some.
+// of the seed command lie in filesDir, where there are some. A service's command works
+// there in any case: in the process's own folder it finds the data.
 func SeedSpec(d scenarios.Dataset, dir, filesDir, nonce string, local *spec.Local) spec.Spec {
 	s := spec.ForSeed(d, dir, nonce, local)
-	if len(d.Process.SeedFiles) > 0 {
+	if len(d.Process.SeedFiles) > 0 || d.Process.Service != nil {
 		s.Seed.FilesDir = filesDir
 	}
 	return s

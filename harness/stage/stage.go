@@ -22,6 +22,7 @@ import (
 	"headroom/harness/observe"
 	"headroom/harness/record"
 	"headroom/scenarios"
+	"headroom/targets/machine/spec"
 )
 
 // Stage is where the systems of one run stand.
@@ -90,6 +91,15 @@ type Resizer interface {
 	// started with; the machines go on running. It must not run at the same time
 	// as Machines.
 	Resize(ctx context.Context, group string, factor float64) error
+}
+
+// Meter is a System that can tell more of some machines' use than whoever answers for
+// them. A system whose machines all have agents is none, or tells nothing.
+type Meter interface {
+	// Meter takes one reading of each such machine, by name: figures that it has, and
+	// in Unread why others are missing. It takes a few seconds at the most, whatever
+	// ctx allows.
+	Meter(ctx context.Context) map[string]spec.Counters
 }
 
 // Machine is one running machine, with what it may use.

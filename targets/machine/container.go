@@ -47,8 +47,8 @@ func (m *container) use() (host.CgroupUse, error) {
 	return m.cgroup.Use()
 }
 
-// errOutside is why a machine that is seen from outside lacks figures.
-var errOutside = errors.New("is seen from outside: its network and the resident memory of its process can't be read")
+// errOutside is why a machine that is seen from outside lacks a figure.
+var errOutside = errors.New("is seen from outside: the resident memory of its process can't be read")
 
 // observeContainer fills in what can be read of a machine from outside. The machine's
 // one process has used what the machine has. The CPU time is read first, beside the clock:
@@ -58,6 +58,7 @@ func (a *agent) observeContainer(ctx context.Context, c *spec.Counters, fail, un
 	unread("cgroup", err)
 	setMachine(c, use)
 	unread("machine", errOutside)
+	c.Unread = append(c.Unread, spec.NetworkOutside)
 	countErrors := a.readCounts(ctx, c.Processes)
 	for i, p := range a.spec.Processes {
 		out := &c.Processes[i]

@@ -78,7 +78,24 @@ func giveFacts(kinds []Kind, processes []spec.Process) {
 	}
 }
 
+// checkCopying checks the spec of a machine that only copies data from folder to folder.
+func checkCopying(s spec.Spec) error {
+	complete := len(s.Processes) == 0
+	if s.Begin != nil {
+		complete = complete && s.Seed == nil && s.Begin.Dataset.Dir != "" && s.Begin.To != ""
+	} else {
+		complete = complete && s.Seed.Dir != "" && len(s.Seed.Command) == 0
+	}
+	if !complete {
+		return fmt.Errorf("machine %s: data are copied from a folder to a folder, and no process runs", s.Machine)
+	}
+	return nil
+}
+
 func checkSpec(s spec.Spec) error {
+	if s.Begin != nil || s.Seed != nil && s.Seed.Made != "" {
+		return checkCopying(s)
+	}
 	if len(s.Processes) == 0 {
 		return fmt.Errorf("machine %s: has no process", s.Machine)
 	}
@@ -133,9 +150,10 @@ func kindOf(kinds []Kind, name scenarios.KindName) (Kind, bool) {
 	return kinds[i], true
 }
 
-// folderOf is a process's own folder.
+// folderOf is a process's own folder. A service keeps data in a part of its folder: the
+// part is taken once they are made.
 func folderOf(s spec.Spec, p spec.Process) string {
-	if s.Seed != nil {
+	if s.Seed != nil && p.Service == nil {
 		return filepath.Join(s.Seed.Dir, seedingDir)
 	}
 	return filepath.Join(s.DataDir(), p.Name)
@@ -146,7 +164,7 @@ func folderOf(s spec.Spec, p spec.Process) string {
 // does not stop, which give an error that names it and holds the last lines of
 // its log. The processes' logs go to logOut, each line behind its process's
 // name. kinds are all that a process may be. A spec with a seed makes its dataset
-// and returns.
+// and returns, and one that begins another's data copies them and returns.
 func Run(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Writer) error {
 	ctx, stopSignals := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stopSignals()
@@ -155,6 +173,9 @@ func Run(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Writer) error
 	}
 	out := child.NewLines(logOut)
 	family := &child.Family{}
+	if s.Begin != nil {
+		return beginFor(ctx, *s.Begin, family, out)
+	}
 	super := &supervisor{out: out, family: family, readyLimit: readyLimit, stopLimit: stopLimit}
 	a := &agent{spec: s, started: time.Now(), ready: super.ready, pidOf: super.pidOf}
 	var programs []named
@@ -164,7 +185,7 @@ func Run(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Writer) error
 			return fmt.Errorf("machine %s: %w", s.Machine, err)
 		}
 		defer made.Close()
-		programs = append(programs, named{name: p.Name, Program: made, prepare: beginWith(p.Dataset, folderOf(s, p), family, out)})
+		programs = append(programs, named{name: p.Name, Program: made, prepare: beginWith(p.Dataset, dataOf(p, folderOf(s, p)), family, out)})
 		a.programs = append(a.programs, made)
 	}
 	listener, err := net.Listen("tcp", s.AgentAddress())

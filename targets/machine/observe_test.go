@@ -174,7 +174,7 @@ func TestObserverObserves(t *testing.T) {
 		if into.Machine != machine || into.MonotonicNano <= 0 || into.StartedUnixNano <= 0 || len(into.Errors) > 0 || len(into.Processes) != 1 {
 			t.Errorf("%s: %+v", machine, into)
 		}
-		if into.NetRxBytesTotal.Known() || into.NetTxBytesTotal.Known() || into.Processes[0].RSSBytes.Known() || !slices.Contains(into.Unread, "machine: "+errOutside.Error()) {
+		if into.NetRxBytesTotal.Known() || into.NetTxBytesTotal.Known() || into.Processes[0].RSSBytes.Known() || !slices.Contains(into.Unread, "machine: "+errOutside.Error()) || !slices.Contains(into.Unread, spec.NetworkOutside) {
 			t.Errorf("%s: what can't be read is there: %+v", machine, into)
 		}
 	}

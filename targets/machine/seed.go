@@ -21,9 +21,9 @@ import (
 
 // What stands in a dataset's folder.
 const (
-	dataDir    = "data"     // what a process's own folder begins as
-	markerFile = "COMPLETE" // written last
-	seedingDir = "seeding"  // what dataDir is while it is made
+	dataDir    = "data"             // what a process's own folder, or a service's data, begin as
+	markerFile = spec.DatasetMarker // written last
+	seedingDir = "seeding"          // what dataDir is while it is made
 )
 
 // seedStopLimit is how long a program may take to stop for good: what it holds in
@@ -31,9 +31,7 @@ const (
 const seedStopLimit = 60 * time.Second
 
 // marker says what a finished dataset holds.
-type marker struct {
-	Key string `json:"key"`
-}
+type marker spec.Marker
 
 // check returns nil when dir holds exactly this dataset, complete.
 func (m marker) check(dir string) error {
@@ -56,8 +54,9 @@ func (m marker) check(dir string) error {
 
 // makeDataset fills a folder with what a process begins with: it starts the process
 // on nothing, runs the seed command beside the process, and stops the process for
-// good. makeDataset returns at once when the dataset is there. Of several makers one
-// works and the others wait; what a killed maker left is removed.
+// good; or it keeps a copy of data that were made so elsewhere. makeDataset returns at
+// once when the dataset is there. Of several makers one works and the others wait; what
+// a killed maker left is removed.
 func makeDataset(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Writer) error {
 	dir, want := s.Seed.Dir, marker{s.Seed.Key}
 	if want.check(dir) == nil {
@@ -80,7 +79,7 @@ func makeDataset(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Write
 		}
 	}
 	m := maker{dir: dir, spec: s, kinds: kinds, out: child.NewLines(logOut)}
-	if err := m.make(ctx); err != nil {
+	if err := m.fill(ctx); err != nil {
 		return errors.Join(fmt.Errorf("seed: %w", err), os.RemoveAll(filepath.Join(dir, seedingDir)))
 	}
 	if err := publish(dir, want); err != nil {
@@ -128,6 +127,32 @@ type maker struct {
 	family child.Family
 }
 
+// fill makes the data and has them where the dataset's are made.
+func (m *maker) fill(ctx context.Context) error {
+	made := m.spec.Seed.Made
+	if made == "" {
+		if err := m.make(ctx); err != nil {
+			return err
+		}
+		if p := m.spec.Processes[0]; p.Service != nil {
+			made = dataOf(p, folderOf(m.spec, p))
+		}
+	}
+	if made == "" {
+		return nil // the process's own folder was the dataset's
+	}
+	return copyTree(ctx, made, filepath.Join(m.dir, seedingDir), &m.family, m.out)
+}
+
+// dataOf is what of a process's folder begins as its dataset: the whole folder, or of a
+// service where the scenario says that it keeps its data.
+func dataOf(p spec.Process, folder string) string {
+	if p.Service == nil {
+		return folder
+	}
+	return spec.Below(folder, p.Service.Data)
+}
+
 func (m *maker) make(ctx context.Context) (err error) {
 	p := m.spec.Processes[0]
 	program, err := newProgram(m.kinds, m.spec, p, &m.family, m.out)
@@ -143,7 +168,8 @@ func (m *maker) make(ctx context.Context) (err error) {
 	ctx, died := context.WithCancelCause(ctx)
 	defer died(nil)
 	begin, n := time.Now(), named{name: p.Name, Program: program}
-	ready, cancel := context.WithTimeoutCause(ctx, readyLimit, fmt.Errorf("not ready within %v", readyLimit))
+	limit := n.readyWithin(readyLimit)
+	ready, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready within %v", limit))
 	defer cancel()
 	var running *child.Child
 	defer func() {
@@ -213,23 +239,47 @@ func beginWith(d *spec.Dataset, dir string, family *child.Family, out *child.Lin
 		if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
-		if err := (marker{d.Key}).check(d.Dir); err != nil {
-			return err
-		}
-		begin, half := time.Now(), dir+".half"
+		half := dir + ".half"
 		if err := os.RemoveAll(half); err != nil {
 			return err
 		}
-		cp := exec.Command("cp", "-a", "--reflink=auto", filepath.Join(d.Dir, dataDir), half)
-		if err := family.Run(ctx, cp, child.Options{Name: "cp", Out: out}); err != nil {
-			return fmt.Errorf("copying the dataset: %w", err)
+		if err := copyDataset(ctx, *d, half, family, out); err != nil {
+			return err
 		}
-		// Written now and not half a minute later, when the kernel would do it in the
-		// middle of a measurement.
-		if err := SyncFS(half); err != nil {
-			return fmt.Errorf("writing the dataset to disk: %w", err)
-		}
-		fmt.Fprintf(out, "machine | dataset copied in %.1f s\n", time.Since(begin).Seconds())
 		return os.Rename(half, dir)
 	}
+}
+
+// beginFor copies what a process begins with that another container runs. A folder that
+// was half filled goes with the container: its system has not started.
+func beginFor(ctx context.Context, b spec.Begin, family *child.Family, out *child.Lines) error {
+	return copyDataset(ctx, b.Dataset, b.To, family, out)
+}
+
+// copyDataset copies a finished dataset's data into a folder.
+func copyDataset(ctx context.Context, d spec.Dataset, to string, family *child.Family, out *child.Lines) error {
+	if err := (marker{d.Key}).check(d.Dir); err != nil {
+		return err
+	}
+	return copyTree(ctx, filepath.Join(d.Dir, dataDir), to, family, out)
+}
+
+// copyTree copies all that is in a folder into another one, which is made where it is
+// not there, and gets the owner and the mode of the first.
+func copyTree(ctx context.Context, from, to string, family *child.Family, out *child.Lines) error {
+	began := time.Now()
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return fmt.Errorf("copying the dataset: %w", err)
+	}
+	cp := exec.Command("cp", "-a", "--reflink=auto", from+"/.", to)
+	if err := family.Run(ctx, cp, child.Options{Name: "cp", Out: out}); err != nil {
+		return fmt.Errorf("copying the dataset: %w", err)
+	}
+	// Written now and not half a minute later, when the kernel would do it in the
+	// middle of a measurement.
+	if err := SyncFS(to); err != nil {
+		return fmt.Errorf("writing the dataset to disk: %w", err)
+	}
+	fmt.Fprintf(out, "machine | dataset copied in %.1f s\n", time.Since(began).Seconds())
+	return nil
 }

@@ -57,8 +57,9 @@ func Of(s *scenarios.Scenario, v scenarios.Variant) File {
 	return File{Scenario: s.Name, Variant: v, Topology: s.Topology(v)}
 }
 
-// Write writes the file to w. It fails when a link leads nowhere, or when a
-// machine has the name of a service that makes a dataset.
+// Write writes the file to w. It fails when a link leads nowhere, when a
+// machine has the name of a service that makes a dataset, or when data are made in an
+// image of the user's own.
 func (f File) Write(w io.Writer) error {
 	c, err := f.content()
 	if err != nil {
@@ -158,6 +159,9 @@ func (f File) makers() ([]maker, error) {
 	datasets := f.Topology.Datasets()
 	var out []maker
 	for i, d := range datasets {
+		if d.Process.Foreign() {
+			return nil, fmt.Errorf("the data of %s are made by a command inside its image beside the running process, and a compose file can't say that: leave seed out of a copy of the scenario, and fill the database yourself", f.beginsWith(d))
+		}
 		encoded, err := json.Marshal(stage.SeedSpec(d, spec.DatasetDir, stage.SeedFilesDir, nonce, nil))
 		if err != nil {
 			return nil, fmt.Errorf("dataset %s: %w", d.Command(), err)

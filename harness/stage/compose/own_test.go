@@ -203,6 +203,16 @@ func TestOwnImagesRefused(t *testing.T) {
 	}
 }
 
+// Nobody makes data in an image of the user's own but a stage.
+func TestOwnSeedIsRefused(t *testing.T) {
+	topology := withService()
+	topology.Machines[0].Processes[0].Seed = []string{"psql", "-f", "schema.sql"}
+	err := File{Scenario: "mine", Variant: scenarios.After, Topology: topology}.Write(&bytes.Buffer{})
+	if err == nil || !strings.Contains(err.Error(), "the data of db/postgres are made by a command inside its image") || !strings.Contains(err.Error(), "leave seed out of a copy of the scenario") {
+		t.Errorf("error %v, want the remedy", err)
+	}
+}
+
 // What a person types against such a file must be accepted by the program.
 func TestDockerComposeAcceptsOwnImages(t *testing.T) {
 	topology, dir := withService(), t.TempDir()

@@ -21,53 +21,70 @@ import (
 const seedTimeout = time.Hour
 
 // EnsureDataset fills the volume that a process begins with, by a machine that runs
-// the process and its seed command, and gives up after an hour. A volume that is full
-// already costs one short container. Two runs may do this at once: the machine takes a
-// lock in the volume. The volume outlives the run; Sweep with datasets removes it. An
-// error holds the end of the machine's log.
+// the process and its seed command, and gives up after an hour. A process in an image
+// of the user's own runs there, and its command too: EnsureImages comes before. A
+// volume that is full already costs one short container. Two runs may do this at once:
+// the machine takes a lock in the volume. The volume outlives the run; Sweep with
+// datasets removes it. An error holds the end of the machine's log, or of what the
+// command said.
 func (s *Stage) EnsureDataset(ctx context.Context, d scenarios.Dataset) error {
-	ctx, cancel := context.WithTimeout(ctx, seedTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, seedTimeout, fmt.Errorf("not done within %v", seedTimeout))
 	defer cancel()
-	volume := datasetVolume(d, s.options.DatasetVersion)
-	if err := s.seed(ctx, d, volume); err != nil {
+	if d.Process.Foreign() && s.imageOf(*d.Process.Service) == "" {
+		return fmt.Errorf("make a dataset (%s): its image is not made (%s): call EnsureImages before", d.Command(), imageSays(*d.Process.Service))
+	}
+	volume, began := s.volumeOf(d), time.Now()
+	fill := s.seed
+	if d.Process.Foreign() {
+		fill = s.seedOwn
+	}
+	_, err := s.cli.VolumeCreate(ctx, client.VolumeCreateOptions{
+		Name:   volume,
+		Labels: map[string]string{labelOurs: "1", labelDataset: s.options.DatasetVersion},
+	})
+	if err == nil {
+		err = fill(ctx, d, volume)
+	}
+	if err != nil {
 		return fmt.Errorf("make dataset %s (%s): %w", volume, d.Command(), err)
 	}
+	s.progress("dataset %s is ready after %.1f s", volume, time.Since(began).Seconds())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.datasets[d.Key()] = true
 	return nil
 }
 
+// seed fills a volume by a machine that runs a process of a kind.
 func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, volume string) error {
-	_, err := s.cli.VolumeCreate(ctx, client.VolumeCreateOptions{
-		Name:   volume,
-		Labels: map[string]string{labelOurs: "1", labelDataset: s.options.DatasetVersion},
-	})
-	if err != nil {
-		return err
-	}
-	encoded, err := json.Marshal(stage.SeedSpec(d, spec.DatasetDir, stage.SeedFilesDir, stage.NewNonce(), nil))
-	if err != nil {
-		return err
-	}
 	var files []testcontainers.ContainerFile
 	for _, f := range d.Process.SeedFiles {
 		files = append(files, fileIn(spec.Below(stage.SeedFilesDir, f.Path), f))
 	}
-	c, err := s.create(ctx, containerSpec{
+	told := stage.SeedSpec(d, spec.DatasetDir, stage.SeedFilesDir, stage.NewNonce(), nil)
+	return s.runMachine(ctx, told, containerSpec{
 		name:     "seed-" + volume,
 		files:    files,
-		env:      map[string]string{spec.EnvSpec: string(encoded)},
 		mounts:   []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: spec.DatasetDir}},
 		shmBytes: d.Process.Facts.SharedMemoryBytes,
 	})
+}
+
+// runMachine runs a machine that does something with data to its end. The error holds
+// the machine's last lines.
+func (s *Stage) runMachine(ctx context.Context, told spec.Spec, c containerSpec) error {
+	encoded, err := json.Marshal(told)
 	if err != nil {
 		return err
 	}
-	id := c.GetContainerID()
+	c.env = map[string]string{spec.EnvSpec: string(encoded)}
+	made, err := s.create(ctx, c)
+	if err != nil {
+		return err
+	}
+	id := made.GetContainerID()
 	defer s.discard(ctx, id)
-	began := time.Now()
-	if err := c.Start(ctx); err != nil {
+	if err := made.Start(ctx); err != nil {
 		return err
 	}
 	code, err := s.waitExit(ctx, id)
@@ -75,9 +92,8 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, volume string) er
 		return s.withTail(ctx, id, err)
 	}
 	if code != 0 {
-		return s.withTail(ctx, id, fmt.Errorf("seed exited with code %d", code))
+		return s.withTail(ctx, id, fmt.Errorf("%s exited with code %d", told.Machine, code))
 	}
-	s.progress("dataset %s is ready after %.1f s", volume, time.Since(began).Seconds())
 	return nil
 }
 
@@ -101,13 +117,18 @@ func (s *Stage) waitExit(ctx context.Context, id string) (int, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return 0, context.Cause(ctx)
 		case <-tick.C:
 		}
 	}
 }
 
-// datasetVolume names the volume of a dataset.
-func datasetVolume(d scenarios.Dataset, version string) string {
+// volumeOf names the volume of a dataset. Another image of the same name makes another
+// dataset.
+func (s *Stage) volumeOf(d scenarios.Dataset) string {
+	version := s.options.DatasetVersion
+	if d.Process.Foreign() {
+		version += " " + s.imageOf(*d.Process.Service)
+	}
 	return "headroom-" + stage.DatasetName(d, version)
 }

@@ -108,7 +108,7 @@ func (d *driver) run(ctx context.Context, stdin []byte, args []string) (stdout [
 		err = errors.Join(ctx.Err(), d.stop(ctx, copied, stream.Close))
 	}
 	if err == nil {
-		err = d.checkExit(ctx, created.ID, errOut)
+		err = d.stage.checkExit(ctx, created.ID, errOut)
 	}
 	return out.Bytes(), err
 }
@@ -149,13 +149,13 @@ func (d *driver) signal(ctx context.Context, s syscall.Signal) error {
 
 // checkExit returns nil when the command ended well. The engine closes a
 // command's stream a little before it notes its end.
-func (d *driver) checkExit(ctx context.Context, execID string, stderr *child.Log) error {
+func (s *Stage) checkExit(ctx context.Context, execID string, stderr *child.Log) error {
 	ctx, cancel := context.WithTimeout(ctx, driverCallLimit)
 	defer cancel()
 	tick := time.NewTicker(pollInterval / 10)
 	defer tick.Stop()
 	for {
-		result, err := d.stage.cli.ExecInspect(ctx, execID, client.ExecInspectOptions{})
+		result, err := s.cli.ExecInspect(ctx, execID, client.ExecInspectOptions{})
 		switch {
 		case err != nil:
 			return err

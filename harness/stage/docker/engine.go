@@ -6,12 +6,14 @@
 //  1. Connect finds the engine. Open sweeps what dead owners left, makes the
 //     run's network and starts the reaper, a child that outlives us.
 //  2. EnsureImages builds and pulls the images of the user's own, and EnsureDataset
-//     fills the volume that the databases start from.
+//     fills the volume that the databases start from. Data of an image of the user's
+//     own are made in that image.
 //  3. Start brings a topology up, in the order of its links. It returns a running
 //     System or has cleaned up. A machine of a user's image with limits: start has
 //     its share of CPU from its start; Limit, after the warm-up, clamps every
 //     machine to its share. For machines of the user's images, in which no agent
-//     runs, a container beside them answers: the observer.
+//     runs, a container beside them answers: the observer. Meter tells what the engine
+//     counts of them besides.
 //  4. StartDriver starts a container inside the network, in which Exec runs the
 //     driver.
 //  5. Close removes everything; if we die first, the reaper does, and if that

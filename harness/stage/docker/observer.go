@@ -107,7 +107,7 @@ func (sys *System) runObserver(ctx context.Context, told spec.Observer) (testcon
 	if made, err = sys.stage.run(ctx, c); err != nil {
 		return nil, errors.Join(refused, err)
 	}
-	sys.stage.progress("warning: the engine does not show its cgroups (%v): the CPU and the memory of %s are not known", refused, strings.Join(sys.observer.machines, ", "))
+	sys.stage.progress("warning: the engine does not show its cgroups (%v): the OOM kills of %s are not known, and the engine itself is asked for CPU and memory", refused, strings.Join(sys.observer.machines, ", "))
 	return made, nil
 }
 

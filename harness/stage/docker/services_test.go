@@ -21,8 +21,14 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// openOwn opens a stage whose built images go when the test ends.
+// openOwn opens a stage of the fake image, whose built images go when the test ends.
 func openOwn(t *testing.T) *Stage {
+	t.Helper()
+	return withBuilt(t, openStage)
+}
+
+// withBuilt opens a stage whose built images go when the test ends.
+func withBuilt(t *testing.T, open func(*testing.T) *Stage) *Stage {
 	t.Helper()
 	cli := connect(t)
 	s := &Stage{}
@@ -38,7 +44,7 @@ func openOwn(t *testing.T) *Stage {
 			}
 		}
 	})
-	s = openStage(t)
+	s = open(t)
 	return s
 }
 
@@ -47,7 +53,7 @@ func openOwn(t *testing.T) *Stage {
 func ownService(t *testing.T, built string) scenarios.Process {
 	t.Helper()
 	dir := t.TempDir()
-	writeDockerfile(t, dir, `ARG BUILT=nothing
+	writeDockerfile(t, dir, testImage, `ARG BUILT=nothing
 ENV BUILT=$BUILT
 ENTRYPOINT ["headroom", "service"]`)
 	return scenarios.Process{
@@ -64,13 +70,13 @@ ENTRYPOINT ["headroom", "service"]`)
 	}
 }
 
-// writeDockerfile writes what is built in a folder's app.
-func writeDockerfile(t *testing.T, dir, lines string) {
+// writeDockerfile writes what is built in a folder's app, from another image.
+func writeDockerfile(t *testing.T, dir, from, lines string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Join(dir, "app"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "app", "Dockerfile"), []byte("FROM "+testImage+"\n"+lines+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "app", "Dockerfile"), []byte("FROM "+from+"\n"+lines+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -323,7 +329,7 @@ func TestEnsureImages(t *testing.T) {
 		t.Errorf("an image that is there: %v", err)
 	}
 	broken := ownService(t, "x")
-	writeDockerfile(t, broken.Service.Build.Dir, "COPY missing /")
+	writeDockerfile(t, broken.Service.Build.Dir, testImage, "COPY missing /")
 	nowhere := ownService(t, "x")
 	nowhere.Service = &scenarios.Service{Image: "127.0.0.1:1/nothing:here"}
 	program := ownService(t, "x")

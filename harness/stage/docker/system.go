@@ -29,7 +29,7 @@ const (
 	followPause = time.Second // before an engine that ended a wait is asked again
 )
 
-// System is a topology that runs. It is a stage.Resizer.
+// System is a topology that runs. It is a stage.Resizer and a stage.Meter.
 type System struct {
 	stage      *Stage
 	asked      stage.Request
@@ -198,6 +198,9 @@ func (sys *System) makeMachine(ctx context.Context, m scenarios.Machine, i int) 
 	}
 	sys.containers[i] = made.GetContainerID()
 	if foreign {
+		if err := sys.beginOwn(ctx, m, made.GetContainerID()); err != nil {
+			return nil, err
+		}
 		sys.observer.made <- spec.Observed{Spec: machineSpec, ContainerID: made.GetContainerID()}
 	}
 	return made, nil
@@ -341,23 +344,22 @@ func (sys *System) Resize(ctx context.Context, group string, factor float64) err
 }
 
 // mounts are a volume of its own for what the machine stores, and, read-only, the
-// datasets that its processes begin with. The former's labels let a sweep find it.
+// datasets that its processes begin with. The former's labels let a sweep find it. An
+// image of the user's own sees no dataset: its volume is filled before it starts.
 func (s *Stage) mounts(t scenarios.Topology, m scenarios.Machine) []mount.Mount {
 	if !m.Stores() {
 		return nil
 	}
-	dir := spec.DataDir
+	own := &mount.VolumeOptions{Labels: labelsOf(s.owner, s.options.RunID, nil)}
 	if p, foreign := m.Foreign(); foreign {
-		dir = p.Service.Data
+		_, own.NoCopy = t.DatasetOf(m, p) // else the engine would put there what the image has
+		return []mount.Mount{{Type: mount.TypeVolume, Target: p.Service.Data, VolumeOptions: own}}
 	}
-	mounts := []mount.Mount{{
-		Type: mount.TypeVolume, Target: dir,
-		VolumeOptions: &mount.VolumeOptions{Labels: labelsOf(s.owner, s.options.RunID, nil)},
-	}}
+	mounts := []mount.Mount{{Type: mount.TypeVolume, Target: spec.DataDir, VolumeOptions: own}}
 	for _, p := range m.Processes {
 		if d, begins := t.DatasetOf(m, p); begins {
 			mounts = append(mounts, mount.Mount{
-				Type: mount.TypeVolume, Source: datasetVolume(d, s.options.DatasetVersion), Target: spec.InMachine(p), ReadOnly: true,
+				Type: mount.TypeVolume, Source: s.volumeOf(d), Target: spec.InMachine(p), ReadOnly: true,
 			})
 		}
 	}

@@ -57,7 +57,7 @@ func command(name string, args []string) error {
 		if err != nil {
 			return err
 		}
-		if s.Seed != nil {
+		if s.Seed != nil && s.Processes[0].Service == nil {
 			why, _ := os.ReadFile(filepath.Join(s.Seed.FilesDir, "sql", "why.txt")) // where there is one
 			return fmt.Errorf("initdb: out of luck %s", why)
 		}
@@ -110,13 +110,17 @@ func command(name string, args []string) error {
 	return fmt.Errorf("unknown command %q", name)
 }
 
-// serve tells what is in its file and what it is to talk to.
+// serve tells what is in its file, what it is to talk to, and what a command has put
+// among its data.
 func serve() error {
 	file, err := os.ReadFile("etc/conf")
 	if err != nil {
 		return err
 	}
 	said := fmt.Sprintf("%s, next %s", file, os.Getenv("NEXT"))
+	if rows, err := os.ReadFile("rows/kept"); err == nil {
+		said += ", with " + string(rows)
+	}
 	address := net.JoinHostPort(os.Getenv("HOST"), os.Getenv("PORT"))
 	return http.ListenAndServe(address, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, said) }))
 }

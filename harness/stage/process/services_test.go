@@ -76,3 +76,48 @@ func TestSeedFiles(t *testing.T) {
 		t.Errorf("error %v, want what the file says", err)
 	}
 }
+
+// The data of a program of this computer are made once, beside the running program, and
+// each start begins with a copy.
+func TestSeedOfAService(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := []byte("settings")
+	sum := sha256.Sum256(content)
+	topology := withService(&scenarios.Service{
+		Command: []string{self, "serve"}, Env: map[string]string{"NEXT": "nowhere"}, Limits: scenarios.LimitsFromStart, Data: "rows",
+		Files: []scenarios.File{{Path: "etc/conf", From: "conf", SHA256: hex.EncodeToString(sum[:]), Content: content}},
+		Ready: scenarios.Ready{HTTP: "/", Within: 20 * time.Second},
+	})
+	p := &topology.Machines[0].Processes[0]
+	p.Links, p.Facts.Stores = nil, true
+	p.Seed = []string{"sh", "-c", `cat why.txt > rows/kept; echo "$NEXT" >> rows/kept`}
+	p.SeedFiles = []scenarios.File{{Path: "why.txt", From: "why.txt", SHA256: "1", Content: []byte("rows and ")}}
+	s := openStage(t)
+	request := stage.Request{Variant: scenarios.Before, Topology: topology}
+	if _, err := s.Start(t.Context(), request); err == nil || !strings.Contains(err.Error(), "EnsureDataset") {
+		t.Errorf("before the data are made: %v", err)
+	}
+	for range 2 {
+		for _, d := range topology.Datasets() {
+			if err := s.EnsureDataset(t.Context(), d); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	sys, err := s.Start(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.Get(sys.EntryURL(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	said, err := io.ReadAll(response.Body)
+	if want := "settings, next nowhere, with rows and nowhere\n"; err != nil || string(said) != want {
+		t.Errorf("it says %q, %v, want %q", said, err, want)
+	}
+}

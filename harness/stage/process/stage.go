@@ -256,8 +256,16 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, dir string) error
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	filesDir, err := s.seedFiles(d.Process.SeedFiles)
+	works, err := s.newFolder() // the command, and a service beside it
 	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(works)
+	filesDir := works
+	if d.Process.Service != nil {
+		filesDir = filepath.Join(works, d.Process.Name) // its own folder, where the data are
+	}
+	if err := putSeedFiles(filesDir, d.Process.SeedFiles); err != nil {
 		return fmt.Errorf("the files of the seed command: %w", err)
 	}
 	address, err := reserve([]int{d.Process.Port})
@@ -265,7 +273,11 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, dir string) error
 		return err
 	}
 	defer address.Close()
-	encoded, err := json.Marshal(stage.SeedSpec(d, dir, filesDir, stage.NewNonce(), &spec.Local{Address: address.address}))
+	told := stage.SeedSpec(d, dir, filesDir, stage.NewNonce(), &spec.Local{Address: address.address, DataDir: works})
+	if err := told.PutFiles(); err != nil {
+		return err
+	}
+	encoded, err := json.Marshal(told)
 	if err != nil {
 		return err
 	}
@@ -287,26 +299,18 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, dir string) error
 	return nil
 }
 
-// seedFiles writes the files of a seed command into a folder of the run; "": there are
-// none.
-func (s *Stage) seedFiles(files []scenarios.File) (string, error) {
-	if len(files) == 0 {
-		return "", nil
-	}
-	dir, err := s.newFolder()
-	if err != nil {
-		return "", err
-	}
+// putSeedFiles writes the files of a seed command into a folder.
+func putSeedFiles(dir string, files []scenarios.File) error {
 	for _, f := range files {
 		path := spec.Below(dir, f.Path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return "", err
+			return err
 		}
 		if err := os.WriteFile(path, f.Content, 0o644); err != nil {
-			return "", err
+			return err
 		}
 	}
-	return dir, nil
+	return nil
 }
 
 // datasetDir is the folder of a dataset that was made; "" of one that was not.

@@ -17,7 +17,7 @@ func Kind() machine.Kind {
 	return machine.Kind{
 		Kind: scenarios.Kind{
 			Name: "service", Service: true,
-			Facts: scenarios.Facts{Label: "a service", About: "a service of your own: an image, a Dockerfile, or a command of this computer", Ports: 1},
+			Facts: scenarios.Facts{Label: "a service", About: "a service of your own: an image, a Dockerfile, or a command of this computer", Seeds: true, Ports: 1},
 		},
 		New:    func(p spec.Process, h machine.Host) machine.Program { return &program{asker: newAsker(p), host: h} },
 		Attach: func(p spec.Process) (machine.Program, error) { return &attached{newAsker(p)}, nil },

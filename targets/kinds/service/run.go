@@ -54,12 +54,24 @@ func (s *program) Command(context.Context) (*exec.Cmd, error) {
 func (s *program) command(words []string) *exec.Cmd {
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Dir = s.host.Dir
-	cmd.Env = append(slices.DeleteFunc(cmd.Environ(), isOurs), "HOST="+s.spec.Address, "PORT="+strconv.Itoa(s.spec.Port))
-	for _, name := range slices.Sorted(maps.Keys(s.spec.Service.Env)) {
-		cmd.Env = append(cmd.Env, name+"="+s.spec.Service.Env[name])
-	}
+	cmd.Env = s.environment(cmd.Environ())
 	return cmd
 }
+
+// environment is the service's, made of this program's own.
+func (s *program) environment(environ []string) []string {
+	env := append(slices.DeleteFunc(environ, isOurs), "HOST="+s.spec.Address, "PORT="+strconv.Itoa(s.spec.Port))
+	for _, name := range slices.Sorted(maps.Keys(s.spec.Service.Env)) {
+		env = append(env, name+"="+s.spec.Service.Env[name])
+	}
+	return env
+}
+
+// SeedEnv is the service's own environment: what finds it, its command is told too.
+func (s *program) SeedEnv(environ []string) []string { return s.environment(environ) }
+
+// Seeded has nothing to put in order: the command has made the data as they are to be.
+func (*program) Seeded(context.Context) error { return nil }
 
 // isOurs says whether a variable tells one of our own programs what it is to run. That is
 // no business of a service, and may hold the secrets of others.

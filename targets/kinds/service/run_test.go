@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,5 +138,17 @@ func TestReadyWithCounters(t *testing.T) {
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "404")) {
 			t.Errorf("a page at %s: %v, want %q", path, err, want)
 		}
+	}
+}
+
+// The command that makes a service's data finds the service by the same variables.
+func TestSeedEnvironment(t *testing.T) {
+	s, _ := programOf(t, scenarios.Service{Command: []string{"true"}, Env: map[string]string{"LEVEL": "2"}})
+	got := s.SeedEnv([]string{"LANG=en", spec.EnvSpec + "=ours", machine.EnvProcess + "=ours"})
+	if want := []string{"LANG=en", "HOST=127.64.0.9", "PORT=8000", "LEVEL=2"}; !slices.Equal(got, want) {
+		t.Errorf("the environment is %q, want %q", got, want)
+	}
+	if err := s.Seeded(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

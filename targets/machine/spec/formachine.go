@@ -69,12 +69,18 @@ func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine str
 // host to itself.
 func InMachine(p scenarios.Process) string { return path.Join(DatasetDir, p.Name) }
 
-// ForSeed is the Spec of a machine that makes a dataset in a folder, and ends.
+// ForSeed is the Spec of a machine that makes a dataset in a folder, and ends. A service
+// counts nothing meanwhile.
 func ForSeed(d scenarios.Dataset, dir, nonce string, local *Local) Spec {
 	p := d.Process
 	process := Process{Name: p.Name, Kind: p.Kind, Port: p.Port, Settings: p.Settings, Copy: 1, Copies: 1}
 	if local != nil {
 		process.Address = local.Address
+	}
+	if p.Service != nil {
+		service := *p.Service
+		service.Env, service.Counters, service.Attach = service.EnvAt(nil), nil, ""
+		process.Service = &service
 	}
 	return Spec{
 		Machine: "seed", Nonce: nonce, Local: local, Processes: []Process{process},

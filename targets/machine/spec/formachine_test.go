@@ -152,6 +152,21 @@ func TestForMachineThatBeginsWithData(t *testing.T) {
 	}
 }
 
+// A service whose data are made runs as the scenario says, linked to nobody, and counts
+// nothing.
+func TestForSeedOfAService(t *testing.T) {
+	service := scenarios.Service{Command: []string{"web"}, Env: map[string]string{"TEXT": "{{a}}"}, Counters: &scenarios.Exposition{}, Attach: "postgres", Data: "rows"}
+	d := scenarios.Dataset{Process: scenarios.Process{Name: "web", Kind: "own", Port: 8000, Seed: []string{"fill"}, Service: &service}}
+	got := ForSeed(d, "/cache/x", "n", &Local{Address: "127.64.0.9", DataDir: "/run"}).Processes[0]
+	want := scenarios.Service{Command: []string{"web"}, Env: map[string]string{"TEXT": "{a}"}, Data: "rows"}
+	if got.Service == nil || !reflect.DeepEqual(*got.Service, want) || got.Address != "127.64.0.9" {
+		t.Errorf("it runs as %+v", got)
+	}
+	if service.Attach == "" || service.Env["TEXT"] != "{{a}}" {
+		t.Errorf("asking has changed the scenario's own: %+v", service)
+	}
+}
+
 func TestForMachineRefusesLinksThatLeadNowhere(t *testing.T) {
 	for to, want := range map[string]string{
 		"db":       `"db" is not machine/process`,

@@ -29,6 +29,7 @@ const EnvSpec = "HEADROOM_MACHINE"
 // Paths inside a machine.
 const (
 	DatasetDir  = "/dataset"               // what processes begin with, read-only: a folder a process
+	OwnDir      = "/own"                   // the volume of a machine that runs an image of the user's own
 	DataDir     = "/var/lib/headroom"      // a volume of this machine alone
 	VersionsTxt = "/etc/headroom-versions" // "package version" lines, written when the image is built
 )
@@ -40,13 +41,17 @@ type Spec struct {
 	Nonce     string    `json:"nonce"`
 	Processes []Process `json:"processes"` // in start order
 	Seed      *Seed     `json:"seed,omitempty"`
+	Begin     *Begin    `json:"begin,omitempty"`
 }
 
 // Seed makes the machine one that makes a dataset with its only process, and ends.
 type Seed struct {
-	Dir     string   `json:"dir"`     // where the dataset is to be
-	Key     string   `json:"key"`     // names what is in it
-	Command []string `json:"command"` // makes the data, beside the process
+	Dir     string   `json:"dir"`               // where the dataset is to be
+	Key     string   `json:"key"`               // names what is in it
+	Command []string `json:"command,omitempty"` // makes the data, beside the process
+	// Made is the folder of data that were made elsewhere, in an image of the user's
+	// own: the machine runs no process and no command, and keeps a copy of them.
+	Made string `json:"made,omitempty"`
 	// FilesDir is the folder of the files that the command reads, in which it works;
 	// "": it reads none.
 	FilesDir string `json:"files_dir,omitempty"`
@@ -56,6 +61,22 @@ type Seed struct {
 type Dataset struct {
 	Dir string `json:"dir"`
 	Key string `json:"key"` // what must be in it
+}
+
+// DatasetMarker is the file in a dataset's folder that is written last: a Marker as
+// JSON. A dataset without one is not whole.
+const DatasetMarker = "COMPLETE"
+
+// Marker says what a finished dataset holds.
+type Marker struct {
+	Key string `json:"key"`
+}
+
+// Begin makes the machine one that copies a dataset into a folder, and ends: the folder
+// is that of a process in an image of the user's own, where nobody could copy.
+type Begin struct {
+	Dataset Dataset `json:"dataset"`
+	To      string  `json:"to"`
 }
 
 // Local sets a machine apart from the others that share its host. Such a
@@ -131,11 +152,15 @@ type Counters struct {
 	NetRxBytesTotal  maybe.Number      `json:"net_rx_bytes_total,omitzero"`
 	NetTxBytesTotal  maybe.Number      `json:"net_tx_bytes_total,omitzero"`
 	Processes        []ProcessCounters `json:"processes"`
-	Unread           []string          `json:"unread,omitempty"` // why a figure above, or of a process, is not known
+	Unread           []string          `json:"unread,omitempty"` // why a figure above, or of a process, is not known: "source: reason"
 	// Errors are faults that spoil what is measured: a program that does not run, a
 	// kind's counters that could not be asked for.
 	Errors []string `json:"errors,omitempty"`
 }
+
+// NetworkOutside is the reason in Unread of a machine that is seen from outside: its
+// network is its own. An engine that counts what goes through may know better.
+const NetworkOutside = "network: the machine is seen from outside"
 
 // ProcessCounters is one process of a machine, children included.
 type ProcessCounters struct {

@@ -39,6 +39,8 @@ func run(command string, args []string) error {
 		return observer()
 	case "service":
 		return service(args)
+	case "keep":
+		return keep(args)
 	case "idle":
 		return idle.Run(context.Background())
 	case "echo":
@@ -63,6 +65,9 @@ func machine() error {
 	fmt.Printf("machine %s starts\n", s.Machine)
 	if s.Seed != nil {
 		return seed(*s.Seed)
+	}
+	if s.Begin != nil {
+		return begin(*s.Begin)
 	}
 	refusal := ""
 	for _, p := range s.Processes {
@@ -172,7 +177,8 @@ func observer() error {
 }
 
 // service is a program that knows nothing of headroom: it tells its arguments, what it
-// is to talk to, and what is in its file.
+// is to talk to, what is in its file, and what a command has put among its data. Asked to
+// end it ends well, or as it is told.
 func service(args []string) error {
 	fmt.Println("the service starts")
 	if os.Getenv("EXIT") != "" {
@@ -186,11 +192,59 @@ func service(args []string) error {
 		return err
 	}
 	said := fmt.Sprintf("%q at %s with %s, built with %s", args, os.Getenv("NEXT"), file, os.Getenv("BUILT"))
+	if rows, err := os.ReadFile(filepath.Join(os.Getenv("DATA"), keptFile)); err == nil {
+		said += ", with " + string(rows)
+	}
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM)
+	go func() {
+		<-asked
+		code, _ := strconv.Atoi(os.Getenv("ENDS_WITH")) // 0 where nothing is said
+		fmt.Println("the service ends")
+		os.Exit(code)
+	}()
 	return http.ListenAndServe(":8000", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, said) }))
+}
+
+// keptFile is what a seed command leaves among a service's data.
+const keptFile = "rows"
+
+// keep is a seed command beside a service: it keeps what the file of its first word
+// holds, and its other words. "fail" says what the file holds and fails.
+func keep(args []string) error {
+	text, err := os.ReadFile(args[0])
+	if err != nil {
+		return err
+	}
+	if args[1] == "fail" {
+		return fmt.Errorf("no such table: %s", text)
+	}
+	kept := strings.Join(append([]string{string(text)}, args[1:]...), " ")
+	return os.WriteFile(filepath.Join(os.Getenv("DATA"), keptFile), []byte(kept), 0o640)
+}
+
+// begin copies a dataset.
+func begin(b spec.Begin) error {
+	return os.CopyFS(b.To, os.DirFS(filepath.Join(b.Dataset.Dir, "data")))
+}
+
+// keepMade keeps what was made elsewhere as a dataset.
+func keepMade(s spec.Seed) error {
+	if err := os.CopyFS(filepath.Join(s.Dir, "data"), os.DirFS(s.Made)); err != nil {
+		return err
+	}
+	text, err := json.Marshal(spec.Marker{Key: s.Key})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(s.Dir, spec.DatasetMarker), text, 0o644)
 }
 
 // seed makes a dataset, unless its command is to fail, as the command's file says.
 func seed(s spec.Seed) error {
+	if s.Made != "" {
+		return keepMade(s)
+	}
 	if s.Command[0] == "fail" {
 		why, _ := os.ReadFile(filepath.Join(s.FilesDir, "sql", "why.txt")) // where there is one
 		return fmt.Errorf("seed: initdb: out of luck %s", why)

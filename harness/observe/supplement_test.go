@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package observe
+
+import (
+	"reflect"
+	"testing"
+
+	"headroom/internal/maybe"
+	"headroom/targets/machine/spec"
+)
+
+// What was read stays, what was not is filled in, and what nobody knows stays not known
+// with every reason.
+func TestSupplement(t *testing.T) {
+	const cgroup = "cgroup: permission denied"
+	counted := spec.Counters{CPUSecondsTotal: maybe.Of(3), MemoryBytes: maybe.Of(700), NetRxBytesTotal: maybe.Of(0), NetTxBytesTotal: maybe.Of(20)}
+	for _, test := range []struct {
+		name          string
+		read, counted spec.Counters
+		want          spec.Counters
+	}{
+		{"the network alone",
+			spec.Counters{CPUSecondsTotal: maybe.Of(2), MemoryBytes: maybe.Of(600), OOMKillsTotal: maybe.Of(0), Unread: []string{"machine: why", spec.NetworkOutside},
+				Processes: []spec.ProcessCounters{{Name: "web", CPUSecondsTotal: maybe.Of(2)}}},
+			counted,
+			spec.Counters{CPUSecondsTotal: maybe.Of(2), MemoryBytes: maybe.Of(600), OOMKillsTotal: maybe.Of(0), NetRxBytesTotal: maybe.Of(0), NetTxBytesTotal: maybe.Of(20),
+				Unread: []string{"machine: why"}, Processes: []spec.ProcessCounters{{Name: "web", CPUSecondsTotal: maybe.Of(2)}}}},
+		{"all that the engine has",
+			spec.Counters{Unread: []string{cgroup, spec.NetworkOutside}, Processes: []spec.ProcessCounters{{Name: "web"}}},
+			counted,
+			spec.Counters{CPUSecondsTotal: maybe.Of(3), MemoryBytes: maybe.Of(700), NetRxBytesTotal: maybe.Of(0), NetTxBytesTotal: maybe.Of(20),
+				Unread: []string{cgroup}, Processes: []spec.ProcessCounters{{Name: "web", CPUSecondsTotal: maybe.Of(3)}}}},
+		{"nothing",
+			spec.Counters{Unread: []string{spec.NetworkOutside}, Processes: []spec.ProcessCounters{{Name: "web"}, {Name: "more"}}},
+			spec.Counters{Unread: []string{"engine: too slow"}},
+			spec.Counters{Unread: []string{spec.NetworkOutside, "engine: too slow"}, Processes: []spec.ProcessCounters{{Name: "web"}, {Name: "more"}}}},
+	} {
+		if Supplement(&test.read, test.counted); !reflect.DeepEqual(test.read, test.want) {
+			t.Errorf("%s: got  %+v\nwant %+v", test.name, test.read, test.want)
+		}
+	}
+}
