@@ -9,15 +9,15 @@ import (
 	"headroom/scenarios"
 )
 
-// question finds out, once a slice is over, what oracles have to say of what the
-// driver can't see, or why that can't be found out.
+// question finds out after a slice what the driver can't see, for some oracles. If
+// that can't be found out, the finding says why.
 type question struct {
 	oracles []scenarios.OracleName
 	ask     func(*audit, context.Context)
 }
 
-// questions are all of them. Of an oracle that none is for, the driver has all that
-// can be known.
+// questions returns all questions. An oracle without a question rests on the driver
+// alone.
 func questions() []question {
 	return []question{
 		askLag,
@@ -27,7 +27,7 @@ func questions() []question {
 	}
 }
 
-// ask finds out what one oracle has to say, or why it can't be found out.
+// ask asks one oracle's question, or records why the question can't be asked.
 func (a *audit) ask(ctx context.Context, name scenarios.OracleName) {
 	all := questions()
 	at := slices.IndexFunc(all, func(q question) bool { return slices.Contains(q.oracles, name) })

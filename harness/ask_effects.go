@@ -15,7 +15,7 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// askEffects asks the workers and the mail providers. One answer tells of both oracles.
+// askEffects asks the workers and the mail providers. One answer serves both oracles.
 var askEffects = question{[]scenarios.OracleName{scenarios.OracleLost, scenarios.OracleDuplicated}, (*audit).effects}
 
 const (
@@ -23,11 +23,11 @@ const (
 	drainPoll    = 100 * time.Millisecond
 )
 
-// effects asks, for each table whose rows have an effect, what became of the rows
-// that were created.
+// effects asks about each table whose rows have an effect: which of the created rows
+// had their effect, and how often.
 func (a *audit) effects(ctx context.Context) {
-	providers := map[string][]scenarios.Placed{} // by table
-	for _, at := range a.topology.Speaking(scenarios.ProtocolEffects) {
+	providers := map[string][]scenarios.PlacedProcess{} // by table
+	for _, at := range a.topology.ProcessesSpeaking(scenarios.ProtocolEffects) {
 		table := at.Process.Facts.EffectsOf
 		providers[table] = append(providers[table], at)
 	}
@@ -43,7 +43,7 @@ func (a *audit) effects(ctx context.Context) {
 }
 
 // effectsOf waits until the queue is empty, and asks the mail providers.
-func (a *audit) effectsOf(ctx context.Context, table string, providers []scenarios.Placed) (lost, duplicated record.Oracle) {
+func (a *audit) effectsOf(ctx context.Context, table string, providers []scenarios.PlacedProcess) (lost, duplicated record.Oracle) {
 	created := a.created[table]
 	var seen map[int64]int64
 	if len(created) > 0 {
@@ -55,7 +55,7 @@ func (a *audit) effectsOf(ctx context.Context, table string, providers []scenari
 	return oracle.Effects(table, created, seen)
 }
 
-// What keeps the fate of jobs unknown.
+// Reasons why the fate of jobs is unknown.
 var (
 	errNotDrained = errors.New("the queue was not drained")
 	errNoQueue    = errors.New("some mails were not sent, and no queue tells whether they still will be")
@@ -63,11 +63,11 @@ var (
 	errForgetful  = errors.New("the mail provider's memory was full")
 )
 
-// settled returns how often the mail of each row was sent, once nothing is under
-// way any more: once the workers have nothing left, or, without a queue, once every
-// mail was sent.
-func (a *audit) settled(ctx context.Context, created []record.Created, providers []scenarios.Placed) (map[int64]int64, error) {
-	workers := a.topology.Speaking(scenarios.ProtocolBacklog)
+// settled waits until nothing is under way, and returns how often the mail of each row
+// was sent. With a queue nothing is under way when the workers have nothing left.
+// Without a queue nothing is under way when every mail was sent.
+func (a *audit) settled(ctx context.Context, created []record.Created, providers []scenarios.PlacedProcess) (map[int64]int64, error) {
+	workers := a.topology.ProcessesSpeaking(scenarios.ProtocolBacklog)
 	patience := time.NewTimer(drainTimeout)
 	defer patience.Stop()
 	tick := time.NewTicker(drainPoll)
@@ -97,7 +97,7 @@ func (a *audit) settled(ctx context.Context, created []record.Created, providers
 }
 
 // drained says whether no worker has anything left.
-func (a *audit) drained(ctx context.Context, workers []scenarios.Placed) (bool, error) {
+func (a *audit) drained(ctx context.Context, workers []scenarios.PlacedProcess) (bool, error) {
 	for _, at := range workers {
 		var left spec.Backlog
 		if err := a.Ask(ctx, a.machines[at.Machine.Name].Agent, at.Process.Name, spec.BacklogPath, nil, &left); err != nil {
@@ -111,7 +111,7 @@ func (a *audit) drained(ctx context.Context, workers []scenarios.Placed) (bool, 
 }
 
 // mailed adds up what the mail providers sent.
-func (a *audit) mailed(ctx context.Context, created []record.Created, providers []scenarios.Placed) (map[int64]int64, error) {
+func (a *audit) mailed(ctx context.Context, created []record.Created, providers []scenarios.PlacedProcess) (map[int64]int64, error) {
 	question := spec.EffectsQuestion{IDs: idsOf(created)}
 	sent := map[int64]int64{}
 	for _, at := range providers {

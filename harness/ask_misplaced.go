@@ -14,7 +14,8 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// askMisplaced asks the shards, and the application where rows belong.
+// askMisplaced asks the shards which rows they hold, and the application where rows
+// belong.
 var askMisplaced = question{[]scenarios.OracleName{scenarios.OracleMisplaced}, (*audit).misplaced}
 
 // misplaced asks every shard, past the shop's router, which of the created
@@ -34,7 +35,7 @@ func (a *audit) misplaced(ctx context.Context) {
 	}
 }
 
-func (a *audit) misplacedOf(ctx context.Context, table string, databases []scenarios.Placed) record.Oracle {
+func (a *audit) misplacedOf(ctx context.Context, table string, databases []scenarios.PlacedProcess) record.Oracle {
 	created := a.created[table]
 	present := make([][]int64, len(databases))
 	for i, at := range databases {
@@ -51,10 +52,11 @@ func (a *audit) misplacedOf(ctx context.Context, table string, databases []scena
 	return oracle.Misplaced(table, created, present, home)
 }
 
-// home says in which of n databases a row belongs, by the application's own word; nil
-// where that can't be said of every row, or by nobody.
+// home returns a function from a row to the index of its database, of n databases,
+// as the application says. The function is nil when no application can say, or not of
+// every row.
 func (a *audit) home(ctx context.Context, table string, created []record.Created, n int) (func(record.Created) int, error) {
-	apps := a.topology.Speaking(scenarios.ProtocolHome)
+	apps := a.topology.ProcessesSpeaking(scenarios.ProtocolHome)
 	if len(apps) == 0 {
 		return nil, nil
 	}
@@ -78,8 +80,8 @@ func (a *audit) home(ctx context.Context, table string, created []record.Created
 	return func(c record.Created) int { return homes[c] }, nil
 }
 
-// askHome asks one application after the other: right behind a slice some are busy.
-func (a *audit) askHome(ctx context.Context, apps []scenarios.Placed, question spec.HomeQuestion) ([]int, error) {
+// askHome asks one application after the other: right after a slice some are busy.
+func (a *audit) askHome(ctx context.Context, apps []scenarios.PlacedProcess, question spec.HomeQuestion) ([]int, error) {
 	var err error
 	for _, at := range apps {
 		var answer []int

@@ -9,7 +9,7 @@ import (
 	"headroom/scenarios"
 )
 
-// askReordered asks nobody further: the workers count, and their counters were read.
+// askReordered needs no further question: the workers' counters have been read.
 var askReordered = question{[]scenarios.OracleName{scenarios.OracleReordered}, (*audit).reordered}
 
 // reordered reads what the workers counted during the slice.

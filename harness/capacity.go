@@ -19,24 +19,24 @@ type Capacity struct {
 	Config search.Config
 	// Drive runs one step and returns its trial, written down where it belongs.
 	Drive func(ctx context.Context, step search.Step, maxInFlight int) (record.Trial, error)
-	// OnStep hears of every step when it is over.
+	// OnStep is called with every step when it is over.
 	OnStep func(CapacityStep)
-	// StopIfUseless ends the search with a UselessError when nothing that the
-	// target answers can make a capacity.
-	StopIfUseless bool
+	// StopIfUnusable ends the search with an UnusableTargetError when the target's
+	// answers can't give a capacity at any rate.
+	StopIfUnusable bool
 	// Bound returns the throughput that the CPU demand of a trial allows; nil
 	// where that is not known.
 	Bound func(*record.Trial) float64
 }
 
-// CapacityStep is one step and what came of it.
+// CapacityStep is one step and its trial.
 type CapacityStep struct {
 	search.Step
 	Trial record.Trial // with its verdict
 }
 
-// Search runs the steps until the capacity is found or the time is up. What
-// it knows stands in the search that it returns, with an error too.
+// Search runs the steps until the capacity is found or the time is up. The search
+// that it returns holds what is known, also beside an error.
 func (c Capacity) Search(ctx context.Context) (*search.Search, error) {
 	s := search.New(c.Config)
 	for steps := 0; ; steps++ {
@@ -56,7 +56,7 @@ func (c Capacity) Search(ctx context.Context) (*search.Search, error) {
 			verdict := slo.Judge(&trial, c.SLO)
 			trial.Verdict = &verdict
 		}
-		if err := c.useless(&trial.Measurement, steps); err != nil {
+		if err := c.unusable(&trial.Measurement, steps); err != nil {
 			c.OnStep(CapacityStep{step, trial})
 			return s, err
 		}
@@ -66,7 +66,7 @@ func (c Capacity) Search(ctx context.Context) (*search.Search, error) {
 		if err := sleep(ctx, c.Config.Pause); err != nil {
 			return s, err
 		}
-		s.Feed(step, slo.StepOf(&trial, c.SLO, true), time.Since(began))
+		s.Observe(step, slo.StepOf(&trial, c.SLO, true), time.Since(began))
 		c.OnStep(CapacityStep{step, trial})
 	}
 }
@@ -80,10 +80,11 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Where a step is given up: by Little's law this many requests in flight mean
-// a mean response of hopelessFactor times the SLO's latency, at the rate that is
-// offered or, where that is far above what ever held, at twice what held. What is
-// due beyond is unsent, and the queue to drain stays short.
+// The cap on requests in flight ends a hopeless step early. By Little's law, requests
+// in flight = rate x mean response time. The cap allows a mean response time of
+// hopelessFactor times the SLO's latency at the offered rate, or at twice the highest
+// rate that held, whichever is less. Requests due beyond the cap are unsent, so that
+// the queue to drain stays short.
 const (
 	hopelessFactor = 2
 	minInFlight    = 128
@@ -101,20 +102,20 @@ func inFlightCap(rps, heldRPS float64, slo scenarios.SLO) int {
 	return int(min(max(hopelessFactor*rps*latency.Seconds(), minInFlight), maxInFlight))
 }
 
-// boundShare of X_max is where the capacity is looked for: queueing makes the
-// last quarter useless for most SLOs.
+// boundShare of X_max is where the capacity is looked for: queueing breaks most SLOs
+// in the last quarter.
 const boundShare = 0.75
 
-// boundFinder bounds the throughput by CPU demand, better with every step: what
-// the machines use when idle is part of the demand seen at a low rate, and
-// falls out of the difference between two rates.
+// boundFinder bounds the throughput by CPU demand, and improves the bound with every
+// step. At a low rate the measured demand includes what the machines use when idle.
+// The difference between two rates does not include that idle use.
 type boundFinder struct {
 	hostCPUs float64
 	first    *record.Trial
 	bound    float64
 }
 
-// minRateRatio of two steps is where their difference says something.
+// minRateRatio is how far apart the rates of two steps must be for their difference to be used.
 const minRateRatio = 2
 
 func (b *boundFinder) add(t *record.Trial) float64 {
@@ -129,9 +130,9 @@ func (b *boundFinder) add(t *record.Trial) float64 {
 	return b.bound
 }
 
-// marginalBound is min over machines of (cores - idle) / D with D and idle from
-// two rates. It is 0 where the readings do not allow it or a machine's CPU time is
-// not known, and at most eight times the higher rate: small differences are mostly
+// marginalBound is min over machines of (cores - idle) / D, with D and idle from two
+// rates. It is 0 where the readings do not allow a bound or a machine's CPU time is
+// not known. It is at most eight times the higher rate: small differences are mostly
 // noise.
 func marginalBound(low, high *record.Trial) float64 {
 	lowRPS, highRPS := low.Measurement.OfferedRPS, high.Measurement.OfferedRPS
@@ -161,9 +162,9 @@ func marginalBound(low, high *record.Trial) float64 {
 }
 
 // throughputBound is X_max = min over machines of cores / D, with D the CPU
-// seconds of one request (operational laws). Where machines have no limits of
-// their own they share the host, so it bounds them together too. It is 0 when
-// the CPU time of a machine is not known, which might be the least bound.
+// seconds of one request (operational laws). Machines without quotas of their own
+// share the host, so the host bounds all of them together too. The bound is 0 when a
+// machine's CPU time is not known, because that machine might have the least bound.
 func throughputBound(uses []record.MachineUse, completed int64, hostCPUs float64) float64 {
 	bound, total := math.Inf(1), 0.0
 	for _, u := range uses {

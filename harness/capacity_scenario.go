@@ -14,9 +14,9 @@ import (
 	"headroom/scenarios"
 )
 
-// CapacityOf starts one variant afresh and searches its capacity, as a run does
-// in its first block. What is known stands in the search that it returns, with
-// an error too; nil when the variant did not start.
+// CapacityOf starts one variant afresh and searches its capacity. The search that
+// CapacityOf returns holds what is known, also beside an error. It is nil when the
+// variant did not start.
 func (c *Conductor) CapacityOf(ctx context.Context, v scenarios.Variant, onStep func(CapacityStep)) (found *search.Search, err error) {
 	c.Progress.Begin(fmt.Sprintf("start %s (%s)", v, c.Scenario.Topology(v).Label), 8*time.Second)
 	s, err := c.start(ctx, v, 1)
@@ -29,18 +29,18 @@ func (c *Conductor) CapacityOf(ctx context.Context, v scenarios.Variant, onStep 
 	}()
 	running := map[scenarios.Variant]stage.System{v: s}
 	if err := c.makeReady(ctx, 1, running); err != nil {
-		return nil, named(ctx, running, err)
+		return nil, withDeath(ctx, running, err)
 	}
 	found, err = c.searchCapacity(ctx, v, s, &boundFinder{hostCPUs: float64(c.Environment.CPUs)}, onStep)
-	return found, named(ctx, running, err)
+	return found, withDeath(ctx, running, err)
 }
 
-// startShare of the throughput that CPU demand allows is where a search begins:
-// low enough to hold with most SLOs, and few steps from the limit.
+// startShare of the throughput that CPU demand allows is where a search begins: low
+// enough to hold most SLOs, and few steps from the capacity.
 const startShare = 0.35
 
-// searchCapacity searches the capacity of a running variant that is warm. Every
-// step is a trial on file.
+// searchCapacity searches the capacity of a running, warm variant. Every step is a
+// trial on file.
 func (c *Conductor) searchCapacity(ctx context.Context, v scenarios.Variant, s stage.System, bounds *boundFinder, onStep func(CapacityStep)) (*search.Search, error) {
 	config := c.Plan.Search
 	config.StartRPS = max(config.StartRPS, c.bounds[v]*startShare)

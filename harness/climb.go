@@ -17,7 +17,7 @@ import (
 )
 
 // bracket finds the neighbourhood of a variant's capacity with short steps, and
-// begins its staircase there.
+// starts the variant's staircase there.
 func (c *Conductor) bracket(ctx context.Context, v scenarios.Variant, s stage.System) error {
 	bounds := boundFinder{hostCPUs: float64(c.Environment.CPUs)}
 	config := c.Plan.Search
@@ -30,7 +30,7 @@ func (c *Conductor) bracket(ctx context.Context, v scenarios.Variant, s stage.Sy
 		}
 		length := config.Length(search.KindBracket, rps)
 		if time.Since(began)+length > c.Plan.Bracketing && bracket.Middle() > 0 {
-			break // the staircase finds the rest of the way
+			break // the staircase covers the rest
 		}
 		c.Progress.Begin(fmt.Sprintf("bracket: %s at %.0f requests/s", v, rps), length)
 		trial, err := c.step(ctx, sliceOf{kind: record.KindProbe, variant: v, rateName: record.RateBracket, rps: rps, duration: length}, s)
@@ -40,7 +40,7 @@ func (c *Conductor) bracket(ctx context.Context, v scenarios.Variant, s stage.Sy
 		if trial.Verdict.Outcome == record.Held {
 			bracket.Guess(bounds.add(&trial) * boundShare)
 		}
-		bracket.Feed(slo.StepOf(&trial, c.Scenario.SLO, true))
+		bracket.Observe(slo.StepOf(&trial, c.Scenario.SLO, true))
 	}
 	middle := bracket.Middle()
 	switch {
@@ -50,7 +50,7 @@ func (c *Conductor) bracket(ctx context.Context, v scenarios.Variant, s stage.Sy
 		return fmt.Errorf("%s: no step of the search was valid, so there is no rate to measure at: a quiet machine is needed", v)
 	case middle == 0:
 		middle = max(bounds.bound, c.bounds[v]) * boundShare
-		c.Progress.Note("bracket: %s's steps were spoiled, its staircase begins where CPU demand lets expect its capacity (%.0f requests/s): is this machine busy with other work?", v, middle)
+		c.Progress.Note("bracket: %s's steps were invalid, its staircase begins where CPU demand lets expect its capacity (%.0f requests/s): is this machine busy with other work?", v, middle)
 	}
 	c.stairs[v] = search.NewStaircase(middle, config.MaxRPS)
 	return nil
@@ -86,13 +86,13 @@ func (c *Conductor) capacityOf(v scenarios.Variant) slo.Capacity {
 	return slo.CapacityOf(c.trials, v, c.Scenario.SLO, true)
 }
 
-// climb takes the block's steps of both staircases in turns: AB BA BA AB.
+// runStaircases takes the block's steps of both staircases in turns: AB BA BA AB.
 //
-// Block 0 is the way from the brackets to the capacities: a first block without it
-// is an outlier of which the interval over blocks is made.
-func (c *Conductor) climb(ctx context.Context, block, turns int, running map[scenarios.Variant]stage.System, order []scenarios.Variant) error {
+// Block 0 is the way from the brackets to the capacities. Without block 0 the first
+// block would be an outlier that widens the interval over blocks.
+func (c *Conductor) runStaircases(ctx context.Context, block, turns int, running map[scenarios.Variant]stage.System, order []scenarios.Variant) error {
 	err := c.stairs.Block(order, turns, c.coin.Float64, func(v scenarios.Variant, stairs *search.Staircase) error {
-		return c.climbOne(ctx, block, v, stairs, running[v])
+		return c.staircaseStep(ctx, block, v, stairs, running[v])
 	})
 	if err != nil {
 		return err
@@ -108,11 +108,11 @@ func (c *Conductor) climb(ctx context.Context, block, turns int, running map[sce
 	return nil
 }
 
-// mostSpoiledSteps bounds how often a step that says nothing is asked for again.
-const mostSpoiledSteps = 2
+// maxInvalidSteps bounds how often an invalid step is repeated.
+const maxInvalidSteps = 2
 
-func (c *Conductor) climbOne(ctx context.Context, block int, v scenarios.Variant, stairs *search.Staircase, s stage.System) error {
-	for range 1 + mostSpoiledSteps {
+func (c *Conductor) staircaseStep(ctx context.Context, block int, v scenarios.Variant, stairs *search.Staircase, s stage.System) error {
+	for range 1 + maxInvalidSteps {
 		rps := stairs.RPS()
 		length := c.Plan.Search.Length(search.KindStairs, rps)
 		where := fmt.Sprintf("block %d of %d", block, c.Plan.Blocks)
@@ -125,7 +125,7 @@ func (c *Conductor) climbOne(ctx context.Context, block int, v scenarios.Variant
 			return err
 		}
 		limited := stairs.DriverLimited
-		stairs.Feed(slo.StepOf(&trial, c.Scenario.SLO, true))
+		stairs.Observe(slo.StepOf(&trial, c.Scenario.SLO, true))
 		if stairs.DriverLimited && !limited {
 			c.Progress.Note("staircase: the driver has no more to give at %.0f requests/s, so %s's capacity may be higher than what is found", rps, v)
 		}
@@ -144,8 +144,8 @@ func (c *Conductor) pointOf(v scenarios.Variant) float64 {
 	return c.stairs[v].RPS()
 }
 
-// said tells what can already be read.
-func (c *Conductor) said(block int) {
+// noteCapacities prints the capacities as far as they are known.
+func (c *Conductor) noteCapacities(block int) {
 	text := func(v scenarios.Variant) string {
 		capacity := c.capacityOf(v)
 		switch {
@@ -159,9 +159,9 @@ func (c *Conductor) said(block int) {
 	c.Progress.Note("after %d of %d blocks: capacity of before %s requests/s, of after %s", block, c.Plan.Blocks, text(scenarios.Before), text(scenarios.After))
 }
 
-// finale soaks both variants just below their capacities, overloads them, and
-// measures the load-latency curve, on the systems of the last block.
-func (c *Conductor) finale(ctx context.Context, block int, running map[scenarios.Variant]stage.System, order []scenarios.Variant) error {
+// lastMeasurements soaks both variants just below their capacities, overloads them,
+// and measures the load-latency curve. It uses the systems of the last block.
+func (c *Conductor) lastMeasurements(ctx context.Context, block int, running map[scenarios.Variant]stage.System, order []scenarios.Variant) error {
 	for _, v := range order {
 		if err := c.soak(ctx, block, v, running[v]); err != nil {
 			return err
@@ -178,15 +178,15 @@ func (c *Conductor) finale(ctx context.Context, block int, running map[scenarios
 	return nil
 }
 
-// soak holds a rate just below the capacity for long. After a failure a lower
-// one gets its chance, once.
+// soak holds a rate just below the capacity for long. After a failure a lower rate
+// is soaked, once.
 func (c *Conductor) soak(ctx context.Context, block int, v scenarios.Variant, s stage.System) error {
 	length := c.Plan.Search.Soak
 	if length == 0 {
 		return nil
 	}
 	soaks := search.NewSoaks(c.pointOf(v))
-	for spoiled := 0; ; {
+	for invalid := 0; ; {
 		rps, more := soaks.RPS()
 		if !more {
 			return nil
@@ -196,23 +196,23 @@ func (c *Conductor) soak(ctx context.Context, block int, v scenarios.Variant, s 
 		if err != nil {
 			return err
 		}
-		soaks.Feed(trial.Verdict.Outcome)
+		soaks.Observe(trial.Verdict.Outcome)
 		switch trial.Verdict.Outcome {
 		case record.Held:
 		case record.Failed:
-			spoiled = 0
+			invalid = 0
 			c.Progress.Note("soak: %s did not hold %.0f requests/s for %v: %s", v, rps, length, trial.Verdict.Reason)
 		default:
-			if spoiled++; spoiled > mostSpoiledSteps {
-				spoiled = 0
+			if invalid++; invalid > maxInvalidSteps {
+				invalid = 0
 				soaks.Lower()
 			}
 		}
 	}
 }
 
-// recovery overloads a variant for a moment and looks whether the SLO comes
-// back.
+// recovery overloads a variant for a moment and then looks whether the variant holds
+// its SLO again.
 func (c *Conductor) recovery(ctx context.Context, block int, v scenarios.Variant, s stage.System) error {
 	length := c.Plan.Search.Recover
 	if length == 0 {
@@ -231,11 +231,10 @@ func (c *Conductor) recovery(ctx context.Context, block int, v scenarios.Variant
 	return nil
 }
 
-// sameRate is how near to a point of the curve another measurement stands for
-// it.
+// sameRate is how near another measurement must be to stand for a point of the curve.
 const sameRate = 0.07
 
-// curve measures the load-latency curve where other steps left it out.
+// curve measures the points of the load-latency curve that no other step has measured.
 func (c *Conductor) curve(ctx context.Context, block int, v scenarios.Variant, s stage.System) error {
 	for _, share := range c.Plan.Curve {
 		rps := share * c.pointOf(v)

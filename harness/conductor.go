@@ -12,12 +12,11 @@
 //     step of one and a step of the other in turns.
 //  3. Then both get slices at the common rate, 80% of the smaller capacity, in
 //     the order ABBAAB or its mirror image. One is loaded while the other idles.
-//  4. On the systems of the last block follow a soak just below each capacity, an
-//     overload with its recovery, and the load-latency curve. If a machine dies
-//     there, these are measured again on fresh systems.
+//  4. The systems of the last block are then soaked just below their capacities,
+//     overloaded, and measured along the load-latency curve. If a machine dies
+//     there, these steps are measured again on fresh systems.
 //  5. Every step and slice is a line of the trials file before the next begins.
-//  6. Where it is asked for, the bottleneck that those trials name is put to the
-//     proof (Prove).
+//  6. On request the bottleneck that the trials name is put to the proof (Prove).
 package harness
 
 import (
@@ -40,16 +39,16 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// Progress hears what is being done, and about how long it will take.
+// Progress is told what is being done, and about how long that will take.
 type Progress interface {
 	Begin(what string, about time.Duration)
 	Note(format string, args ...any)
 }
 
-// TrialWriter keeps trials: a record.Writer does, in a run's file.
+// TrialWriter keeps trials. A record.Writer keeps them in a run's file.
 type TrialWriter interface {
 	WriteTrial(t record.Trial) error
-	// WriteRestart makes trials void that were written before.
+	// WriteRestart makes earlier trials void.
 	WriteRestart(r record.Restart) error
 }
 
@@ -70,7 +69,7 @@ type Conductor struct {
 	bounds    map[scenarios.Variant]float64 // of throughput, by CPU demand while it warmed up; 0: not known
 	fillRPS   float64                       // the rate that caches are filled for; 0: not known yet
 	pages     map[string][]cachedPage       // of caches, once they are known
-	stairs    search.Climb[scenarios.Variant]
+	stairs    search.Staircases[scenarios.Variant]
 	trials    []record.Trial // of brackets, staircases and soaks, without their histograms
 	commonRPS float64        // 0: not known yet
 	idle      time.Duration  // of a counted run; 0: countIdle
@@ -103,13 +102,13 @@ func (c *Conductor) Run(ctx context.Context) error {
 	return nil
 }
 
-// wholeBlock measures a block on fresh systems. Behind the last block follows the
-// finale, on the same systems. When a machine dies in the finale the block's own
-// trials stay, and the finale is measured on fresh systems.
+// wholeBlock measures a block on fresh systems. After the last block the last
+// measurements follow on the same systems. When a machine dies in these, the block's
+// own trials stay, and only the last measurements are repeated on fresh systems.
 func (c *Conductor) wholeBlock(ctx context.Context, block int, order []scenarios.Variant) error {
 	measured := false
-	return c.anew(ctx, block, func() error {
-		return c.systems(ctx, block, func(running map[scenarios.Variant]stage.System) error {
+	return c.withRestarts(ctx, block, func() error {
+		return c.withReady(ctx, block, func(running map[scenarios.Variant]stage.System) error {
 			if !measured {
 				if err := c.block(ctx, block, running, order); err != nil {
 					return err
@@ -120,7 +119,7 @@ func (c *Conductor) wholeBlock(ctx context.Context, block int, order []scenarios
 				return nil
 			}
 			c.beginPart("what follows block %d", block)
-			return c.finale(ctx, block, running, order)
+			return c.lastMeasurements(ctx, block, running, order)
 		})
 	})
 }
@@ -128,20 +127,20 @@ func (c *Conductor) wholeBlock(ctx context.Context, block int, order []scenarios
 // block measures one block: the staircases, then the slices at the common rate.
 func (c *Conductor) block(ctx context.Context, block int, running map[scenarios.Variant]stage.System, order []scenarios.Variant) error {
 	if c.stairs == nil {
-		c.stairs = search.Climb[scenarios.Variant]{}
+		c.stairs = search.Staircases[scenarios.Variant]{}
 		for _, v := range order {
 			if err := c.bracket(ctx, v, running[v]); err != nil {
 				return err
 			}
 		}
-		if err := c.climb(ctx, 0, c.Plan.Lead, running, order); err != nil {
+		if err := c.runStaircases(ctx, 0, c.Plan.LeadTurns, running, order); err != nil {
 			return err
 		}
 	}
-	if err := c.climb(ctx, block, c.Plan.Turns, running, order); err != nil {
+	if err := c.runStaircases(ctx, block, c.Plan.Turns, running, order); err != nil {
 		return err
 	}
-	c.said(block)
+	c.noteCapacities(block)
 	return c.slices(ctx, block, running, order, record.RateCommon)
 }
 
@@ -179,7 +178,7 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s stage.System) (reco
 	if trial.Measurement.Interrupted {
 		trial.Invalid = append(trial.Invalid, "interrupted")
 	}
-	// The readings after an interrupted slice are still wanted, but not for long.
+	// The readings after an interrupted slice are still wanted, but get little time.
 	lastReadTimeout := time.Minute
 	if ctx.Err() != nil {
 		lastReadTimeout = 3 * time.Second
@@ -196,10 +195,10 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s stage.System) (reco
 	} else {
 		trial.Machines = uses(machines, before, after, &trial.Invalid)
 		for i, counters := range middle {
-			observe.Gauges(&trial.Machines[i], counters)
+			observe.ReplaceGauges(&trial.Machines[i], counters)
 		}
 	}
-	if died != nil { // nobody need be asked, or waited for, any more
+	if died != nil { // the oracles of a dead system are not asked, and its queues not waited for
 		trial.Invalid = append(trial.Invalid, died.Brief())
 		trial.Oracles = trial.Measurement.Oracles
 		trial.Measurement.Oracles, trial.Measurement.Created = nil, nil
@@ -217,8 +216,8 @@ func (c *Conductor) slice(ctx context.Context, of sliceOf, s stage.System) (reco
 	return trial, died
 }
 
-// readAttempts bounds how often a reading is tried: behind a slice that
-// overloaded a machine its agent has to wait for the queue to drain.
+// readAttempts bounds how often a reading is tried. After an overload a machine's
+// agent has to wait until the queue has drained.
 const readAttempts = 3
 
 // readAll reads all machines, and at the same moment those of which a stage.Meter can
@@ -257,15 +256,16 @@ func uses(machines []stage.Machine, before, after []spec.Counters, invalid *[]st
 	return out
 }
 
-// job is the traffic of one slice. The seed depends on the block, the rate and
-// which of the variant's slices it is: both variants see the same arrivals and
-// the same keys. Probes and repetitions have their own.
+// job is the traffic of one slice. The seed depends on the block, the rate and the
+// slice's number within its variant, so both variants see the same arrivals and the
+// same keys. Probes and repetitions have seeds of their own.
 func (c *Conductor) job(of sliceOf, s stage.System) drive.Job {
 	schedule := fmt.Sprintf("%s %d", of.rateName, of.take)
 	switch {
 	case of.kind == record.KindProbe:
-		// An unlucky one must not lean on every step. And what is asked for again
-		// asks for other keys: those of the first time are in the cache now.
+		// Each step has a schedule of its own: an unlucky schedule must not bias every
+		// step. A repeated step also asks for other keys, because the keys of the first
+		// attempt are in the cache now.
 		schedule = fmt.Sprintf("%s at %g, trial %d", of.rateName, of.rps, c.order)
 	case of.again:
 		schedule = fmt.Sprintf("%s again, trial %d", schedule, c.order)

@@ -30,11 +30,11 @@ import (
 // 1/capacity of a CPU second.
 type fakeStage struct {
 	bare
-	t        *testing.T
-	capacity map[scenarios.Variant]float64
-	onDrive  func(n int) // called before the n-th drive
-	spoiled  func(job drive.Job) bool
-	oracles  []scenarios.OracleName // of the scenario
+	t         *testing.T
+	capacity  map[scenarios.Variant]float64
+	onDrive   func(n int) // called before the n-th drive
+	disturbed func(job drive.Job) bool
+	oracles   []scenarios.OracleName // of the scenario
 
 	mu      sync.Mutex
 	running map[*fakeSystem]bool
@@ -75,7 +75,7 @@ func (f *fakeSystem) observe(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-func (f *fakeSystem) Limit(context.Context) error {
+func (f *fakeSystem) SetCPUQuotas(context.Context) error {
 	f.stage.mu.Lock()
 	defer f.stage.mu.Unlock()
 	f.stage.limits = append(f.stage.limits, len(f.stage.drives))
@@ -146,7 +146,7 @@ func (s *fakeStage) Drive(ctx context.Context, job drive.Job) (record.Measuremen
 		m.Created = map[string][]record.Created{"orders": {{ID: 1}}}
 	}
 	m.Interrupted = ctx.Err() != nil
-	if s.spoiled != nil && s.spoiled(job) {
+	if s.disturbed != nil && s.disturbed(job) {
 		m.InvalidReasons = []string{"the driver sent late"}
 	}
 	return m, nil
@@ -247,13 +247,13 @@ func TestRunMeasuresBothVariantsAlike(t *testing.T) {
 	}
 }
 
-// What the driver spoiled is measured again, a bounded number of times, and
-// stays on file. A repetition has other arrivals and keys: the first one's are in
-// the caches.
-func TestSpoiledSlicesAreRepeated(t *testing.T) {
+// An invalid slice is measured again, a bounded number of times, and stays on file. A
+// repetition has other arrivals and keys, because the keys of the first slice are in the
+// caches.
+func TestInvalidSlicesAreRepeated(t *testing.T) {
 	stage := &fakeStage{
 		capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 500},
-		spoiled: func(job drive.Job) bool {
+		disturbed: func(job drive.Job) bool {
 			return job.Duration == FullPlan().Slice && job.BaseURL == string(scenarios.Before)
 		},
 	}

@@ -35,23 +35,23 @@ const (
 	countWrites  = 20 // of each endpoint that changes data, one in flight
 	countReads   = 40 // of each that reads, several in flight
 	countWarmers = 16 // so many: every connection of the shops' pools gets its share
-	// countTurns is how often the pools' order turns, countTurn how many requests
-	// of each endpoint every shop then gets.
-	countTurns = 2
-	countTurn  = 4
+	// countTurns is how often the pools' order turns. In each turn every shop gets
+	// turnRequests requests of each endpoint.
+	countTurns   = 2
+	turnRequests = 4
 
-	countLimit = 2 * time.Minute // of one endpoint
-	countFill  = 2 * time.Minute // of the caches
-	countIdle  = 2 * time.Second // in which health checks and watchers are counted alone
-	// countReadings is how often readings are counted alone. Of one and the same what
-	// a shop does for it differs by a third.
-	countReadings = 4
-	mostMarks     = 30 * time.Second
+	countTimeout = 2 * time.Minute // of one endpoint
+	countFill    = 2 * time.Minute // of the caches
+	countIdle    = 2 * time.Second // in which health checks and watchers are counted alone
+	// countReadings is how often readings are counted alone. What a shop does for one
+	// and the same reading differs by a third.
+	countReadings      = 4
+	maxOwnWritesWindow = 30 * time.Second
 )
 
-// Count starts both variants afresh, fills their caches, and asks each endpoint
-// alone, one request after the other. Each endpoint is a trial with what that
-// made the machines do.
+// Count starts both variants afresh and fills their caches. It then asks each endpoint
+// alone, one request after the other. Each endpoint is a trial that holds what the
+// machines did for its requests.
 func (c *Conductor) Count(ctx context.Context, plan CountPlan) error {
 	for _, v := range scenarios.Variants() {
 		if err := countable(c.Scenario.Topology(v)); err != nil {
@@ -60,7 +60,7 @@ func (c *Conductor) Count(ctx context.Context, plan CountPlan) error {
 	}
 	defer func(plan Plan, fillRPS float64) { c.Plan, c.fillRPS, c.counting = plan, fillRPS, false }(c.Plan, c.fillRPS)
 	c.Plan, c.fillRPS, c.counting = Plan{Blocks: plan.Run, Fill: countFill}, plan.FillRPS, true
-	return c.started(ctx, plan.Run, func(running map[scenarios.Variant]stage.System) error {
+	return c.withStarted(ctx, plan.Run, func(running map[scenarios.Variant]stage.System) error {
 		for _, v := range scenarios.Variants() {
 			if err := c.countVariant(ctx, v, running[v], plan); err != nil {
 				return fmt.Errorf("count %s: %w", v, err)
@@ -70,9 +70,9 @@ func (c *Conductor) Count(ctx context.Context, plan CountPlan) error {
 	})
 }
 
-// countable says why what a topology does can't be counted; nil when it can.
+// countable is an error when a topology's work can't be counted.
 func countable(t scenarios.Topology) error {
-	for _, at := range t.Speaking(scenarios.ProtocolPostgreSQL) {
+	for _, at := range t.ProcessesSpeaking(scenarios.ProtocolPostgreSQL) {
 		if !at.Process.Facts.Database {
 			return fmt.Errorf("%s stands before the database: a database's connections hand in what they counted when they are told to, and nobody can tell those of a pool; nothing of this scenario can be counted", at.Address())
 		}
@@ -86,11 +86,11 @@ func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s sta
 		return err
 	}
 	c.Progress.Begin(fmt.Sprintf("count %s: %d requests of each of %d endpoints", v, plan.Requests, len(mix)), time.Duration(len(mix))*time.Second)
-	if err := quieten(ctx, s.Machines()); err != nil { // behind the writes of the warm-up
+	if err := quiesce(ctx, s.Machines()); err != nil { // after the writes of the warm-up
 		return err
 	}
-	// Once for a while and some times for none: what goes by time, and what the
-	// readings do by themselves.
+	// One idle trial lasts a while, to count what goes by the clock. The others last
+	// no time, to count what the readings themselves cause.
 	for _, quiet := range append([]time.Duration{c.idleFor()}, make([]time.Duration, countReadings)...) {
 		idle := func() (m record.Measurement, err error) { return m, sleep(ctx, quiet) }
 		if err := c.countTrial(ctx, v, s, plan, string(record.RateIdle), idle); err != nil {
@@ -99,7 +99,7 @@ func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s sta
 	}
 	for _, e := range mix {
 		if writes(e) {
-			if err := quieten(ctx, s.Machines()); err != nil {
+			if err := quiesce(ctx, s.Machines()); err != nil {
 				return err
 			}
 		}
@@ -114,28 +114,28 @@ func (c *Conductor) countVariant(ctx context.Context, v scenarios.Variant, s sta
 	return nil
 }
 
-// warmForCount brings a fresh variant to where its counts begin, the same place in
-// every run: connections are open and have their statements prepared, caches are
-// full, and nothing is under way.
+// warmForCount brings a fresh variant to the state in which its counts begin. The
+// state is the same in every run: connections are open and have their statements
+// prepared, caches are full, and nothing is under way.
 //
-//  1. Writes, one in flight, here and later while the databases are quiet: where a
-//     row's next version finds room depends on which are known to be dead. If reads
-//     went on beside the writes, or behind the fill, it would be the
-//     scheduler's choice which pages a cache has in the end: 29 or 30 misses of a
-//     hundred were counted so.
-//  2. Reads, many in flight, for all connections of the pools to open and work.
-//     They put pages into the cache, the same ones in whatever order.
-//  3. The caches are filled. What is there already stays.
-//  4. Writes and reads again, one in flight as in the count, while the pools'
-//     order turns. A pool gives what was returned to it last, so at one in flight
-//     each uses one connection alone; when the shops settle it is the other end's.
-//     The readings of a count settle twice a trial, so that its connection stays the
-//     same: that one or the other, each has its statements prepared by then.
-//  5. Where a shop remembers for a while who wrote what, that while. A page that is
-//     read meanwhile may not be kept, if its mark ends just then.
-//  6. All reads once more, one in flight: on a busy computer a shop gives up a cache
-//     that is slow, and keeps no page that took long. Now each page that was read is
-//     there.
+//  1. Writes, one in flight, while the databases are quiet. Quiet matters, because the
+//     place of a row's next version depends on which versions are known to be dead.
+//     Reads beside the writes, or after the fill, would leave it to the scheduler
+//     which pages a cache holds in the end: 29 or 30 misses of a hundred were counted.
+//  2. Reads, many in flight, so that all connections of the pools open and work. The
+//     reads put the same pages into the cache in any order.
+//  3. The caches are filled. Pages that are there already stay.
+//  4. Writes and reads again, one in flight as in the count, while the pools' order
+//     turns. A pool hands out the connection that was returned last, so one request in
+//     flight uses one connection alone. When the shops settle, the pool hands out the
+//     connection at its other end. The readings of a count settle twice a trial, so a
+//     trial's connection stays the same. Both connections have their statements
+//     prepared by then.
+//  5. A pause, where a shop remembers for a while who wrote what. A page that is read
+//     meanwhile may not be kept, if its mark ends just then.
+//  6. All reads once more, one in flight. On a busy computer a shop gives up a slow
+//     cache, and keeps no page that took long. After this step each page that was read
+//     is in the cache.
 func (c *Conductor) warmForCount(ctx context.Context, v scenarios.Variant, s stage.System, mix []scenarios.Endpoint) error {
 	c.Progress.Begin(fmt.Sprintf("warm up %s for the count", v), 3*time.Second)
 	firstWrite := slices.IndexFunc(mix, writes)
@@ -151,7 +151,7 @@ func (c *Conductor) warmForCount(ctx context.Context, v scenarios.Variant, s sta
 		if len(writes) == 0 {
 			return nil
 		}
-		if err := quieten(ctx, s.Machines()); err != nil {
+		if err := quiesce(ctx, s.Machines()); err != nil {
 			return err
 		}
 		return even(writes, each, 1, what)
@@ -165,7 +165,7 @@ func (c *Conductor) warmForCount(ctx context.Context, v scenarios.Variant, s sta
 	if err := c.fillCaches(ctx, v, s); err != nil {
 		return err
 	}
-	machines, each := s.Machines(), countTurn*len(c.Scenario.Topology(v).Speaking(scenarios.ProtocolSettle))
+	machines, each := s.Machines(), turnRequests*len(c.Scenario.Topology(v).ProcessesSpeaking(scenarios.ProtocolSettle))
 	for turn := range countTurns {
 		if err := c.settle(ctx, v, machines); err != nil {
 			return err
@@ -178,7 +178,7 @@ func (c *Conductor) warmForCount(ctx context.Context, v scenarios.Variant, s sta
 		}
 	}
 	c.drainQueues(ctx, v, machines)
-	if err := sleep(ctx, c.marksOf(v)); err != nil {
+	if err := sleep(ctx, c.ownWritesWindow(v)); err != nil {
 		return err
 	}
 	for turn := range countTurns {
@@ -192,7 +192,7 @@ func (c *Conductor) warmForCount(ctx context.Context, v scenarios.Variant, s sta
 // turnName makes each turn ask for keys of its own.
 func turnName(turn int) string { return fmt.Sprintf(", turn %d", turn+1) }
 
-// driveEvenly sends requests of each endpoint, about equally many, unrecorded.
+// driveEvenly sends about equally many requests of each endpoint, unrecorded.
 func (c *Conductor) driveEvenly(ctx context.Context, v scenarios.Variant, s stage.System, mix []scenarios.Endpoint, each, connections int, what string) error {
 	if len(mix) == 0 || each == 0 {
 		return nil
@@ -211,20 +211,21 @@ func (c *Conductor) driveEvenly(ctx context.Context, v scenarios.Variant, s stag
 // idleFor is countIdle, or what a test sets.
 func (c *Conductor) idleFor() time.Duration { return cmp.Or(c.idle, countIdle) }
 
-// marksOf is for how long the variant's shops remember who wrote what, and a
-// little: 0 where none does. Meanwhile such a session's reads go past the cache.
-func (c *Conductor) marksOf(v scenarios.Variant) time.Duration {
+// ownWritesWindow is how long the variant's shops remember who wrote what, and a
+// quarter more. It is 0 where no shop remembers. During the window the reads of a
+// session that wrote go past the cache.
+func (c *Conductor) ownWritesWindow(v scenarios.Variant) time.Duration {
 	var longest time.Duration
-	for _, at := range c.Scenario.Topology(v).Having("own_writes_for") {
+	for _, at := range c.Scenario.Topology(v).ProcessesWithSetting("own_writes_for") {
 		marks, err := time.ParseDuration(at.Process.Settings["own_writes_for"])
 		if err == nil && at.Process.Linked(scenarios.RoleReplicas) && at.Process.Linked(scenarios.RoleCache) {
 			longest = max(longest, marks+marks/4)
 		}
 	}
-	return min(longest, mostMarks)
+	return min(longest, maxOwnWritesWindow)
 }
 
-// readsFirst puts what changes data behind what reads them.
+// readsFirst puts the endpoints that change data after those that read.
 func readsFirst(mix []scenarios.Endpoint) []scenarios.Endpoint {
 	var reads, last []scenarios.Endpoint
 	for _, e := range mix {
@@ -242,18 +243,18 @@ func writes(e scenarios.Endpoint) bool {
 	return e.Method != http.MethodGet && e.Method != http.MethodHead
 }
 
-// closedJob sends a fixed number of requests, as many at once as it has
-// connections, whatever time that takes.
+// closedJob sends a fixed number of requests, one at a time on each connection, for
+// as long as that takes.
 func (c *Conductor) closedJob(v scenarios.Variant, s stage.System, mix []scenarios.Endpoint, requests, connections int, what string) drive.Job {
-	job := c.job(sliceOf{variant: v, duration: countLimit, rateName: scenarios.RateName(what)}, s)
+	job := c.job(sliceOf{variant: v, duration: countTimeout, rateName: scenarios.RateName(what)}, s)
 	job.Mix, job.Requests, job.Connections = mix, requests, connections
 	job.Seed = mixSeed(c.Seed, uint64(crc32.ChecksumIEEE([]byte("count "+what))))
 	job.Oracles, job.CountHeaders, job.RateLimit = nil, nil, drive.RateLimit{}
 	return job
 }
 
-// countTrial does something, and writes what the machines did meanwhile as a
-// trial of that name.
+// countTrial calls do, and writes what the machines did meanwhile as a trial of that
+// name.
 func (c *Conductor) countTrial(ctx context.Context, v scenarios.Variant, s stage.System, plan CountPlan, name string, do func() (record.Measurement, error)) error {
 	trial := record.Trial{
 		Kind: record.KindCount, Variant: v, Block: plan.Run, RateName: scenarios.RateName(name),
@@ -287,17 +288,16 @@ func (c *Conductor) countTrial(ctx context.Context, v scenarios.Variant, s stage
 	return c.Writer.WriteTrial(trial)
 }
 
-// worked is a reading of all machines: their counters, and what those are made
-// of.
-type worked struct {
+// workReading is a reading of all machines: their counters, and their work by name.
+type workReading struct {
 	counters []spec.Counters
 	work     [][]spec.Work
 }
 
-// settle has the shops finish what goes on behind their answers, and bring their
+// settle makes the shops finish the work that follows their answers, and bring their
 // databases' counters up to date.
 func (c *Conductor) settle(ctx context.Context, v scenarios.Variant, machines []stage.Machine) error {
-	for _, at := range c.Scenario.Topology(v).Speaking(scenarios.ProtocolSettle) {
+	for _, at := range c.Scenario.Topology(v).ProcessesSpeaking(scenarios.ProtocolSettle) {
 		i := slices.IndexFunc(machines, func(m stage.Machine) bool { return m.Name == at.Machine.Name })
 		if i < 0 {
 			return errors.New("machine " + at.Machine.Name + " is not there")
@@ -321,10 +321,10 @@ const (
 	quietPause    = 100 * time.Millisecond
 )
 
-// quieten waits until nothing is about to go on by the clock in any machine that
-// alters what writes cost. All are asked at once, and again until all agree: what one
-// of them does lets another one agree in the next round.
-func quieten(ctx context.Context, machines []stage.Machine) error {
+// quiesce waits until no machine is about to do periodic work that alters what writes
+// cost. All machines are asked at once, in rounds until all agree: what one machine
+// does in a round may let another machine agree in the next.
+func quiesce(ctx context.Context, machines []stage.Machine) error {
 	var err error
 	for range quietAttempts {
 		round, inRound := errgroup.WithContext(ctx)
@@ -341,9 +341,9 @@ func quieten(ctx context.Context, machines []stage.Machine) error {
 	return err
 }
 
-// readWork reads everything when nothing is under way.
-func (c *Conductor) readWork(ctx context.Context, v scenarios.Variant, s stage.System) (worked, error) {
-	var out worked
+// readWork lets the system settle and reads the counters and the work of all machines.
+func (c *Conductor) readWork(ctx context.Context, v scenarios.Variant, s stage.System) (workReading, error) {
+	var out workReading
 	machines := s.Machines()
 	if err := c.settle(ctx, v, machines); err != nil {
 		return out, err

@@ -72,7 +72,7 @@ func (s *countStage) answer(w http.ResponseWriter, r *http.Request, m scenarios.
 			c.Processes = append(c.Processes, spec.ProcessCounters{Name: p.Name, Kind: p.Kind})
 		}
 		_ = json.NewEncoder(w).Encode(c)
-	case spec.QuietPath:
+	case spec.QuiescePath:
 		s.step("quiet")
 	case spec.WorkPath:
 		work := []spec.Work{}
@@ -105,12 +105,12 @@ func (s *countStage) asked(w http.ResponseWriter, q spec.Question) {
 		_ = json.NewEncoder(w).Encode(map[string]int{"settled": 2})
 		return
 	}
-	if q.Path == spec.TouchPath {
+	if q.Path == spec.CacheEffectPath {
 		var requests []spec.Request
 		if err := json.Unmarshal(q.Body, &requests); err != nil {
 			s.t.Error(err)
 		}
-		_ = json.NewEncoder(w).Encode(touched(requests))
+		_ = json.NewEncoder(w).Encode(effectsOf(requests))
 		return
 	}
 	var pages spec.FillPages
@@ -157,7 +157,7 @@ func (s *countStage) Drive(_ context.Context, job drive.Job) (record.Measurement
 	return m, nil
 }
 
-func (s *countSystem) Limit(context.Context) error {
+func (s *countSystem) SetCPUQuotas(context.Context) error {
 	s.stage.t.Error("a counted system was limited")
 	return nil
 }
@@ -199,8 +199,8 @@ func countOn(t *testing.T, onDrive func(drive.Job) error) (*countStage, []record
 	return stage, writer.trials, err
 }
 
-// Each endpoint is asked alone, one request at a time, and gets what was counted
-// meanwhile; caches are filled for their whole TTL.
+// Each endpoint is asked alone, one request at a time, and its trial has the counts of
+// that time. Caches are filled for their whole TTL.
 func TestCount(t *testing.T) {
 	stage, trials, err := countOn(t, nil)
 	if err != nil {
@@ -244,9 +244,9 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// A variant is warmed by writes, one in flight, before anything is in a cache, and
-// by reads, many in flight; its cache is filled; and all is asked again as in the
-// count, while the pools' order turns.
+// A variant is first warmed by writes, one in flight, and by reads, many in flight. Then
+// its cache is filled. Then all requests are sent again as in the count, while the pools'
+// order turns.
 func TestCountWarmsInOrder(t *testing.T) {
 	stage, _, err := countOn(t, nil)
 	if err != nil {
@@ -279,21 +279,21 @@ func TestCountWarmsInOrder(t *testing.T) {
 	}
 }
 
-// Marks of what the warm-up wrote have ended before the cache is as it will be.
+// The own-writes marks of the warm-up end before the cache reaches its final state.
 func TestCountWaitsForMarks(t *testing.T) {
-	for text, want := range map[string]time.Duration{"1s": 1250 * time.Millisecond, "8s": 10 * time.Second, "1h0m0s": mostMarks} {
+	for text, want := range map[string]time.Duration{"1s": 1250 * time.Millisecond, "8s": 10 * time.Second, "1h0m0s": maxOwnWritesWindow} {
 		s, err := scenarios.LoadNamed("phase4", kinds.Data())
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, at := range s.After.Having("own_writes_for") {
+		for _, at := range s.After.ProcessesWithSetting("own_writes_for") {
 			at.Process.Settings["own_writes_for"] = text
 		}
 		c := &Conductor{Scenario: s}
-		if got := c.marksOf(scenarios.After); got != want {
+		if got := c.ownWritesWindow(scenarios.After); got != want {
 			t.Errorf("marks of %s: %v, want %v", text, got, want)
 		}
-		if got := c.marksOf(scenarios.Before); got != 0 {
+		if got := c.ownWritesWindow(scenarios.Before); got != 0 {
 			t.Errorf("without replicas: %v", got)
 		}
 	}
@@ -355,8 +355,7 @@ func TestCountStopsWhatItStarted(t *testing.T) {
 	}
 }
 
-// Behind a pool of connections nobody can have a database's counters brought up to
-// date.
+// Behind a connection pool a database's counters can't be brought up to date.
 func TestCountRefusesAPoolOfConnections(t *testing.T) {
 	s, err := scenarios.LoadNamed("pgbouncer", kinds.Data())
 	if err != nil {
@@ -386,19 +385,19 @@ func quietServer(t *testing.T, loud int32) (stage.Machine, *atomic.Int32) {
 func TestQuieten(t *testing.T) {
 	first, firstAsked := quietServer(t, 0)
 	second, secondAsked := quietServer(t, 2)
-	if err := quieten(t.Context(), []stage.Machine{first, second}); err != nil {
+	if err := quiesce(t.Context(), []stage.Machine{first, second}); err != nil {
 		t.Fatal(err)
 	}
 	if firstAsked.Load() != 3 || secondAsked.Load() != 3 {
 		t.Errorf("asked %d and %d times, want both in each of three rounds", firstAsked.Load(), secondAsked.Load())
 	}
 	never, _ := quietServer(t, 1<<30)
-	if err := quieten(t.Context(), []stage.Machine{first, never}); err == nil || !strings.Contains(err.Error(), "machine m is not quiet") || !strings.Contains(err.Error(), "have not told yet") {
+	if err := quiesce(t.Context(), []stage.Machine{first, never}); err == nil || !strings.Contains(err.Error(), "machine m is not quiet") || !strings.Contains(err.Error(), "have not told yet") {
 		t.Errorf("got %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := quieten(ctx, []stage.Machine{never}); !errors.Is(err, context.Canceled) {
+	if err := quiesce(ctx, []stage.Machine{never}); !errors.Is(err, context.Canceled) {
 		t.Errorf("interrupted: %v", err)
 	}
 }

@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// mostRestarts bounds how often a run starts a block anew because a machine died.
-	mostRestarts = 2
-	// deathPatience is how long an error waits for the news that explains it. A
-	// machine that died answers nobody at once, and the stage hears of its end a
+	// maxRestarts bounds how often a run starts a block anew because a machine died.
+	maxRestarts = 2
+	// deathPatience is how long an error waits for the death that explains the error.
+	// A dead machine stops answering at once, but the stage is told of the death a
 	// moment later.
 	deathPatience = 2 * time.Second
 	deathPoll     = 50 * time.Millisecond
@@ -40,8 +40,8 @@ func diedOf(v scenarios.Variant, s stage.System) *diedError {
 	return nil
 }
 
-// deathBehind is the death that an error came from, or nil when it came from
-// something else.
+// deathBehind is the death that caused an error, or nil when the error has another
+// cause.
 func deathBehind(ctx context.Context, running map[scenarios.Variant]stage.System, err error) *diedError {
 	for patience := time.Now().Add(deathPatience); err != nil && ctx.Err() == nil; {
 		for v, s := range running {
@@ -56,8 +56,8 @@ func deathBehind(ctx context.Context, running map[scenarios.Variant]stage.System
 	return nil
 }
 
-// named puts the death that an error came from before the error.
-func named(ctx context.Context, running map[scenarios.Variant]stage.System, err error) error {
+// withDeath puts the death that caused an error before the error.
+func withDeath(ctx context.Context, running map[scenarios.Variant]stage.System, err error) error {
 	var known *diedError
 	if errors.As(err, &known) {
 		return err
@@ -68,22 +68,23 @@ func named(ctx context.Context, running map[scenarios.Variant]stage.System, err 
 	return err
 }
 
-// errNotClosed says that a system could not be removed: the same variant can't be
-// started again beside it.
+// errNotClosed says that a system could not be removed. The same variant can't be
+// started again beside that system.
 var errNotClosed = errors.New("a system could not be stopped")
 
-// part is what a death makes void, and what the run knew before it.
+// part is the stretch of a run that a death makes void, and what the run knew before
+// that stretch.
 type part struct {
 	name      string // "block 3"
 	began     int    // the order of its first trial
 	trials    int
-	stairs    search.Climb[scenarios.Variant]
+	stairs    search.Staircases[scenarios.Variant]
 	commonRPS float64
 	fillRPS   float64
 	repeats   int
 }
 
-// beginPart says that what is measured from now on is void when a machine dies.
+// beginPart begins a part: if a machine dies, what is measured from now on is void.
 func (c *Conductor) beginPart(format string, args ...any) {
 	c.part = part{
 		name: fmt.Sprintf(format, args...), began: c.order + 1, trials: len(c.trials), stairs: c.stairs.Clone(),
@@ -97,10 +98,10 @@ func (c *Conductor) forgetPart() {
 	c.commonRPS, c.fillRPS, c.repeats = c.part.commonRPS, c.part.fillRPS, c.part.repeats
 }
 
-// anew measures a block, and the part of it in which a machine has died again,
-// from the part's beginning. What was measured of the part until then stays on
-// file and is void.
-func (c *Conductor) anew(ctx context.Context, block int, measure func() error) error {
+// withRestarts measures a block. When a machine dies, the current part of the block is
+// measured again from its beginning. The part's earlier trials stay on file and are
+// void.
+func (c *Conductor) withRestarts(ctx context.Context, block int, measure func() error) error {
 	c.beginPart("block %d", block)
 	for {
 		err := measure()
@@ -120,7 +121,7 @@ func (c *Conductor) anew(ctx context.Context, block int, measure func() error) e
 		switch {
 		case errors.Is(err, errNotClosed):
 			return err
-		case c.restarts == mostRestarts:
+		case c.restarts == maxRestarts:
 			return fmt.Errorf("%w\n%d times before this a machine died, and what was being measured was started anew", err, c.restarts)
 		}
 		c.restarts++

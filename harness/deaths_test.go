@@ -20,7 +20,7 @@ import (
 func dying(die func(n int, job drive.Job) bool) *fakeStage {
 	fake := &fakeStage{capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 500}}
 	n := 0
-	fake.spoiled = func(job drive.Job) bool {
+	fake.disturbed = func(job drive.Job) bool {
 		n++
 		if !die(n, job) {
 			return false
@@ -37,9 +37,8 @@ func dying(die func(n int, job drive.Job) bool) *fakeStage {
 	return fake
 }
 
-// A machine dies in a slice of the third block: the slice is on file with that
-// reason, the block is started anew on fresh systems, and what the block had
-// until then counts for nothing.
+// A machine dies in a slice of the third block. The slice is on file with that reason, the
+// block is started anew on fresh systems, and the block's earlier trials are void.
 func TestDeathStartsTheBlockAnew(t *testing.T) {
 	slices3 := 0
 	var fake *fakeStage
@@ -65,7 +64,7 @@ func TestDeathStartsTheBlockAnew(t *testing.T) {
 			died++
 		case strings.Contains(reasons, "block 3 was started anew: "):
 			void++
-			if trial.Block != 3 || trial.Verdict.Outcome != record.Spoiled {
+			if trial.Block != 3 || trial.Verdict.Outcome != record.Invalid {
 				t.Errorf("trial %d of block %d is void, as %s", trial.Order, trial.Block, trial.Verdict.Outcome)
 			}
 		case trial.Kind == record.KindSlice && trial.Valid():
@@ -132,7 +131,7 @@ func TestDeathInTheFinale(t *testing.T) {
 	}
 }
 
-// A machine that dies again and again ends the run, with what it died of.
+// A machine that dies again and again ends the run, with the cause of its death.
 func TestDeathsEndTheRun(t *testing.T) {
 	fake := dying(func(_ int, job drive.Job) bool { return job.Duration == FullPlan().Slice })
 	log, err := conduct(t, t.Context(), fake)
@@ -140,7 +139,7 @@ func TestDeathsEndTheRun(t *testing.T) {
 		!strings.Contains(err.Error(), "2 times before this a machine died") {
 		t.Errorf("got %v", err)
 	}
-	if len(fake.started) != 2*(1+mostRestarts) || len(log.Trials) == 0 {
+	if len(fake.started) != 2*(1+maxRestarts) || len(log.Trials) == 0 {
 		t.Errorf("%d starts, %d trials", len(fake.started), len(log.Trials))
 	}
 	for _, trial := range log.Trials {
@@ -158,7 +157,7 @@ func TestDeathsEndTheRun(t *testing.T) {
 func TestDeathIsWaitedFor(t *testing.T) {
 	done := false
 	fake := &fakeStage{capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 500}}
-	fake.spoiled = func(job drive.Job) bool {
+	fake.disturbed = func(job drive.Job) bool {
 		if job.Duration != FullPlan().Slice || done {
 			return false
 		}
@@ -190,8 +189,8 @@ func TestErrorsWithoutADeath(t *testing.T) {
 	}
 }
 
-// What the steps of a void part did to a staircase is undone: the block begins
-// where it began the first time.
+// The effect of void steps on a staircase is undone: the block begins where it began the
+// first time.
 func TestRestartPutsTheStaircasesBack(t *testing.T) {
 	blocks := map[int][]float64{} // rates of before's steps in the third block, by attempt
 	slicesSeen := 0

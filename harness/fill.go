@@ -21,45 +21,46 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// mostPlayed bounds how many requests are played forward.
-const mostPlayed = 400_000
+// maxSimulatedRequests bounds how many requests are simulated to fill a cache.
+const maxSimulatedRequests = 400_000
 
 // fillCaches puts into a fresh variant's caches what they would hold after long
-// traffic, hottest pages first, until all are there or the plan's time is up. A
-// cache with a TTL of minutes takes minutes to fill by itself, in which the
-// system gets faster all the time. The traffic is the scenario's own, at the rate
-// at which the search of the weaker variant with a cache begins: the same for
-// both, and rather low, so that caches are rather too empty than too full.
+// traffic. The hottest pages come first, until all pages are there or the plan's time
+// is up. A cache with a TTL of minutes takes minutes to fill by itself, and meanwhile
+// the system gets faster all the time. The traffic is the scenario's own. Its rate is
+// the same for both variants: the rate at which the search of the weaker variant with
+// a cache begins. That rate is rather low, so that caches are rather too empty than
+// too full.
 func (c *Conductor) fillCaches(ctx context.Context, v scenarios.Variant, s stage.System) error {
 	if c.Plan.Fill == 0 {
 		return nil
 	}
 	for _, cache := range cachesOf(c.Scenario.Topology(v)) {
-		pages, err := c.played(ctx, v, s, cache)
+		pages, err := c.steadyPages(ctx, v, s, cache)
 		if err != nil {
 			return cmp.Or(ctx.Err(), err)
 		}
 		c.Progress.Begin(fmt.Sprintf("fill %s's cache as long traffic at %.0f requests/s would: %d pages", v, c.fillRPS, len(pages)), min(c.Plan.Fill, 3*time.Second))
 		if err := c.fillCache(ctx, s, cache, pages); err != nil {
-			return cmp.Or(ctx.Err(), err) // an interruption first: a client's words for it vary
+			return cmp.Or(ctx.Err(), err) // an interruption first: clients word an interruption differently
 		}
 	}
 	return nil
 }
 
-// cache is one that processes use, and which they are.
+// cache is a cache, with the processes that use it.
 type cache struct {
 	name    string
 	ttl     time.Duration
-	deletes bool // a write takes its pages out; else only the TTL does
-	users   []scenarios.Placed
+	deletes bool // a write removes its pages; else only the TTL removes pages
+	users   []scenarios.PlacedProcess
 }
 
-// cachesOf are the caches that can be filled and what fills them, by the
-// address that the processes are linked to.
+// cachesOf returns the caches that can be filled, with the processes that fill them.
+// Processes share a cache when they are linked to the same address.
 func cachesOf(t scenarios.Topology) []*cache {
 	found := map[string]*cache{}
-	for _, at := range t.Speaking(scenarios.ProtocolFill) {
+	for _, at := range t.ProcessesSpeaking(scenarios.ProtocolFill) {
 		ttl, err := time.ParseDuration(at.Process.Settings["cache_ttl"])
 		targets := slices.Concat(at.Process.Targets(scenarios.RoleCache), at.Process.Targets(scenarios.RolePages))
 		if err != nil || ttl <= 0 || len(targets) == 0 {
@@ -78,32 +79,32 @@ func cachesOf(t scenarios.Topology) []*cache {
 	return caches
 }
 
-// cachedPage is a page that is in the cache after long traffic, for how long it
-// still is, and how often it was asked for.
+// cachedPage is a page that is in the cache after long traffic: the rest of its TTL,
+// and how often the page was asked for.
 type cachedPage struct {
 	name   string
 	leftMS int64
 	asked  int
 }
 
-// played are the pages of a cache after long traffic. They are the same in every
-// block: the application is asked what its requests touch once a run.
-func (c *Conductor) played(ctx context.Context, v scenarios.Variant, s stage.System, of *cache) ([]cachedPage, error) {
+// steadyPages returns the pages of a cache after long traffic. The pages are the same
+// in every block, so the application is asked once a run what its requests touch.
+func (c *Conductor) steadyPages(ctx context.Context, v scenarios.Variant, s stage.System, of *cache) ([]cachedPage, error) {
 	key := fmt.Sprint(v, of.name, c.fillRPS, c.counting, c.Seed)
 	if pages, known := c.pages[key]; known {
 		return pages, nil
 	}
-	requests, err := forward(c.Scenario.Load, c.fillRPS, 2*of.ttl, c.Seed)
+	requests, err := simulateTraffic(c.Scenario.Load, c.fillRPS, 2*of.ttl, c.Seed)
 	if err != nil {
 		return nil, err
 	}
-	touches, err := c.touches(ctx, s, of, requests)
+	touches, err := c.askCacheEffects(ctx, s, of, requests)
 	if err != nil {
 		return nil, err
 	}
-	pages := of.after(touches)
+	pages := of.pagesAfter(touches)
 	for i := range pages {
-		if c.counting { // none may leave while it is counted
+		if c.counting { // no page may expire during a count
 			pages[i].leftMS = of.ttl.Milliseconds()
 		}
 	}
@@ -114,9 +115,9 @@ func (c *Conductor) played(ctx context.Context, v scenarios.Variant, s stage.Sys
 	return pages, nil
 }
 
-// forward are the requests that a stretch of the scenario's traffic holds at a
-// rate, at most mostPlayed: they are spread over the whole stretch then.
-func forward(load scenarios.Load, rps float64, stretch time.Duration, seed uint64) ([]spec.Request, error) {
+// simulateTraffic returns the requests of a stretch of the scenario's traffic at a
+// rate. There are maxSimulatedRequests at most, spread over the whole stretch.
+func simulateTraffic(load scenarios.Load, rps float64, stretch time.Duration, seed uint64) ([]spec.Request, error) {
 	const base = "http://entry"
 	entries := map[string]string{}
 	for _, e := range load.Mix {
@@ -128,7 +129,7 @@ func forward(load scenarios.Load, rps float64, stretch time.Duration, seed uint6
 	if err != nil {
 		return nil, err
 	}
-	requests := make([]spec.Request, int(min(rps*stretch.Seconds(), mostPlayed)))
+	requests := make([]spec.Request, int(min(rps*stretch.Seconds(), maxSimulatedRequests)))
 	for i := range requests {
 		r := drawn.Target(uint64(i))
 		requests[i] = spec.Request{Method: r.Method, Target: strings.TrimPrefix(r.URL, base), Body: string(r.Body)}
@@ -136,9 +137,9 @@ func forward(load scenarios.Load, rps float64, stretch time.Duration, seed uint6
 	return requests, nil
 }
 
-// touches asks the processes that use a cache what requests do to its pages, each
+// askCacheEffects asks the processes that use a cache what requests do to its pages, each
 // different request once.
-func (c *Conductor) touches(ctx context.Context, s stage.System, of *cache, requests []spec.Request) ([]spec.Touch, error) {
+func (c *Conductor) askCacheEffects(ctx context.Context, s stage.System, of *cache, requests []spec.Request) ([]spec.CacheEffect, error) {
 	place := map[spec.Request]int{}
 	var different []spec.Request
 	for _, r := range requests {
@@ -148,10 +149,10 @@ func (c *Conductor) touches(ctx context.Context, s stage.System, of *cache, requ
 		}
 	}
 	c.Progress.Begin(fmt.Sprintf("ask what %d requests do to the pages of %s", len(different), of.name), time.Duration(len(different)/100_000+1)*time.Second)
-	answers := make([]spec.Touch, len(different))
-	err := c.shareOut(ctx, s, of, len(different), fitting(different), func(ctx context.Context, ask asking, from, till int) error {
-		var some []spec.Touch
-		if err := ask(ctx, spec.TouchPath, different[from:till], &some); err != nil {
+	answers := make([]spec.CacheEffect, len(different))
+	err := c.distribute(ctx, s, of, len(different), requestsPerQuestion(different), func(ctx context.Context, ask askFunc, from, till int) error {
+		var some []spec.CacheEffect
+		if err := ask(ctx, spec.CacheEffectPath, different[from:till], &some); err != nil {
 			return err
 		}
 		if len(some) != till-from {
@@ -163,34 +164,34 @@ func (c *Conductor) touches(ctx context.Context, s stage.System, of *cache, requ
 	if err != nil {
 		return nil, err
 	}
-	all := make([]spec.Touch, len(requests))
+	all := make([]spec.CacheEffect, len(requests))
 	for i, r := range requests {
 		all[i] = answers[place[r]]
 	}
 	return all, nil
 }
 
-// mostQuestionBytes is well below what an agent relays. JSON within JSON makes a text
-// longer: twice as long, for most.
-const mostQuestionBytes = 3 << 20
+// maxQuestionBytes is well below what an agent relays. JSON within JSON makes most
+// texts twice as long.
+const maxQuestionBytes = 3 << 20
 
-// fitting is how many of the requests go into one question, for the longest of them.
-func fitting(requests []spec.Request) int {
+// requestsPerQuestion is how many requests fit into one question, by the longest request.
+func requestsPerQuestion(requests []spec.Request) int {
 	longest := 1
 	for _, r := range requests {
 		longest = max(longest, 2*(len(r.Method)+len(r.Target)+len(r.Body))+64)
 	}
-	return min(spec.MaxQuestion, max(1, mostQuestionBytes/longest))
+	return min(spec.MaxQuestion, max(1, maxQuestionBytes/longest))
 }
 
-// after are the pages that are in the cache after requests that touch these pages
-// and take twice its TTL, hottest first: after one TTL the cache is as it stays.
-func (of *cache) after(touches []spec.Touch) []cachedPage {
-	type kept struct {
+// pagesAfter returns the pages in the cache after requests that take twice its TTL,
+// hottest first. After one TTL the cache no longer changes on the whole.
+func (of *cache) pagesAfter(touches []spec.CacheEffect) []cachedPage {
+	type cacheEntry struct {
 		till  time.Duration
 		asked int
 	}
-	held, whole := map[string]kept{}, 2*of.ttl
+	held, whole := map[string]cacheEntry{}, 2*of.ttl
 	for i, touch := range touches {
 		at := time.Duration(float64(whole) * float64(i) / float64(len(touches)))
 		if touch.Reads != "" {
@@ -203,8 +204,8 @@ func (of *cache) after(touches []spec.Touch) []cachedPage {
 		if !of.deletes {
 			continue
 		}
-		for _, name := range touch.Ends {
-			held[name] = kept{asked: held[name].asked}
+		for _, name := range touch.Invalidates {
+			held[name] = cacheEntry{asked: held[name].asked}
 		}
 	}
 	var pages []cachedPage
@@ -226,12 +227,12 @@ func (c *Conductor) auditor() Auditor {
 	return c.Auditor
 }
 
-// fillCache shares the pages out over the processes that use the cache: each reads
-// its part from behind the cache and stores it.
+// fillCache divides the pages among the processes that use the cache. Each process
+// reads its pages from behind the cache and stores them.
 func (c *Conductor) fillCache(ctx context.Context, s stage.System, into *cache, pages []cachedPage) error {
 	enough := time.Now().Add(c.Plan.Fill)
 	var filled atomic.Int64
-	err := c.shareOut(ctx, s, into, len(pages), spec.MaxQuestion, func(ctx context.Context, ask asking, from, till int) error {
+	err := c.distribute(ctx, s, into, len(pages), spec.MaxQuestion, func(ctx context.Context, ask askFunc, from, till int) error {
 		if !time.Now().Before(enough) {
 			return nil
 		}
@@ -255,24 +256,24 @@ func (c *Conductor) fillCache(ctx context.Context, s stage.System, into *cache, 
 	return err
 }
 
-// asking puts a question to one process and reads the answer into a value.
-type asking func(ctx context.Context, path string, question, into any) error
+// askFunc asks one process a question, and reads the answer into a value.
+type askFunc func(ctx context.Context, path string, question, into any) error
 
-// shareOut divides n things into questions of so many each and hands them to the
-// processes that use a cache in turns, so that the first things are asked for first
-// and every process has one question at a time.
-func (c *Conductor) shareOut(ctx context.Context, s stage.System, of *cache, n, each int, question func(ctx context.Context, ask asking, from, till int) error) error {
+// distribute divides n items into questions of each items, and gives the questions in
+// turns to the processes that use a cache. So the first items are asked for first, and
+// every process has one question at a time.
+func (c *Conductor) distribute(ctx context.Context, s stage.System, of *cache, n, each int, question func(ctx context.Context, ask askFunc, from, till int) error) error {
 	machines := map[string]stage.Machine{}
 	for _, m := range s.Machines() {
 		machines[m.Name] = m
 	}
-	asks := make([]asking, len(of.users))
+	asks := make([]askFunc, len(of.users))
 	for i, at := range of.users {
 		machine, ok := machines[at.Machine.Name]
 		if !ok {
 			return errors.New("machine " + at.Machine.Name + " is not there")
 		}
-		asks[i] = c.askingOf(machine, at.Process.Name)
+		asks[i] = c.askProcess(machine, at.Process.Name)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for i, ask := range asks {
@@ -288,12 +289,12 @@ func (c *Conductor) shareOut(ctx context.Context, s stage.System, of *cache, n, 
 	return group.Wait()
 }
 
-// askAttempts is how often a process is asked the same: its own connections, to a
-// cache or a database, may time out once while all of them are new.
+// askAttempts is how often a process is asked the same question. The process's own
+// connections to a cache or a database may time out once while all of them are new.
 const askAttempts = 3
 
-// askingOf puts questions to a process of a machine.
-func (c *Conductor) askingOf(machine stage.Machine, process string) asking {
+// askProcess returns the askFunc of a process of a machine.
+func (c *Conductor) askProcess(machine stage.Machine, process string) askFunc {
 	return func(ctx context.Context, path string, question, into any) error {
 		var err error
 		for range askAttempts {

@@ -30,28 +30,26 @@ func phase3(t *testing.T) *scenarios.Scenario {
 	return s
 }
 
-// playForward is what a cache holds after long traffic, by the shop's own word for
-// what its requests touch.
-func playForward(of *cache, load scenarios.Load, rps float64, seed uint64) ([]cachedPage, error) {
-	requests, err := forward(load, rps, 2*of.ttl, seed)
+// expectedPages is what a cache holds after long traffic, by the shop's own cache effects.
+func expectedPages(of *cache, load scenarios.Load, rps float64, seed uint64) ([]cachedPage, error) {
+	requests, err := simulateTraffic(load, rps, 2*of.ttl, seed)
 	if err != nil {
 		return nil, err
 	}
-	return of.after(touched(requests)), nil
+	return of.pagesAfter(effectsOf(requests)), nil
 }
 
-func touched(requests []spec.Request) []spec.Touch {
-	touches := make([]spec.Touch, len(requests))
+func effectsOf(requests []spec.Request) []spec.CacheEffect {
+	touches := make([]spec.CacheEffect, len(requests))
 	for i, r := range requests {
-		touches[i].Reads, touches[i].Ends = fill.Touched(r.Method, r.Target, []byte(r.Body))
+		touches[i].Reads, touches[i].Invalidates = fill.CacheEffects(r.Method, r.Target, []byte(r.Body))
 	}
 	return touches
 }
 
-// A page that is asked for r times a second, and by nothing made stale, is in a
-// cache with TTL T for the share rT / (1 + rT) of the time: it is asked for 1/r
-// after it left.
-func TestPlayForwardIsTheSteadyState(t *testing.T) {
+// A page with r requests a second that no write deletes is in a cache with TTL T for the
+// share rT / (1 + rT) of the time: the next request comes 1/r after the page left.
+func TestSimulatedTrafficGivesTheSteadyState(t *testing.T) {
 	const users, rps = 2000, 100
 	const ttl = 20 * time.Second
 	load := scenarios.Load{
@@ -70,7 +68,7 @@ func TestPlayForwardIsTheSteadyState(t *testing.T) {
 	got := 0.0
 	const seeds = 20
 	for seed := range uint64(seeds) {
-		pages, err := playForward(&cache{ttl: ttl, deletes: true}, load, rps, seed)
+		pages, err := expectedPages(&cache{ttl: ttl, deletes: true}, load, rps, seed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,9 +87,8 @@ func TestPlayForwardIsTheSteadyState(t *testing.T) {
 	}
 }
 
-// What is written leaves the cache, until it is read again; unless writes delete
-// nothing.
-func TestPlayForwardForgetsWhatIsWritten(t *testing.T) {
+// A written page leaves the cache until it is read again, if writes delete pages.
+func TestSimulatedTrafficDropsWhatIsWritten(t *testing.T) {
 	load := scenarios.Load{
 		Keys: map[string]scenarios.Keys{"user": {Distribution: "uniform", Count: 1000}},
 		Mix: []scenarios.Endpoint{
@@ -100,18 +97,18 @@ func TestPlayForwardForgetsWhatIsWritten(t *testing.T) {
 		},
 	}
 	for deletes, want := range map[bool]int{true: 500, false: 1000} { // the last request of half of them was a write
-		pages, err := playForward(&cache{ttl: time.Hour, deletes: deletes}, load, 10, 1)
+		pages, err := expectedPages(&cache{ttl: time.Hour, deletes: deletes}, load, 10, 1)
 		if n := len(pages); err != nil || n < want-70 || n > want+70 {
 			t.Errorf("writes delete pages: %v; %d of 1000 are in the cache, %v; want some %d", deletes, n, err, want)
 		}
 	}
 }
 
-func TestPlayForwardIsBounded(t *testing.T) {
+func TestSimulatedTrafficIsBounded(t *testing.T) {
 	load := phase3(t).Load
 	begun := time.Now()
-	pages, err := playForward(&cache{ttl: time.Hour}, load, 1e9, 1)
-	if err != nil || len(pages) == 0 || len(pages) > mostPlayed {
+	pages, err := expectedPages(&cache{ttl: time.Hour}, load, 1e9, 1)
+	if err != nil || len(pages) == 0 || len(pages) > maxSimulatedRequests {
 		t.Errorf("%d pages, %v, after %v", len(pages), err, time.Since(begun))
 	}
 }
@@ -140,8 +137,8 @@ type filledAuditor struct {
 }
 
 func (f *filledAuditor) Ask(_ context.Context, target observe.Target, _, path string, body, into any) error {
-	if path == spec.TouchPath {
-		return f.touch(body.([]spec.Request), into.(*[]spec.Touch))
+	if path == spec.CacheEffectPath {
+		return f.touch(body.([]spec.Request), into.(*[]spec.CacheEffect))
 	}
 	time.Sleep(f.takes)
 	f.mu.Lock()
@@ -160,7 +157,7 @@ func (f *filledAuditor) Ask(_ context.Context, target observe.Target, _, path st
 	return errors.Join(f.err, json.Unmarshal(text, into))
 }
 
-func (f *filledAuditor) touch(requests []spec.Request, into *[]spec.Touch) error {
+func (f *filledAuditor) touch(requests []spec.Request, into *[]spec.CacheEffect) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.asked == nil {
@@ -169,7 +166,7 @@ func (f *filledAuditor) touch(requests []spec.Request, into *[]spec.Touch) error
 	for _, r := range requests {
 		f.asked[r]++
 	}
-	*into = touched(requests)
+	*into = effectsOf(requests)
 	if f.short {
 		*into = (*into)[1:]
 	}
@@ -202,7 +199,7 @@ func TestFillCachesAsksEveryShopForItsPart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := playForward(cachesOf(c.Scenario.After)[0], c.Scenario.Load, 350, c.Seed)
+	want, err := expectedPages(cachesOf(c.Scenario.After)[0], c.Scenario.Load, 350, c.Seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,8 +272,8 @@ func TestFillCachesFails(t *testing.T) {
 	}
 }
 
-// Interrupted while a cache is filled, a run says so, whatever the shop's client
-// makes of it.
+// A run that is interrupted while a cache is filled says so, whatever error the shop's
+// client returns.
 func TestFillCachesInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -301,7 +298,7 @@ func TestCachesAreFilledForOneRate(t *testing.T) {
 			t.Fatal(err)
 		}
 		fake := &fakeStage{t: t, capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 800}, running: map[*fakeSystem]bool{}}
-		c := &Conductor{Scenario: s, Plan: Plan{Fresh: 4 * time.Second}, Stage: fake, Progress: silent{}}
+		c := &Conductor{Scenario: s, Plan: Plan{StartWarmup: 4 * time.Second}, Stage: fake, Progress: silent{}}
 		for block := 1; block <= 2; block++ {
 			running := map[scenarios.Variant]stage.System{}
 			for _, v := range scenarios.Variants() {
@@ -344,22 +341,22 @@ func TestFillAsksAgain(t *testing.T) {
 		auditor := &stumbling{failures: test.failures}
 		c := &Conductor{Auditor: auditor}
 		var answer spec.Filled
-		err := c.askingOf(stage.Machine{}, "shop")(t.Context(), spec.FillPath, spec.FillPages{"a": 1, "b": 2}, &answer)
+		err := c.askProcess(stage.Machine{}, "shop")(t.Context(), spec.FillPath, spec.FillPages{"a": 1, "b": 2}, &answer)
 		if filled := int64(answer.Filled); filled != test.filled || auditor.asked != test.asked || (err != nil) != test.fails {
 			t.Errorf("%d failures: %d pages, asked %d times, %v; want %+v", test.failures, filled, auditor.asked, err, test)
 		}
 	}
 }
 
-// A question holds so many requests that an agent relays it, however long they are.
+// A question is never longer than an agent relays, however long its requests are.
 func TestQuestionsFit(t *testing.T) {
 	for length, want := range map[int]int{0: spec.MaxQuestion, 100: spec.MaxQuestion, 10_000: 156, 10 << 20: 1} {
 		r := spec.Request{Body: strings.Repeat("x", length)}
-		if got := fitting([]spec.Request{{}, r, {}}); got != want {
+		if got := requestsPerQuestion([]spec.Request{{}, r, {}}); got != want {
 			t.Errorf("requests of %d bytes: %d in one question, want %d", length, got, want)
 		}
 	}
-	if got := fitting(nil); got != spec.MaxQuestion {
+	if got := requestsPerQuestion(nil); got != spec.MaxQuestion {
 		t.Errorf("of none: %d", got)
 	}
 }

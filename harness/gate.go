@@ -17,22 +17,22 @@ import (
 )
 
 // gateShare of the throughput that the CPUs allow is the rate of a gate's
-// slices: enough to measure, and no queue to speak of.
+// slices: enough load to measure, and hardly any queue.
 const gateShare = 0.6
 
 // GatePlan is how a timed gate measures: docs/measurement.md, "The gate".
-func GatePlan(mostBlocks int) Plan {
+func GatePlan(maxBlocks int) Plan {
 	return Plan{
-		Blocks: mostBlocks, Slices: 3, Slice: 2 * time.Second, LongestSlice: 2 * time.Second, Warmup: 500 * time.Millisecond,
-		Fresh: 4 * time.Second, QuotaWarmup: 2 * time.Second, Fill: 12 * time.Second, Repeats: 3,
+		Blocks: maxBlocks, Slices: 3, Slice: 2 * time.Second, LongestSlice: 2 * time.Second, Warmup: 500 * time.Millisecond,
+		StartWarmup: 4 * time.Second, QuotaWarmup: 2 * time.Second, Fill: 12 * time.Second, Repeats: 3,
 	}
 }
 
-// Gate measures blocks of slices of both variants at one rate, each with fresh
-// starts, until finished says that no more are needed, or the plan's are used up.
-// It searches nothing. Which side the first block begins with is the seed's coin,
-// and each block is the last one's mirror image: after an even number of blocks
-// both sides have begun as often.
+// Gate measures blocks of slices of both variants at one rate. Each block starts both
+// variants afresh. Gate ends when finished says that no further block is needed, or
+// after the plan's blocks. There is no search. The seed decides which side begins the
+// first block, and each block is the mirror image of the block before. So after an
+// even number of blocks both sides have begun equally often.
 func (c *Conductor) Gate(ctx context.Context, finished func(blocks int) bool) error {
 	c.coin = rand.New(rand.NewPCG(c.Seed, 0x67617465)) // "gate"
 	order := scenarios.Variants()
@@ -40,20 +40,20 @@ func (c *Conductor) Gate(ctx context.Context, finished func(blocks int) bool) er
 		slices.Reverse(order)
 	}
 	for block := 1; block <= c.Plan.Blocks; block++ {
-		err := c.anew(ctx, block, func() error { return c.gateBlock(ctx, block, order) })
+		err := c.withRestarts(ctx, block, func() error { return c.gateBlock(ctx, block, order) })
 		if err != nil {
 			return fmt.Errorf("block %d: %w", block, err)
 		}
 		if finished(block) {
 			return nil
 		}
-		slices.Reverse(order) // its mirror image
+		slices.Reverse(order) // the mirror image
 	}
 	return nil
 }
 
 func (c *Conductor) gateBlock(ctx context.Context, block int, order []scenarios.Variant) error {
-	return c.systems(ctx, block, func(running map[scenarios.Variant]stage.System) error {
+	return c.withReady(ctx, block, func(running map[scenarios.Variant]stage.System) error {
 		if c.commonRPS == 0 {
 			c.commonRPS = c.gateRPS()
 		}
@@ -67,9 +67,9 @@ func (c *Conductor) gateBlock(ctx context.Context, block int, order []scenarios.
 	})
 }
 
-// warmUnderQuota loads each side at the slices' rate, unrecorded. A side that was warm
-// without a quota warms up further under the quota: without this its first slice
-// used more CPU than its others.
+// warmUnderQuota loads each side at the slices' rate, unrecorded. A side that is warm
+// without a quota warms up further under its quota. Without warmUnderQuota the first
+// slice of a side used more CPU than its other slices.
 func (c *Conductor) warmUnderQuota(ctx context.Context, block int, running map[scenarios.Variant]stage.System, order []scenarios.Variant) error {
 	for _, v := range order {
 		c.Progress.Begin(fmt.Sprintf("block %d of at most %d: warm up %s under its quotas", block, c.Plan.Blocks, v), c.Plan.QuotaWarmup)
@@ -81,7 +81,7 @@ func (c *Conductor) warmUnderQuota(ctx context.Context, block int, running map[s
 	return nil
 }
 
-// gateRPS is that share of the smaller bound.
+// gateRPS is gateShare of the smaller bound.
 func (c *Conductor) gateRPS() float64 {
 	lowest := math.Inf(1)
 	for _, v := range scenarios.Variants() {

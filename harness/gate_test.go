@@ -31,8 +31,8 @@ func gateSeeded(t *testing.T, stage *fakeStage, seed uint64, until int) ([]recor
 	return writer.trials, err
 }
 
-// A gate's blocks have six slices in turns, mirrored from block to block, all at
-// 60% of what the weaker variant's CPUs allow, and end when they are told to.
+// A gate's blocks have six slices in turns, mirrored from block to block. All slices run
+// at 60% of what the weaker variant's CPUs allow. The gate ends when finished says so.
 func TestGate(t *testing.T) {
 	trials, err := gateOn(t, &fakeStage{capacity: map[scenarios.Variant]float64{scenarios.Before: 100, scenarios.After: 200}}, 4)
 	if err != nil {
@@ -74,8 +74,8 @@ func TestGateWarmsUpUnderQuotas(t *testing.T) {
 	}
 }
 
-// The seed is the coin that says which side begins, and what is asked for: no two
-// gates need be alike.
+// The seed decides which side begins and which keys are requested, so gates with other
+// seeds differ.
 func TestGateSeeds(t *testing.T) {
 	began, schedules := map[scenarios.Variant]int{}, map[uint64]bool{}
 	for seed := range uint64(12) {
@@ -103,17 +103,17 @@ func mirrored(order string) string {
 	return strings.NewReplacer("A", "B", "B", "A").Replace(order)
 }
 
-// A slice that the driver spoiled is measured again, and both are on file.
-func TestGateRepeatsSpoiltSlices(t *testing.T) {
-	spoilt := 0
+// A slice that the driver disturbed is measured again, and both are on file.
+func TestGateRepeatsInvalidSlices(t *testing.T) {
+	disturbed := 0
 	trials, err := gateOn(t, &fakeStage{
 		capacity: map[scenarios.Variant]float64{scenarios.Before: 100, scenarios.After: 100},
-		spoiled: func(job drive.Job) bool {
+		disturbed: func(job drive.Job) bool {
 			if job.Duration != GatePlan(1).Slice {
 				return false
 			}
-			spoilt++
-			return spoilt == 3
+			disturbed++
+			return disturbed == 3
 		},
 	}, 1)
 	if err != nil || len(trials) != 7 {

@@ -17,13 +17,13 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// watchEvery is how often queues are looked at.
+// watchEvery is how often the depths of queues are read.
 const watchEvery = time.Second
 
-// driveWatched drives a job and reads the machines meanwhile: all of them once
-// in its middle, for the gauges, as behind the last answer no lock is waited for
-// any more; and those with a queue each second, for its depth. A reading that
-// fails is left out.
+// driveWatched drives a job and reads the machines meanwhile. All machines are read
+// once in the middle of the job, for gauges such as lock waits, which are over after
+// the last answer. Machines with a queue are read each second for the queue's depth.
+// A reading that fails is left out.
 func (c *Conductor) driveWatched(ctx context.Context, of sliceOf, job drive.Job, machines []stage.Machine) (m record.Measurement, middle []spec.Counters, queues []record.Queue, err error) {
 	watchCtx, stop := context.WithCancel(ctx)
 	var watching sync.WaitGroup
@@ -47,7 +47,7 @@ func (c *Conductor) driveWatched(ctx context.Context, of sliceOf, job drive.Job,
 func (c *Conductor) queueMachines(v scenarios.Variant, machines []stage.Machine) []stage.Machine {
 	t := c.Scenario.Topology(v)
 	return slices.DeleteFunc(slices.Clone(machines), func(m stage.Machine) bool {
-		return !slices.ContainsFunc(t.Counting(scenarios.MeaningQueued), func(at scenarios.Placed) bool { return at.Machine.Name == m.Name })
+		return !slices.ContainsFunc(t.ProcessesCounting(scenarios.MeaningQueued), func(at scenarios.PlacedProcess) bool { return at.Machine.Name == m.Name })
 	})
 }
 
@@ -65,8 +65,8 @@ func watchQueues(ctx context.Context, t scenarios.Topology, machines []stage.Mac
 	}
 }
 
-// drainQueues waits until the system's queues are empty, for the next step not to
-// begin with the work of this one, and says whether they are.
+// drainQueues waits until the system's queues are empty, so that the next step does
+// not begin with the work of this step. It reports whether the queues are empty.
 func (c *Conductor) drainQueues(ctx context.Context, v scenarios.Variant, machines []stage.Machine) (drained bool) {
 	withQueue := c.queueMachines(v, machines)
 	if len(withQueue) == 0 {
@@ -90,7 +90,7 @@ func (c *Conductor) drainQueues(ctx context.Context, v scenarios.Variant, machin
 }
 
 // areEmpty says whether every queue was read and holds nothing. A queue whose
-// counters could not be asked for is not known to be empty.
+// counters could not be read does not count as empty.
 func areEmpty(t scenarios.Topology, counters []spec.Counters) bool {
 	for _, machine := range counters {
 		for _, p := range machine.Processes {
@@ -103,9 +103,9 @@ func areEmpty(t scenarios.Topology, counters []spec.Counters) bool {
 	return true
 }
 
-// addDepths adds a reading of every queue: what waits in it and what is being
-// worked on, and what was ever put into it. A queue whose counters could not be
-// asked for is left out: its depth is not known, and not 0.
+// addDepths adds a reading of every queue. Depth counts the jobs that wait or are
+// being worked on, and Put all jobs that ever entered the queue. A queue whose
+// counters could not be read is left out: an unknown depth is not 0.
 func addDepths(queues []record.Queue, t scenarios.Topology, counters []spec.Counters) []record.Queue {
 	for _, machine := range counters {
 		for _, p := range machine.Processes {

@@ -16,16 +16,16 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// auditTimeout bounds all that is asked after one slice, the wait for the
-// queue included.
+// auditTimeout bounds all questions after one slice, together with the wait for the
+// queue.
 const auditTimeout = drainTimeout + 25*time.Second
 
-// cacheHeader is how caches of every kind say what they did.
+// cacheHeader is the header in which a cache says whether it answered itself.
 const cacheHeader = "X-Cache"
 
-// oraclesOf returns the oracles that run with a slice, in the order of reports:
-// the scenario's and the SLO's with a slice that is compared, with a probe only
-// those that the SLO rests on, because asking takes time.
+// oraclesOf returns the oracles that run with a slice, in the order of reports. A
+// compared slice and a soak run the scenario's and the SLO's oracles. Other probes run
+// only the SLO's oracles, because asking takes time.
 func (c *Conductor) oraclesOf(of sliceOf) []scenarios.OracleName {
 	if of.kind == "" {
 		return nil // a warm-up
@@ -48,7 +48,7 @@ func (c *Conductor) oraclesOf(of sliceOf) []scenarios.OracleName {
 	return names
 }
 
-// watch adds to a job what oracles want, and the headers that are counted.
+// watch adds to a job what its oracles need, and the headers to count.
 func (c *Conductor) watch(job *drive.Job, of sliceOf) {
 	topology := c.Scenario.Topology(of.variant)
 	edge := topology.HoldsAnswers()
@@ -69,11 +69,11 @@ func (c *Conductor) watch(job *drive.Job, of sliceOf) {
 	job.RateLimit.BehindCache = edge
 }
 
-// rateLimit is what a topology's gateway promises; ok is false where there is
-// none. A gateway that does not limit promises it too: that is what the oracle
-// shows.
+// rateLimit is the limit that a topology's gateway promises; ok is false without a
+// gateway. A gateway whose limiter does not work still promises the limit, and the
+// oracle shows the difference.
 func rateLimit(t scenarios.Topology) (limit drive.RateLimit, ok bool) {
-	for _, at := range t.Having("rate_limit") {
+	for _, at := range t.ProcessesWithSetting("rate_limit") {
 		requests, err := strconv.Atoi(at.Process.Settings["rate_limit"])
 		window, windowErr := time.ParseDuration(at.Process.Settings["rate_window"])
 		if err == nil && windowErr == nil && requests > 0 && window > 0 {
@@ -83,13 +83,13 @@ func rateLimit(t scenarios.Topology) (limit drive.RateLimit, ok bool) {
 	return drive.RateLimit{}, false
 }
 
-// audit asks, once a slice is over, what only the machines know, and puts all
-// findings into the trial in the order of reports. It fails nothing: what can't
-// be found out is a finding too, with its reason.
+// audit asks the machines after a slice, and puts all findings into the trial in the
+// order of reports. audit returns no error: an unanswered question is a finding too,
+// with its reason.
 //
-// The driver begins every slice without knowledge: versions and ids of earlier
-// slices are not held against. The sample of what was created has served its
-// purpose then and is not stored.
+// The driver begins every slice without knowledge: it ignores versions and ids of
+// earlier slices. The sample of created rows is not stored, because nothing needs the
+// sample after audit.
 func (c *Conductor) audit(ctx context.Context, of sliceOf, s stage.System, trial *record.Trial, before, after []spec.Counters) {
 	names := c.oraclesOf(of)
 	if len(names) == 0 {
@@ -98,12 +98,12 @@ func (c *Conductor) audit(ctx context.Context, of sliceOf, s stage.System, trial
 	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
 	defer cancel()
 	a := &audit{
-		Auditor: c.auditor(), topology: c.Scenario.Topology(of.variant), machines: map[string]watched{},
+		Auditor: c.auditor(), topology: c.Scenario.Topology(of.variant), machines: map[string]machineWindow{},
 		created: trial.Measurement.Created, trial: trial,
 		found: map[scenarios.OracleName][]record.Oracle{},
 	}
 	for i, m := range s.Machines() {
-		w := watched{Machine: m}
+		w := machineWindow{Machine: m}
 		if i < len(before) && i < len(after) {
 			w.from, w.till = before[i].MonotonicNano, after[i].MonotonicNano
 		}
@@ -121,17 +121,17 @@ func (c *Conductor) audit(ctx context.Context, of sliceOf, s stage.System, trial
 	trial.Measurement.Oracles, trial.Measurement.Created = nil, nil
 }
 
-// watched is a machine and the slice's window on its own clock.
-type watched struct {
+// machineWindow is a machine and the slice's window on its own clock.
+type machineWindow struct {
 	stage.Machine
 	from, till int64
 }
 
-// audit is what is asked after one slice.
+// audit is the state of the questions after one slice.
 type audit struct {
 	Auditor
 	topology scenarios.Topology
-	machines map[string]watched
+	machines map[string]machineWindow
 	created  map[string][]record.Created
 	trial    *record.Trial
 	found    map[scenarios.OracleName][]record.Oracle

@@ -23,8 +23,8 @@ import (
 	"headroom/targets/shop/shards"
 )
 
-// knowing is a system of machines that all know all that they are asked for.
-type knowing struct {
+// fakeAuditor is a system whose machines can answer every question.
+type fakeAuditor struct {
 	machines []stage.Machine
 	lag      map[string][]spec.LagSample // by machine
 	rows     map[string][]int64          // by machine and table: "shard-1 orders"
@@ -35,13 +35,13 @@ type knowing struct {
 	asked    []string
 }
 
-func (k *knowing) Limit(context.Context) error { return nil }
-func (k *knowing) EntryURL(from string) string { return "http://" + from }
-func (k *knowing) Machines() []stage.Machine   { return k.machines }
-func (k *knowing) Deaths() []stage.Death       { return nil }
-func (k *knowing) Close(context.Context) error { return nil }
+func (k *fakeAuditor) SetCPUQuotas(context.Context) error { return nil }
+func (k *fakeAuditor) EntryURL(from string) string        { return "http://" + from }
+func (k *fakeAuditor) Machines() []stage.Machine          { return k.machines }
+func (k *fakeAuditor) Deaths() []stage.Death              { return nil }
+func (k *fakeAuditor) Close(context.Context) error        { return nil }
 
-func (k *knowing) note(what string) error {
+func (k *fakeAuditor) note(what string) error {
 	k.asked = append(k.asked, what)
 	if k.broken != "" && strings.Contains(what, k.broken) {
 		return errors.New("connection refused")
@@ -49,7 +49,7 @@ func (k *knowing) note(what string) error {
 	return nil
 }
 
-func (k *knowing) Lag(_ context.Context, target observe.Target, from, till int64) ([]spec.LagSample, error) {
+func (k *fakeAuditor) Lag(_ context.Context, target observe.Target, from, till int64) ([]spec.LagSample, error) {
 	var within []spec.LagSample
 	for _, s := range k.lag[target.Machine] {
 		if s.MonotonicNano >= from && s.MonotonicNano <= till {
@@ -59,7 +59,7 @@ func (k *knowing) Lag(_ context.Context, target observe.Target, from, till int64
 	return within, k.note("lag " + target.Machine)
 }
 
-func (k *knowing) Rows(_ context.Context, target observe.Target, process, table string, ids []int64) ([]int64, error) {
+func (k *fakeAuditor) Rows(_ context.Context, target observe.Target, process, table string, ids []int64) ([]int64, error) {
 	var present []int64
 	for _, id := range k.rows[target.Machine+" "+table] {
 		if slices.Contains(ids, id) {
@@ -69,7 +69,7 @@ func (k *knowing) Rows(_ context.Context, target observe.Target, process, table 
 	return present, k.note(fmt.Sprintf("rows %s/%s %s", target.Machine, process, table))
 }
 
-func (k *knowing) Ask(_ context.Context, target observe.Target, process, path string, body, into any) error {
+func (k *fakeAuditor) Ask(_ context.Context, target observe.Target, process, path string, body, into any) error {
 	if err := k.note(fmt.Sprintf("ask %s/%s %s", target.Machine, process, path)); err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func everything(t *testing.T) scenarios.Topology {
 }
 
 // created returns n orders and posts, and puts their rows where they belong.
-func (k *knowing) created(n int64) map[string][]record.Created {
+func (k *fakeAuditor) created(n int64) map[string][]record.Created {
 	out := map[string][]record.Created{}
 	k.rows, k.sent = map[string][]int64{}, map[int64]int{}
 	for i := range n {
@@ -154,11 +154,11 @@ func (k *knowing) created(n int64) map[string][]record.Created {
 	return out
 }
 
-// auditing conducts the audit of one slice of a topology. prepare may spoil
-// what the machines know.
-func auditing(t *testing.T, ctx context.Context, topology scenarios.Topology, prepare func(*knowing, *record.Trial)) (*record.Trial, *knowing) {
+// auditing conducts the audit of one slice of a topology. prepare may change what the
+// machines answer.
+func auditing(t *testing.T, ctx context.Context, topology scenarios.Topology, prepare func(*fakeAuditor, *record.Trial)) (*record.Trial, *fakeAuditor) {
 	t.Helper()
-	k := &knowing{backlog: []spec.Backlog{{}}, lag: map[string][]spec.LagSample{}}
+	k := &fakeAuditor{backlog: []spec.Backlog{{}}, lag: map[string][]spec.LagSample{}}
 	var before, after []spec.Counters
 	for _, m := range topology.Machines {
 		k.machines = append(k.machines, stage.Machine{Name: m.Name, Agent: observe.Target{Machine: m.Name}})
@@ -261,40 +261,40 @@ func TestAuditOfACorrectSystem(t *testing.T) {
 	}
 }
 
-// Whatever is wrong or can't be found out shows in the oracle that it concerns.
+// Each violation, and each unanswered question, shows in its own oracle.
 func TestAuditFindsWhatIsWrong(t *testing.T) {
 	for _, test := range []struct {
 		name       string
-		prepare    func(*knowing, *record.Trial)
+		prepare    func(*fakeAuditor, *record.Trial)
 		oracle     scenarios.OracleName
 		violations int64
 		unknown    string
 	}{
-		{"a mail that was never sent", func(k *knowing, _ *record.Trial) { k.sent[1003] = 0 }, scenarios.OracleLost, 1, ""},
-		{"a mail sent twice", func(k *knowing, _ *record.Trial) { k.sent[1003] = 2 }, scenarios.OracleDuplicated, 1, ""},
-		{"a row in both shards", func(k *knowing, _ *record.Trial) {
+		{"a mail that was never sent", func(k *fakeAuditor, _ *record.Trial) { k.sent[1003] = 0 }, scenarios.OracleLost, 1, ""},
+		{"a mail sent twice", func(k *fakeAuditor, _ *record.Trial) { k.sent[1003] = 2 }, scenarios.OracleDuplicated, 1, ""},
+		{"a row in both shards", func(k *fakeAuditor, _ *record.Trial) {
 			for _, shard := range []string{"shard-1 orders", "shard-2 orders"} {
 				k.rows[shard] = append(slices.DeleteFunc(k.rows[shard], func(id int64) bool { return id == 1000 }), 1000)
 			}
 		}, scenarios.OracleMisplaced, 1, ""},
-		{"all rows in the wrong shard", func(k *knowing, _ *record.Trial) {
+		{"all rows in the wrong shard", func(k *fakeAuditor, _ *record.Trial) {
 			k.rows["shard-1 posts"], k.rows["shard-2 posts"] = k.rows["shard-2 posts"], k.rows["shard-1 posts"]
 		}, scenarios.OracleMisplaced, 40, ""},
-		{"the queue drains at the third look", func(k *knowing, _ *record.Trial) {
+		{"the queue drains at the third look", func(k *fakeAuditor, _ *record.Trial) {
 			k.backlog = []spec.Backlog{{Pending: 4}, {AckPending: 1}, {}}
 		}, scenarios.OracleLost, 0, ""},
-		{"a shard is away", func(k *knowing, _ *record.Trial) { k.broken = "rows shard-2" }, scenarios.OracleMisplaced, 0, "connection refused"},
-		{"a primary is away", func(k *knowing, _ *record.Trial) { k.broken = "lag shard-2" }, scenarios.OracleLag, 0, "connection refused"},
-		{"a worker is away", func(k *knowing, _ *record.Trial) { k.broken = "worker-2" }, scenarios.OracleLost, 0, "connection refused"},
-		{"the shop is away", func(k *knowing, _ *record.Trial) { k.broken = spec.HomePath }, scenarios.OracleMisplaced, 0, "connection refused"},
-		{"the mail provider is away", func(k *knowing, _ *record.Trial) { k.broken = spec.EffectsPath }, scenarios.OracleDuplicated, 0, "connection refused"},
-		{"its memory was full", func(k *knowing, _ *record.Trial) { k.full = true }, scenarios.OracleLost, 0, "memory was full"},
-		{"a replica without samples", func(k *knowing, _ *record.Trial) { k.lag["shard-1"] = nil }, scenarios.OracleLag, 0, "replica-1 has no sample"},
-		{"no order", func(_ *knowing, trial *record.Trial) { delete(trial.Measurement.Created, "orders") }, scenarios.OracleLost, 0, "no row of orders was created"},
-		{"nothing created", func(_ *knowing, trial *record.Trial) { trial.Measurement.Created = nil }, scenarios.OracleMisplaced, 0, "nothing was created"},
-		{"interrupted", func(_ *knowing, trial *record.Trial) { trial.Measurement.Interrupted = true }, scenarios.OracleMisplaced, 0, "interrupted"},
-		{"no worker could be read", func(_ *knowing, trial *record.Trial) { trial.Machines = nil }, scenarios.OracleReordered, 0, "no worker"},
-		{"the driver found nothing", func(_ *knowing, trial *record.Trial) { trial.Measurement.Oracles = nil }, scenarios.OracleStale, 0, "nothing to check"},
+		{"a shard is away", func(k *fakeAuditor, _ *record.Trial) { k.broken = "rows shard-2" }, scenarios.OracleMisplaced, 0, "connection refused"},
+		{"a primary is away", func(k *fakeAuditor, _ *record.Trial) { k.broken = "lag shard-2" }, scenarios.OracleLag, 0, "connection refused"},
+		{"a worker is away", func(k *fakeAuditor, _ *record.Trial) { k.broken = "worker-2" }, scenarios.OracleLost, 0, "connection refused"},
+		{"the shop is away", func(k *fakeAuditor, _ *record.Trial) { k.broken = spec.HomePath }, scenarios.OracleMisplaced, 0, "connection refused"},
+		{"the mail provider is away", func(k *fakeAuditor, _ *record.Trial) { k.broken = spec.EffectsPath }, scenarios.OracleDuplicated, 0, "connection refused"},
+		{"its memory was full", func(k *fakeAuditor, _ *record.Trial) { k.full = true }, scenarios.OracleLost, 0, "memory was full"},
+		{"a replica without samples", func(k *fakeAuditor, _ *record.Trial) { k.lag["shard-1"] = nil }, scenarios.OracleLag, 0, "replica-1 has no sample"},
+		{"no order", func(_ *fakeAuditor, trial *record.Trial) { delete(trial.Measurement.Created, "orders") }, scenarios.OracleLost, 0, "no row of orders was created"},
+		{"nothing created", func(_ *fakeAuditor, trial *record.Trial) { trial.Measurement.Created = nil }, scenarios.OracleMisplaced, 0, "nothing was created"},
+		{"interrupted", func(_ *fakeAuditor, trial *record.Trial) { trial.Measurement.Interrupted = true }, scenarios.OracleMisplaced, 0, "interrupted"},
+		{"no worker could be read", func(_ *fakeAuditor, trial *record.Trial) { trial.Machines = nil }, scenarios.OracleReordered, 0, "no worker"},
+		{"the driver found nothing", func(_ *fakeAuditor, trial *record.Trial) { trial.Measurement.Oracles = nil }, scenarios.OracleStale, 0, "nothing to check"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			trial, _ := auditing(t, t.Context(), everything(t), test.prepare)
@@ -317,7 +317,7 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 func TestUndrainedQueueIsUnknown(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
 	defer cancel()
-	trial, _ := auditing(t, ctx, everything(t), func(k *knowing, _ *record.Trial) {
+	trial, _ := auditing(t, ctx, everything(t), func(k *fakeAuditor, _ *record.Trial) {
 		k.backlog = []spec.Backlog{{Pending: 1}}
 		k.sent = nil
 	})
@@ -334,7 +334,7 @@ func TestEffectsAreOfTheTableThatTheFactsName(t *testing.T) {
 	topology := everything(t)
 	at := slices.IndexFunc(topology.Machines, func(m scenarios.Machine) bool { return m.Name == "mail" })
 	topology.Machines[at].Processes[0].Facts.EffectsOf = "bookings"
-	trial, _ := auditing(t, t.Context(), topology, func(k *knowing, trial *record.Trial) {
+	trial, _ := auditing(t, t.Context(), topology, func(k *fakeAuditor, trial *record.Trial) {
 		trial.Measurement.Created = map[string][]record.Created{"bookings": {{ID: 1}, {ID: 2}, {ID: 3}}, "posts": {{ID: 4}}}
 		k.sent = map[int64]int{1: 1, 3: 2}
 		k.rows = map[string][]int64{"shard-1 bookings": {1, 2}, "shard-2 bookings": {3}}
@@ -356,7 +356,7 @@ func TestEffectsAreOfTheTableThatTheFactsName(t *testing.T) {
 	}
 }
 
-// Without a queue, what was not sent may still be: nobody can tell.
+// Without a queue an unsent mail may still be sent later: nobody can tell.
 func TestMailsWithoutAQueue(t *testing.T) {
 	topology := everything(t)
 	topology.Machines = slices.DeleteFunc(topology.Machines, func(m scenarios.Machine) bool { return m.Group == "worker" })
@@ -366,7 +366,7 @@ func TestMailsWithoutAQueue(t *testing.T) {
 	if o := of(trial, scenarios.OracleLost); len(o) != 1 || o[0].Checked != 40 || o[0].Violations != 0 || o[0].Unknown != "" {
 		t.Errorf("%+v", o)
 	}
-	trial, _ = auditing(t, ctx, topology, func(k *knowing, _ *record.Trial) { k.sent[1001] = 0 })
+	trial, _ = auditing(t, ctx, topology, func(k *fakeAuditor, _ *record.Trial) { k.sent[1001] = 0 })
 	if o := of(trial, scenarios.OracleLost); len(o) != 1 || o[0].Checked != 0 || !strings.Contains(o[0].Unknown, "no queue tells") {
 		t.Errorf("%+v", o)
 	}
@@ -376,7 +376,7 @@ func TestAuditOfAPlainSystem(t *testing.T) {
 	topology := scenarios.Topology{Machines: []scenarios.Machine{{Name: "server", Processes: []scenarios.Process{
 		processOf(t, "postgres", nil), processOf(t, "shop", nil),
 	}}}}
-	trial, _ := auditing(t, t.Context(), topology, func(_ *knowing, trial *record.Trial) {
+	trial, _ := auditing(t, t.Context(), topology, func(_ *fakeAuditor, trial *record.Trial) {
 		trial.Machines, trial.Measurement.Oracles = nil, nil
 	})
 	if len(trial.Oracles) != len(scenarios.Oracles()) {
@@ -399,7 +399,7 @@ func TestJobIsGivenWhatOraclesWant(t *testing.T) {
 		SLO: slo, Before: plain, After: everything(t), Oracles: []scenarios.OracleName{scenarios.OracleLost, scenarios.OracleStale},
 	}}
 	job := func(kind record.TrialKind, v scenarios.Variant) drive.Job {
-		return c.job(sliceOf{kind: kind, variant: v, rps: 1, duration: time.Second}, &knowing{})
+		return c.job(sliceOf{kind: kind, variant: v, rps: 1, duration: time.Second}, &fakeAuditor{})
 	}
 	slice := job(record.KindSlice, scenarios.After)
 	if !slices.Equal(slice.Oracles, []scenarios.OracleName{scenarios.OracleStale, scenarios.OracleLost, scenarios.OracleOverLimit}) {
@@ -423,8 +423,8 @@ func TestJobIsGivenWhatOraclesWant(t *testing.T) {
 	}
 }
 
-// Slices and soaks carry the findings, in the trials file and in the order of
-// reports; other probes are not held up by what the SLO does not rest on.
+// Slices and soaks carry all findings, in the trials file and in the order of reports.
+// Other probes ask only the SLO's oracles.
 func TestRunRecordsOracles(t *testing.T) {
 	stage := &fakeStage{
 		capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 500},

@@ -10,23 +10,22 @@ import (
 	"headroom/scenarios"
 )
 
-// drainPause lets a system come to rest after a step: the driver returns with
-// the last answer, what the system does behind it may go on a little.
+// drainPause lets a system come to rest after a step. The driver returns with the
+// last answer, but the system may still work on what follows an answer.
 const drainPause = 100 * time.Millisecond
 
 // Plan is how long a run measures.
 type Plan struct {
-	Quick  bool
-	Blocks int
-	Turns  int           // of the staircases in a block: a step of each variant
-	Lead   int           // turns behind the brackets that only lead to the capacity
-	Slices int           // of each variant in a block
-	Slice  time.Duration // at low rates longer, up to LongestSlice
-	// LongestSlice bounds a slice: at low rates a quantile may stay without enough
-	// samples.
+	Quick     bool
+	Blocks    int
+	Turns     int           // of the staircases in a block: a step of each variant
+	LeadTurns int           // turns after the brackets, on the way to the capacity
+	Slices    int           // of each variant in a block
+	Slice     time.Duration // at low rates longer, up to LongestSlice
+	// LongestSlice bounds a slice. At low rates a quantile may then lack samples.
 	LongestSlice time.Duration
 	Warmup       time.Duration // before each slice, the same load, not recorded
-	Fresh        time.Duration // at most, after a start: until the system gets no faster
+	StartWarmup  time.Duration // at most, after a start: until the system gets no faster
 	QuotaWarmup  time.Duration // of each variant at a gate's rate before the slices of its block, not recorded
 	Fill         time.Duration // of caches, at most, after that; 0: they are left as they are
 	// Search has the lengths of a run's steps too: those of the brackets, the
@@ -35,28 +34,27 @@ type Plan struct {
 	Bracketing time.Duration // of one variant, at most
 	Curve      []float64     // shares of the capacity at which latency is measured
 	CurvePoint time.Duration // of each
-	Repeats    int           // of slices that the driver or the host spoiled, in all
+	Repeats    int           // of invalid slices, in all
 	Proof      ProofPlan
 }
 
-// ProofPlan is how long the proof of a bottleneck measures. A round is so many
-// turns; a turn is a step of each of the three systems.
+// ProofPlan is how long the proof of a bottleneck measures. A round has Turns turns.
+// A turn is a step of each of the three systems.
 type ProofPlan struct {
 	Rounds, Turns int           // at most
 	Step          time.Duration // at low rates longer, as the search's
 	Total         time.Duration // of all rounds
 }
 
-// For fits the plan to an SLO: the further out its quantile lies, the more
-// requests it takes to say anything of it.
+// For fits the plan to an SLO: a quantile further out needs more requests.
 func (p Plan) For(slo scenarios.SLO) Plan {
 	p.Search = p.Search.For(SLOSamples(slo), slo.LoosestLatency())
 	return p
 }
 
-// SearchWithin is the plan of a search of a target that was started once: it
-// takes so long, a third of it at most for the soak. maxRPS is the highest rate
-// that may be sent, 0 for no limit.
+// SearchWithin is the plan of a search on a target that was started once. The search
+// takes total, of which the soak gets a third at most. maxRPS is the highest rate that
+// may be sent, 0 for no limit.
 func SearchWithin(total, soak time.Duration, maxRPS float64) search.Config {
 	scale := func(share float64) time.Duration {
 		return time.Duration(share * float64(total)).Round(100 * time.Millisecond)
@@ -68,7 +66,7 @@ func SearchWithin(total, soak time.Duration, maxRPS float64) search.Config {
 	}
 }
 
-// Soaking sets how long rates are soaked. Without a soak a run ends behind its
+// Soaking sets how long rates are soaked. Without a soak a run ends after its
 // blocks.
 func (p Plan) Soaking(soak time.Duration) Plan {
 	p.Search.Soak = soak
@@ -78,23 +76,23 @@ func (p Plan) Soaking(soak time.Duration) Plan {
 	return p
 }
 
-// SLOSamples is how many requests let a step hold the SLO with few bad ones:
-// 350 for a p99, 70 for a p95 (the sample rule's least are 299 and 59).
+// SLOSamples is how many requests a step needs so that a few bad ones do not fail the
+// SLO: 350 for a p99, 70 for a p95. The sample rule asks for 299 and 59 at least.
 func SLOSamples(slo scenarios.SLO) int64 {
 	strictest := 0.0
 	for _, c := range slo.Conditions {
 		strictest = max(strictest, c.Quantile)
 	}
 	if strictest == 0 {
-		return samplesOfErrors
+		return errorSamples
 	}
 	return int64(math.Ceil(3.5 / (1 - strictest)))
 }
 
-const samplesOfErrors = 350
+const errorSamples = 350
 
-// slice is how long a slice at a rate is: the samples of a block's slices
-// count together.
+// slice is how long a slice at a rate lasts. The samples of a block's slices count
+// together.
 func (p Plan) slice(rps float64) time.Duration {
 	needed := time.Duration(float64(p.Search.Samples) / float64(p.Slices) / rps * float64(time.Second))
 	return min(max(p.Slice, needed), p.LongestSlice)
@@ -103,8 +101,8 @@ func (p Plan) slice(rps float64) time.Duration {
 // FullPlan is what verdicts need; QuickPlan shows that everything works.
 func FullPlan() Plan {
 	return Plan{
-		Blocks: 5, Turns: 4, Lead: 2, Slices: 3, Slice: 2 * time.Second, LongestSlice: 6 * time.Second, Warmup: 500 * time.Millisecond,
-		Fresh: 3 * time.Second, Fill: 12 * time.Second, Repeats: 3, Bracketing: 12 * time.Second,
+		Blocks: 5, Turns: 4, LeadTurns: 2, Slices: 3, Slice: 2 * time.Second, LongestSlice: 6 * time.Second, Warmup: 500 * time.Millisecond,
+		StartWarmup: 3 * time.Second, Fill: 12 * time.Second, Repeats: 3, Bracketing: 12 * time.Second,
 		Search: search.Config{
 			StartRPS: 20, MinRPS: 1, Samples: 350, MaxStep: 6 * time.Second,
 			Bracket: 1500 * time.Millisecond, Stair: 3 * time.Second, Soak: time.Minute, Recover: 5 * time.Second, Pause: drainPause,
@@ -117,8 +115,8 @@ func FullPlan() Plan {
 // QuickPlan is one short block: no interval, hence no verdict.
 func QuickPlan() Plan {
 	return Plan{
-		Quick: true, Blocks: 1, Turns: 3, Lead: 1, Slices: 1, Slice: 3 * time.Second, LongestSlice: 9 * time.Second, Warmup: 500 * time.Millisecond,
-		Fresh: 4 * time.Second, Fill: 6 * time.Second, Bracketing: 10 * time.Second,
+		Quick: true, Blocks: 1, Turns: 3, LeadTurns: 1, Slices: 1, Slice: 3 * time.Second, LongestSlice: 9 * time.Second, Warmup: 500 * time.Millisecond,
+		StartWarmup: 4 * time.Second, Fill: 6 * time.Second, Bracketing: 10 * time.Second,
 		Search: search.Config{
 			StartRPS: 20, MinRPS: 1, Samples: 350, MaxStep: 4 * time.Second,
 			Bracket: time.Second, Stair: 2 * time.Second, Pause: drainPause,

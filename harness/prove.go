@@ -15,8 +15,8 @@ import (
 	"headroom/scenarios"
 )
 
-// Proof says which machines of a variant are thought to limit it, and what is
-// to be tried on them.
+// Proof says which machines of a variant are thought to be its bottleneck, and how
+// they are to be resized.
 type Proof struct {
 	Variant     scenarios.Variant
 	Named       string   // the group thought to be the bottleneck
@@ -27,12 +27,12 @@ type Proof struct {
 	CapacityRPS float64  // of the variant at full scale
 }
 
-// Prove measures a variant's capacity with machines of the named group larger,
-// with those of the other larger, and with neither. All three are the same
-// running system, and differ in CPU quotas only. They take turns, so that
-// whatever drifts meets all of them, and each looks for its own capacity in an
-// up-and-down search (docs/measurement.md). Every step is a trial on file with
-// what was resized; what they prove is for the report to say.
+// Prove measures a variant's capacity three times: with the machines of the named
+// group larger, with those of the other group larger, and with neither. All three are
+// the same running system with different CPU quotas. They take turns, so that drift
+// meets all three alike. Each has an up-and-down search of its own
+// (docs/measurement.md). Every step is a trial on file with what was resized. The
+// report says what the trials prove.
 func (c *Conductor) Prove(ctx context.Context, of Proof) (err error) {
 	step := c.proofStep(of)
 	rounds, turns := c.Plan.Proof.fit(step + c.Plan.Search.Pause)
@@ -56,11 +56,11 @@ func (c *Conductor) Prove(ctx context.Context, of Proof) (err error) {
 	if err = p.warm(ctx); err == nil {
 		err = p.rounds(ctx, rounds, turns)
 	}
-	return named(ctx, map[scenarios.Variant]stage.System{of.Variant: s}, err)
+	return withDeath(ctx, map[scenarios.Variant]stage.System{of.Variant: s}, err)
 }
 
-// proofStep is how long a step takes: long enough for its samples, and for a
-// request to be too slow.
+// proofStep is how long a step takes: long enough for its samples, and longer than
+// the SLO's latency.
 func (c *Conductor) proofStep(of Proof) time.Duration {
 	return max(c.Plan.Proof.Step, c.Plan.Search.Length(search.KindStairs, of.CapacityRPS*of.Scale))
 }
@@ -68,8 +68,8 @@ func (c *Conductor) proofStep(of Proof) time.Duration {
 // proofRounds is the fewest rounds that give an interval.
 const proofRounds = 3
 
-// fit returns how many rounds of how many turns there is time for: rather
-// shorter rounds than too few of them.
+// fit returns how many rounds of how many turns the time allows. It prefers shorter
+// rounds to fewer rounds.
 func (p ProofPlan) fit(step time.Duration) (rounds, turns int) {
 	steps := int(p.Total / step)
 	turns = min(p.Turns, max(1, steps/(len(proofSteps)*proofRounds)))
@@ -154,7 +154,7 @@ func (p *prover) measure(ctx context.Context, step record.ResizeStep, round, tur
 	if err != nil {
 		return err
 	}
-	stair.Feed(slo.StepOf(&trial, c.Scenario.SLO, true))
+	stair.Observe(slo.StepOf(&trial, c.Scenario.SLO, true))
 	return sleep(ctx, c.Plan.Search.Pause)
 }
 

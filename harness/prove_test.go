@@ -51,7 +51,7 @@ type resizableSystem struct {
 	variant scenarios.Variant
 }
 
-func (r resizableSystem) Limit(context.Context) error { return nil }
+func (r resizableSystem) SetCPUQuotas(context.Context) error { return nil }
 
 func (r resizableSystem) Resize(_ context.Context, group string, factor float64) error {
 	r.stage.mu.Lock()
@@ -219,8 +219,8 @@ func TestProveFailures(t *testing.T) {
 	}
 }
 
-// Whatever a step takes, there are rounds enough for an interval, or the time
-// is kept.
+// Whatever a step takes, there are enough rounds for an interval, or the total time is
+// kept.
 func TestProofPlanFits(t *testing.T) {
 	plan := ProofPlan{Rounds: 5, Turns: 4, Total: 220 * time.Second}
 	for _, test := range []struct {

@@ -24,8 +24,8 @@ func sloOf(t *testing.T, text string) scenarios.SLO {
 	return s
 }
 
-// Three and a half bad requests may be in a step of so many: 350 for a p99, 70 for a
-// p95; the strictest condition counts.
+// A step with so many requests may have three and a half bad ones: 350 for a p99, 70 for a
+// p95. The strictest condition counts.
 func TestSamplesOfAnSLO(t *testing.T) {
 	for text, want := range map[string]int64{"p99<1s": 350, "p95<1s": 70, "p50<1s": 7, "p95<1s,p99<2s,p50<1s": 350, "errors<1%": 350, "errors<1%,p95<1s": 70} {
 		if got := SLOSamples(sloOf(t, text)); got != want {
@@ -124,13 +124,13 @@ func TestShare(t *testing.T) {
 	if err != nil || math.Abs(got.UnitCPUs-1.4/15) > 1e-9 || math.Abs(got.VariantCPUs[scenarios.After]-1.5) > 1e-9 {
 		t.Errorf("beside an external machine: %+v, %v", got, err)
 	}
-	free := ShareFreely(3)
+	free := SharesWithoutQuotas(3)
 	if free.HostCPUs != 3 || free.UnitCPUs != 1 || free.DriverCPUs != 3 || free.VariantCPUs[scenarios.Before] != 3 || free.VariantCPUs[scenarios.After] != 3 || free.PeriodMicros != 0 {
 		t.Errorf("without limits: %+v", free)
 	}
 }
 
-// stepAt is a step at a rate for 10 s of which machines used so many CPUs.
+// stepAt is a step of 10 s at a rate in which the machines used so many CPUs.
 func stepAt(rps float64, cpus ...float64) *record.Trial {
 	t := &record.Trial{Measurement: record.Measurement{OfferedRPS: rps, Sent: int64(10 * rps)}}
 	for i, used := range cpus {
@@ -197,7 +197,7 @@ func TestInFlightCapWithoutALatency(t *testing.T) {
 }
 
 // What ends a search because no rate can be the right one.
-func TestUselessTargets(t *testing.T) {
+func TestUnusableTargets(t *testing.T) {
 	failed := func(change func(*record.Measurement)) record.Measurement {
 		m := record.Measurement{Sent: 10, Failed: 10, Errors: map[string]int64{"refused": 9, "timeout": 1}, ErrorTexts: map[string]string{"refused": "no"}}
 		change(&m)
@@ -227,12 +227,12 @@ func TestUselessTargets(t *testing.T) {
 		{"a redirect fewer", answers(10, map[string]int64{"301": 9, "200": 1}), 0, ""},
 		{"redirects that failed", answers(9, map[string]int64{"301": 10}), 0, ""},
 	} {
-		err := Capacity{StopIfUseless: true}.useless(&test.m, test.before)
-		var useless *UselessError
-		if (err == nil) != (test.want == "") || err != nil && (!errors.As(err, &useless) || !strings.HasPrefix(useless.Reason, test.want)) {
+		err := Capacity{StopIfUnusable: true}.unusable(&test.m, test.before)
+		var unusable *UnusableTargetError
+		if (err == nil) != (test.want == "") || err != nil && (!errors.As(err, &unusable) || !strings.HasPrefix(unusable.Reason, test.want)) {
 			t.Errorf("%s: %v, want %q", test.name, err, test.want)
 		}
-		if err := (Capacity{}).useless(&test.m, test.before); err != nil {
+		if err := (Capacity{}).unusable(&test.m, test.before); err != nil {
 			t.Errorf("%s, and nobody asked: %v", test.name, err)
 		}
 	}

@@ -20,11 +20,11 @@ const (
 	minDriverCPUs = 0.4
 	// driverShare is what the driver gets of a larger machine.
 	driverShare = 0.2
-	// quotaPeriod is short because a period's stall shows in p99: the default
-	// of 100 ms would put up to 90 ms there (shared with design.md, "unit").
+	// quotaPeriod is short because a stall of a period shows in the p99: the default
+	// of 100 ms would add up to 90 ms to the p99.
 	quotaPeriod = 10 * time.Millisecond
-	// minUnitCPUs is where quotas become so small that scheduling, not the
-	// architecture, is measured.
+	// Below minUnitCPUs the quotas are so small that the scheduler is measured, and
+	// not the architecture.
 	minUnitCPUs = 0.05
 )
 
@@ -58,9 +58,9 @@ func Share(s *scenarios.Scenario, hostCPUs float64) (record.Shares, error) {
 	return shares, nil
 }
 
-// ShareFreely is for a stage without CPU limits: the machines, the driver and
-// the rest of the host take what they get, and there is no scale.
-func ShareFreely(hostCPUs float64) record.Shares {
+// SharesWithoutQuotas returns the shares on a stage without CPU quotas: the machines,
+// the driver and the rest of the host compete for the cores, and there is no scale.
+func SharesWithoutQuotas(hostCPUs float64) record.Shares {
 	shares := record.Shares{HostCPUs: hostCPUs, UnitCPUs: 1, DriverCPUs: hostCPUs, VariantCPUs: map[scenarios.Variant]float64{}}
 	for _, v := range scenarios.Variants() {
 		shares.VariantCPUs[v] = hostCPUs

@@ -11,9 +11,9 @@ import (
 	"headroom/scenarios"
 )
 
-// slices measures both variants at one rate: ABBAAB for the order AB.
-// With so many short slices in turns whatever drifts meets both variants alike,
-// and the slices of one variant tell how much it scatters by itself.
+// slices measures both variants at one rate: ABBAAB for the order AB. Many short
+// slices in turns expose both variants to the same drift. The slices of one variant
+// show how much that variant scatters by itself.
 func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios.Variant]stage.System, order []scenarios.Variant, rateName scenarios.RateName) error {
 	length := c.Plan.slice(c.commonRPS)
 	for take := range c.Plan.Slices {
@@ -36,9 +36,9 @@ func (c *Conductor) slices(ctx context.Context, block int, running map[scenarios
 	return nil
 }
 
-// measureSlice measures a slice, and once more when the driver or the host
-// spoiled it and the plan has a repeat left. Both are on file. An overload is the
-// variant's own doing and is measured once.
+// measureSlice measures a slice. It measures an invalid slice once more if the plan
+// has a repeat left, and both are on file. An overload is the variant's own doing and
+// is measured once.
 func (c *Conductor) measureSlice(ctx context.Context, of sliceOf, s stage.System) error {
 	trial, err := c.slice(ctx, of, s)
 	if err != nil || trial.Valid() || c.repeats >= c.Plan.Repeats {

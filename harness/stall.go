@@ -4,14 +4,14 @@ package harness
 
 import "time"
 
-// stallGap is how long a busy loop may miss before it counts as stalled: a
-// time slice that another process got on a quiet machine is shorter.
+// stallGap is how long a busy loop may be interrupted before the gap counts as a
+// stall. On a quiet machine another process gets shorter time slices than this.
 const stallGap = 5 * time.Millisecond
 
-// StalledShare keeps one core busy for d and returns the share of that time
-// in which it was not running, 0 to 1: taken by other work, or by a
-// hypervisor that throttles without saying so in its steal counter. On a
-// machine that is fit to measure it is close to 0.
+// StalledShare keeps one core busy for d. It returns the share of d in which the
+// busy loop did not run, 0 to 1. Other work took that time, or a hypervisor that does
+// not report its throttling as steal time. On a machine that is fit to measure the
+// share is close to 0.
 func StalledShare(d time.Duration) float64 {
 	begun := time.Now()
 	last, lost := begun, time.Duration(0)

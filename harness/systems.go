@@ -18,10 +18,10 @@ import (
 	"headroom/scenarios"
 )
 
-// systems starts both variants, makes them ready, hands them to use, and stops
-// them whatever happens.
-func (c *Conductor) systems(ctx context.Context, block int, use func(map[scenarios.Variant]stage.System) error) error {
-	return c.started(ctx, block, func(running map[scenarios.Variant]stage.System) error {
+// withReady starts both variants, makes them ready, and calls use with them. It stops
+// both in any case.
+func (c *Conductor) withReady(ctx context.Context, block int, use func(map[scenarios.Variant]stage.System) error) error {
+	return c.withStarted(ctx, block, func(running map[scenarios.Variant]stage.System) error {
 		if err := c.makeReady(ctx, block, running); err != nil {
 			return err
 		}
@@ -29,15 +29,15 @@ func (c *Conductor) systems(ctx context.Context, block int, use func(map[scenari
 	})
 }
 
-// started starts both variants, hands them to use, and stops them whatever
-// happens. An error names the machine whose death it came from.
-func (c *Conductor) started(ctx context.Context, block int, use func(map[scenarios.Variant]stage.System) error) (err error) {
+// withStarted starts both variants and calls use with them. It stops both in any
+// case. An error names the machine whose death caused the error.
+func (c *Conductor) withStarted(ctx context.Context, block int, use func(map[scenarios.Variant]stage.System) error) (err error) {
 	var mu sync.Mutex
 	running := map[scenarios.Variant]stage.System{}
 	defer func() {
 		c.Progress.Begin(fmt.Sprintf("block %d of %d: stop both", block, c.Plan.Blocks), 2*time.Second)
-		// One after the other: an engine was seen to lock up when the containers of
-		// both went at once (Docker 20.10).
+		// One after the other: Docker 20.10 was seen to lock up when the containers of
+		// both were removed at once.
 		for _, s := range running {
 			if closeErr := s.Close(ctx); closeErr != nil {
 				err = errors.Join(err, fmt.Errorf("%w: %w", errNotClosed, closeErr))
@@ -61,7 +61,7 @@ func (c *Conductor) started(ctx context.Context, block int, use func(map[scenari
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return named(ctx, running, use(running))
+	return withDeath(ctx, running, use(running))
 }
 
 // start starts a variant afresh for a block.
@@ -71,8 +71,8 @@ func (c *Conductor) start(ctx context.Context, v scenarios.Variant, block int) (
 	})
 }
 
-// drive hands the job to `headroom job`, where the stage lets the systems be
-// reached.
+// drive hands the job to `headroom job`, which the stage runs where the systems'
+// entries can be reached.
 func (c *Conductor) drive(ctx context.Context, job drive.Job) (record.Measurement, error) {
 	var m record.Measurement
 	encoded, err := json.Marshal(job)

@@ -15,8 +15,8 @@ import (
 	"headroom/scenarios"
 )
 
-// warming is a stage whose system answers so many requests in one step after
-// the other, the last again and again, and is limited after some.
+// warming is a stage whose system answers the given numbers of requests, step by step, and
+// repeats the last number. It notes after how many steps its quotas are set.
 type warming struct {
 	*fakeSystem
 	answers []int64
@@ -34,7 +34,7 @@ func (w *warming) Exec(ctx context.Context, stdin []byte, _ ...string) ([]byte, 
 
 func (w *warming) Machines() []stage.Machine { return nil }
 
-func (w *warming) Limit(context.Context) error {
+func (w *warming) SetCPUQuotas(context.Context) error {
 	w.limited = w.steps
 	return nil
 }
@@ -62,7 +62,7 @@ func TestWarmFresh(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			system := &warming{fakeSystem: &fakeSystem{}, answers: test.answers}
-			c := &Conductor{Scenario: s, Plan: Plan{Fresh: 8 * time.Second}, Stage: system, Progress: silent{}}
+			c := &Conductor{Scenario: s, Plan: Plan{StartWarmup: 8 * time.Second}, Stage: system, Progress: silent{}}
 			if err := c.makeReady(t.Context(), 1, map[scenarios.Variant]stage.System{scenarios.After: system}); err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +79,7 @@ func TestWarmFreshInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	system := &warming{fakeSystem: &fakeSystem{}, answers: []int64{1}}
-	c := &Conductor{Scenario: s, Plan: Plan{Fresh: 8 * time.Second}, Stage: system, Progress: silent{}}
+	c := &Conductor{Scenario: s, Plan: Plan{StartWarmup: 8 * time.Second}, Stage: system, Progress: silent{}}
 	if err := c.makeReady(ctx, 1, map[scenarios.Variant]stage.System{scenarios.After: system}); err == nil || system.limited != 0 || system.steps > 1 {
 		t.Errorf("%d steps, limited after %d, %v; want an error after one", system.steps, system.limited, err)
 	}
@@ -101,7 +101,7 @@ func TestRunLimitsEverySystem(t *testing.T) {
 	}
 }
 
-// A search begins at a third of what the CPU demand of warming up allows.
+// A search begins at about a third of the rate that the CPU demand of the warm-up allows.
 func TestSearchBeginsWhereDemandSays(t *testing.T) {
 	stage := &fakeStage{capacity: map[scenarios.Variant]float64{scenarios.Before: 200, scenarios.After: 800}}
 	log, err := conduct(t, t.Context(), stage)

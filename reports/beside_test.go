@@ -13,7 +13,7 @@ import (
 	"headroom/harness/record"
 )
 
-// A run that others on its machine may have spoiled says so on every output,
+// A run that did not wait for its turn says so on every output,
 // and is no evidence on the page of the whole way.
 func TestBesideStandsOnEveryOutput(t *testing.T) {
 	const mark = "id not wait for its turn (the lock can't be taken: permission denied): another measurement may have run beside it"

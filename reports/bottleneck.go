@@ -10,19 +10,19 @@ import (
 	"headroom/scenarios"
 )
 
-// Where a reason is worth a word.
+// Thresholds from which the sentence names a reason.
 const (
-	usedUp         = 0.7  // of its CPU: with bursts there is no more to have
-	oftenStopped   = 0.05 // share of CPU periods in which a machine was throttled
-	longWaitShare  = 0.1  // of the mean response time, spent waiting for a connection
-	longStatements = 0.3  // of the mean response time, spent in statements without CPU
-	someWait       = 0.5  // waiting in the mean of the readings
+	saturatedUtilisation   = 0.7  // of its CPU: bursts take the rest
+	highThrottledShare     = 0.05 // share of CPU periods in which a machine was throttled
+	highPoolWaitShare      = 0.1  // of the mean response time, spent waiting for a connection
+	highStatementWaitShare = 0.3  // of the mean response time, spent in statements without CPU
+	minMeanWaiting         = 0.5  // waiting in the mean of the readings
 )
 
-// bottleneckSentence names the machine that limits a variant, the process and
-// the reason, from what the machines did at its capacity; "" when nothing was
-// measured there. Where the CPU time of a machine is not known, that machine may be
-// the one: the sentence says so and names none.
+// bottleneckSentence names the machine that limits a variant, with the process and the
+// reason, from what the machines did at the variant's capacity; "" when nothing was
+// measured there. A machine whose CPU time is not known may be the bottleneck: then the
+// sentence says so and names no machine.
 func bottleneckSentence(s compare.Sample) string {
 	demands := compare.Collapse(s.Demands())
 	if len(demands) == 0 {
@@ -37,10 +37,10 @@ func bottleneckSentence(s compare.Sample) string {
 	if top.Machines > 1 {
 		text += " on each"
 	}
-	if top.ThrottledShare.OrNaN() > oftenStopped {
+	if top.ThrottledShare.OrNaN() > highThrottledShare {
 		text += fmt.Sprintf(", stopped by its quota in %s of the periods", percentText(top.ThrottledShare))
 	}
-	free := top.Utilisation.OrNaN() < usedUp
+	free := top.Utilisation.OrNaN() < saturatedUtilisation
 	switch {
 	case unknown != "":
 		text = unknown + "; the busiest of the others is " + text
@@ -48,8 +48,8 @@ func bottleneckSentence(s compare.Sample) string {
 		text = "not CPU alone: the busiest machine is " + text
 	}
 	if free {
-		for _, limit := range softLimits(s) {
-			text += "; " + limit
+		for _, cause := range waitCauses(s) {
+			text += "; " + cause
 		}
 	}
 	if len(demands) > 1 && demands[1].Utilisation.Known() {
@@ -58,8 +58,8 @@ func bottleneckSentence(s compare.Sample) string {
 	return text
 }
 
-// cpuNotKnown says that no machine can be named, and for which ones' sake; "" where
-// the CPU time of all is known.
+// cpuNotKnown says that no machine can be named, and which machines' CPU time is not
+// known; "" where all are known.
 func cpuNotKnown(demands []compare.Demand) string {
 	machines := compare.CPUNotKnown(demands)
 	if len(machines) == 0 {
@@ -101,24 +101,24 @@ func machineName(d compare.Demand) string {
 	return fmt.Sprintf("%s (mean of %d)", d.Machine, d.Machines)
 }
 
-// softLimits says what requests wait for that is not CPU: connections, locks,
+// waitCauses says what requests wait for that is not CPU: connections, locks,
 // a turn in a queue.
-func softLimits(s compare.Sample) []string {
-	var limits []string
+func waitCauses(s compare.Sample) []string {
+	var causes []string
 	mean := s.MeanMS()
-	if wait := s.PoolWaitMS(); wait > longWaitShare*mean {
-		limits = append(limits, fmt.Sprintf("a request waits %s ms for a database connection", compare.FormatNumber(wait)))
+	if wait := s.PoolWaitMS(); wait > highPoolWaitShare*mean {
+		causes = append(causes, fmt.Sprintf("a request waits %s ms for a database connection", compare.FormatNumber(wait)))
 	}
 	locks := s.Gauge(scenarios.MeaningLockWaiters)
 	switch took, cpu, ok := s.Statements(); {
-	case locks > someWait:
-		limits = append(limits, fmt.Sprintf("%s statements of %s wait for locks", compare.FormatNumber(locks), s.WhoCounts(scenarios.MeaningLockWaiters)))
-	case ok && took-cpu > longStatements*mean:
-		limits = append(limits, fmt.Sprintf("a request's statements take %s ms in %s with %s ms of CPU: the rest is waiting, for locks, the disk or a turn",
+	case locks > minMeanWaiting:
+		causes = append(causes, fmt.Sprintf("%s statements of %s wait for locks", compare.FormatNumber(locks), s.WhoCounts(scenarios.MeaningLockWaiters)))
+	case ok && took-cpu > highStatementWaitShare*mean:
+		causes = append(causes, fmt.Sprintf("a request's statements take %s ms in %s with %s ms of CPU: the rest is waiting, for locks, the disk or a turn",
 			compare.FormatNumber(took), s.WhoCounts(scenarios.MeaningStatementTime), compare.FormatNumber(cpu)))
 	}
-	if queue := s.Gauge(scenarios.MeaningWaitingServer); queue > someWait {
-		limits = append(limits, fmt.Sprintf("%s requests queue in %s for a free server", compare.FormatNumber(queue), s.WhoCounts(scenarios.MeaningWaitingServer)))
+	if queue := s.Gauge(scenarios.MeaningWaitingServer); queue > minMeanWaiting {
+		causes = append(causes, fmt.Sprintf("%s requests queue in %s for a free server", compare.FormatNumber(queue), s.WhoCounts(scenarios.MeaningWaitingServer)))
 	}
-	return limits
+	return causes
 }

@@ -81,8 +81,8 @@ func TestBottleneckSentence(t *testing.T) {
 
 // A proof's sentence ends with what may have kept a machine from using more CPU.
 func TestProofTextWarns(t *testing.T) {
-	p := &compare.Proof{Reason: "scatter", Steps: 12, Disturbed: 2, Warnings: []string{"app may be odd", "cache too"}}
-	if got, want := proofText(p), "unproved: scatter; 2 of 12 steps were disturbed and take no part; app may be odd; cache too"; got != want {
+	p := &compare.Proof{Reason: "scatter", Steps: 12, Invalid: 2, Warnings: []string{"app may be odd", "cache too"}}
+	if got, want := proofText(p), "unproved: scatter; 2 of 12 steps were invalid and take no part; app may be odd; cache too"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
@@ -116,7 +116,7 @@ func TestProofStandsOnEveryOutput(t *testing.T) {
 				t.Errorf("before, which nobody asked about: %s", v.ProofText)
 			}
 			if v.CapacityText != plain.Variants[i].CapacityText || len(v.Load) != len(plain.Variants[i].Load) || v.Bottleneck != plain.Variants[i].Bottleneck {
-				t.Errorf("%s: the proof's steps changed the limit, the curve or the bottleneck", v.Variant)
+				t.Errorf("%s: the proof's steps changed the capacity, the curve or the bottleneck", v.Variant)
 			}
 		}
 		if r.Validity.Probes != plain.Validity.Probes {

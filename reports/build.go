@@ -18,15 +18,15 @@ import (
 // ErrNoTrials says that there is nothing to report on.
 var ErrNoTrials = errors.New("the run has no trials: nothing was measured, so there is nothing to report; run the scenario again")
 
-// Build computes the report of a run. It fails with ErrNoTrials when there are
-// none, and when the price book does not have a machine's size. Earlier runs of
-// the same systems lend their scatter to what is detectable, and nothing else.
+// Build computes the report of a run. It fails with ErrNoTrials when the run has no
+// trials, and when the price book lacks a machine's size. Earlier runs of the same
+// systems add their scatter to what is detectable, and nothing else.
 func Build(log *record.Log, prices cost.Book, earlier ...*record.Log) (Report, error) {
 	run, all := log.Run, log.Trials
 	if len(all) == 0 {
 		return Report{}, fmt.Errorf("run %s: %w", run.ID, ErrNoTrials)
 	}
-	trials := asTheyAre(all)
+	trials := withoutProofTrials(all)
 	table := compare.TableOf(trials, &run.Scenario)
 	r := Report{
 		Schema: SchemaVersion, Quick: run.Quick, RunID: run.ID, StartedAt: run.StartedAt.UTC(), Seed: run.Seed,
@@ -46,12 +46,12 @@ func Build(log *record.Log, prices cost.Book, earlier ...*record.Log) (Report, e
 		r.Variants[i].ProofText = proofText(r.Variants[i].Proof)
 	}
 	downloaded := downloadsOf(table)
-	given := r.given(downloaded)
+	runMetrics := r.runMetrics(downloaded)
 	for _, key := range overallKeys(r.Variants) {
-		r.Overall = append(r.Overall, givenRow(key, given))
+		r.Overall = append(r.Overall, runMetricRow(key, runMetrics))
 	}
 	r.NotCharged = notCharged(run.Scenario, prices)
-	r.BreakEven, r.CostCurve = breakEven(r.Variants, given, downloaded), costCurve(r.Variants)
+	r.BreakEven, r.CostCurve = breakEven(r.Variants, runMetrics, downloaded), costCurve(r.Variants)
 	for _, name := range table.Rates() {
 		r.Rates = append(r.Rates, rateOf(table, name))
 	}
@@ -61,7 +61,7 @@ func Build(log *record.Log, prices cost.Book, earlier ...*record.Log) (Report, e
 	r.Chance = chanceOf(r.Rates)
 	r.Oracles = oraclesOf(run.Scenario.Oracles, table)
 	for _, claim := range run.Scenario.Claims {
-		r.Claims = append(r.Claims, compare.Judge(claim, table, given, run.Quick))
+		r.Claims = append(r.Claims, compare.Judge(claim, table, runMetrics, run.Quick))
 	}
 	r.Warnings = append(append(r.Warnings, warningsOf(log, trials, table, prices)...), r.Validity.NotKnown...)
 	r.Method = methodOf(r)
@@ -69,8 +69,8 @@ func Build(log *record.Log, prices cost.Book, earlier ...*record.Log) (Report, e
 	return r, nil
 }
 
-// asTheyAre leaves out what was measured on variants that a proof had changed.
-func asTheyAre(trials []record.Trial) []record.Trial {
+// withoutProofTrials leaves out what was measured on variants that a proof had changed.
+func withoutProofTrials(trials []record.Trial) []record.Trial {
 	var out []record.Trial
 	for _, t := range trials {
 		if t.Resize == nil {
@@ -135,7 +135,7 @@ func (r *Report) addVariants(run record.Run, trials []record.Trial, prices cost.
 		r.Variants = append(r.Variants, Variant{
 			Variant: v, Label: topology.Label, Entry: topology.EntryText(),
 			Machines: machinesOf(run.Scenario, topology, quotas(trials, v)),
-			Capacity: capacity, CapacityText: capacityText(capacity) + stillText(inStairs(r.Silences, v)), Bill: bill,
+			Capacity: capacity, CapacityText: capacityText(capacity) + silenceClause(inStairs(r.Silences, v)), Bill: bill,
 			Load:       loadCurve(trials, v, run.Scenario.SLO, capacity.PointRPS),
 			Bottleneck: bottleneckSentence(atCapacity), Demand: demandOf(atCapacity),
 			Users:            cost.Users(capacity.PointRPS, run.Shares.UnitCPUs, run.Scenario.Load.RequestsPerUserPerS),
@@ -165,7 +165,7 @@ func soakText(c slo.Capacity) string {
 	case confirmed:
 		worst := slo.Nearest(soak.Counts)
 		text = fmt.Sprintf(", confirmed: %s held for %.0f s (%s: %s of the requests were bad, below %s at 95%%)", compare.FormatRate(soak.RPS), soak.Seconds,
-			worst.Condition, compare.FormatShare(float64(worst.Bad)/float64(max(worst.Of, 1))), compare.FormatShare(slo.Below(worst)))
+			worst.Condition, compare.FormatShare(float64(worst.Bad)/float64(max(worst.Of, 1))), compare.FormatShare(slo.ShareUpperBound(worst)))
 	case len(c.Soaks) > 0:
 		text = ", no rate confirmed: " + failedSoaks(c.Soaks)
 	default:
@@ -188,23 +188,23 @@ func failedSoaks(soaks []slo.Soak) string {
 	return fmt.Sprintf("%s failed within %.0f s", strings.Join(rates, " and "), soaks[0].Seconds)
 }
 
-// given collects what comes from the search and the price book, and what a user
+// runMetrics collects what comes from the search and the price book, and what a user
 // costs by both.
-func (r *Report) given(d downloads) compare.Given {
-	given := compare.Given{compare.LimitRPS: {}, compare.MonthlyUSD: {}}
+func (r *Report) runMetrics(d downloads) compare.RunMetrics {
+	runMetrics := compare.RunMetrics{compare.CapacityRPS: {}, compare.MonthlyUSD: {}}
 	for _, v := range r.Variants {
 		monthly := v.Bill.MonthlyUSD
-		given[compare.LimitRPS][v.Variant] = compare.RangeOf(v.Capacity)
-		given[compare.MonthlyUSD][v.Variant] = compare.Range{Point: monthly, Low: monthly, High: monthly}
+		runMetrics[compare.CapacityRPS][v.Variant] = compare.RangeOf(v.Capacity)
+		runMetrics[compare.MonthlyUSD][v.Variant] = compare.Range{Point: monthly, Low: monthly, High: monthly}
 	}
-	addCosts(given, r.Variants, d)
-	return given
+	addCosts(runMetrics, r.Variants, d)
+	return runMetrics
 }
 
-func givenRow(key scenarios.MetricKey, given compare.Given) Row {
+func runMetricRow(key scenarios.MetricKey, runMetrics compare.RunMetrics) Row {
 	metric, _ := compare.Describe(key)
-	return Row{Metric: metric, Before: given.Level(key, scenarios.Before), After: given.Level(key, scenarios.After),
-		Effect: given.Ratio(key)}
+	return Row{Metric: metric, Before: runMetrics.Level(key, scenarios.Before), After: runMetrics.Level(key, scenarios.After),
+		Effect: runMetrics.Ratio(key)}
 }
 
 func validityOf(table compare.Table, trials []record.Trial) Validity {

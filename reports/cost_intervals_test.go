@@ -21,8 +21,8 @@ func twoOffers(egressUSD float64) []Variant {
 	return []Variant{before, after}
 }
 
-func limits(before, after compare.Range) compare.Given {
-	return compare.Given{compare.LimitRPS: {scenarios.Before: before, scenarios.After: after}}
+func capacities(before, after compare.Range) compare.RunMetrics {
+	return compare.RunMetrics{compare.CapacityRPS: {scenarios.Before: before, scenarios.After: after}}
 }
 
 func exactly(v float64) compare.Range { return compare.Range{Point: v, Low: v, High: v} }
@@ -36,37 +36,37 @@ func sure(ratio spread) downloads {
 func TestBreakEvenText(t *testing.T) {
 	unknown := spread{math.NaN(), math.NaN()}
 	tests := []struct {
-		name     string
-		variants []Variant
-		given    compare.Given
-		bytes    spread
-		want     string
+		name       string
+		variants   []Variant
+		runMetrics compare.RunMetrics
+		bytes      spread
+		want       string
 	}{
-		{"exact", twoOffers(0), limits(exactly(10), exactly(30)), unknown,
+		{"exact", twoOffers(0), capacities(exactly(10), exactly(30)), unknown,
 			"at 2,001 users after is the cheaper for the first time, from 10,001 on for good, counted in whole copies of each, also at the ends"},
 		// After at 24 to 36/s carries 2,400 to 3,600 users, before 900 to 1,100.
-		{"capacities", twoOffers(0), limits(compare.Range{Point: 10, Low: 9, High: 11}, compare.Range{Point: 30, Low: 24, High: 36}), unknown,
+		{"capacities", twoOffers(0), capacities(compare.Range{Point: 10, Low: 9, High: 11}, compare.Range{Point: 30, Low: 24, High: 36}), unknown,
 			"the first time is at 1,801 or at 2,201 users"},
-		{"downloads", twoOffers(1), limits(exactly(10), exactly(30)), spread{0.97, 1.015},
+		{"downloads", twoOffers(1), capacities(exactly(10), exactly(30)), spread{0.97, 1.015},
 			"the first time is at 1,667 or at 2,001 users"},
-		{"downloads that cost more than is saved", twoOffers(1), limits(exactly(10), exactly(30)), spread{0.97, 1.03},
+		{"downloads that cost more than is saved", twoOffers(1), capacities(exactly(10), exactly(30)), spread{0.97, 1.03},
 			"the first time is at 1,667 users, or never"},
-		{"no rate failed", twoOffers(0), limits(exactly(10), compare.Range{Point: 30, Low: 30, High: math.Inf(1)}), unknown,
+		{"no rate failed", twoOffers(0), capacities(exactly(10), compare.Range{Point: 30, Low: 30, High: math.Inf(1)}), unknown,
 			"how far off that may be is not known: no rate failed"},
-		{"too few blocks", twoOffers(1), limits(exactly(10), exactly(30)), unknown,
+		{"too few blocks", twoOffers(1), capacities(exactly(10), exactly(30)), unknown,
 			"how far off that may be is not known: there are too few blocks"},
-		{"no capacity", []Variant{{Variant: scenarios.Before}, twoOffers(0)[1]}, limits(compare.Range{Missing: "none"}, exactly(30)), unknown,
+		{"no capacity", []Variant{{Variant: scenarios.Before}, twoOffers(0)[1]}, capacities(compare.Range{Missing: "none"}, exactly(30)), unknown,
 			"unknown: it takes the capacities of both variants"},
 	}
 	for _, tt := range tests {
-		if got := breakEven(tt.variants, tt.given, sure(tt.bytes)); !strings.Contains(got, tt.want) {
+		if got := breakEven(tt.variants, tt.runMetrics, sure(tt.bytes)); !strings.Contains(got, tt.want) {
 			t.Errorf("%s: %q, want ...%q...", tt.name, got, tt.want)
 		}
 	}
 	// The same price: what carries more is the one that can become the cheaper.
 	same := twoOffers(0)
 	same[0].Bill.MonthlyUSD, same[0].Users = 250, 4000
-	got := breakEven(same, limits(exactly(40), exactly(30)), sure(unknown))
+	got := breakEven(same, capacities(exactly(40), exactly(30)), sure(unknown))
 	if want := "both cost the same until one copy of after is full, at 3,000 users; at 3,001 users before is the cheaper for the first time"; !strings.HasPrefix(got, want) {
 		t.Errorf("%q, want %q...", got, want)
 	}
@@ -77,11 +77,11 @@ func TestBreakEvenText(t *testing.T) {
 func TestBreakEvenOfEqualsHasNoDirection(t *testing.T) {
 	same := twoOffers(0)
 	same[0].Bill.MonthlyUSD, same[0].Users = 250, 2990
-	given := limits(compare.Range{Point: 29.9, Low: 28, High: 32}, compare.Range{Point: 30, Low: 28, High: 32})
+	runMetrics := capacities(compare.Range{Point: 29.9, Low: 28, High: 32}, compare.Range{Point: 30, Low: 28, High: 32})
 	d := sure(spread{math.NaN(), math.NaN()})
-	addCosts(given, same, d)
+	addCosts(runMetrics, same, d)
 	want := "both cost $250 a month, and it is not shown which is the cheaper per user"
-	if got := breakEven(same, given, d); got != want {
+	if got := breakEven(same, runMetrics, d); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
@@ -92,10 +92,10 @@ func TestCostPerUserCarriesAllIntervals(t *testing.T) {
 	variants := twoOffers(0)
 	variants[0].EgressPerUserUSD, variants[1].EgressPerUserUSD = 2.4, 2.4*0.99
 	variants[1].Bill.MonthlyUSD = 0.06 * 3000 // infrastructure: 0.1 against 0.06
-	given := limits(exactly(10), exactly(30))
+	runMetrics := capacities(exactly(10), exactly(30))
 	d := sure(spread{0.97 / 0.99, 1.00 / 0.99})
-	addCosts(given, variants, d)
-	total := given.Ratio(compare.CostPerUserUSD)
+	addCosts(runMetrics, variants, d)
+	total := runMetrics.Ratio(compare.CostPerUserUSD)
 	for what, pair := range map[string][2]float64{
 		"ratio": {total.Ratio, (0.06 + 2.4*0.99) / 2.5}, "low": {total.Interval.Low, (0.06 + 2.4*0.97) / 2.5}, "high": {total.Interval.High, (0.06 + 2.4) / 2.5},
 	} {
@@ -103,15 +103,15 @@ func TestCostPerUserCarriesAllIntervals(t *testing.T) {
 			t.Errorf("%s: %v, want %v", what, pair[0], pair[1])
 		}
 	}
-	parts := given.Ratio(compare.DownloadsPerUserUSD)
+	parts := runMetrics.Ratio(compare.DownloadsPerUserUSD)
 	if math.Abs(parts.Interval.Low-0.97) > 1e-12 || math.Abs(parts.Interval.High-1) > 1e-12 {
 		t.Errorf("downloads: %+v", parts.Interval)
 	}
-	if infra := given.Ratio(compare.InfraPerUserUSD); math.Abs(infra.Ratio-0.6) > 1e-12 || !infra.Interval.Exact() {
+	if infra := runMetrics.Ratio(compare.InfraPerUserUSD); math.Abs(infra.Ratio-0.6) > 1e-12 || !infra.Interval.Exact() {
 		t.Errorf("infrastructure: %+v", infra)
 	}
 	// With the capacities' ranges it is wider still.
-	wide := limits(compare.Range{Point: 10, Low: 9, High: 11}, compare.Range{Point: 30, Low: 24, High: 36})
+	wide := capacities(compare.Range{Point: 10, Low: 9, High: 11}, compare.Range{Point: 30, Low: 24, High: 36})
 	addCosts(wide, variants, d)
 	if i := wide.Ratio(compare.CostPerUserUSD).Interval; !(i.Low < total.Interval.Low) || !(i.High > total.Interval.High) {
 		t.Errorf("with the capacities' ranges %+v, without %+v", i, total.Interval)
@@ -120,7 +120,7 @@ func TestCostPerUserCarriesAllIntervals(t *testing.T) {
 		t.Errorf("infrastructure with the capacities' ranges: %+v", i)
 	}
 	// What has no interval gives none.
-	blind := limits(exactly(10), exactly(30))
+	blind := capacities(exactly(10), exactly(30))
 	addCosts(blind, variants, sure(spread{math.NaN(), math.NaN()}))
 	if e := blind.Ratio(compare.CostPerUserUSD); e.Interval != nil || e.Ratio != total.Ratio {
 		t.Errorf("without an interval of the downloads: %+v", e)

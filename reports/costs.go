@@ -14,8 +14,8 @@ import (
 	"headroom/scenarios"
 )
 
-// CostPoint is what a user costs a month when there are so many, each variant
-// bought in whole copies.
+// CostPoint is what a user costs a month at one number of users, each variant bought in
+// whole copies.
 type CostPoint struct {
 	Users     float64  `json:"users"`
 	BeforeUSD *float64 `json:"before_usd"` // null: its capacity is not known
@@ -72,10 +72,10 @@ func costLines(points []CostPoint) []chart.Line {
 // variants run themselves, "" when there are none.
 func notCharged(s scenarios.Scenario, prices cost.Book) string {
 	priced := map[string]bool{"balancer": prices.Balancer != nil, "CDN": prices.CDN != nil, "queue": prices.Queue != nil}
-	processes := append(s.Before.All(), s.After.All()...)
+	processes := append(s.Before.Processes(), s.After.Processes()...)
 	var services []string
 	for _, service := range []string{"balancer", "CDN", "queue"} {
-		runs := func(at scenarios.Placed) bool { return at.Process.Facts.Managed == service }
+		runs := func(at scenarios.PlacedProcess) bool { return at.Process.Facts.Managed == service }
 		if priced[service] && slices.ContainsFunc(processes, runs) {
 			services = append(services, service)
 		}

@@ -85,7 +85,7 @@ func proofText(p *compare.Proof) string {
 	text := "proved: " + measured
 	switch {
 	case p.Proved:
-		text += ", so " + p.Stillness()
+		text += ", so " + p.StayedText()
 	case measured == "":
 		text = "unproved: " + p.Reason
 	default:
@@ -94,8 +94,8 @@ func proofText(p *compare.Proof) string {
 	if p.Scale > 0 && p.Scale < 1 {
 		text += fmt.Sprintf("; all machines at %.0f%% of their size, so that the larger ones fit in", p.Scale*100)
 	}
-	if p.Disturbed > 0 {
-		text += fmt.Sprintf("; %d of %d steps were disturbed and take no part", p.Disturbed, p.Steps)
+	if p.Invalid > 0 {
+		text += fmt.Sprintf("; %d of %d steps were invalid and take no part", p.Invalid, p.Steps)
 	}
 	for _, warning := range p.Warnings {
 		text += "; " + warning

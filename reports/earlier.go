@@ -14,14 +14,13 @@ import (
 	"headroom/scenarios"
 )
 
-// poolScatter makes what is detectable from the scatter of this run and of
-// earlier ones of the same systems on the same machine. It fails when one of them
-// is not.
+// poolScatter computes what is detectable from the scatter of this run and of earlier
+// runs. It fails when an earlier run is of other systems or of another machine.
 func (r *Report) poolScatter(run record.Run, prices cost.Book, earlier []*record.Log) error {
-	var lent []Report
+	var earlierReports []Report
 	known := []string{run.ID}
 	for _, log := range earlier {
-		why := notTheSame(run, log.Run)
+		why := notComparable(run, log.Run)
 		if slices.Contains(known, log.Run.ID) {
 			why = "it is this run, or given twice"
 		}
@@ -33,10 +32,10 @@ func (r *Report) poolScatter(run record.Run, prices cost.Book, earlier []*record
 		if err != nil {
 			return err
 		}
-		lent = append(lent, other)
+		earlierReports = append(earlierReports, other)
 	}
 	r.Earlier = known[1:]
-	poolRows(r.Overall, lent, func(other Report) []Row { return other.Overall })
+	poolRows(r.Overall, earlierReports, func(other Report) []Row { return other.Overall })
 	for _, rate := range r.Rates {
 		of := func(rows func(Rate) []Row) func(Report) []Row {
 			return func(other Report) []Row {
@@ -47,17 +46,17 @@ func (r *Report) poolScatter(run record.Run, prices cost.Book, earlier []*record
 				return rows(other.Rates[i])
 			}
 		}
-		poolRows(rate.Rows, lent, of(func(o Rate) []Row { return o.Rows }))
-		poolRows(rate.Details, lent, of(func(o Rate) []Row { return o.Details }))
+		poolRows(rate.Rows, earlierReports, of(func(o Rate) []Row { return o.Rows }))
+		poolRows(rate.Details, earlierReports, of(func(o Rate) []Row { return o.Details }))
 	}
 	return nil
 }
 
 // poolRows takes each row's scatter from the rows of the same metric.
-func poolRows(rows []Row, lent []Report, of func(Report) []Row) {
+func poolRows(rows []Row, earlierReports []Report, of func(Report) []Row) {
 	for i := range rows {
 		var effects []compare.Effect
-		for _, other := range lent {
+		for _, other := range earlierReports {
 			for _, row := range of(other) {
 				if row.Key == rows[i].Key {
 					effects = append(effects, row.Effect)
@@ -68,9 +67,9 @@ func poolRows(rows []Row, lent []Report, of func(Report) []Row) {
 	}
 }
 
-// notTheSame says why another run may scatter in another way, "" when it was of
-// the same systems, on the same machine, by the same headroom.
-func notTheSame(run, other record.Run) string {
+// notComparable says why another run may scatter in another way; "" when the run is of the
+// same systems, on the same machine, by the same headroom.
+func notComparable(run, other record.Run) string {
 	measured := func(s scenarios.Scenario) scenarios.Scenario {
 		s.Title, s.Question, s.Sources, s.Claims = "", "", nil, nil
 		return s

@@ -64,7 +64,7 @@ func TestEarlierRunsLendTheirScatter(t *testing.T) {
 	}{
 		{"p95_ms", func(r Report) []Row { return r.Rates[0].Rows }, 0},
 		{"cpu_ms_per_request[app-1]", func(r Report) []Row { return r.Rates[0].Details }, 0},
-		{compare.LimitRPS, func(r Report) []Row { return r.Overall }, slo.Resolution},
+		{compare.CapacityRPS, func(r Report) []Row { return r.Overall }, slo.Resolution},
 	} {
 		own, got := find(test.rows(alone), test.key), find(test.rows(pooled), test.key)
 		a, n := squares(own)

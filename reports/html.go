@@ -67,8 +67,8 @@ func WriteHTML(w io.Writer, r Report) error {
 	return writePage(w, "the HTML report", pageTemplate, view, failed...)
 }
 
-// writePage writes a page, unless a drawing of it failed; what names the page in
-// an error. Nothing is written of a page that fails.
+// writePage writes a page, or nothing when a drawing or the template fails; what names
+// the page in an error.
 func writePage(w io.Writer, what string, layout *template.Template, view any, drawings ...error) error {
 	var out bytes.Buffer
 	err := errors.Join(drawings...)

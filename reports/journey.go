@@ -17,8 +17,8 @@ import (
 	"headroom/scenarios"
 )
 
-// Journey is the whole way: what the runs of several scenarios show together.
-// Rates are those of full scale: what was measured, over the run's unit.
+// Journey is the whole way: what the runs of several scenarios show together. Rates are
+// at full scale: the measured rate over the run's unit.
 type Journey struct {
 	Schema   int             `json:"schema"`
 	Newest   string          `json:"newest_run_id"`
@@ -46,7 +46,7 @@ type Step struct {
 	Marks    []string          `json:"marks"`
 	UnitCPUs float64           `json:"unit_cpus"` // that one vCPU had; only rows of one unit compare exactly
 	SLO      string            `json:"slo"`
-	// RateRPS is the run's common rate, at which P95 and DBCPUShare are.
+	// RateRPS is the run's common rate, at which P95 and DBCPUShare were measured.
 	RateRPS        float64       `json:"rate_rps"`
 	P95            compare.Level `json:"p95_ms"`
 	CapacityRPS    float64       `json:"capacity_rps"` // 0: not known
@@ -56,7 +56,7 @@ type Step struct {
 	DBCPUShare     compare.Level `json:"db_cpu_share"`
 	MonthlyUSD     float64       `json:"monthly_usd"`
 	CostPerUserUSD compare.Level `json:"cost_per_user_usd"`
-	// What the step changed within its own run; of the start nothing.
+	// What the step changed within its own run; nil for the start.
 	Capacity *compare.Effect `json:"capacity_ratio,omitempty"`
 	Latency  *compare.Effect `json:"p95_ratio,omitempty"`
 }
@@ -85,7 +85,7 @@ const (
 
 var phaseName = regexp.MustCompile(`^phase(\d{1,2})$`)
 
-// placeOf is where a scenario stands on the way, 0 for one beside it.
+// placeOf is a scenario's place on the way; 0: the scenario is not on the way.
 func placeOf(scenario string) int {
 	if scenario == "final" {
 		return placeFinal
@@ -117,7 +117,7 @@ func BuildJourney(reports []Report) (Journey, error) {
 			j.order = append(j.order, s)
 		}
 	}
-	if len(j.order) == 0 { // somebody's own: the way is theirs, in time
+	if len(j.order) == 0 { // a user's own scenarios: the order in time is the way
 		for i := range sources {
 			sources[i].place = i + 1
 		}

@@ -23,8 +23,8 @@ type Promise struct {
 	From   float64             `json:"article_from"`
 	To     float64             `json:"article_to"`
 	Factor float64             `json:"article_factor"`
-	// Measured by the run of the final architecture; without one, from the
-	// way's first and last row, and then without an interval.
+	// From the run of the final architecture; without such a run from the way's first and
+	// last row, and then without an interval.
 	MeasuredFrom compare.Level     `json:"measured_from"`
 	MeasuredTo   compare.Level     `json:"measured_to"`
 	Point        float64           `json:"factor"` // 0: not known
@@ -34,14 +34,14 @@ type Promise struct {
 	Summary      string            `json:"summary"`   // "faster: yes; 16.7x: no, 2.70x (2.50-2.90)"
 	word         string            // "faster"
 	grows        bool              // the factor is after/before
-	alone        bool              // the change is not shown for all rows of its table together
+	unadjusted   bool              // the change is not shown for all rows of its table together
 }
 
 // promised is the conclusion of B, "System Design: Designing for Scale".
 func promised() []Promise {
 	return []Promise{
 		{Key: scenarios.MetricP95, Label: "p95", Unit: scenarios.UnitMillis, From: 2500, To: 150, Factor: 16.7, word: "faster"},
-		{Key: compare.LimitRPS, Label: "throughput", Unit: scenarios.UnitPerSecond, From: 100, To: 50000, Factor: 500, word: "more", grows: true},
+		{Key: compare.CapacityRPS, Label: "throughput", Unit: scenarios.UnitPerSecond, From: 100, To: 50000, Factor: 500, word: "more", grows: true},
 		{Key: scenarios.MetricDBCPUShare, Label: "database CPU", Unit: scenarios.UnitShare, From: 0.9, To: 0.3, Factor: 3, word: "lower"},
 		{Key: compare.MonthlyUSD, Label: "monthly cost", Unit: scenarios.UnitUSD, From: 500, To: 8000, Factor: 16, word: "dearer", grows: true},
 		{Key: compare.CostPerUserUSD, Label: "cost per user", Unit: scenarios.UnitUSD, From: 0.05, To: 0.0008, Factor: 62, word: "cheaper"},
@@ -67,10 +67,10 @@ func (j *Journey) promises() []Promise {
 // measure takes the promise's figures from the one run that holds both ends.
 func (p *Promise) measure(s journeySource) {
 	row, ok := s.common(p.Key)
-	p.alone = ok && !row.Effect.Survives
+	p.unadjusted = ok && !row.Effect.Survives
 	for _, overall := range s.Overall {
 		if overall.Key == p.Key {
-			row, ok, p.alone = overall, true, false
+			row, ok, p.unadjusted = overall, true, false
 		}
 	}
 	if !ok {
@@ -78,7 +78,7 @@ func (p *Promise) measure(s journeySource) {
 		return
 	}
 	p.MeasuredFrom, p.MeasuredTo = row.Before, row.After
-	if p.Key == compare.LimitRPS {
+	if p.Key == compare.CapacityRPS {
 		steps := [2]Step{stepOf(s, scenarios.Before), stepOf(s, scenarios.After)}
 		p.MeasuredFrom, p.MeasuredTo = rateLevel(steps[0]), rateLevel(steps[1])
 	}
@@ -116,7 +116,7 @@ func (p *Promise) acrossRuns(first, last Step) {
 		switch p.Key {
 		case scenarios.MetricP95:
 			*ends[i] = s.P95
-		case compare.LimitRPS:
+		case compare.CapacityRPS:
 			*ends[i] = rateLevel(s)
 		case scenarios.MetricDBCPUShare:
 			*ends[i] = s.DBCPUShare
@@ -143,7 +143,7 @@ func (p *Promise) judge() {
 		return
 	}
 	p.Direction, p.Size = reaches(p.Interval, 1), reaches(p.Interval, p.Factor)
-	if p.alone && p.Size != "yes" { // what reaches the articles' factor has its direction
+	if p.unadjusted && p.Size != "yes" { // an effect that reaches the articles' factor has its direction
 		p.Direction = "unclear"
 	}
 	found := compare.WithInterval(p.Point, "x", p.Interval)
@@ -221,10 +221,10 @@ type JourneyClaim struct {
 	Summary string          `json:"summary"`
 }
 
-// journeyClaims holds the gains against what the articles say of their order.
-// A claim is confirmed when the phase's interval lies wholly beyond that of
-// every other phase it speaks of, refuted when it lies wholly on the other
-// side of one, and inconclusive when it does neither or one is missing.
+// journeyClaims compares the gains with the order that the articles claim. A claim is
+// confirmed when the phase's interval lies wholly beyond the interval of every other
+// phase that the claim names. It is refuted when the interval lies wholly on the other
+// side of one of them, and else inconclusive, as when a gain is missing.
 func (j *Journey) journeyClaims() []JourneyClaim {
 	if !slices.ContainsFunc(j.order, func(s journeySource) bool { return placeOf(s.Scenario.Name) > 0 }) {
 		return []JourneyClaim{}
@@ -243,9 +243,9 @@ func (j *Journey) journeyClaims() []JourneyClaim {
 func (j *Journey) rank(place int, others []int, largest bool) JourneyClaim {
 	c := JourneyClaim{Verdict: compare.Confirmed}
 	own, why := j.gainOf(place)
-	word := "more than each of phases " + listed(others)
+	word := "more than each of phases " + joinAnd(others)
 	if !largest {
-		word = "less than each of phases " + listed(others)
+		word = "less than each of phases " + joinAnd(others)
 	}
 	if why != "" {
 		c.Verdict, c.Summary = compare.Inconclusive, why
@@ -281,8 +281,8 @@ func (j *Journey) rank(place int, others []int, largest bool) JourneyClaim {
 	return c
 }
 
-// listed is "1, 3 and 4".
-func listed(numbers []int) string {
+// joinAnd is "1, 3 and 4".
+func joinAnd(numbers []int) string {
 	text := ""
 	for i, n := range numbers {
 		switch {

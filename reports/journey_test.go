@@ -149,7 +149,7 @@ func TestJourneyPromises(t *testing.T) {
 	}
 	all := journeyReports(t)
 	j := journey(t, all)
-	throughput := find(j, compare.LimitRPS)
+	throughput := find(j, compare.CapacityRPS)
 	if throughput.Direction != "yes" || throughput.Size != "no" || !strings.HasPrefix(throughput.Summary, "more: yes; 500x: no, 3.2") {
 		t.Errorf("throughput: %+v", throughput)
 	}
@@ -167,7 +167,7 @@ func TestJourneyPromises(t *testing.T) {
 		t.Errorf("a user is dearer after: %+v, %s", perUser, perUser.oriented())
 	}
 	without := journey(t, all[:len(all)-1])
-	if p := find(without, compare.LimitRPS); p.Interval != nil || p.Size != "unclear" || !strings.Contains(p.Summary, "about") {
+	if p := find(without, compare.CapacityRPS); p.Interval != nil || p.Size != "unclear" || !strings.Contains(p.Summary, "about") {
 		t.Errorf("without the final run both ends come from different runs: %+v", p)
 	}
 }
@@ -249,8 +249,8 @@ func TestMostForItsMoney(t *testing.T) {
 // A promise has a direction where its row is shown for its whole table, or where
 // it is reached.
 func TestPromiseNeedsTheWholeTable(t *testing.T) {
-	promise := func(low, high float64, alone bool) Promise {
-		p := Promise{Factor: 3, Point: (low + high) / 2, Interval: &compare.Interval{Low: low, High: high}, alone: alone, word: "lower"}
+	promise := func(low, high float64, unadjusted bool) Promise {
+		p := Promise{Factor: 3, Point: (low + high) / 2, Interval: &compare.Interval{Low: low, High: high}, unadjusted: unadjusted, word: "lower"}
 		p.judge()
 		return p
 	}

@@ -50,7 +50,7 @@ func (j *Journey) answer() []string {
 
 func (j *Journey) capacityAnswer() string {
 	first, last := j.ends()
-	throughput := j.Promises[slices.IndexFunc(j.Promises, func(p Promise) bool { return p.Key == compare.LimitRPS })]
+	throughput := j.Promises[slices.IndexFunc(j.Promises, func(p Promise) bool { return p.Key == compare.CapacityRPS })]
 	if throughput.Point == 0 {
 		return fmt.Sprintf("From %q to %q: the capacity of one of the two is not known.", first.Label, last.Label)
 	}
@@ -70,7 +70,7 @@ func (p Promise) factorText() string {
 func (j *Journey) promisesAnswer() string {
 	var parts []string
 	for _, p := range j.Promises {
-		if p.Key == compare.LimitRPS || p.Point == 0 {
+		if p.Key == compare.CapacityRPS || p.Point == 0 {
 			continue
 		}
 		parts = append(parts, fmt.Sprintf("%s from %s to %s (%s; the article says %sx)", p.Label,

@@ -17,7 +17,7 @@ import (
 // LoadPoint is response time at one offered rate.
 type LoadPoint struct {
 	OfferedRPS float64  `json:"offered_rps"`
-	OfLimit    float64  `json:"of_limit"` // share of the variant's capacity; 0 without one
+	OfCapacity float64  `json:"of_limit"` // share of the variant's capacity; 0 without one
 	Requests   int64    `json:"requests"`
 	P50MS      *float64 `json:"p50_ms"` // null: too few samples
 	P95MS      *float64 `json:"p95_ms"`
@@ -26,16 +26,15 @@ type LoadPoint struct {
 	SLOMS *float64 `json:"slo_ms"`
 }
 
-// loadCurve adds up a variant's valid trials by offered rate, the lowest first.
-// Those of the bracket are too short for a point of the curve.
-// Overloaded ones take part: that latency explodes there is what the curve
-// shows. What was sent then still has response times, and those that were not
-// sent had none to hide.
-func loadCurve(trials []record.Trial, v scenarios.Variant, slo scenarios.SLO, limit float64) []LoadPoint {
+// loadCurve adds up a variant's valid trials by offered rate, the lowest first. Trials
+// of the bracket are too short for a point of the curve. Overloaded trials take part:
+// the curve is to show that latency explodes there. Their sent requests have response
+// times, and their unsent ones hide none.
+func loadCurve(trials []record.Trial, v scenarios.Variant, slo scenarios.SLO, capacityRPS float64) []LoadPoint {
 	var usable []record.Trial
 	for _, t := range trials {
-		sound := t.Valid() && !t.Measurement.Interrupted || t.Overloaded()
-		if t.Variant == v && sound && t.RateName != record.RateBracket {
+		counts := t.Valid() && !t.Measurement.Interrupted || t.Overloaded()
+		if t.Variant == v && counts && t.RateName != record.RateBracket {
 			usable = append(usable, t)
 		}
 	}
@@ -48,21 +47,21 @@ func loadCurve(trials []record.Trial, v scenarios.Variant, slo scenarios.SLO, li
 		for end < len(usable) && usable[end].Measurement.OfferedRPS <= rps*compare.NearRates {
 			end++
 		}
-		points = append(points, loadPoint(usable[start:end], slo, limit))
+		points = append(points, loadPoint(usable[start:end], slo, capacityRPS))
 		start = end
 	}
 	return points
 }
 
-func loadPoint(trials []record.Trial, slo scenarios.SLO, limit float64) LoadPoint {
+func loadPoint(trials []record.Trial, slo scenarios.SLO, capacityRPS float64) LoadPoint {
 	s := compare.Pool(trials, nil) // response times need no counter
 	at := func(q float64) *float64 { return s.Quantile(q).Level().Value }
 	p := LoadPoint{OfferedRPS: s.OfferedRPS(), P50MS: at(0.5), P95MS: at(0.95), P99MS: at(0.99)}
 	for _, t := range trials {
 		p.Requests += t.Measurement.Sent
 	}
-	if limit > 0 {
-		p.OfLimit = p.OfferedRPS / limit
+	if capacityRPS > 0 {
+		p.OfCapacity = p.OfferedRPS / capacityRPS
 	}
 	if quantile, _ := sloQuantile(slo); quantile > 0 {
 		p.SLOMS = at(quantile)
@@ -71,8 +70,8 @@ func loadPoint(trials []record.Trial, slo scenarios.SLO, limit float64) LoadPoin
 }
 
 // sloQuantile returns the SLO's first condition on the latency of all requests,
-// its quantile and limit in ms; 0 when it has none.
-func sloQuantile(slo scenarios.SLO) (quantile, limitMS float64) {
+// its quantile and latency in ms; 0 when it has none.
+func sloQuantile(slo scenarios.SLO) (quantile, latencyMS float64) {
 	for _, c := range slo.Conditions {
 		if c.Quantile > 0 && c.Endpoint == "" {
 			return c.Quantile, c.Latency.Seconds() * 1e3

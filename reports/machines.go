@@ -32,7 +32,7 @@ func machinesOf(s scenarios.Scenario, t scenarios.Topology, quotaCPUs map[string
 		machine := Machine{Name: g.GroupName(), Copies: g.Copies, Size: g.Size, VCPU: g.VCPU, MemoryGiB: g.MemoryGiB,
 			QuotaCPUs: quotaCPUs[g.Name], External: g.External, Processes: []Process{}}
 		for _, p := range g.Processes {
-			process := Process{Name: p.Name, Kind: p.Kind, Settings: s.Telling(p)}
+			process := Process{Name: p.Name, Kind: p.Kind, Settings: s.RelevantSettings(p)}
 			for _, link := range p.Links {
 				process.Links = append(process.Links, string(link.Role)+": "+t.LinkText(g.Machine, p, link))
 			}

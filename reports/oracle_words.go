@@ -85,14 +85,14 @@ func lagClause(after compare.Sample) string {
 	return fmt.Sprintf("replicas lag %s at the median and %s at p99", millis(p50.V), millis(p99.V))
 }
 
-// spoiledViolations tells of violations in slices that were set aside: they
-// count in no figure, and happened.
-func spoiledViolations(table compare.Table) []string {
+// invalidSliceViolations tells of violations in invalid slices: no figure counts them,
+// but they happened.
+func invalidSliceViolations(table compare.Table) []string {
 	var warnings []string
 	for _, v := range scenarios.Variants() {
-		spoiled := table.SpoiledChecks(v)
+		invalid := table.InvalidChecks(v)
 		for _, name := range scenarios.Oracles() {
-			if o := spoiled.Oracle(name); o.Violations > 0 {
+			if o := invalid.Oracle(name); o.Violations > 0 {
 				warnings = append(warnings, fmt.Sprintf("%s of %s: %s of %s checks in slices that were set aside, which no figure here counts",
 					oracleLabel(name, ""), v, compare.FormatCount(int(o.Violations)), compare.FormatCount(int(o.Checked))))
 			}

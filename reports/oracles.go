@@ -52,8 +52,8 @@ type LagPoint struct {
 // lagPercentiles are the points of a lag's curve.
 var lagPercentiles = []float64{5, 10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95, 97, 98, 99, 99.5, 99.9}
 
-// nobody is why a side has no figure for what the other side has.
-const nobody = "no slice has this check"
+// noSliceHasCheck is why a side has no figure for what the other side has.
+const noSliceHasCheck = "no slice has this check"
 
 // oraclesOf lists the checks that were asked for or made: one row a scope.
 func oraclesOf(asked []scenarios.OracleName, table compare.Table) []OracleRow {
@@ -63,7 +63,7 @@ func oraclesOf(asked []scenarios.OracleName, table compare.Table) []OracleRow {
 		if i < 0 {
 			i = len(rows)
 			rows = append(rows, OracleRow{Name: name, Scope: scope, Label: oracleLabel(name, scope),
-				Before: OracleSide{NotMeasured: nobody}, After: OracleSide{NotMeasured: nobody}})
+				Before: OracleSide{NotMeasured: noSliceHasCheck}, After: OracleSide{NotMeasured: noSliceHasCheck}})
 		}
 		return &rows[i]
 	}
@@ -108,7 +108,7 @@ func foldUnscoped(rows []OracleRow) []OracleRow {
 }
 
 func (s *OracleSide) explain(reason string) {
-	if s.NotMeasured == nobody && reason != "" {
+	if s.NotMeasured == noSliceHasCheck && reason != "" {
 		s.NotMeasured = reason
 	}
 }
@@ -162,7 +162,7 @@ func oracleLabel(name scenarios.OracleName, scope string) string {
 // 3.1 ms, p99 22 ms, max 80 ms".
 func oracleText(name scenarios.OracleName, s OracleSide) string {
 	switch {
-	case s.NotMeasured == nobody:
+	case s.NotMeasured == noSliceHasCheck:
 		return none
 	case s.NotMeasured != "":
 		return "not measured: " + s.NotMeasured

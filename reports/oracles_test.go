@@ -82,7 +82,7 @@ func TestConsistencySentence(t *testing.T) {
 }
 
 // What went wrong in a slice that was set aside is in no figure, and is said.
-func TestViolationsOfSpoiledSlices(t *testing.T) {
+func TestViolationsOfInvalidSlices(t *testing.T) {
 	trials := finalTrials()
 	for i := range trials {
 		trials[i].Invalid = []string{"steal 4%"}

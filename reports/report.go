@@ -55,8 +55,8 @@ type Report struct {
 	Warnings    []string           `json:"warnings"`
 }
 
-// AllMarks are the report's marks, and that of a run that others on its machine
-// may have spoiled.
+// AllMarks are the report's marks, and the mark of a run that did not wait for its
+// turn.
 func (r Report) AllMarks() []string {
 	if note := record.BesideNote(r.Environment.Beside); note != "" {
 		return append(slices.Clone(r.Marks), note)
@@ -79,7 +79,7 @@ type Scenario struct {
 	Dataset      string  `json:"dataset"` // the seed commands, each once; "" without any
 }
 
-// Variant is one side: what it is, what it holds and what it costs.
+// Variant is one side: what it is, its capacity and its cost.
 type Variant struct {
 	Variant  scenarios.Variant `json:"variant"`
 	Label    string            `json:"label"`
@@ -93,7 +93,7 @@ type Variant struct {
 	Load []LoadPoint `json:"load"`
 	// Bottleneck says in a sentence what limits it, and by how much.
 	Bottleneck string `json:"bottleneck"`
-	// Demand is what each machine and process did there.
+	// Demand is what each machine and process did at the capacity.
 	Demand Demand `json:"demand"`
 	// Proof is what came of making the bottleneck larger; null: not asked for.
 	Proof     *compare.Proof `json:"proof,omitempty"`
@@ -189,8 +189,7 @@ type Validity struct {
 	InvalidProbes int               `json:"invalid_probes"`
 	JudgedProbes  int               `json:"judged_probes"` // invalid too, but their verdict is clear
 	Invalid       []compare.Invalid `json:"invalid"`
-	// NotKnown are the figures that could not be read, so that no slice was checked by
-	// them.
+	// NotKnown are the figures that could not be read: no slice was checked by them.
 	NotKnown []string `json:"not_known,omitempty"`
 }
 

@@ -16,11 +16,11 @@ import (
 // How many stretches without an answer are told one by one, under Validity and
 // beside the headline.
 const (
-	mostSilences   = 5
-	mostInHeadline = 2
+	maxSilences   = 5
+	maxInHeadline = 2
 )
 
-// trialNames are what trials are called, by what they were measured for.
+// trialNames are the trials' names for people, by the name of their rate.
 var trialNames = map[scenarios.RateName]string{
 	record.RateCommon: "slice", record.RateBracket: "bracket's step", record.RateStairs: "staircase's step",
 	record.RateSoak: "soak", record.RateOverload: "overload", record.RateRecover: "recovery",
@@ -33,7 +33,7 @@ func silenceLines(silences []compare.Silence) []string {
 	longest := slices.Clone(silences)
 	slices.SortStableFunc(longest, func(a, b compare.Silence) int { return cmp.Compare(b.Seconds, a.Seconds) })
 	var lines []string
-	for _, s := range longest[:min(len(longest), mostSilences)] {
+	for _, s := range longest[:min(len(longest), maxSilences)] {
 		line := fmt.Sprintf("%s gave no correct answer for %s, with about %s requests due", s.Variant, silenceText(s), compare.FormatNumber(s.Due))
 		if s.SetAside {
 			line += "; set aside"
@@ -66,8 +66,8 @@ func silentSeconds(silences []compare.Silence) float64 {
 	return sum
 }
 
-// inStairs are the stretches of the steps that a variant's capacity is read off. The
-// lead to it, block 0, is none of them.
+// inStairs are the silences in the steps that a variant's capacity is computed from.
+// Block 0, which only leads to the capacity, has no part.
 func inStairs(silences []compare.Silence, v scenarios.Variant) []compare.Silence {
 	var in []compare.Silence
 	for _, s := range silences {
@@ -78,20 +78,20 @@ func inStairs(silences []compare.Silence, v scenarios.Variant) []compare.Silence
 	return in
 }
 
-// stillText is what a capacity's text says of them; "" without.
-func stillText(silences []compare.Silence) string {
+// silenceClause is what a capacity's text says of silences; "" without any.
+func silenceClause(silences []compare.Silence) string {
 	if len(silences) == 0 {
 		return ""
 	}
 	return fmt.Sprintf("; its staircases hold %s s without a correct answer", compare.FormatNumber(silentSeconds(silences)))
 }
 
-// silenceSentence is the warning that stands beside the headline; "" where none of
-// a variant's staircases had such a stretch.
+// silenceSentence is the warning beside the headline; "" when no staircase of the
+// variant had a silence.
 func silenceSentence(v scenarios.Variant, silences []compare.Silence) string {
 	var texts []string
 	for i, s := range inStairs(silences, v) {
-		if i == mostInHeadline {
+		if i == maxInHeadline {
 			texts = append(texts, fmt.Sprintf("%d more times", len(inStairs(silences, v))-i))
 			break
 		}

@@ -90,7 +90,7 @@ func syntheticRun() record.Run {
 	}
 }
 
-// trial draws one slice at a rate. load 0..1 is how near its limit the variant
+// trial draws one slice at a rate. load 0..1 is how near its capacity the variant
 // is, which is what its latencies grow with.
 func (s *synthetic) trial(kind record.TrialKind, v scenarios.Variant, block int, rateName scenarios.RateName, rate, load, seconds float64) record.Trial {
 	s.order++
@@ -189,16 +189,16 @@ func drawTrials(blocks int) []record.Trial {
 	probe := func(v scenarios.Variant, block int, name scenarios.RateName, rate, load, seconds float64) {
 		trials = append(trials, s.trial(record.KindProbe, v, block, name, rate, load, seconds))
 	}
-	limits := map[scenarios.Variant]float64{scenarios.Before: 100, scenarios.After: 320}
+	capacities := map[scenarios.Variant]float64{scenarios.Before: 100, scenarios.After: 320}
 	for _, v := range scenarios.Variants() {
-		probe(v, 0, record.RateBracket, 0.8*limits[v], 0.6, 2)
-		probe(v, 0, record.RateBracket, 1.1*limits[v], 1.02, 2)
+		probe(v, 0, record.RateBracket, 0.8*capacities[v], 0.6, 2)
+		probe(v, 0, record.RateBracket, 1.1*capacities[v], 1.02, 2)
 	}
 	for block := 1; block <= blocks; block++ {
 		for turn := range 4 {
 			for _, v := range scenarios.Variants() {
 				share := math.Exp(0.05*float64(turn%2) + 0.03*(s.random.Float64()-0.5))
-				probe(v, block, record.RateStairs, 0.97*share*limits[v], 0.75+0.26*float64(turn%2), 6)
+				probe(v, block, record.RateStairs, 0.97*share*capacities[v], 0.75+0.26*float64(turn%2), 6)
 			}
 		}
 		for take := range 3 {
@@ -213,11 +213,11 @@ func drawTrials(blocks int) []record.Trial {
 		}
 	}
 	for _, v := range scenarios.Variants() {
-		probe(v, blocks, record.RateSoak, 0.93*limits[v], 0.7, 60)
-		probe(v, blocks, record.RateOverload, 1.3*limits[v], 1.04, 2)
-		probe(v, blocks, record.RateRecover, 0.7*limits[v], 0.5, 2)
+		probe(v, blocks, record.RateSoak, 0.93*capacities[v], 0.7, 60)
+		probe(v, blocks, record.RateOverload, 1.3*capacities[v], 1.04, 2)
+		probe(v, blocks, record.RateRecover, 0.7*capacities[v], 0.5, 2)
 		for _, share := range []float64{0.2, 0.4, 0.6} {
-			probe(v, blocks, record.RateCurve, share*limits[v], share*0.8, 3)
+			probe(v, blocks, record.RateCurve, share*capacities[v], share*0.8, 3)
 		}
 	}
 	return trials

@@ -274,17 +274,17 @@ func claimDetail(c compare.Result) string {
 	return detail
 }
 
-// mostAside slices and steps are named one by one on a terminal.
-const mostAside = 5
+// maxSetAside slices and steps are named one by one on a terminal.
+const maxSetAside = 5
 
 func (t *terminalWriter) validity(v Validity) {
 	t.heading("Validity")
 	t.line("  %s", validityText(v))
 	aside := v.SetAside()
-	for _, i := range aside[:min(len(aside), mostAside)] {
+	for _, i := range aside[:min(len(aside), maxSetAside)] {
 		t.line("  %s: %s", invalidName(i), strings.Join(i.Reasons, "; "))
 	}
-	if more := len(aside) - mostAside; more > 0 {
+	if more := len(aside) - maxSetAside; more > 0 {
 		t.line("  and %d more: the page lists them", more)
 	}
 }

@@ -14,10 +14,9 @@ import (
 	"headroom/scenarios"
 )
 
-// answerOf says in a few sentences what the figures say, and no more. Where an
-// interval spans 1 nothing is shown, which is not to say that there is no
-// difference. Of the rates' rows, only those that are shown for their whole table
-// together have a direction.
+// answerOf says in a few sentences what the figures say, and no more. An interval that
+// spans 1 shows nothing, which does not mean that there is no difference. A row of a
+// rate has a direction only if the change is shown for its whole table together.
 func answerOf(r Report, consistency string) []string {
 	answer := []string{}
 	answer = append(answer, capacitySentence(r), soakSentence(r))
@@ -133,8 +132,8 @@ func costSentence(r Report) string {
 	return sentence + "."
 }
 
-// scaleText says what rates of machines that are smaller than the real ones stand
-// for; "" of full size.
+// scaleText says how rates at full scale follow from the scaled-down ones; "" at full
+// scale.
 func scaleText(unit float64) string {
 	if !(unit > 0) || unit == 1 {
 		return ""
@@ -169,7 +168,7 @@ func warningsOf(log *record.Log, trials []record.Trial, table compare.Table, pri
 			break
 		}
 	}
-	warnings = append(warnings, spoiledViolations(table)...)
+	warnings = append(warnings, invalidSliceViolations(table)...)
 	for _, rate := range table.Rates() {
 		warnings = append(warnings, rateWarnings(run, table, rate)...)
 	}
@@ -183,7 +182,7 @@ func rateWarnings(run record.Run, table compare.Table, rate scenarios.RateName) 
 	}
 	for _, v := range scenarios.Variants() {
 		s := table.Pooled(rate, v)
-		// Of a short slice's arrivals the rate tells too little: they scatter.
+		// Planned and not the rate: a short slice's arrivals scatter about the rate.
 		if s.DurationS > 0 && float64(s.Succeeded) < 0.98*float64(s.Planned) {
 			warnings = append(warnings, fmt.Sprintf("at the %s rate %s answered %s of %s requests/s: it does not keep up",
 				rate, v, compare.FormatNumber(float64(s.Succeeded)/s.DurationS), compare.FormatRate(float64(s.Planned)/s.DurationS)))
@@ -205,8 +204,8 @@ func environmentDifference(a, b record.Environment) string {
 	return ""
 }
 
-// lenders names the earlier runs whose scatter counts too.
-func lenders(runs []string) string {
+// earlierRunsText names the earlier runs whose scatter counts too.
+func earlierRunsText(runs []string) string {
 	if len(runs) == 0 {
 		return ""
 	}
@@ -237,7 +236,7 @@ func methodOf(r Report) []string {
 		method = append(method,
 			"No interval is narrower than the figures' resolution: 0.1% of a ratio, and one more or less of what was counted. An interval that spans 1 shows no change; it does not show that there is none.",
 			"Each interval is for its own metric. A change is marked when it is shown for all rows of its table together: with at most 5% risk of any false mark in a table, by Holm's adjustment of Student's p, or by max-T over shared sign flips from 7 to 16 blocks.",
-			fmt.Sprintf("\"Detectable\" is the smallest change that as many blocks would find with probability 0.8, if they scatter as these did%s. A scatter that is known from few blocks is itself uncertain.", lenders(r.Earlier)))
+			fmt.Sprintf("\"Detectable\" is the smallest change that as many blocks would find with probability 0.8, if they scatter as these did%s. A scatter that is known from few blocks is itself uncertain.", earlierRunsText(r.Earlier)))
 	}
 	if slices.ContainsFunc(r.Rates, Rate.hasBasis) {
 		method = append(method, "A ratio of CPU per request is divided by the same ratio of the driver's own CPU: the computer's speed moves both alike, and falls out. It is not where the driver had not the same to do for both variants "+

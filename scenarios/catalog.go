@@ -26,13 +26,13 @@ func Names() []string {
 		names = append(names, strings.TrimSuffix(e.Name(), ".yaml"))
 	}
 	slices.SortFunc(names, func(a, b string) int { // as files phase4-blind.yaml stands before phase4.yaml
-		return cmp.Or(cmp.Compare(stretch(a), stretch(b)), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(journeyPart(a), journeyPart(b)), cmp.Compare(a, b))
 	})
 	return names
 }
 
-// stretch is in which part of the journey a scenario stands.
-func stretch(name string) int {
+// journeyPart is the part of the journey to which a scenario belongs.
+func journeyPart(name string) int {
 	switch {
 	case strings.HasPrefix(name, "phase"):
 		return 0

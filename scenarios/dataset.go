@@ -18,8 +18,8 @@ import (
 // Dataset is what a process begins with: a command makes the data once, and each
 // start begins with a copy.
 type Dataset struct {
-	// Process is whose data they are: without links, its Seed as this copy's command,
-	// placeholders filled in.
+	// Process is the process that begins with the data. It has no links, and its Seed
+	// is this copy's command, placeholders filled in.
 	Process Process
 }
 
@@ -54,21 +54,21 @@ func (s Service) dataDigest() string {
 // "headroom seed --users 100000". No secret is in it.
 func (d Dataset) Command() string { return commandText(maskedWords(d.Process.Seed)) }
 
-// What a seed's words may hold for the copy of its machine: which copy it is, from 1,
-// and of how many.
+// The placeholders of a seed's words: the number of the machine's copy, from 1, and
+// how many copies there are.
 const (
-	placeCopy   = "copy"
-	placeCopies = "copies"
+	placeholderCopy   = "copy"
+	placeholderCopies = "copies"
 )
 
-// seedPlace finds the placeholders, and what may be a misspelt one.
-var seedPlace = placesNamed(`[a-z_]+`)
+// seedPlaceholder finds the placeholders, and what may be a misspelt one.
+var seedPlaceholder = placeholderPattern(`[a-z_]+`)
 
 // HoldsPart says whether the process's seed names {copy}: each copy of its machine
 // has data of its own.
 func (p Process) HoldsPart() bool {
 	return slices.ContainsFunc(p.Seed, func(word string) bool {
-		return slices.Contains(placeNames(seedPlace, word), placeCopy)
+		return slices.Contains(placeholderNames(seedPlaceholder, word), placeholderCopy)
 	})
 }
 
@@ -87,11 +87,11 @@ func (t Topology) DatasetOf(m Machine, p Process) (Dataset, bool) {
 func seedOf(words []string, copy, copies int) []string {
 	out := make([]string, len(words))
 	for i, word := range words {
-		out[i] = filledPlaces(seedPlace, word, func(name string) (string, bool) {
+		out[i] = fillPlaceholders(seedPlaceholder, word, func(name string) (string, bool) {
 			switch name {
-			case placeCopy:
+			case placeholderCopy:
 				return strconv.Itoa(copy), true
-			case placeCopies:
+			case placeholderCopies:
 				return strconv.Itoa(copies), true
 			}
 			return "", false
@@ -103,7 +103,7 @@ func seedOf(words []string, copy, copies int) []string {
 // Datasets are what the topology's processes begin with, each once, in start order.
 func (t Topology) Datasets() []Dataset {
 	var out []Dataset
-	for _, at := range t.All() {
+	for _, at := range t.Processes() {
 		d, seeded := t.DatasetOf(at.Machine, at.Process)
 		same := func(other Dataset) bool { return other.Key() == d.Key() }
 		if seeded && !slices.ContainsFunc(out, same) {
@@ -118,7 +118,7 @@ func (t Topology) Datasets() []Dataset {
 func (s *Scenario) Seeds() []string {
 	var out []string
 	for _, v := range Variants() {
-		for _, at := range s.Topology(v).All() {
+		for _, at := range s.Topology(v).Processes() {
 			if text := commandText(maskedWords(at.Process.Seed)); text != "" && !slices.Contains(out, text) {
 				out = append(out, text)
 			}
@@ -128,8 +128,9 @@ func (s *Scenario) Seeds() []string {
 }
 
 // SharesData says whether a variant of one scenario begins with the same data as a
-// variant of the other, or no variant begins with any. All variants need not: the parts
-// that shards begin with are other datasets than the whole, and may be the same rows.
+// variant of the other, or no variant begins with data. Not all variants have to: the
+// datasets of shards differ from the dataset of the whole, although their rows may be
+// the same.
 func (s *Scenario) SharesData(other *Scenario) bool {
 	none := true
 	for _, mine := range Variants() {
@@ -188,7 +189,7 @@ func (n node) seed() []string {
 		n.fail("%s=... would set a variable in a shell, and no shell reads the command: write env %s=... before the program", name, name)
 		return nil
 	}
-	checkPlaces(words, n)
+	checkPlaceholders(words, n)
 	return words
 }
 
@@ -223,11 +224,11 @@ func (n node) words(orElse string) []string {
 	return words
 }
 
-// checkPlaces complains about what looks like a placeholder and is none.
-func checkPlaces(words []string, n node) {
+// checkPlaceholders complains about a text that looks like a placeholder and is none.
+func checkPlaceholders(words []string, n node) {
 	for _, word := range words {
-		for _, name := range placeNames(seedPlace, word) {
-			if name != placeCopy && name != placeCopies {
+		for _, name := range placeholderNames(seedPlaceholder, word) {
+			if name != placeholderCopy && name != placeholderCopies {
 				n.fail("{%s} is no placeholder of a seed: {copy} is which copy of its machine the process is on, {copies} of how many; write {{%s}} for the text {%s}", name, name, name)
 			}
 		}
@@ -235,7 +236,7 @@ func checkPlaces(words []string, n node) {
 }
 
 // shellOperator is the first thing outside of quotes that a shell would act on; ""
-// where there is none. The parser of words stops at some of them without a word.
+// where there is none. The parser of words stops at some operators without an error.
 func shellOperator(text string) string {
 	quote, escaped := rune(0), false
 	for i, r := range text {

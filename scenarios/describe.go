@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// Telling returns the settings of a process that say something: all but those that
-// nobody set and that nothing here makes use of, such as shard_by on one database. Of
-// a service it is what the file says of how the service runs.
-func (s *Scenario) Telling(p Process) map[string]string {
+// RelevantSettings returns the settings of a process that are worth showing: all but
+// the irrelevant ones (see Kind.IsIrrelevant). For a service it returns what the file
+// says of how the service runs.
+func (s *Scenario) RelevantSettings(p Process) map[string]string {
 	if p.Service != nil {
-		return p.Service.words()
+		return p.Service.keyValues()
 	}
 	kind, _ := KindOf(s.Kinds, p.Kind)
-	telling := maps.Clone(p.Settings)
-	maps.DeleteFunc(telling, func(setting, _ string) bool { return kind.Quiet(p, setting) })
-	return telling
+	relevant := maps.Clone(p.Settings)
+	maps.DeleteFunc(relevant, func(setting, _ string) bool { return kind.IsIrrelevant(p, setting) })
+	return relevant
 }
 
 // LinkText says where a link of a machine's process leads, copies folded
@@ -54,7 +54,7 @@ func (t Topology) oneEach(m Machine, p Process, l Link) bool {
 	if len(l.To) != 1 {
 		return false
 	}
-	for _, other := range t.Of(m.GroupName()) {
+	for _, other := range t.MachinesOf(m.GroupName()) {
 		if q, ok := other.Process(p.Name); ok && !slices.Equal(q.Targets(l.Role), l.To) {
 			return true
 		}
@@ -71,7 +71,7 @@ func (t Topology) fold(to string) (name string, copies int, ok bool) {
 		return to, 1, false
 	}
 	group := t.Machines[i].GroupName()
-	return group + "/" + process, len(t.Of(group)), true
+	return group + "/" + process, len(t.MachinesOf(group)), true
 }
 
 // EntryText says where users come in: "balancer/haproxy", or by place,

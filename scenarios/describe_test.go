@@ -70,7 +70,7 @@ func TestTellingSettings(t *testing.T) {
 	s := final(t)
 	keys := func(topology scenarios.Topology, address string) []string {
 		_, p := find(t, topology, address)
-		return slices.Sorted(maps.Keys(s.Telling(p)))
+		return slices.Sorted(maps.Keys(s.RelevantSettings(p)))
 	}
 	if got := keys(s.Before, "server/shop"); !slices.Equal(got, []string{"email", "feed", "orders", "pool_size"}) {
 		t.Errorf("one shop on one database has %v", got)
@@ -94,10 +94,10 @@ func TestTellingSettings(t *testing.T) {
 	_, shop := find(t, s.Before, "server/shop")
 	shop.Settings = maps.Clone(shop.Settings)
 	shop.Settings["own_writes"] = "replica"
-	if _, told := s.Telling(shop)["own_writes"]; !told {
+	if _, told := s.RelevantSettings(shop)["own_writes"]; !told {
 		t.Error("a setting that is not the fallback is not told")
 	}
-	if got := s.Telling(scenarios.Process{Kind: "nats"}); len(got) != 0 {
+	if got := s.RelevantSettings(scenarios.Process{Kind: "nats"}); len(got) != 0 {
 		t.Errorf("no settings give %v", got)
 	}
 }

@@ -13,8 +13,8 @@ import (
 // diagramWidth is the room inside a box.
 const diagramWidth = 42
 
-// Diagram draws the topology as boxes of text, one a group of machines, the one
-// that users talk to first.
+// Diagram draws the topology as boxes of text, one box for each group of machines.
+// The group that users talk to comes first.
 func (t Topology) Diagram() []string {
 	lines := []string{"users → " + t.EntryText()}
 	backward := slices.Clone(t.Machines)
@@ -134,7 +134,7 @@ func (s *Scenario) processDifferences(from, to Machine) []string {
 			out = append(out, fmt.Sprintf("+ %s/%s is new", machine, a.Name))
 			continue
 		}
-		said, saysNow := s.Before.words(from, b), s.After.words(to, a)
+		said, saysNow := s.Before.keyValues(from, b), s.After.keyValues(to, a)
 		keys := maps.Clone(said)
 		maps.Copy(keys, saysNow)
 		for _, key := range slices.Sorted(maps.Keys(keys)) {
@@ -153,8 +153,8 @@ func orNone(text string) string {
 	return text
 }
 
-// words flattens settings, the seed, how a service runs, and links to key and value.
-func (t Topology) words(m Machine, p Process) map[string]string {
+// keyValues flattens settings, the seed, how a service runs, and links to key and value.
+func (t Topology) keyValues(m Machine, p Process) map[string]string {
 	out := map[string]string{}
 	maps.Copy(out, p.Settings)
 	if len(p.Seed) > 0 {
@@ -164,7 +164,7 @@ func (t Topology) words(m Machine, p Process) map[string]string {
 		out["seed file "+f.Path] = f.text()
 	}
 	if p.Service != nil {
-		maps.Copy(out, p.Service.words())
+		maps.Copy(out, p.Service.keyValues())
 	}
 	for _, l := range p.Links {
 		out[string(l.Role)] = t.LinkText(m, p, l)

@@ -10,8 +10,8 @@ import (
 	"headroom/scenarios"
 )
 
-// A box is as wide as its text may be, to the column: what is a column longer goes to
-// the next line, and a word that fits no line breaks the box rather than be cut.
+// A box is exactly as wide as its text may be. A text that is a column longer goes to
+// the next line. A word that fits no line breaks the box and is not cut.
 func TestDiagramToTheColumn(t *testing.T) {
 	process := func(name string, kind scenarios.KindName, links ...scenarios.Link) scenarios.Process {
 		return scenarios.Process{Name: name, Kind: kind, Links: links}

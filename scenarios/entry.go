@@ -56,13 +56,13 @@ func (t Topology) Places() []string {
 }
 
 // FindEntry returns the process that requests from a place go to.
-func (t Topology) FindEntry(from string) (Placed, error) {
+func (t Topology) FindEntry(from string) (PlacedProcess, error) {
 	at, err := t.Find(t.EntryOf(from))
 	if err != nil && from != "" {
-		return Placed{}, fmt.Errorf("entry %s: %w", from, err)
+		return PlacedProcess{}, fmt.Errorf("entry %s: %w", from, err)
 	}
 	if err != nil {
-		return Placed{}, fmt.Errorf("entry: %w", err)
+		return PlacedProcess{}, fmt.Errorf("entry: %w", err)
 	}
 	return at, nil
 }

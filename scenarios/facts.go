@@ -4,17 +4,17 @@ package scenarios
 
 import "slices"
 
-// What a process keeps that copies of its machine would have to agree on. "" is not
-// known, and no copies are taken for granted then.
+// What a process keeps that copies of its machine would have to agree on. "": not
+// known, so nothing assumes that the machine can be copied.
 const (
 	KeepsNothing = "nothing"
 	KeepsData    = "data"  // the rows that all read and write
 	KeepsQueue   = "queue" // jobs in their order, each once
 )
 
-// Facts are what the rest of headroom has to know of a process. They are its
-// kind's, of a service what the scenario file says, and stand with each process in
-// the trials file: nobody asks for a kind's name who can ask for a fact.
+// Facts are what the rest of headroom has to know of a process. A kind has its facts
+// in code, a service in its scenario file. The trials file holds the facts of each
+// process, so code asks for a fact and not for a kind's name.
 type Facts struct {
 	Label    string `json:"label"`              // as people say it: a program's name, or "the worker"
 	About    string `json:"about"`              // what the process is, in a few words
@@ -22,8 +22,8 @@ type Facts struct {
 	Database bool   `json:"database,omitempty"` // keeps rows, as a standby does too
 	Seeds    bool   `json:"seeds,omitempty"`    // a seed command may make its data
 	Stores   bool   `json:"stores,omitempty"`   // writes files that must outlive its container
-	// HoldsAnswers: it answers for those behind it from what it keeps of their
-	// answers. A copy begins with none.
+	// HoldsAnswers: the process keeps the answers of the processes behind it, and
+	// answers from them, as a cache does. A copy begins with an empty cache.
 	HoldsAnswers bool `json:"holds_answers,omitempty"`
 	// SharedMemoryBytes is what the process needs in /dev/shm; 0: the engine's default
 	// will do.
@@ -50,7 +50,8 @@ type Server struct {
 	Alters   string   `json:"alters"` // what another version may alter in counted work, for people
 }
 
-// Protocol is a way in which processes talk: what a link needs, some kinds speak.
+// Protocol is a way in which processes talk. A link needs a protocol, and a kind
+// speaks some.
 type Protocol string
 
 // The protocols of links.
@@ -66,8 +67,8 @@ const (
 	ProtocolPurge       Protocol = "http-purge" // takes a page out of what is kept
 )
 
-// serviceProtocols are those that a service may speak: others talk to it in them, and
-// headroom itself does not. Nobody follows a service as a standby either.
+// serviceProtocols are the protocols that a service may speak. Other processes use
+// them, and headroom itself does not. No standby follows a service.
 func serviceProtocols() []Protocol {
 	return []Protocol{ProtocolHTTP, ProtocolOrigin, ProtocolPostgreSQL, ProtocolRedis, ProtocolMemcached, ProtocolJetStream, ProtocolMail, ProtocolPurge}
 }
@@ -84,18 +85,18 @@ const (
 // Speaks says whether others may talk to the process in a protocol.
 func (p Process) Speaks(protocol Protocol) bool { return slices.Contains(p.Facts.Speaks, protocol) }
 
-// Counter is a figure of a process that others ask for by what it means.
+// Counter is a figure of a process that other code asks for by its meaning.
 type Counter struct {
-	// Key is the figure's name in the process's counts, in a trial. What the process
-	// itself tells is named Key with "_total" behind where the figure is a total.
+	// Key is the figure's name in the process's counts, in a trial. The process itself
+	// tells a total as Key with the suffix "_total".
 	Key     string  `json:"key"`
 	Meaning Meaning `json:"meaning"`
 	Total   bool    `json:"total,omitempty"` // only grows, so that a trial has how much it grew by; else a gauge
 	Unit    string  `json:"unit,omitempty"`  // "" of what is simply counted; "s", "ms"
 }
 
-// Told is the figure's name in what the process itself tells.
-func (c Counter) Told() string {
+// SourceKey is the figure's name in what the process itself tells.
+func (c Counter) SourceKey() string {
 	if c.Total {
 		return c.Key + "_total"
 	}
@@ -165,7 +166,7 @@ func (f Facts) Sum(told map[string]float64, meaning Meaning) float64 {
 	sum := 0.0
 	for _, c := range f.Counters {
 		if c.Meaning == meaning {
-			sum += told[c.Told()]
+			sum += told[c.SourceKey()]
 		}
 	}
 	return sum
@@ -174,8 +175,8 @@ func (f Facts) Sum(told map[string]float64, meaning Meaning) float64 {
 // Counts says whether the process counts this.
 func (f Facts) Counts(meaning Meaning) bool { return len(f.Keys(meaning)) > 0 }
 
-// Keeps is what the machine's processes keep: data before what is not known, and that
-// before a queue.
+// Keeps is what the machine's processes keep: data where one keeps data, else ""
+// where one is not known, else a queue.
 func (m Machine) Keeps() string {
 	for _, keeps := range []string{KeepsData, "", KeepsQueue} {
 		if m.runs(func(f Facts) bool { return f.Keeps == keeps }) {
@@ -194,8 +195,8 @@ func (m Machine) runs(fact func(Facts) bool) bool {
 // outlive its container.
 func (m Machine) Stores() bool { return m.runs(func(f Facts) bool { return f.Stores }) }
 
-// HoldsAnswers says whether one of the machine's processes answers from what it
-// keeps of others' answers.
+// HoldsAnswers says whether one of the machine's processes answers from kept answers
+// of other processes.
 func (m Machine) HoldsAnswers() bool { return m.runs(func(f Facts) bool { return f.HoldsAnswers }) }
 
 // Relays says whether one of the machine's processes passes on others' traffic.

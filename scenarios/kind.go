@@ -38,8 +38,8 @@ type LinkSpec struct {
 	Needs    Protocol `json:"needs"`    // what the other side must speak; "" is anything
 	Required bool     `json:"required"` // the process can't do without
 	Many     bool     `json:"many"`     // the link may lead to several processes
-	// Distinct: several are the parts of one whole, so that each must keep data of its
-	// own, and begin with its own part where a seed makes the data.
+	// Distinct: several targets are the parts of one whole. So each must keep data of
+	// its own, and begin with its own part where a seed makes the data.
 	Distinct bool `json:"distinct,omitempty"`
 	// Pairwise: copy i talks to target i, counted round where there are fewer.
 	Pairwise bool   `json:"pairwise,omitempty"`
@@ -50,7 +50,7 @@ type LinkSpec struct {
 type Condition struct {
 	Setting string `json:"setting,omitempty"` // this setting ...
 	Is      string `json:"is,omitempty"`      // ... has this value,
-	Least   string `json:"least,omitempty"`   // ... or is a time of at least this ...
+	Min     string `json:"least,omitempty"`   // ... or is a time of at least this ...
 	Step    string `json:"step,omitempty"`    // ... and a multiple of this
 	Link    Role   `json:"link,omitempty"`    // the process has this link ...
 	Several bool   `json:"several,omitempty"` // ... to more than one process
@@ -68,11 +68,11 @@ func (c Condition) holds(p Process) bool {
 // fits says whether a setting has the value that the condition states, or is a time
 // within its bounds. A bound that is no time fits nothing.
 func (c Condition) fits(value string) bool {
-	if c.Least == "" && c.Step == "" {
+	if c.Min == "" && c.Step == "" {
 		return value == c.Is
 	}
 	given, err := time.ParseDuration(value)
-	least, errLeast := time.ParseDuration(cmp.Or(c.Least, "0s"))
+	least, errLeast := time.ParseDuration(cmp.Or(c.Min, "0s"))
 	step, errStep := time.ParseDuration(cmp.Or(c.Step, "1ns"))
 	return cmp.Or(err, errLeast, errStep) == nil && step > 0 && given >= least && given%step == 0
 }
@@ -81,9 +81,9 @@ func (c Condition) fits(value string) bool {
 type Rule struct {
 	When  []Condition `json:"when"` // all of them
 	Needs Condition   `json:"needs"`
-	// Else is what is wrong where the need is not met, and the remedy. The value of a
-	// setting stands for its name in braces, the number of a link's targets for the
-	// link's role.
+	// Else is what is wrong where the need is not met, and the remedy. In it, a
+	// setting's name in braces becomes the setting's value, and a link's role in braces
+	// becomes the number of its targets.
 	Else string `json:"else"`
 }
 
@@ -102,9 +102,9 @@ func (r Rule) text(p Process) string {
 	return strings.NewReplacer(values...).Replace(r.Else)
 }
 
-// Wrong says what is wrong with a process of the kind by the kind's rules; "" when
+// BrokenRule says what is wrong with a process of the kind by the kind's rules; "" when
 // nothing is.
-func (k Kind) Wrong(p Process) string {
+func (k Kind) BrokenRule(p Process) string {
 	for _, r := range k.Rules {
 		if r.broken(p) {
 			return r.text(p)
@@ -113,7 +113,7 @@ func (k Kind) Wrong(p Process) string {
 	return ""
 }
 
-// Process is a process of the kind as nobody has told it anything.
+// Process is a process of the kind with all defaults.
 func (k Kind) Process(name string) Process {
 	p := Process{Name: name, Kind: k.Name, Port: k.Port, Facts: k.Facts, Settings: map[string]string{}}
 	for _, s := range k.Settings {
@@ -140,8 +140,8 @@ func (k Kind) Link(role Role) (LinkSpec, bool) {
 	return k.Links[i], true
 }
 
-// Check says what is wrong with the settings of a process of the kind: a name that
-// the kind does not have, a setting that is not there, or a value that is none.
+// Check says what is wrong with the settings of a process of the kind: an unknown
+// name, a missing setting, or a value that can't be read.
 func (k Kind) Check(settings map[string]string) error {
 	var wrong []error
 	for name := range settings {
@@ -161,15 +161,16 @@ func (k Kind) Check(settings map[string]string) error {
 	return errors.Join(wrong...)
 }
 
-// Quiet says whether a setting of a process tells nothing: the setting stands at
-// its default and does nothing here, as shard_by does nothing with one database.
-func (k Kind) Quiet(p Process, setting string) bool {
+// IsIrrelevant says whether a setting of a process is not worth showing: the setting
+// has its default, and the default is hidden or has no effect here. With one
+// database, for example, shard_by has no effect.
+func (k Kind) IsIrrelevant(p Process, setting string) bool {
 	s, known := k.Setting(setting)
 	if !known || p.Settings[setting] != s.Default {
 		return false
 	}
-	idle := len(s.Matters) > 0 && !slices.ContainsFunc(s.Matters, func(c Condition) bool { return c.holds(p) })
-	return s.Silent || idle
+	idle := len(s.RelevantWhen) > 0 && !slices.ContainsFunc(s.RelevantWhen, func(c Condition) bool { return c.holds(p) })
+	return s.HideDefault || idle
 }
 
 // KindOf finds a kind by its name.
@@ -190,8 +191,8 @@ func kindNames(kinds []Kind) []KindName {
 	return names
 }
 
-// Role is what a process takes another one for: its kind names the roles of its
-// links, and of a service the scenario file.
+// Role is what a process uses another process as. A kind names the roles of its
+// links; the scenario file names those of a service.
 type Role string
 
 // The roles that the kinds name.
@@ -238,6 +239,6 @@ func (p Process) talksTo() []string {
 	return all
 }
 
-// IsReplica says whether the process is a database that follows another one. What a
-// service calls its roles says nothing of what the service is.
+// IsReplica says whether the process is a database that follows another one. A
+// service is none: its roles have any names.
 func (p Process) IsReplica() bool { return p.Service == nil && p.Linked(RolePrimary) }

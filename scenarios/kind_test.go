@@ -17,7 +17,7 @@ import (
 func sample() scenarios.Kind {
 	size := scenarios.Int("size", 4, 1, 9, "how many").When(scenarios.Condition{Link: scenarios.RoleDatabase, Several: true})
 	mode := scenarios.Enum("mode", "how", "plain", "fancy")
-	planted := scenarios.Share("planted", "0%", "for nothing").Quietly()
+	planted := scenarios.Share("planted", "0%", "for nothing").HidingDefault()
 	return scenarios.Kind{
 		Name: "sample", Port: 7000,
 		Facts: scenarios.Facts{Label: "a sample", About: "nothing that runs", Ports: 1, Counters: []scenarios.Counter{
@@ -66,14 +66,14 @@ func TestConditions(t *testing.T) {
 		{"not a link", scenarios.Condition{Link: scenarios.RoleDatabase, Not: true}, [3]bool{true, false, false}},
 		{"not a link to several", scenarios.Condition{Link: scenarios.RoleDatabase, Several: true, Not: true}, [3]bool{true, true, false}},
 		{"not both", scenarios.Condition{Setting: "mode", Is: "plain", Link: scenarios.RoleDatabase, Not: true}, [3]bool{true, true, true}},
-		{"a time of at least so long", scenarios.Condition{Setting: "ttl", Least: "1.5s"}, [3]bool{false, true, true}},
-		{"a time of a nanosecond more", scenarios.Condition{Setting: "ttl", Least: "1.500000001s"}, [3]bool{false, false, true}},
+		{"a time of at least so long", scenarios.Condition{Setting: "ttl", Min: "1.5s"}, [3]bool{false, true, true}},
+		{"a time of a nanosecond more", scenarios.Condition{Setting: "ttl", Min: "1.500000001s"}, [3]bool{false, false, true}},
 		{"a multiple", scenarios.Condition{Setting: "ttl", Step: "1s"}, [3]bool{false, false, true}},
 		{"a multiple of what fits both", scenarios.Condition{Setting: "ttl", Step: "500ms"}, [3]bool{false, true, true}},
-		{"at least so long, and a multiple", scenarios.Condition{Setting: "ttl", Least: "3s", Step: "1s"}, [3]bool{}},
-		{"not so long", scenarios.Condition{Setting: "ttl", Least: "2s", Not: true}, [3]bool{true, true, false}},
-		{"bounds of what is no time", scenarios.Condition{Setting: "mode", Least: "0s"}, [3]bool{}},
-		{"a bound that is no time", scenarios.Condition{Setting: "ttl", Least: "2"}, [3]bool{}},
+		{"at least so long, and a multiple", scenarios.Condition{Setting: "ttl", Min: "3s", Step: "1s"}, [3]bool{}},
+		{"not so long", scenarios.Condition{Setting: "ttl", Min: "2s", Not: true}, [3]bool{true, true, false}},
+		{"bounds of what is no time", scenarios.Condition{Setting: "mode", Min: "0s"}, [3]bool{}},
+		{"a bound that is no time", scenarios.Condition{Setting: "ttl", Min: "2"}, [3]bool{}},
 		{"a step that is no time", scenarios.Condition{Setting: "ttl", Step: "s"}, [3]bool{}},
 		{"a step of nothing", scenarios.Condition{Setting: "ttl", Step: "0s"}, [3]bool{}},
 		{"the opposite of nothing stated", scenarios.Condition{Not: true}, [3]bool{}},
@@ -81,10 +81,10 @@ func TestConditions(t *testing.T) {
 		needed := scenarios.Kind{Rules: []scenarios.Rule{{Needs: test.condition, Else: "wrong"}}}
 		asked := scenarios.Kind{Rules: []scenarios.Rule{{When: []scenarios.Condition{test.condition}, Needs: scenarios.Condition{Not: true}, Else: "wrong"}}}
 		for i, p := range []scenarios.Process{none, one, two} {
-			if got := needed.Wrong(p) == ""; got != test.holds[i] {
+			if got := needed.BrokenRule(p) == ""; got != test.holds[i] {
 				t.Errorf("%s, of process %d: as a need it holds: %v", test.name, i, got)
 			}
-			if got := asked.Wrong(p) != ""; got != test.holds[i] {
+			if got := asked.BrokenRule(p) != ""; got != test.holds[i] {
 				t.Errorf("%s, of process %d: as a condition it holds: %v", test.name, i, got)
 			}
 		}
@@ -109,11 +109,11 @@ func TestRules(t *testing.T) {
 		{map[string]string{"mode": "fancy", "size": "9"}, nil, "a database is missing"},
 		{map[string]string{"mode": "fancy", "size": "9"}, []string{"a/db", "b/db", "c/db"}, "size: 9 in fancy mode with 3 databases, and not {cache}"},
 	} {
-		if got := sample().Wrong(sampleProcess(test.settings, test.databases...)); got != test.want {
+		if got := sample().BrokenRule(sampleProcess(test.settings, test.databases...)); got != test.want {
 			t.Errorf("%v with %v: %q, want %q", test.settings, test.databases, got, test.want)
 		}
 	}
-	if got := (scenarios.Kind{}).Wrong(sampleProcess(nil)); got != "" {
+	if got := (scenarios.Kind{}).BrokenRule(sampleProcess(nil)); got != "" {
 		t.Errorf("a kind without rules says %q", got)
 	}
 }
@@ -180,7 +180,7 @@ func TestQuietSettings(t *testing.T) {
 		{"no setting of the kind", "colour", sampleProcess(nil), false},
 		{"a setting that the process lacks", "mode", scenarios.Process{}, false},
 	} {
-		if got := kind.Quiet(test.process, test.setting); got != test.want {
+		if got := kind.IsIrrelevant(test.process, test.setting); got != test.want {
 			t.Errorf("%s: quiet %v", test.name, got)
 		}
 	}
@@ -259,8 +259,8 @@ func TestScenarioKeepsItsKindsInJSON(t *testing.T) {
 			t.Errorf("%s: the kinds are %+v, want %+v", name, got.Kinds, s.Kinds)
 		}
 		for _, v := range scenarios.Variants() {
-			for i, at := range got.Topology(v).All() {
-				checkTold(t, &got, at, s.Topology(v).All()[i])
+			for i, at := range got.Topology(v).Processes() {
+				checkTold(t, &got, at, s.Topology(v).Processes()[i])
 			}
 		}
 	}
@@ -268,7 +268,7 @@ func TestScenarioKeepsItsKindsInJSON(t *testing.T) {
 
 // checkTold compares a process that was read with the one that was written, and
 // wants the process's kind in the scenario.
-func checkTold(t *testing.T, s *scenarios.Scenario, got, want scenarios.Placed) {
+func checkTold(t *testing.T, s *scenarios.Scenario, got, want scenarios.PlacedProcess) {
 	t.Helper()
 	if !reflect.DeepEqual(got.Process.Facts, want.Process.Facts) || got.Process.Facts.Label == "" {
 		t.Errorf("%s: %s: the facts are %+v, want %+v", s.Name, got.Address(), got.Process.Facts, want.Process.Facts)

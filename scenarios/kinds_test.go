@@ -30,9 +30,9 @@ func processOf(t *testing.T, kind scenarios.KindName, name string, links ...scen
 }
 
 // matching are the processes that "machine/process" or "group/process" names.
-func matching(topology scenarios.Topology, address string) []scenarios.Placed {
+func matching(topology scenarios.Topology, address string) []scenarios.PlacedProcess {
 	where, name, _ := strings.Cut(address, "/")
-	return slices.DeleteFunc(topology.All(), func(at scenarios.Placed) bool {
+	return slices.DeleteFunc(topology.Processes(), func(at scenarios.PlacedProcess) bool {
 		return at.Process.Name != name || at.Machine.Name != where && at.Machine.GroupName() != where
 	})
 }

@@ -24,14 +24,14 @@ var (
 	// saidPassword finds "password=" and the like, as a URL's query and a database's
 	// words have it, and the value.
 	saidPassword = regexp.MustCompile(`(?i)((?:password|passwd|pass|pwd|secret|token|auth|dsn|credentials?|[a-z_-]*key)=)(?:` + quotedText + `|[^\s&;,])+`)
-	// saidFlag finds "--password " and the like, and the value. What begins with a dash
-	// is the next flag, and no value.
+	// saidFlag finds "--password " and the like, and the value. A word that begins with
+	// a dash is the next flag, and no value.
 	saidFlag = regexp.MustCompile(`(?i)(^|[\s'"])(-[a-z0-9_.-]*(?:` + secretWords + `)[a-z0-9_.-]*\s+)(?:` + quotedText + `|[^\s-])(?:` + quotedText + `|\S)*`)
 	// secretFlag is a word after which a secret stands.
 	secretFlag = regexp.MustCompile(`(?i)^-[a-z0-9_.-]*(?:` + secretWords + `)[a-z0-9_.-]*$`)
 	// secretSet finds the name in a word that sets a flag or a variable to a secret. A
-	// text that begins with a variable may be a shell's command, so that the value of
-	// one holds no blank.
+	// text that begins with a variable may be a shell's command, so a variable's value
+	// ends at a blank.
 	secretSet = regexp.MustCompile(`(?is)^(?:(-[a-z0-9_.-]*(?:` + secretWords + `)[a-z0-9_.-]*=).+|([a-z0-9_]*(?:` + secretWords + `)[a-z0-9_]*=)\S+)$`)
 )
 

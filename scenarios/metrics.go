@@ -17,7 +17,7 @@ const (
 	UnitUSD       Unit = "usd"
 )
 
-// MetricKey names a metric. What a metric is of stands behind the name in brackets:
+// MetricKey names a metric. A metric of one endpoint has the endpoint in brackets:
 // `p95_ms[GET /api/feed]`.
 type MetricKey string
 
@@ -40,15 +40,15 @@ const (
 	MetricDatabaseDemand      MetricKey = "database_demand_share"
 	MetricLagP50              MetricKey = "replication_lag_p50_ms"
 	MetricLagP99              MetricKey = "replication_lag_p99_ms"
-	MetricLimitRPS            MetricKey = "limit_rps"
+	MetricCapacityRPS         MetricKey = "limit_rps"
 	MetricMonthlyUSD          MetricKey = "monthly_cost_usd"
 	MetricCostPerUserUSD      MetricKey = "cost_per_user_usd"
 	MetricInfraPerUserUSD     MetricKey = "infrastructure_per_user_usd"
 	MetricDownloadsPerUserUSD MetricKey = "downloads_per_user_usd"
 )
 
-// Metric is all that is known of a metric but how it is worked out, which
-// reports/compare says.
+// Metric is all that is known of a metric, except its formula, which is in
+// reports/compare.
 type Metric struct {
 	Key        MetricKey
 	Label      string
@@ -84,14 +84,14 @@ var metrics = append([]Metric{
 	{Key: MetricLagP50, Label: "replication lag, p50", Unit: UnitMillis, Claimed: true},
 	{Key: MetricLagP99, Label: "replication lag, p99", Unit: UnitMillis, Claimed: true},
 
-	{Key: MetricLimitRPS, Label: "capacity under the SLO", Unit: UnitPerSecond, Claimed: true, Rateless: true},
+	{Key: MetricCapacityRPS, Label: "capacity under the SLO", Unit: UnitPerSecond, Claimed: true, Rateless: true},
 	{Key: MetricMonthlyUSD, Label: "monthly cost", Unit: UnitUSD, Claimed: true, Rateless: true},
 	{Key: MetricCostPerUserUSD, Label: "monthly cost per user", Unit: UnitUSD, Claimed: true, Rateless: true},
 	{Key: MetricInfraPerUserUSD, Label: "of it infrastructure", Unit: UnitUSD, Rateless: true},
 	{Key: MetricDownloadsPerUserUSD, Label: "of it downloads", Unit: UnitUSD, Rateless: true},
 }, shareMetrics()...)
 
-// shareMetrics are the violations of each oracle over what it checked.
+// shareMetrics are the violations of each oracle over its checks.
 func shareMetrics() []Metric {
 	var out []Metric
 	for _, o := range oracles {
@@ -102,7 +102,7 @@ func shareMetrics() []Metric {
 	return out
 }
 
-// Metrics lists every metric, those that stand in reports' tables in their order.
+// Metrics lists every metric. The metrics of reports' tables have the tables' order.
 func Metrics() []Metric { return slices.Clone(metrics) }
 
 // MetricOf returns the metric of a key, false when none has that key.

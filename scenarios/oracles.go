@@ -22,13 +22,13 @@ const (
 	OracleOverLimit      OracleName = "over_limit"       // requests admitted beyond the rate limit in some window
 )
 
-// Oracle is what everybody knows of an oracle: scenario files, reports and gates
-// need no more. What it checks stands in harness/oracle.
+// Oracle is what everybody knows of an oracle: scenario files, reports and gates need
+// no more. The check itself is in harness/oracle.
 type Oracle struct {
 	Name  OracleName
 	Label string // what it looks for, as reports say it
-	// Samples says that it sums up samples, and counts no violations: neither a claim
-	// nor an SLO nor a gate can ask for few of them.
+	// Samples says that the oracle sums up samples and counts no violations. So no
+	// claim, SLO or gate can bound its violations.
 	Samples bool
 }
 
@@ -64,7 +64,7 @@ func OracleNamed(name OracleName) (Oracle, bool) {
 	return oracles[i], true
 }
 
-// CountsViolations says whether the name is that of an oracle that counts them.
+// CountsViolations says whether the name is an oracle's that counts violations.
 func CountsViolations(name OracleName) bool {
 	o, known := OracleNamed(name)
 	return known && !o.Samples

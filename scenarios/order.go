@@ -75,9 +75,9 @@ func machineOrder(machines []Machine) ([]Machine, error) {
 	return dependencyOrder(machines, func(m Machine) string { return m.Name }, Machine.Needs)
 }
 
-// dependencyOrder sorts items so that each stands after those it needs, and
-// otherwise keeps their order. A need that is no item has no part in that. A
-// cycle is an error.
+// dependencyOrder sorts items so that each stands after the items that it needs, and
+// otherwise keeps their order. It ignores a need that is no item. A cycle is an
+// error.
 func dependencyOrder[T any](items []T, name func(T) string, needs func(T) []string) ([]T, error) {
 	byName := map[string]T{}
 	for _, item := range items {

@@ -28,8 +28,8 @@ func Parse(file string, data []byte, kinds []Kind) (*Scenario, error) {
 	return parse(file, dir, data, kinds)
 }
 
-// parse reads a scenario file of a folder; "" is that of a file of the catalog, which
-// has nothing beside it.
+// parse reads a scenario file of the folder dir; dir is "" for a file of the catalog,
+// which has no other files beside it.
 func parse(file, dir string, data []byte, kinds []Kind) (*Scenario, error) {
 	doc, root, err := parseDocument(file, data)
 	if err != nil {
@@ -236,7 +236,7 @@ func readMix(n node, keys map[string]Keys) []Endpoint {
 				*field = v.text()
 			}
 		}
-		readFollowed(m, &e)
+		readExtractors(m, &e)
 		for _, match := range placeholder.FindAllStringSubmatch(e.Path+e.Body+e.Expect+e.Session+e.Object, -1) {
 			if _, ok := keys[match[1]]; !ok && match[1] != "seq" {
 				item.fail("{%s} is not under load.keys", match[1])
@@ -268,14 +268,14 @@ func (n node) duration(low, high time.Duration) time.Duration {
 	return checked(n, v, err, low, high)
 }
 
-// checked complains about a value that is none or lies out of bounds.
+// checked complains about a value that could not be read, or lies out of bounds.
 func checked[T cmp.Ordered](n node, v T, err error, low, high T) T {
 	if err == nil {
 		err = within(v, low, high)
 	}
 	if err != nil {
 		n.fail("%v", err)
-		return low // the reading goes on, with something that can be read on with
+		return low // the parser goes on, with a value that breaks no rule
 	}
 	return v
 }
@@ -300,7 +300,7 @@ func (n node) perSecond() float64 {
 }
 
 // ParseRate parses a rate with its unit, such as 1000/s, 50/m, 0.01/s, 100/1s or
-// 5000/1m30s: a number over a duration as Go writes it, or over one unit of it.
+// 5000/1m30s. The divisor is a duration as Go writes it, or a unit alone.
 func ParseRate(text string) (float64, error) {
 	number, per, found := strings.Cut(strings.TrimSpace(text), "/")
 	v, err := strconv.ParseFloat(number, 64)

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// Placed is a process and the machine that it runs on.
-type Placed struct {
+// PlacedProcess is a process and the machine that it runs on.
+type PlacedProcess struct {
 	Machine Machine
 	Process Process
 }
 
 // Address is machine/process, as links name it.
-func (at Placed) Address() string { return at.Machine.Name + "/" + at.Process.Name }
+func (at PlacedProcess) Address() string { return at.Machine.Name + "/" + at.Process.Name }
 
 // Group is machines that are copies of one another: app-1 ... app-5 are one.
 type Group struct {
@@ -23,12 +23,12 @@ type Group struct {
 	Copies  int
 }
 
-// All are the topology's processes, in start order.
-func (t Topology) All() []Placed {
-	var all []Placed
+// Processes are the topology's processes, in start order.
+func (t Topology) Processes() []PlacedProcess {
+	var all []PlacedProcess
 	for _, m := range t.Machines {
 		for _, p := range m.Processes {
-			all = append(all, Placed{m, p})
+			all = append(all, PlacedProcess{m, p})
 		}
 	}
 	return all
@@ -37,7 +37,7 @@ func (t Topology) All() []Placed {
 // HoldsAnswers says whether one of the processes answers for those behind it.
 func (t Topology) HoldsAnswers() bool { return slices.ContainsFunc(t.Machines, Machine.HoldsAnswers) }
 
-// Facts are what is known of a process by its machine's name and its own; false
+// Facts are the facts of the process with this machine's name and this name; false
 // where there is none.
 func (t Topology) Facts(machine, process string) (Facts, bool) {
 	i := t.Index(machine)
@@ -48,61 +48,61 @@ func (t Topology) Facts(machine, process string) (Facts, bool) {
 	return p.Facts, ok
 }
 
-// where are the processes that a rule holds for.
-func (t Topology) where(holds func(Placed) bool) []Placed {
-	return slices.DeleteFunc(t.All(), func(at Placed) bool { return !holds(at) })
+// processesWhere are the processes that a rule holds for.
+func (t Topology) processesWhere(holds func(PlacedProcess) bool) []PlacedProcess {
+	return slices.DeleteFunc(t.Processes(), func(at PlacedProcess) bool { return !holds(at) })
 }
 
-// Speaking are the processes that speak a protocol, in start order.
-func (t Topology) Speaking(protocol Protocol) []Placed {
-	return t.where(func(at Placed) bool { return at.Process.Speaks(protocol) })
+// ProcessesSpeaking are the processes that speak a protocol, in start order.
+func (t Topology) ProcessesSpeaking(protocol Protocol) []PlacedProcess {
+	return t.processesWhere(func(at PlacedProcess) bool { return at.Process.Speaks(protocol) })
 }
 
-// Having are the processes that have a setting, in start order.
-func (t Topology) Having(setting string) []Placed {
-	return t.where(func(at Placed) bool {
+// ProcessesWithSetting are the processes that have a setting, in start order.
+func (t Topology) ProcessesWithSetting(setting string) []PlacedProcess {
+	return t.processesWhere(func(at PlacedProcess) bool {
 		_, has := at.Process.Settings[setting]
 		return has
 	})
 }
 
-// Counting are the processes that count something, in start order.
-func (t Topology) Counting(meaning Meaning) []Placed {
-	return t.where(func(at Placed) bool { return at.Process.Facts.Counts(meaning) })
+// ProcessesCounting are the processes that count something, in start order.
+func (t Topology) ProcessesCounting(meaning Meaning) []PlacedProcess {
+	return t.processesWhere(func(at PlacedProcess) bool { return at.Process.Facts.Counts(meaning) })
 }
 
 // Databases are all processes that keep rows, replicas too.
-func (t Topology) Databases() []Placed {
-	return t.where(func(at Placed) bool { return at.Process.Facts.Database })
+func (t Topology) Databases() []PlacedProcess {
+	return t.processesWhere(func(at PlacedProcess) bool { return at.Process.Facts.Database })
 }
 
 // ShardDatabases are the databases that each hold a part of the rows, in their
 // order. Their replicas are not among them.
-func (t Topology) ShardDatabases() []Placed {
-	return t.where(func(at Placed) bool { return at.Process.Facts.Database && at.Process.HoldsPart() })
+func (t Topology) ShardDatabases() []PlacedProcess {
+	return t.processesWhere(func(at PlacedProcess) bool { return at.Process.Facts.Database && at.Process.HoldsPart() })
 }
 
 // Find returns the process that "machine/process" names.
-func (t Topology) Find(address string) (Placed, error) {
+func (t Topology) Find(address string) (PlacedProcess, error) {
 	machine, process, isAddress := strings.Cut(address, "/")
 	if !isAddress {
-		return Placed{}, fmt.Errorf("%q is not machine/process", address)
+		return PlacedProcess{}, fmt.Errorf("%q is not machine/process", address)
 	}
 	i := t.Index(machine)
 	if i < 0 {
-		return Placed{}, fmt.Errorf("no machine %q", machine)
+		return PlacedProcess{}, fmt.Errorf("no machine %q", machine)
 	}
 	p, ok := t.Machines[i].Process(process)
 	if !ok {
-		return Placed{}, fmt.Errorf("machine %s has no process %q", machine, process)
+		return PlacedProcess{}, fmt.Errorf("machine %s has no process %q", machine, process)
 	}
-	return Placed{t.Machines[i], p}, nil
+	return PlacedProcess{t.Machines[i], p}, nil
 }
 
 // match finds the processes that "machine/process" or "group/process" names.
-func (t Topology) match(address string) []Placed {
+func (t Topology) match(address string) []PlacedProcess {
 	where, name, _ := strings.Cut(address, "/")
-	return t.where(func(at Placed) bool {
+	return t.processesWhere(func(at PlacedProcess) bool {
 		return (at.Machine.Name == where || at.Machine.GroupName() == where) && at.Process.Name == name
 	})
 }
@@ -110,7 +110,7 @@ func (t Topology) match(address string) []Placed {
 // Addresses are group/process of all processes, in start order, copies once.
 func (t Topology) Addresses() []string {
 	var out []string
-	for _, at := range t.All() {
+	for _, at := range t.Processes() {
 		if name := at.Machine.GroupName() + "/" + at.Process.Name; !slices.Contains(out, name) {
 			out = append(out, name)
 		}
@@ -124,8 +124,8 @@ func (t Topology) Index(machine string) int {
 	return slices.IndexFunc(t.Machines, func(m Machine) bool { return m.Name == machine })
 }
 
-// Of are the machines of a group, in start order.
-func (t Topology) Of(group string) []Machine {
+// MachinesOf are the machines of a group, in start order.
+func (t Topology) MachinesOf(group string) []Machine {
 	var out []Machine
 	for _, m := range t.Machines {
 		if m.GroupName() == group {
@@ -137,7 +137,7 @@ func (t Topology) Of(group string) []Machine {
 
 // CopyOf says which of its group a machine is, from 1, and of how many.
 func (t Topology) CopyOf(m Machine) (copy, copies int) {
-	alike := t.Of(m.GroupName())
+	alike := t.MachinesOf(m.GroupName())
 	return 1 + slices.IndexFunc(alike, func(other Machine) bool { return other.Name == m.Name }), len(alike)
 }
 

@@ -20,7 +20,7 @@ func machineNames(machines []scenarios.Machine) string {
 	return strings.Join(out, " ")
 }
 
-func addressesOf(all []scenarios.Placed) string {
+func addressesOf(all []scenarios.PlacedProcess) string {
 	var out []string
 	for _, at := range all {
 		out = append(out, at.Address())
@@ -45,20 +45,20 @@ func TestTopologyAnswers(t *testing.T) {
 	const server, priced = "mail/mail server/postgres server/shop server/haproxy",
 		"shard*2 replica*2 cache*1 queue*1 worker*1 app*3 balancer*1 gateway*1 edge-far*1 edge-near*1"
 	for _, test := range []struct{ question, got, want string }{
-		{"all", addressesOf(before.All()), server},
-		{"of a protocol", addressesOf(after.Speaking(scenarios.ProtocolFill)), "app-1/shop app-2/shop app-3/shop"},
-		{"of a protocol that nobody speaks", addressesOf(after.Speaking("smtp")), ""},
-		{"with a setting", addressesOf(after.Having("assets_ttl")), "edge-far/varnish edge-near/varnish"},
-		{"with a setting that nobody has", addressesOf(after.Having("assets")), ""},
-		{"that count", addressesOf(after.Counting(scenarios.MeaningQueued)), "queue/nats"},
-		{"that count what nobody counts", addressesOf(before.Counting(scenarios.MeaningQueued)), ""},
+		{"all", addressesOf(before.Processes()), server},
+		{"of a protocol", addressesOf(after.ProcessesSpeaking(scenarios.ProtocolFill)), "app-1/shop app-2/shop app-3/shop"},
+		{"of a protocol that nobody speaks", addressesOf(after.ProcessesSpeaking("smtp")), ""},
+		{"with a setting", addressesOf(after.ProcessesWithSetting("assets_ttl")), "edge-far/varnish edge-near/varnish"},
+		{"with a setting that nobody has", addressesOf(after.ProcessesWithSetting("assets")), ""},
+		{"that count", addressesOf(after.ProcessesCounting(scenarios.MeaningQueued)), "queue/nats"},
+		{"that count what nobody counts", addressesOf(before.ProcessesCounting(scenarios.MeaningQueued)), ""},
 		{"databases", addressesOf(after.Databases()), "shard-1/postgres shard-2/postgres replica-1/postgres replica-2/postgres"},
 		{"one database", addressesOf(before.Databases()), "server/postgres"},
 		{"shards", addressesOf(after.ShardDatabases()), "shard-1/postgres shard-2/postgres"},
 		{"no shards", addressesOf(before.ShardDatabases()), ""},
-		{"a group", machineNames(after.Of("app")), "app-1 app-2 app-3"},
-		{"a group of one", machineNames(after.Of("cache")), "cache"},
-		{"a copy is no group", machineNames(after.Of("app-1")), ""},
+		{"a group", machineNames(after.MachinesOf("app")), "app-1 app-2 app-3"},
+		{"a group of one", machineNames(after.MachinesOf("cache")), "cache"},
+		{"a copy is no group", machineNames(after.MachinesOf("app-1")), ""},
 		{"groups", groupNames(after.Groups()), "mail*1 " + priced},
 		{"priced groups", groupNames(after.PricedGroups()), priced},
 		{"no groups", groupNames(scenarios.Topology{}.Groups()), ""},
@@ -205,7 +205,7 @@ func TestMachineAnswers(t *testing.T) {
 		{s.After, "worker", false, false, false},
 	} {
 		m := test.topology.Machines[test.topology.Index(test.machine)]
-		shop := len(scenarios.Topology{Machines: []scenarios.Machine{m}}.Speaking(scenarios.ProtocolFill)) > 0
+		shop := len(scenarios.Topology{Machines: []scenarios.Machine{m}}.ProcessesSpeaking(scenarios.ProtocolFill)) > 0
 		if shop != test.shop || m.HasDatabase() != test.database || (m.Keeps() == scenarios.KeepsQueue) != test.queue {
 			t.Errorf("%s: runs a shop %v, has a database %v, has a queue %v", test.machine,
 				shop, m.HasDatabase(), m.Keeps() == scenarios.KeepsQueue)

@@ -31,7 +31,7 @@ type Scenario struct {
 	SLO      SLO      `json:"slo"`
 	Before   Topology `json:"before"`
 	After    Topology `json:"after"`
-	// Kinds are those of the two variants' processes, by name: who reads the trials
+	// Kinds are the kinds of both variants' processes, by name: a reader of the trials
 	// file needs no other list.
 	Kinds  []Kind  `json:"kinds"`
 	Claims []Claim `json:"claims"`
@@ -57,8 +57,8 @@ func (s *Scenario) Topology(v Variant) Topology {
 type Topology struct {
 	Label string `json:"label"` // "tuned single server"
 	Entry string `json:"entry"` // machine/process that users talk to
-	// Entries are several of them by name, for users in several places:
-	// Endpoint.From says which. Entry is the first of them then.
+	// Entries are the entries by place, where users are in several places:
+	// Endpoint.From names the place. Entry is the first of them then.
 	Entries  map[string]string `json:"entries,omitempty"`
 	Machines []Machine         `json:"machines"`
 }
@@ -71,8 +71,8 @@ type Machine struct {
 	Size      string  `json:"size"`       // key of the price book
 	VCPU      float64 `json:"vcpu"`       // of the real machine
 	MemoryGiB float64 `json:"memory_gib"` // of the real machine
-	// QuotaShare is how much of its size's CPU it may use, 0..1; 0 is all: a planted
-	// difference, to see what a comparison finds.
+	// QuotaShare is how much of its size's CPU the machine may use, 0..1; 0 is all. It
+	// plants a difference, to see what a comparison finds.
 	QuotaShare float64   `json:"quota_share,omitempty"`
 	External   bool      `json:"external"` // somebody else's system, e.g. a mail provider: neither priced nor a bottleneck
 	Processes  []Process `json:"processes"`
@@ -86,8 +86,8 @@ type Process struct {
 	Port     int               `json:"port"`
 	Settings map[string]string `json:"settings,omitempty"` // all of its kind's, checked
 	// Seed is the command that makes the data that the process begins with, in words;
-	// {copy} and {copies} stand for which copy of its machine it is on. None: it begins
-	// empty, or as the process that it follows.
+	// {copy} and {copies} stand for which copy of its machine it is on. None: the
+	// process begins empty, or as a copy of the process that it follows.
 	Seed []string `json:"seed,omitempty"`
 	// SeedFiles are what the command finds in its folder, by their paths from the
 	// scenario file's folder.
@@ -137,12 +137,12 @@ type Endpoint struct {
 	// Object is the versioned thing that it reads (GET) or writes, with a
 	// placeholder: "user {user}". Version is where the answer shows the version
 	// that was read or acknowledged: see VersionAt.
-	Object  string  `json:"object,omitempty"`
-	Version Reading `json:"version,omitzero"`
+	Object  string    `json:"object,omitempty"`
+	Version Extractor `json:"version,omitzero"`
 	// Creates is the table, "orders", in which the answer acknowledges a new row.
 	// ID is where the answer shows the row's id: see IDAt.
-	Creates string  `json:"creates,omitempty"`
-	ID      Reading `json:"id,omitzero"`
+	Creates string    `json:"creates,omitempty"`
+	ID      Extractor `json:"id,omitzero"`
 }
 
 // Claim is a sentence with a number that the scenario tests.
@@ -151,7 +151,7 @@ type Claim struct {
 	Source string    `json:"source"`
 	Text   string    `json:"text"`
 	Metric MetricKey `json:"metric"` // a key of the comparison, e.g. "db_cpu_ms_per_request"
-	// At names the rate at which the metric is read: RateCommon, RateHigh or RateLimit.
+	// At names the rate at which the metric is read: RateCommon, RateHigh or RateCapacity.
 	At RateName `json:"at"`
 	// Compare is what Op and Value speak of: "ratio" (after/before), "before"
 	// or "after".

@@ -26,9 +26,9 @@ type Service struct {
 	Attach   KindName          `json:"attach,omitempty"`   // the kind whose counters are read by its protocol
 }
 
-// From when on the machine of a service has its CPU quota: from its start, or as all
-// other machines from the end of the warm-up. A program that sizes itself by what it
-// sees, such as a JVM, must see the quota when it starts.
+// The moments from which the machine of a service may have its CPU quota: its start,
+// or the end of the warm-up, as for all other machines. A program that sizes itself
+// by what it sees, such as a JVM, must see the quota when it starts.
 const (
 	LimitsFromStart = "start"
 	LimitsFromReady = "ready"
@@ -96,8 +96,8 @@ func unitOf(name string) string {
 // Foreign says whether the service runs in an image of its own.
 func (s Service) Foreign() bool { return s.Image != "" || s.Build != nil }
 
-// Foreign says whether the process runs in an image of its own, so that nothing of
-// headroom runs beside it.
+// Foreign says whether the process runs in an image of its own. Nothing of headroom
+// runs in such an image.
 func (p Process) Foreign() bool { return p.Service != nil && p.Service.Foreign() }
 
 // Foreign is the machine's process that runs in an image of its own. The machine has
@@ -110,8 +110,9 @@ func (m Machine) Foreign() (Process, bool) {
 	return m.Processes[i], true
 }
 
-// FactsOf are what is known of a process of a trial: of a service what its file says,
-// of any other what its kind is. false: the scenario tells nothing of it.
+// FactsOf are the facts of a process of a trial: of a service those of its file, of
+// any other process those of its kind. It is false when the scenario does not know
+// the process.
 func (s *Scenario) FactsOf(v Variant, machine, process string, kind KindName) (Facts, bool) {
 	if at, err := s.Topology(v).Find(machine + "/" + process); err == nil && at.Process.Service != nil {
 		return at.Process.Facts, true
@@ -130,7 +131,7 @@ func (s *Scenario) AllFacts() []Facts {
 		}
 	}
 	for _, v := range Variants() {
-		for _, at := range s.Topology(v).All() {
+		for _, at := range s.Topology(v).Processes() {
 			if at.Process.Service != nil {
 				all = append(all, at.Process.Facts)
 			}
@@ -139,14 +140,14 @@ func (s *Scenario) AllFacts() []Facts {
 	return all
 }
 
-// envPlace finds what stands for the address of a link.
-var envPlace = placesNamed(`[a-z][a-z0-9_]*`)
+// envPlaceholder finds what stands for the address of a link.
+var envPlaceholder = placeholderPattern(`[a-z][a-z0-9_]*`)
 
 // EnvAt is the service's environment where its links lead to these addresses.
 func (s Service) EnvAt(addresses map[Role][]string) map[string]string {
 	env := map[string]string{}
 	for name, value := range s.Env {
-		env[name] = filledPlaces(envPlace, value, func(role string) (string, bool) {
+		env[name] = fillPlaceholders(envPlaceholder, value, func(role string) (string, bool) {
 			at, linked := addresses[Role(role)]
 			return strings.Join(at, ","), linked
 		})
@@ -154,8 +155,8 @@ func (s Service) EnvAt(addresses map[Role][]string) map[string]string {
 	return env
 }
 
-// words are what the service says, by key, for people. No secret is among them.
-func (s Service) words() map[string]string {
+// keyValues are what the service says, by key, for people. No secret is among them.
+func (s Service) keyValues() map[string]string {
 	s = s.masked()
 	out := map[string]string{}
 	said := map[string]string{"image": s.Image, "command": commandText(s.Command), "data": s.Data, "attach": string(s.Attach)}
@@ -210,7 +211,7 @@ func (f File) text() string {
 	return fmt.Sprintf("%s (%s)", f.From, f.SHA256[:min(shownDigits, len(f.SHA256))])
 }
 
-// readyByItself is when a process is ready of which the file does not say it.
+// readyByItself is when a process is ready whose file does not say when.
 func readyByItself() Ready { return Ready{TCP: true, Within: time.Minute} }
 
 func (r Ready) text() string {

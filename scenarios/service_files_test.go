@@ -217,7 +217,7 @@ func TestDifferencesOfServices(t *testing.T) {
 	if got := s.Differences(); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if told := s.Telling(p); told["env DB_PASSWORD"] != scenarios.Mask || told["command"] != "run it" || told["build"] != "." {
+	if told := s.RelevantSettings(p); told["env DB_PASSWORD"] != scenarios.Mask || told["command"] != "run it" || told["build"] != "." {
 		t.Errorf("told are %q", told)
 	}
 }

@@ -20,14 +20,14 @@ func ServiceKeys() []string {
 		"counters", "attach", "links", "stateless", "speaks"}
 }
 
-// The port of a process of this computer is one that everybody may listen at. In a
-// container of its own a process may have any.
+// On this computer a process needs a port at which every user may listen. In a
+// container of its own a process may have any port.
 const (
-	leastPort      = 1024
-	leastImagePort = 1
+	minPort      = 1024
+	minImagePort = 1
 )
 
-// readService reads a process of a kind of which the file says how its processes run.
+// readService reads a process whose kind leaves it to the file how the process runs.
 func readService(kind Kind, group, name string, n node, given []field, said map[string]node) Process {
 	m := n.named(given, append([]string{"kind"}, ServiceKeys()...))
 	s := &Service{Ready: readyByItself(), Limits: LimitsFromStart}
@@ -36,11 +36,11 @@ func readService(kind Kind, group, name string, n node, given []field, said map[
 	said[group+"/"+name] = n
 	s.readProgram(n, m)
 	if v, ok := n.need(m, "port"); ok {
-		least := leastPort
+		least := minPort
 		if s.Foreign() {
-			least = leastImagePort
+			least = minImagePort
 		}
-		p.Port = v.integer(least, mostPort)
+		p.Port = v.integer(least, maxPort)
 	}
 	if v, ok := m["links"]; ok {
 		p.Links = readServiceLinks(v, group+"/"+name, said)
@@ -52,7 +52,7 @@ func readService(kind Kind, group, name string, n node, given []field, said map[
 		s.Files = readServiceFiles(v, s.Foreign())
 	}
 	if v, ok := m["data"]; ok {
-		s.Data = readPlace(v, v.text(), s.Foreign())
+		s.Data = readProcessPath(v, v.text(), s.Foreign())
 	}
 	p.readServiceSeed(m)
 	if v, ok := m["ready"]; ok {
@@ -178,7 +178,7 @@ func readEnv(n node, p Process) map[string]string {
 	fields := n.fields()
 	out := readVariables(fields)
 	for _, f := range fields {
-		for _, role := range placeNames(envPlace, out[f.key]) {
+		for _, role := range placeholderNames(envPlaceholder, out[f.key]) {
 			if !p.Linked(Role(role)) {
 				f.value.fail("{%s} stands for where a link leads, and there is no link %q%s; write it under links, as %s: machine/process, or write {{%s}} for the text {%s}",
 					role, role, nearest(role, roles), role, role, role)
@@ -188,7 +188,7 @@ func readEnv(n node, p Process) map[string]string {
 	return out
 }
 
-// readServiceLinks reads whom a service talks to, in roles of its own.
+// readServiceLinks reads the links of a service, in roles of its own.
 func readServiceLinks(n node, address string, said map[string]node) []Link {
 	var links []Link
 	for _, f := range n.fields() {
@@ -202,9 +202,10 @@ func readServiceLinks(n node, address string, said map[string]node) []Link {
 	return links
 }
 
-// readPlace checks where a process finds a file or keeps its data: in an image from
-// the root, and on this computer from the process's own folder.
-func readPlace(n node, place string, inImage bool) string {
+// readProcessPath checks the path at which a process finds a file or keeps its data.
+// In an image the path begins at the root, on this computer at the process's own
+// folder.
+func readProcessPath(n node, place string, inImage bool) string {
 	switch {
 	case strings.ContainsAny(place, ":,\n"):
 		n.fail("%q: a path here holds no colon, comma or end of a line", place)
@@ -221,7 +222,7 @@ func readServiceFiles(n node, inImage bool) []File {
 	var files []File
 	for _, f := range n.fields() {
 		file := f.value.file(f.value.text())
-		file.Path = readPlace(f.value, f.key, inImage)
+		file.Path = readProcessPath(f.value, f.key, inImage)
 		files = append(files, file)
 	}
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
@@ -259,8 +260,8 @@ func (s *Service) amongData(f File) bool {
 
 // Within which time a process must be ready.
 const (
-	leastReady = time.Second
-	mostReady  = 10 * time.Minute
+	minReady = time.Second
+	maxReady = 10 * time.Minute
 )
 
 // readPath reads a path that is asked for by HTTP, with its query if there is one.
@@ -276,7 +277,7 @@ func readReady(n node, inImage bool) Ready {
 	m := n.mapping("http", "tcp", "command", "within")
 	r := Ready{Within: readyByItself().Within}
 	if v, ok := m["within"]; ok {
-		r.Within = v.duration(leastReady, mostReady)
+		r.Within = v.duration(minReady, maxReady)
 		delete(m, "within")
 	}
 	if len(m) > 1 {
@@ -323,7 +324,7 @@ func readExposition(n node) *Exposition {
 	return e
 }
 
-// wrongCounter says what is wrong with the name of what counts something; "" when
+// wrongCounter says what is wrong with a counter's name for a meaning; "" when
 // nothing is.
 func wrongCounter(meaning Meaning, name string) string {
 	total := strings.HasSuffix(name, totalSuffix)
@@ -397,8 +398,8 @@ func serviceFacts(p Process, attached Kind, m map[string]node) Facts {
 }
 
 // serviceSpeaks are the protocols that a service speaks: those that the file names.
-// Where the file names none, those of the kind that it is attached as, else HTTP. Who
-// is ready by HTTP speaks it too.
+// Where the file names none, they are those of the kind that the service is attached
+// as, else HTTP. A service whose readiness is asked by HTTP speaks HTTP too.
 func serviceSpeaks(ready Ready, attached Kind, m map[string]node) []Protocol {
 	var speaks []Protocol
 	n, said := m["speaks"]

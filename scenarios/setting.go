@@ -29,15 +29,15 @@ type SettingSpec struct {
 	Type    string   `json:"type"`
 	Words   []string `json:"words,omitempty"` // of an enum
 	Default string   `json:"default"`
-	Least   string   `json:"least,omitempty"` // of an int, a duration or a size
-	Most    string   `json:"most,omitempty"`  // of an int or a duration
+	Min     string   `json:"least,omitempty"` // of an int, a duration or a size
+	Max     string   `json:"most,omitempty"`  // of an int or a duration
 	Step    string   `json:"step,omitempty"`  // of a size: a value is a multiple of it
 	About   string   `json:"about"`           // what the setting does, for people
-	// Silent: the default says nothing worth telling, as that of a planted difference.
-	Silent bool `json:"silent,omitempty"`
-	// Matters is when the setting does anything: under one of these conditions. None:
-	// always.
-	Matters []Condition `json:"matters,omitempty"`
+	// HideDefault: the default is not worth showing, as that of a planted difference.
+	HideDefault bool `json:"silent,omitempty"`
+	// RelevantWhen says under which conditions, one of them, the setting has an effect.
+	// None: always.
+	RelevantWhen []Condition `json:"matters,omitempty"`
 }
 
 // Setting is one key of a process, as a value of a type. What a file says stays
@@ -50,13 +50,13 @@ type Setting[T any] struct {
 // Int is a whole number from least to most.
 func Int(name string, fallback, least, most int, about string) Setting[int] {
 	return Setting[int]{SettingSpec{Name: name, Type: TypeInt, Default: strconv.Itoa(fallback),
-		Least: strconv.Itoa(least), Most: strconv.Itoa(most), About: about}, readInt}
+		Min: strconv.Itoa(least), Max: strconv.Itoa(most), About: about}, readInt}
 }
 
 // Duration is a time with its unit, from least to most.
 func Duration(name string, fallback, least, most time.Duration, about string) Setting[time.Duration] {
 	return Setting[time.Duration]{SettingSpec{Name: name, Type: TypeDuration, Default: fallback.String(),
-		Least: least.String(), Most: most.String(), About: about}, readDuration}
+		Min: least.String(), Max: most.String(), About: about}, readDuration}
 }
 
 // Share is a part of the whole, from "0%" to "100%", read as 0 to 1.
@@ -76,25 +76,25 @@ func Enum(name, about string, words ...string) Setting[string] {
 
 // From is the size that is at least so large, and a multiple of a step.
 func (s Setting[T]) From(least, step string) Setting[T] {
-	s.Least, s.Step = least, step
+	s.Min, s.Step = least, step
 	return s
 }
 
-// When is the setting that does something only under one of some conditions.
+// When is the setting with an effect only under one of these conditions.
 func (s Setting[T]) When(any ...Condition) Setting[T] {
-	s.Matters = any
+	s.RelevantWhen = any
 	return s
 }
 
-// Quietly is the setting whose default says nothing worth telling.
-func (s Setting[T]) Quietly() Setting[T] {
-	s.Silent = true
+// HidingDefault is the setting whose default is not shown.
+func (s Setting[T]) HidingDefault() Setting[T] {
+	s.HideDefault = true
 	return s
 }
 
-// Of is the setting as some settings have it: its default where they do not name
-// it. They were checked when their file was parsed and when their machine started,
-// so that text which is no value is a fault of headroom: Of panics.
+// Of is the setting's value in a process's settings; its default where they do not
+// name it. Settings were checked when their file was parsed and when their machine
+// started. So a text that can't be read is a fault of headroom, and Of panics.
 func (s Setting[T]) Of(settings map[string]string) T {
 	text, set := settings[s.Name]
 	if !set {
@@ -133,10 +133,10 @@ func readInt(s SettingSpec, text string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	least, errLeast := strconv.Atoi(s.Least)
-	most, errMost := strconv.Atoi(s.Most)
+	least, errLeast := strconv.Atoi(s.Min)
+	most, errMost := strconv.Atoi(s.Max)
 	if cmp.Or(errLeast, errMost) != nil {
-		return 0, fmt.Errorf("its bounds %q and %q are no whole numbers", s.Least, s.Most)
+		return 0, fmt.Errorf("its bounds %q and %q are no whole numbers", s.Min, s.Max)
 	}
 	return v, within(v, least, most)
 }
@@ -146,10 +146,10 @@ func readDuration(s SettingSpec, text string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	least, errLeast := time.ParseDuration(s.Least)
-	most, errMost := time.ParseDuration(s.Most)
+	least, errLeast := time.ParseDuration(s.Min)
+	most, errMost := time.ParseDuration(s.Max)
 	if cmp.Or(errLeast, errMost) != nil {
-		return 0, fmt.Errorf("its bounds %q and %q are no times", s.Least, s.Most)
+		return 0, fmt.Errorf("its bounds %q and %q are no times", s.Min, s.Max)
 	}
 	return v, within(v, least, most)
 }
@@ -161,23 +161,23 @@ func readShare(_ SettingSpec, text string) (float64, error) {
 	return parsePercent(text)
 }
 
-// mostBytes is more than any machine has, and far below what an int64 holds.
-const mostBytes = 1 << 50
+// maxBytes is more than any machine has, and far below what an int64 holds.
+const maxBytes = 1 << 50
 
 var sizeText = regexp.MustCompile(`^[1-9][0-9]*(kB|MB|GB)$`)
 
 func readSize(s SettingSpec, text string) (int64, error) {
 	bytes, err := parseSize(text)
-	if err != nil || s.Least == "" && s.Step == "" {
+	if err != nil || s.Min == "" && s.Step == "" {
 		return bytes, err
 	}
-	least, errLeast := parseSize(s.Least)
+	least, errLeast := parseSize(s.Min)
 	step, errStep := parseSize(s.Step)
 	if cmp.Or(errLeast, errStep) != nil {
-		return 0, fmt.Errorf("its bounds %q and %q are no sizes", s.Least, s.Step)
+		return 0, fmt.Errorf("its bounds %q and %q are no sizes", s.Min, s.Step)
 	}
 	if bytes < least || bytes%step != 0 {
-		return 0, fmt.Errorf("%s is out of range: at least %s and a multiple of %s", text, s.Least, s.Step)
+		return 0, fmt.Errorf("%s is out of range: at least %s and a multiple of %s", text, s.Min, s.Step)
 	}
 	return bytes, nil
 }
@@ -195,7 +195,7 @@ func parseSize(text string) (int64, error) {
 		return 0, fmt.Errorf("%q is not a size with its unit: write for example 256MB", text)
 	}
 	bytes, err := units.RAMInBytes(text)
-	if err == nil && (bytes > mostBytes || bytes < 0) {
+	if err == nil && (bytes > maxBytes || bytes < 0) {
 		err = fmt.Errorf("%q is more than a machine has", text)
 	}
 	return bytes, err

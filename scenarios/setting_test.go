@@ -61,12 +61,12 @@ func TestSettingsRefuse(t *testing.T) {
 		{someSize.SettingSpec, "1048577GB", `"1048577GB" is more than a machine has`},
 		{boundedSize.SettingSpec, "62MB", "62MB is out of range: at least 64MB and a multiple of 2MB"}, {boundedSize.SettingSpec, "65MB", "65MB is out of range"},
 		{boundedSize.SettingSpec, "65537kB", "out of range"}, {boundedSize.SettingSpec, "64", `"64" ` + noSize}, {boundedSize.SettingSpec, "1048577GB", "more than a machine has"},
-		{scenarios.SettingSpec{Type: scenarios.TypeSize, Least: "1MB"}, "5MB", `its bounds "1MB" and "" are no sizes`},
+		{scenarios.SettingSpec{Type: scenarios.TypeSize, Min: "1MB"}, "5MB", `its bounds "1MB" and "" are no sizes`},
 		{scenarios.SettingSpec{Type: scenarios.TypeSize, Step: "1MB"}, "5MB", `its bounds "" and "1MB" are no sizes`},
 		{someEnum.SettingSpec, "inlin", `"inlin" is not known; did you mean "inline"?`}, {someEnum.SettingSpec, "Queue", `did you mean "queue"?`},
 		{someEnum.SettingSpec, "nowhere", `"nowhere" is not known; known are background, inline, queue`},
-		{scenarios.SettingSpec{Type: scenarios.TypeInt, Least: "1", Most: "many"}, "5", `its bounds "1" and "many" are no whole numbers`},
-		{scenarios.SettingSpec{Type: scenarios.TypeDuration, Most: "1s"}, "5ms", `its bounds "" and "1s" are no times`},
+		{scenarios.SettingSpec{Type: scenarios.TypeInt, Min: "1", Max: "many"}, "5", `its bounds "1" and "many" are no whole numbers`},
+		{scenarios.SettingSpec{Type: scenarios.TypeDuration, Max: "1s"}, "5ms", `its bounds "" and "1s" are no times`},
 	} {
 		if got, err := test.spec.Read(test.text); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s %q: %q, %v; want %q", test.spec.Type, test.text, got, err, test.want)
@@ -88,10 +88,10 @@ func TestSettingsAsData(t *testing.T) {
 		{someEnum.SettingSpec, "email", scenarios.TypeEnum, "background", "", ""},
 	} {
 		s := test.spec
-		if s.Name != test.name || s.Type != test.typ || s.Default != test.fallback || s.Least != test.least || s.Most != test.most || s.About == "" {
+		if s.Name != test.name || s.Type != test.typ || s.Default != test.fallback || s.Min != test.least || s.Max != test.most || s.About == "" {
 			t.Errorf("got %+v, want %+v", s, test)
 		}
-		if s.Silent || s.Matters != nil {
+		if s.HideDefault || s.RelevantWhen != nil {
 			t.Errorf("%s: says that its default tells nothing: %+v", s.Name, s)
 		}
 		if got, err := s.Read(s.Default); err != nil || got != s.Default {
@@ -159,15 +159,15 @@ func panicOf(f func()) (said string) {
 
 // A condition or a quiet default alters a copy: the setting itself may be shared.
 func TestSettingsWithAndWithoutCompany(t *testing.T) {
-	if boundedSize.Step != "2MB" || someSize.Least != "" || someSize.Step != "" {
+	if boundedSize.Step != "2MB" || someSize.Min != "" || someSize.Step != "" {
 		t.Errorf("with bounds %+v, without %+v", boundedSize.SettingSpec, someSize.SettingSpec)
 	}
 	linked := someInt.When(scenarios.Condition{Link: scenarios.RoleCache})
-	quiet := someShare.Quietly()
-	if len(linked.Matters) != 1 || linked.Matters[0].Link != scenarios.RoleCache || linked.Silent || someInt.Matters != nil {
+	quiet := someShare.HidingDefault()
+	if len(linked.RelevantWhen) != 1 || linked.RelevantWhen[0].Link != scenarios.RoleCache || linked.HideDefault || someInt.RelevantWhen != nil {
 		t.Errorf("with a condition %+v, without %+v", linked.SettingSpec, someInt.SettingSpec)
 	}
-	if !quiet.Silent || quiet.Matters != nil || someShare.Silent {
+	if !quiet.HideDefault || quiet.RelevantWhen != nil || someShare.HideDefault {
 		t.Errorf("quiet %+v, telling %+v", quiet.SettingSpec, someShare.SettingSpec)
 	}
 	if got := linked.Of(map[string]string{"pool": "3"}); got != 3 {

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// SLO is a service level objective: every condition must hold. Its text, in
-// YAML and on the command line, is `p99<250ms,errors<0.1%` with any quantile,
-// `GET /api/feed p95<400ms` or `GET /api/feed from far p95<400ms` for one
-// endpoint, and `stale<1%` or `lost=0` for an oracle.
+// SLO is a service level objective: every condition must hold. In YAML and on the
+// command line it is written as `p99<250ms,errors<0.1%`, with any quantile. `GET
+// /api/feed p95<400ms` and `GET /api/feed from far p95<400ms` are conditions of one
+// endpoint. `stale<1%` and `lost=0` are conditions of an oracle.
 type SLO struct {
 	Text       string         `json:"text"`
 	Conditions []SLOCondition `json:"conditions"`

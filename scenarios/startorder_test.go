@@ -20,7 +20,7 @@ func TestStartOrderWithinAMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	var addresses []string
-	for _, at := range (Topology{Machines: sorted}).All() {
+	for _, at := range (Topology{Machines: sorted}).Processes() {
 		addresses = append(addresses, at.Address())
 	}
 	if got := strings.Join(addresses, " "); got != "b/p a/db a/shop a/front" {

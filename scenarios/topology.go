@@ -26,14 +26,13 @@ var sizes = map[string]size{
 	"xlarge": {8, 32},
 }
 
-// The quota of an external machine in CPUs of the host: it is no part of what
-// is compared, and must not be what runs out.
+// The quota of an external machine in CPUs of the host. An external machine is no
+// part of the comparison, so it must not be the bottleneck.
 const (
-	// ExternalCPUs is that of a system which mostly waits, such as a mail
-	// provider.
+	// ExternalCPUs is the quota of a system that mostly waits, such as a mail provider.
 	ExternalCPUs = 0.1
-	// LinkCPUs is that of a machine that relays. Every byte passes them: on two
-	// cores one took 0.33 ms of CPU a request of phase 6's mix.
+	// LinkCPUs is the quota of a machine that relays. Every byte passes it: on two
+	// cores a link took 0.33 ms of CPU time for each request of phase 6's mix.
 	LinkCPUs = 0.25
 )
 
@@ -83,12 +82,12 @@ func readTopology(n node) Topology {
 	return t
 }
 
-// AgentPort is where a machine's agent listens, so that no process can.
+// AgentPort is where a machine's agent listens. No process may have it.
 const AgentPort = 9900
 
-// mostPort leaves every process a port after its own: some tell about themselves
-// there.
-const mostPort = 65534
+// maxPort leaves every process a port after its own: some processes answer questions
+// about themselves there.
+const maxPort = 65534
 
 var machineName = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 
@@ -177,8 +176,8 @@ func readProcesses(group string, n node, links map[string]node) []Process {
 	return out
 }
 
-// ports are those that a process takes: its own, and for some kinds those after it.
-// A process of an unknown kind has none.
+// ports are the ports that a process takes: its own, and for some kinds the ones
+// after it. A process of an unknown kind has none.
 func (p Process) ports() []int {
 	if p.Port == 0 {
 		return nil
@@ -216,7 +215,7 @@ func readProcess(group, name string, n node, links map[string]node) Process {
 		switch {
 		case f.key == "kind":
 		case f.key == "port":
-			p.Port = f.value.integer(leastPort, mostPort)
+			p.Port = f.value.integer(minPort, maxPort)
 		case f.key == "seed":
 			p.Seed = readSeed(kind, f.value)
 			links[group+"/"+name+" seed"] = f.value
@@ -288,7 +287,7 @@ func (t *Topology) expandLinks(said map[string]node, kinds []Kind) {
 				n := said[machine.Group+"/"+process.Name+" "+string(link.Role)]
 				link.To = t.checkLink(link.To[0], copy-1, spec, n)
 			}
-			if wrong := kind.Wrong(*process); wrong != "" && copy == 1 { // complaints about the others would repeat the first's
+			if wrong := kind.BrokenRule(*process); wrong != "" && copy == 1 { // complaints about the others would repeat the first's
 				at := said[machine.Group+"/"+process.Name]
 				at.fail("%s", wrong)
 			}
@@ -344,8 +343,8 @@ func (d *document) speakers(protocol Protocol) string {
 func (d *document) kindsOf(topologies ...Topology) []Kind {
 	var used []Kind
 	for _, k := range d.kinds {
-		runs := func(at Placed) bool { return at.Process.Kind == k.Name }
-		if slices.ContainsFunc(topologies, func(t Topology) bool { return len(t.where(runs)) > 0 }) {
+		runs := func(at PlacedProcess) bool { return at.Process.Kind == k.Name }
+		if slices.ContainsFunc(topologies, func(t Topology) bool { return len(t.processesWhere(runs)) > 0 }) {
 			used = append(used, k)
 		}
 	}

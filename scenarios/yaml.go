@@ -11,8 +11,8 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// Error is a fault in a scenario file: where it is, what is wrong, and what to
-// do about it.
+// Error is a fault in a scenario file. It says where the fault is, what is wrong, and
+// what to do.
 type Error struct {
 	File string
 	Line int

@@ -58,7 +58,7 @@ func main() {
 
 func bench(ctx context.Context, headroom string, q queue, limit time.Duration, runs int, maxTime time.Duration) error {
 	truth := q.capacity(limit)
-	lock, err := machinelock.Alone(ctx, "bench-capacity", os.Stderr)
+	lock, err := machinelock.TakeOrWarn(ctx, "bench-capacity", os.Stderr)
 	if err != nil {
 		return err
 	}

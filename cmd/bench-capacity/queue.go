@@ -91,8 +91,8 @@ func (q queue) serve(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// line says when each that joins it has been served. Its servers' times are
-// kept apart from the clock, so a late wake-up is late once and delays nobody
+// line says when each request that joins it has been served. Its servers' times are
+// kept apart from the clock, so a late wake-up is late once and delays no request
 // behind.
 type line struct {
 	mean time.Duration

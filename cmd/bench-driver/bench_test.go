@@ -236,12 +236,12 @@ func TestAskedAllMet(t *testing.T) {
 	}
 }
 
-// What spoils one row changes that row, and says why.
+// What breaks one row changes that row, and says why.
 func TestAskedRows(t *testing.T) {
 	broken := errors.New("broken")
 	for _, c := range []struct {
 		name      string
-		spoil     func(*findings, *settings)
+		breaks    func(*findings, *settings)
 		row       string // is in what was asked
 		met       string
 		unchanged int // rows that are met as before
@@ -276,7 +276,7 @@ func TestAskedRows(t *testing.T) {
 		}, "pacing at 10000/s", notMeasured + "left out by --only tls", 3},
 	} {
 		f, s := allMet(), settings{}
-		c.spoil(&f, &s)
+		c.breaks(&f, &s)
 		unchanged := 0
 		for _, a := range f.asked(s) {
 			if strings.Contains(a.asked, c.row) && a.met != c.met {

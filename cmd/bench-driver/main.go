@@ -69,7 +69,7 @@ func main() {
 	flag.StringVar(&s.only, "only", "", "one part alone: "+strings.Join(parts, ", "))
 	flag.Parse()
 	exitOn(errors.Join(s.check(), checkMachine()))
-	lock, err := machinelock.Alone(ctx, "bench-driver", os.Stderr)
+	lock, err := machinelock.TakeOrWarn(ctx, "bench-driver", os.Stderr)
 	exitOn(err)
 	defer lock.Release()
 	exitOn(bench(ctx, s))

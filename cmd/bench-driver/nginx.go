@@ -71,7 +71,7 @@ type nginxSetting struct {
 	H2ByListen bool
 }
 
-// nginx is the target of what goes as fast as it goes.
+// nginx is the target of the throughput benchmark.
 type nginx struct {
 	plain, tls, h2 string // URLs
 	stop           func()
@@ -193,8 +193,8 @@ func serverTLS(alpn string) (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13, NextProtos: []string{alpn}}, nil
 }
 
-// served is how many requests nginx has answered, over all protocols: every
-// tool is counted by the same clerk, and not by itself.
+// served is how many requests nginx has answered, over all protocols: nginx counts for
+// every tool, and no tool for itself.
 func (n nginx) served() (int64, error) {
 	client := http.Client{Timeout: 5 * time.Second}
 	response, err := client.Get(n.plain + "served")

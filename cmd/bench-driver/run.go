@@ -94,9 +94,9 @@ func reason(stderr, stdout []byte) string {
 	return strings.ToValidUTF8(text[:min(len(text), maxReason)], "")
 }
 
-// peakBytes is the peak resident memory of a command. What the kernel tells at its
-// end is exact, but a process inherits it over exec from us who started it: up
-// to our own peak it may be ours, and then what was read while it ran counts.
+// peakBytes is the peak resident memory of a command. The kernel's figure at its end is
+// exact, but a process inherits the figure over exec from us who started it. A figure
+// up to our own peak may be ours: then the readings while the command ran count.
 func peakBytes(atEnd, own, polled int64) int64 {
 	if atEnd > own+rssSlackBytes {
 		return atEnd

@@ -105,8 +105,8 @@ func ratioTo(results []throughput, other string) (float64, bool) {
 	return ours / theirs, true
 }
 
-// fullCore is from which share on nginx's core is the end of what is measured:
-// the rest is the tool's own start and end.
+// fullCore is the share from which nginx's core counts as full: the rest is the tool's
+// own start and end.
 const fullCore = 0.95
 
 // targetFull says whether nginx had no more to give to our driver.

@@ -111,8 +111,8 @@ func headroomArgs(l load) []string {
 	return append(args, "--duration", l.length.String(), "--json")
 }
 
-// headroomVegetaArgs asks for the engine that is vegeta's own: what it costs
-// over vegeta is ours, so HTTP/1.1 as fast as it goes suffices.
+// headroomVegetaArgs asks for vegeta's own engine. Its cost over vegeta is ours, and
+// HTTP/1.1 as fast as it goes shows that cost.
 func headroomVegetaArgs(l load) []string {
 	if l.http2 || l.rps > 0 {
 		return nil

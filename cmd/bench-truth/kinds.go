@@ -29,8 +29,8 @@ type kind struct {
 // replacement is a change in the text of a topology.
 type replacement struct{ from, to string }
 
-// kinds stand in the order in which they run, so that whatever is there when the
-// bench is stopped says as much as it can.
+// kinds stand in the order in which they run: a bench that is stopped early has the
+// most telling runs.
 var kinds = []kind{
 	{name: "equal-before", group: 1, seeds: 100, runs: 6, side: "before"},
 	{name: "equal-after", group: 1, seeds: 200, runs: 6, side: "after"},

@@ -62,9 +62,9 @@ type bench struct {
 	runs                 int
 }
 
-// mostFailed runs in a row end the bench. Fewer are told and kept as failed: a sitting of
+// maxFailed runs in a row end the bench. Fewer are told and kept as failed: a sitting of
 // hours does not end with one.
-const mostFailed = 3
+const maxFailed = 3
 
 func (b bench) run(ctx context.Context, out io.Writer) error {
 	asked, err := named(b.only)
@@ -103,7 +103,7 @@ func (b bench) run(ctx context.Context, out io.Writer) error {
 		if err := b.append(r); err != nil {
 			return err
 		}
-		if inARow == mostFailed {
+		if inARow == maxFailed {
 			break
 		}
 	}
@@ -122,15 +122,15 @@ func (b bench) print(out io.Writer) error {
 const (
 	// inconclusive is headroom's exit code where no slice was valid.
 	inconclusive = 3
-	// longestRun bounds a run with its wait for other measurements on the machine.
-	longestRun = 2 * time.Hour
+	// maxRunTime bounds a run with its wait for other measurements on the machine.
+	maxRunTime = 2 * time.Hour
 	// cleanUp is how long a run that is stopped may take to remove what it started.
 	cleanUp = 2 * time.Minute
 )
 
 // one runs one kind once, in a folder of its own.
 func (b bench) one(ctx context.Context, n numbered) (result, error) {
-	ctx, cancel := context.WithTimeout(ctx, longestRun)
+	ctx, cancel := context.WithTimeout(ctx, maxRunTime)
 	defer cancel()
 	began := time.Now()
 	seed := n.seed()
@@ -188,8 +188,8 @@ func (b bench) append(r result) error {
 	return errors.Join(err, f.Close())
 }
 
-// longestLine of a file of results, in bytes.
-const longestLine = 1 << 20
+// maxLineBytes of a file of results, in bytes.
+const maxLineBytes = 1 << 20
 
 // read reads the results that are there.
 func read(path string) ([]result, error) {
@@ -200,7 +200,7 @@ func read(path string) ([]result, error) {
 	defer f.Close()
 	var results []result
 	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, longestLine)
+	lines.Buffer(nil, maxLineBytes)
 	for number := 1; lines.Scan(); number++ {
 		var r result
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {

@@ -41,9 +41,9 @@ const (
 	deepestPause = 1500 * time.Millisecond
 )
 
-// moment is when a pause begins: with the first step or slice of before that
-// begins so long after its first step, so far into that step. While the other
-// variant is loaded a pause would show nothing.
+// moment is when a pause begins: so far into the first step or slice of before that
+// begins so long after before's first step. While the other variant is loaded a pause
+// would show nothing.
 type moment struct{ after, into time.Duration }
 
 func drawMoment(seed uint64) moment {

@@ -84,9 +84,9 @@ type result struct {
 	// HeadlineSeconds is from the run's start to the end of the last block's
 	// slices: all that the headline is made of is there then.
 	HeadlineSeconds float64 `json:"headline_s"`
-	// Survive are the rows that max-T leaves, for all of their table together;
-	// Directions those and the capacity, where its interval excludes 1: of these
-	// the page says a direction.
+	// Survive are the rows that max-T leaves, for all of their table together. Directions
+	// are those rows, and the capacity where its interval excludes 1: the page says a
+	// direction of these.
 	Survive    []string `json:"survive"`
 	Directions []string `json:"directions"`
 	Pause      *pause   `json:"pause,omitempty"`
@@ -133,7 +133,7 @@ func resultOf(log *record.Log) (result, error) {
 		}
 	}
 	for _, row := range report.Overall {
-		if row.Key != compare.LimitRPS {
+		if row.Key != compare.CapacityRPS {
 			continue // costs follow from it
 		}
 		r.Capacity, r.Blocks = effectOf(row.Effect), len(row.Effect.Pairs)

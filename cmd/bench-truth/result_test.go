@@ -219,11 +219,11 @@ func TestBenchGoesOnAfterAFailure(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "equal-before, run 2: exit status 1") {
 		t.Errorf("%v", err)
 	}
-	if ran := lines(t, filepath.Join(folder, "asked")); len(ran) != mostFailed {
+	if ran := lines(t, filepath.Join(folder, "asked")); len(ran) != maxFailed {
 		t.Errorf("%d runs", len(ran))
 	}
 	results, err := read(b.file)
-	if err != nil || len(results) != mostFailed || !strings.HasPrefix(results[0].NoVerdict, "failed: ") || results[0].Seed != 101 {
+	if err != nil || len(results) != maxFailed || !strings.HasPrefix(results[0].NoVerdict, "failed: ") || results[0].Seed != 101 {
 		t.Errorf("%+v, %v", results, err)
 	}
 }

@@ -62,15 +62,15 @@ func runsTable(results []result) string {
 	return out
 }
 
-// mostNamed rows are spelt out; the file has all of them.
-const mostNamed = 4
+// maxNamed rows are spelt out; the file has all of them.
+const maxNamed = 4
 
 func survivors(keys []string) string {
-	switch more := len(keys) - mostNamed; {
+	switch more := len(keys) - maxNamed; {
 	case len(keys) == 0:
 		return "none"
 	case more > 0:
-		return fmt.Sprintf("%s and %d more", strings.Join(keys[:mostNamed], ", "), more)
+		return fmt.Sprintf("%s and %d more", strings.Join(keys[:maxNamed], ", "), more)
 	}
 	return strings.Join(keys, ", ")
 }
@@ -89,9 +89,9 @@ type aim struct {
 
 // atMost is an aim for a count: in so many of a number of runs at most. A number
 // that is larger allows for more in proportion.
-func atMost(what string, bad, of, mostBad, asked int) aim {
-	a := aim{what: what, found: ofRuns(bad, of), asked: fmt.Sprintf("%d of %d at most", mostBad, asked)}
-	allowed := max(mostBad, mostBad*of/asked)
+func atMost(what string, bad, of, maxBad, asked int) aim {
+	a := aim{what: what, found: ofRuns(bad, of), asked: fmt.Sprintf("%d of %d at most", maxBad, asked)}
+	allowed := max(maxBad, maxBad*of/asked)
 	switch {
 	case bad > allowed:
 		a.state = "missed"
@@ -108,7 +108,7 @@ func ofRuns(bad, of int) string {
 	if of == 0 {
 		return "no run"
 	}
-	return fmt.Sprintf("%d of %d: below %.0f%%", bad, of, 100*slo.Below(record.Count{Bad: int64(bad), Of: int64(of)}))
+	return fmt.Sprintf("%d of %d: below %.0f%%", bad, of, 100*slo.ShareUpperBound(record.Count{Bad: int64(bad), Of: int64(of)}))
 }
 
 // medianOf is an aim for the median of a figure: at most that.
@@ -149,11 +149,11 @@ func aimsTable(results []result) string {
 
 // What is asked of the runs whose variants are the same.
 const (
-	equalRuns   = 12
-	mostBeside  = 1    // intervals without 1
-	mostClaimed = 1    // runs with a direction
-	mostHalf    = 0.08 // of the ratio's interval, in ln(ratio)
-	mostFactor  = 2.0  // that p95's interval spans
+	equalRuns          = 12
+	maxMissedIntervals = 1    // intervals without 1
+	maxClaimed         = 1    // runs with a direction
+	maxHalfWidth       = 0.08 // of the ratio's interval, in ln(ratio)
+	maxFactor          = 2.0  // that p95's interval spans
 )
 
 func equalAims(results []result) []aim {
@@ -182,10 +182,10 @@ func equalAims(results []result) []aim {
 	percent := func(v float64) string { return fmt.Sprintf("%.1f%%", 100*v) }
 	factor := func(v float64) string { return fmt.Sprintf("%.2f", v) }
 	return []aim{
-		atMost("equal: the capacities' interval does not hold 1, or there is none", beside, len(all), mostBeside, equalRuns),
-		medianOf("equal: half the interval's width", halves, percent, mostHalf, equalRuns),
-		atMost("equal: a direction is claimed of any row", claimed, len(all), mostClaimed, equalRuns),
-		medianOf("equal: the factor that p95's interval spans", factors, factor, mostFactor, equalRuns),
+		atMost("equal: the capacities' interval does not hold 1, or there is none", beside, len(all), maxMissedIntervals, equalRuns),
+		medianOf("equal: half the interval's width", halves, percent, maxHalfWidth, equalRuns),
+		atMost("equal: a direction is claimed of any row", claimed, len(all), maxClaimed, equalRuns),
+		medianOf("equal: the factor that p95's interval spans", factors, factor, maxFactor, equalRuns),
 	}
 }
 
@@ -203,7 +203,7 @@ func (k kind) plantedAim(of []result) aim {
 	return atMost(fmt.Sprintf("%s: the interval does not lie %s 1", k.name, side), missed, len(of), k.runs-k.seen, k.runs)
 }
 
-// pausedAim holds the intervals of runs with a pause against the ratio of those
+// pausedAim compares the intervals of runs with a pause with the ratio of the runs
 // without. A pause that met no step of before shows nothing.
 func pausedAim(paused, undisturbed []result, asked int) aim {
 	var logs []float64

@@ -144,7 +144,7 @@ func runBaseline(cmd *cobra.Command, s *scenarios.Scenario, f baselineFlags) err
 		b.MadeWith = gate.MadeWith(m.environment, s.Kinds)
 		for run := 1; run <= b.Runs; run++ {
 			m.progress.Note("counted run %d of %d", run, b.Runs)
-			trials := &gathered{}
+			trials := &trialCollector{}
 			conductor := m.conductor(s, harness.Plan{}, b.Seed, trials)
 			if err := conductor.Count(ctx, harness.CountPlan{FillRPS: b.FillRPS, Requests: b.Requests, Run: run}); err != nil {
 				return err

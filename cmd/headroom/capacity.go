@@ -77,13 +77,13 @@ the scenario's own traffic and SLO, and stopped.`,
 // Bounds of a search for any URL.
 const (
 	minSearchTime = 30 * time.Second
-	// scenarioSearchTime is longer: what a real system on a shared host carries
-	// wanders by some percent in ten seconds, and only more of them help.
+	// scenarioSearchTime is longer: the capacity of a real system on a shared host varies
+	// by some percent in ten seconds, and only more time averages that out.
 	scenarioSearchTime = 150 * time.Second
 	firstRPS           = 20
 	lowestRPS          = 1
-	// searchTimeoutFactor of the SLO's latency is how long a request may take:
-	// it has failed long before, and the queue is to drain.
+	// searchTimeoutFactor times the SLO's latency is a request's timeout: the request has
+	// failed long before, but the queue is to drain.
 	searchTimeoutFactor = 20
 	minSearchTimeout    = 2 * time.Second
 	// secureWarmup goes unrecorded before each step over TLS: the connections
@@ -155,7 +155,7 @@ func runCapacity(cmd *cobra.Command, f capacityFlags) error {
 	defer client.Close()
 	report := newCapacityReport(slo, turn)
 	capacity := harness.Capacity{
-		SLO: slo, Config: f.config(slo, maxRPS), StopIfUseless: true,
+		SLO: slo, Config: f.config(slo, maxRPS), StopIfUnusable: true,
 		Drive: func(ctx context.Context, step search.Step, maxInFlight int) (record.Trial, error) {
 			job := base
 			job.RateRPS, job.Duration, job.MaxInFlight = step.RPS, step.Duration, min(maxInFlight, f.maxInFlight)
@@ -173,9 +173,9 @@ func runCapacity(cmd *cobra.Command, f capacityFlags) error {
 	began := time.Now()
 	found, err := capacity.Search(cmd.Context())
 	interrupted := errors.Is(err, context.Canceled)
-	var useless *harness.UselessError
-	if errors.As(err, &useless) {
-		report.Reason, report.useless = useless.Reason, true
+	var unusable *harness.UnusableTargetError
+	if errors.As(err, &unusable) {
+		report.Reason, report.unusable = unusable.Reason, true
 	} else if err != nil && !interrupted {
 		return err
 	}

@@ -48,7 +48,7 @@ type capacityReport struct {
 	Interrupted bool            `json:"interrupted"`
 	Beside      string          `json:"beside"`           // why other measurements on this machine were not waited for; "" they were
 	Reason      string          `json:"reason,omitempty"` // why there is no capacity
-	useless     bool            // nothing that the target answers makes a capacity
+	unusable    bool            // nothing that the target answers makes a capacity
 	Probes      []capacityProbe `json:"probes"`
 	ElapsedS    float64         `json:"elapsed_s"`
 	Warnings    []string        `json:"warnings,omitempty"` // of figures that could not be read
@@ -69,13 +69,13 @@ type capacityProbe struct {
 	Unsent    int64       `json:"unsent"`
 	Achieved  float64     `json:"achieved_rps"`
 
-	Status     map[string]int64  `json:"status"` // by code
-	Failures   map[string]int64  `json:"errors"` // by class
-	ErrorTexts map[string]string `json:"error_texts"`
-	Retried    int64             `json:"retried"`
-	Waited     int64             `json:"waited"` // for a connection of the driver's
-	Protocol   string            `json:"protocol"`
-	Limit      string            `json:"driver_limit,omitempty"`
+	Status      map[string]int64  `json:"status"` // by code
+	Failures    map[string]int64  `json:"errors"` // by class
+	ErrorTexts  map[string]string `json:"error_texts"`
+	Retried     int64             `json:"retried"`
+	Waited      int64             `json:"waited"` // for a connection of the driver's
+	Protocol    string            `json:"protocol"`
+	DriverLimit string            `json:"driver_limit,omitempty"`
 
 	Connections record.Connections `json:"connections"`
 	// What the hypervisor took of all cores' time, and of the second in which it
@@ -94,7 +94,7 @@ func (r *capacityReport) add(step harness.CapacityStep) {
 		Errors: float64(s.Failed+s.Unsent) / float64(max(s.Planned, 1)),
 		Sent:   s.Sent, Unsent: s.Unsent, Achieved: s.AchievedRPS,
 		Status: s.Status, Failures: s.Errors, ErrorTexts: s.ErrorTexts, Retried: s.Retried, Waited: s.Waited,
-		Protocol: s.Protocol, Limit: s.Driver.Limit, Connections: s.Connections,
+		Protocol: s.Protocol, DriverLimit: s.Driver.Limit, Connections: s.Connections,
 		Stolen: step.Trial.Measurement.Driver.StolenShare, StolenSecond: step.Trial.Measurement.Driver.StolenWorstSecond,
 	})
 }
@@ -126,11 +126,11 @@ func (r *capacityReport) conclude(cmd *cobra.Command, o search.Outcome, elapsed 
 	return r.verdict()
 }
 
-// limit is what the driver ran out of in the last step that it could not carry.
-func (r *capacityReport) limit() string {
+// lastDriverLimit is what the driver ran out of in the last step that it could not carry.
+func (r *capacityReport) lastDriverLimit() string {
 	for _, p := range slices.Backward(r.Probes) {
 		if p.Verdict == string(record.Saturated) {
-			return p.Limit
+			return p.DriverLimit
 		}
 	}
 	return ""
@@ -154,7 +154,7 @@ func (r *capacityReport) finish(o search.Outcome, elapsed time.Duration, interru
 	r.Unbounded, r.DriverLimited, r.BelowMin = o.AtMax || o.DriverLimited, o.DriverLimited, o.BelowMin
 	r.Interrupted, r.ElapsedS = interrupted, elapsed.Seconds()
 	if o.DriverLimited || c.Low == nil {
-		r.DriverLimit = r.limit()
+		r.DriverLimit = r.lastDriverLimit()
 	}
 	if r.Reason == "" && c.Value == nil && !r.BelowMin {
 		r.Reason = o.Missing
@@ -205,7 +205,7 @@ func (r *capacityReport) capacityWords() string {
 	switch {
 	case r.BelowMin:
 		return fmt.Sprintf("< %s requests/s, the lowest rate tried failed", compare.FormatRate(*c.Failed))
-	case r.useless:
+	case r.unusable:
 		return "none, as " + r.Reason
 	case c.Low == nil && r.DriverLimit != "":
 		return fmt.Sprintf("unknown, the driver ran out of %s first", r.DriverLimit)

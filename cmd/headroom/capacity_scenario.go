@@ -34,7 +34,7 @@ func scenarioCapacity(cmd *cobra.Command, name string, f capacityFlags) error {
 	return onStage(cmd, onStageOf{what: "capacity", scenario: s, stage: f.stage, beside: f.beside}, func(ctx context.Context, on *session) error {
 		report := newCapacityReport(s.SLO, on.turn)
 		began := time.Now()
-		found, err := on.conductor(s, plan, f.seed, unkept{}).CapacityOf(ctx, scenarios.Variant(f.variant), func(step harness.CapacityStep) {
+		found, err := on.conductor(s, plan, f.seed, discardTrials{}).CapacityOf(ctx, scenarios.Variant(f.variant), func(step harness.CapacityStep) {
 			if len(report.Probes) == 0 {
 				began = step.Trial.StartedAt // starting the system is no part of the search
 			}
@@ -86,14 +86,14 @@ func (f *capacityFlags) scenarioPlan(cmd *cobra.Command, name string) (*scenario
 	}
 	plan = harness.FullPlan()
 	plan.Search = f.config(s.SLO, maxRPS)
-	plan.Fresh = 6 * plan.Fresh // one system, not ten
+	plan.StartWarmup = 6 * plan.StartWarmup // one system, not ten
 	return s, plan, nil
 }
 
-// unkept forgets the trials: the report tells what is worth telling of a search
-// that nothing will be compared with.
-type unkept struct{}
+// discardTrials drops the trials: nothing will be compared with this search, and the
+// report tells the rest.
+type discardTrials struct{}
 
-func (unkept) WriteTrial(record.Trial) error { return nil }
+func (discardTrials) WriteTrial(record.Trial) error { return nil }
 
-func (unkept) WriteRestart(record.Restart) error { return nil }
+func (discardTrials) WriteRestart(record.Restart) error { return nil }

@@ -21,8 +21,8 @@ func capacityCase(t *testing.T, args ...string) (code int, report capacityReport
 	return code, report, stderr
 }
 
-// nobody is an address where nothing listens.
-func nobody(t *testing.T) string {
+// unusedAddress is an address where nothing listens.
+func unusedAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -43,7 +43,7 @@ func TestCaseUselessTargets(t *testing.T) {
 		more      []string
 		want      []string
 	}{
-		{"nobody", nobody(t), nil, []string{"nobody answers: all ", "(refused: GET /: connect: connection refused)"}},
+		{"nobody", unusedAddress(t), nil, []string{"nobody answers: all ", "(refused: GET /: connect: connection refused)"}},
 		{"breaks", breakUploads(t), upload, []string{"nobody answers: all ", "(reset: POST /: "}},
 		{"redirect", s.url("/redir"), nil, []string{"every answer was a redirect (302): give the URL that it leads to, or follow it with --redirects"}},
 		{"500", s.url("/status/500"), nil, []string{"no answer was a correct one, all ", "(status_5xx: GET /status/500: status 500)"}},

@@ -47,7 +47,7 @@ func sweepDocker(ctx context.Context, all bool, talk io.Writer) ([]string, error
 	}
 	defer cli.Close()
 	removed, err := docker.Sweep(ctx, cli, all)
-	if errors.Is(err, docker.ErrGhost) {
+	if errors.Is(err, docker.ErrStuckNetwork) {
 		fmt.Fprintf(talk, "left: %v\n", err) // no fault of ours, and none to mend from here
 		err = nil
 	}

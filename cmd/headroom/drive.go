@@ -42,7 +42,7 @@ moment a request was due.
 the most that goes through, and says nothing of latency under a load.
 
 The exit code is 0 for a measurement that can be used, and 3 when the driver
-itself spoiled it, no request was due or answered, or it was interrupted: what
+itself made it invalid, no request was due or answered, or it was interrupted: what
 was measured is printed all the same.
 
 --output writes each request as vegeta's tools read them (.gob, .json or .csv):

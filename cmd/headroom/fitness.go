@@ -16,12 +16,12 @@ const (
 	maxStalledShare = 0.1
 	// maxBusyShare of all cores may be used by others in an idle second.
 	maxBusyShare = 0.1
-	// idleTries are so many seconds: what was just stopped may still be at work.
+	// idleTries is for how many seconds: what was just stopped may still be at work.
 	idleTries = 3
 )
 
-// warnOfStalls looks for a moment how fit the machine is, which is this run's
-// alone by now.
+// warnOfStalls checks for a moment how fit the machine is. By now no other measurement
+// runs here.
 func warnOfStalls(progress *progress) {
 	if why := stalls(); why != "" {
 		progress.Note("warning: %s; slices will come out invalid", why)

@@ -26,8 +26,8 @@ const (
 	inconclusiveFail   = "fail"
 )
 
-// mostBlocks of --all-blocks take more than an hour.
-const mostBlocks = 100
+// maxBlocks of --all-blocks take more than an hour.
+const maxBlocks = 100
 
 // acceptFile is read where it exists.
 const acceptFile = "headroom.accept.yaml"
@@ -57,7 +57,7 @@ count that differs is counted a second time before it is believed.
 Without --baseline, or with --timed, it holds the failures, the CPU time per
 request and the p50 of after against those of before, as equals, in blocks of
 short slices in turns, until a regression is shown or 10% are excluded, for at
-most ` + strconv.Itoa(gate.MostBlocks) + ` blocks. p95 and p99 are shown and do not gate.
+most ` + strconv.Itoa(gate.MaxBlocks) + ` blocks. p95 and p99 are shown and do not gate.
 
 Nothing passes without data. What gives no number, or does more than 30% less
 work than the baseline (without --expect), has no verdict, and
@@ -99,8 +99,8 @@ type gateInput struct {
 	baseline *gate.Baseline // nil: nothing is counted
 	accepted []gate.Acceptance
 	seed     uint64
-	// timedSeed is seed when that was said, else another in every gate: it says
-	// which side begins.
+	// timedSeed says which side begins: the seed if one was given, else another in every
+	// gate.
 	timedSeed uint64
 	measured  *scenarios.Scenario // with what was planted
 }
@@ -161,7 +161,7 @@ func (f *gateFlags) read(cmd *cobra.Command, s *scenarios.Scenario) (in gateInpu
 	return in, nil
 }
 
-// contradiction names a flag that would do nothing, or spoil what another asks
+// contradiction names a flag that would do nothing, or defeat what another asks
 // for.
 func (f *gateFlags) contradiction() error {
 	switch {
@@ -171,8 +171,8 @@ func (f *gateFlags) contradiction() error {
 		return errors.New("--accept is about timed metrics: add --timed, or leave --accept out; counts are accepted with headroom baseline --update")
 	case f.allBlocks != 0 && !f.timed:
 		return errors.New("--all-blocks is about timed metrics: add --timed, or leave --all-blocks out")
-	case f.allBlocks != 0 && (f.allBlocks < gate.FirstLook || f.allBlocks > mostBlocks):
-		return fmt.Errorf("--all-blocks %d: give %d to %d", f.allBlocks, gate.FirstLook, mostBlocks)
+	case f.allBlocks != 0 && (f.allBlocks < gate.FirstLook || f.allBlocks > maxBlocks):
+		return fmt.Errorf("--all-blocks %d: give %d to %d", f.allBlocks, gate.FirstLook, maxBlocks)
 	case f.json && f.annotations:
 		return errors.New("--json and --annotations both write to stdout: leave one out; gate.json stands in --out in any case")
 	}

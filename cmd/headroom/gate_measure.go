@@ -21,7 +21,7 @@ type gateRun struct {
 	in        gateInput
 	scenario  *scenarios.Scenario // without what was planted
 	conductor *harness.Conductor
-	trials    *gathered
+	trials    *trialCollector
 	about     gate.About
 	notes     []string
 	counted   []gate.CountResult
@@ -30,13 +30,13 @@ type gateRun struct {
 
 // measure counts, then times, and puts both together.
 func (f *gateFlags) measure(ctx context.Context, m *session, s *scenarios.Scenario, in gateInput) (result gate.Result, err error) {
-	plan := harness.GatePlan(cmp.Or(f.allBlocks, gate.MostBlocks))
+	plan := harness.GatePlan(cmp.Or(f.allBlocks, gate.MaxBlocks))
 	writer, err := record.Create(f.out, m.runLine(in.measured, plan.Blocks, in.seed))
 	if err != nil {
 		return result, err
 	}
 	defer func() { err = errors.Join(err, writer.Finish(ending(ctx, err))) }()
-	g := gateRun{flags: f, in: in, scenario: s, trials: &gathered{file: writer}}
+	g := gateRun{flags: f, in: in, scenario: s, trials: &trialCollector{file: writer}}
 	g.conductor = m.conductor(in.measured, plan, in.seed, g.trials)
 	g.about = gate.About{Scenario: s, Seed: in.seed, At: m.started.UTC(), Commit: f.commitOf(ctx), Headroom: harness.Version(), Baseline: f.baseline}
 	if note := record.BesideNote(m.environment.Beside); note != "" {
@@ -113,7 +113,7 @@ func (g *gateRun) time(ctx context.Context) error {
 		}
 		return gate.Finished(g.timed, blocks)
 	})
-	for _, why := range gate.SpoiltBlocks(g.trials.trials) {
+	for _, why := range gate.InvalidBlocks(g.trials.trials) {
 		g.note("left out: %s", why)
 	}
 	return err

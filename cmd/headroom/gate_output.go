@@ -55,7 +55,7 @@ func (f *gateFlags) keep(cmd *cobra.Command, r gate.Result) {
 	if f.history == "" || len(f.plants) > 0 {
 		return
 	}
-	rate, err := remember(f.history, gate.OutcomeOf(r, f.baselineHash, f.expect))
+	rate, err := appendHistory(f.history, gate.OutcomeOf(r, f.baselineHash, f.expect))
 	if err != nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "warning: --history: %v\n", err)
 		return
@@ -96,9 +96,9 @@ const historyName = "gates.jsonl"
 // historyPatience is how long a gate waits for another that writes the history.
 const historyPatience = 5 * time.Second
 
-// remember appends an outcome to a history, and returns how often its gates
+// appendHistory appends an outcome to a history, and returns how often its gates
 // raised a false alarm. Gates of several jobs may share the folder.
-func remember(dir string, o gate.Outcome) (rate gate.Rate, err error) {
+func appendHistory(dir string, o gate.Outcome) (rate gate.Rate, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return rate, err
 	}

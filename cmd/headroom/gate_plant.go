@@ -40,7 +40,7 @@ func plantInto(s *scenarios.Scenario, plants []string) (*scenarios.Scenario, err
 
 func plant(t scenarios.Topology, group, process, setting, value string) error {
 	planted := false
-	for _, m := range t.Of(group) {
+	for _, m := range t.MachinesOf(group) {
 		p, there := m.Process(process)
 		if !there {
 			continue

@@ -120,7 +120,7 @@ func TestGatesRememberAtOnce(t *testing.T) {
 	var wait sync.WaitGroup
 	for range gates {
 		wait.Go(func() {
-			if _, err := remember(dir, gate.Outcome{Scenario: "phase1", Verdict: gate.Pass}); err != nil {
+			if _, err := appendHistory(dir, gate.Outcome{Scenario: "phase1", Verdict: gate.Pass}); err != nil {
 				t.Error(err)
 			}
 		})

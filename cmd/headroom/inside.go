@@ -56,7 +56,7 @@ func insideCommands() []*cobra.Command {
 // followStarter ends the command when the process stage that started it is
 // gone. In a container there is no such line, and the engine sees to it.
 func followStarter(cmd *cobra.Command, _ []string) error {
-	ctx, err := child.Follow(cmd.Context())
+	ctx, err := child.FollowLifeline(cmd.Context())
 	if err == nil {
 		cmd.SetContext(ctx)
 	}

@@ -128,18 +128,18 @@ func TestKilledWorkerLosesNothing(t *testing.T) {
 	nats, cache := jobstest.Start(t), miniredis.RunT(t)
 	t.Cleanup(runClock(cache))
 	mail := mailProcess(t, "50ms")
-	startInside(t, mail, mail.Near())
+	startInside(t, mail, mail.LocalAddress())
 	worker := func() spec.Process {
 		return at(t, spec.Process{Name: "worker", Kind: "worker",
 			Settings: map[string]string{"jobs": "all", "idempotent": "yes", "image_work": "1ms"},
-			Links:    map[scenarios.Role][]string{"queue": {nats.Address()}, "cache": {cache.Addr()}, "mail": {mail.Near()}}})
+			Links:    map[scenarios.Role][]string{"queue": {nats.Address()}, "cache": {cache.Addr()}, "mail": {mail.LocalAddress()}}})
 	}
 	first := worker()
-	doomed := startInside(t, first, first.Near())
+	doomed := startInside(t, first, first.LocalAddress())
 	publishOrders(t, nats.Address(), orders)
 	counts := map[string]int64{}
 	jobstest.Eventually(t, "some mails are sent", func() error {
-		if err := askInside(first.Near(), "/internal/counters", "", &counts); err != nil {
+		if err := askInside(first.LocalAddress(), "/internal/counters", "", &counts); err != nil {
 			return err
 		}
 		if counts["mail_applied_total"] == 0 {
@@ -156,16 +156,16 @@ func TestKilledWorkerLosesNothing(t *testing.T) {
 	}
 
 	second := worker()
-	startInside(t, second, second.Near())
+	startInside(t, second, second.LocalAddress())
 	jobstest.Eventually(t, "the queue is drained", func() error {
 		var left spec.Backlog
-		if err := askInside(second.Near(), spec.BacklogPath, "", &left); err != nil || left == (spec.Backlog{}) {
+		if err := askInside(second.LocalAddress(), spec.BacklogPath, "", &left); err != nil || left == (spec.Backlog{}) {
 			return err
 		}
 		return fmt.Errorf("left: %+v", left)
 	})
-	checkSentOnce(t, mail.Near(), orders)
-	if err := askInside(second.Near(), "/internal/counters", "", &counts); err != nil || counts["redelivered_total"] == 0 {
+	checkSentOnce(t, mail.LocalAddress(), orders)
+	if err := askInside(second.LocalAddress(), "/internal/counters", "", &counts); err != nil || counts["redelivered_total"] == 0 {
 		t.Errorf("counters %v, %v: nothing was redelivered, so the kill hit no job in hand", counts, err)
 	}
 	if n := cache.HGet("analytics:orders", "1"); n != strconv.Itoa(orders) {
@@ -236,19 +236,19 @@ func checkSentOnce(t *testing.T, mail string, orders int64) {
 func TestGatewayOverALink(t *testing.T) {
 	cache := miniredis.RunT(t)
 	mail := mailProcess(t, "0s") // stands for a service: it has /health
-	startInside(t, mail, mail.Near())
+	startInside(t, mail, mail.LocalAddress())
 	ocean := at(t, spec.Process{Name: "ocean", Kind: "link",
 		Settings: map[string]string{"delay": "2ms", "jitter": "1ms", "bandwidth": "1GB"},
-		Links:    map[scenarios.Role][]string{"to": {mail.Near()}}})
+		Links:    map[scenarios.Role][]string{"to": {mail.LocalAddress()}}})
 	control := net.JoinHostPort("127.0.0.1", strconv.Itoa(ocean.Port+1))
 	startInside(t, ocean, control)
 	door := at(t, spec.Process{Name: "gateway", Kind: "gateway",
 		Settings: map[string]string{"limiter": "sliding", "rate_limit": "1", "rate_window": "1h"},
-		Links:    map[scenarios.Role][]string{"upstream": {ocean.Near()}, "cache": {cache.Addr()}}})
-	startInside(t, door, door.Near())
+		Links:    map[scenarios.Role][]string{"upstream": {ocean.LocalAddress()}, "cache": {cache.Addr()}}})
+	startInside(t, door, door.LocalAddress())
 
 	for i, want := range []int{http.StatusNotFound, http.StatusTooManyRequests} { // the service's own 404, then the gateway's word
-		request, err := http.NewRequest("GET", "http://"+door.Near()+"/api/feed", nil)
+		request, err := http.NewRequest("GET", "http://"+door.LocalAddress()+"/api/feed", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -149,12 +149,12 @@ func mayHold(s scenarios.SettingSpec) string {
 	case scenarios.TypeShare:
 		return "a share"
 	case scenarios.TypeSize:
-		if s.Least != "" {
-			return "a size from " + s.Least + ", a multiple of " + s.Step
+		if s.Min != "" {
+			return "a size from " + s.Min + ", a multiple of " + s.Step
 		}
 		return "a size"
 	}
-	return s.Least + " to " + s.Most
+	return s.Min + " to " + s.Max
 }
 
 // linksTo is "machine/shop, several".

@@ -113,8 +113,8 @@ func (f planFlags) ask() (plan.Ask, error) {
 	return ask, nil
 }
 
-// mostUsers is more than there are people, and keeps sums exact.
-const mostUsers = 1e11
+// maxUsers is more than there are people, and keeps sums exact.
+const maxUsers = 1e11
 
 // parseUsers reads a number of users: 500000, 500,000, 500k or 2M.
 func parseUsers(text string) (float64, error) {
@@ -131,7 +131,7 @@ func parseUsers(text string) (float64, error) {
 	}
 	v, err := strconv.ParseFloat(number, 64)
 	v *= factor
-	if err != nil || !(v >= 1) || v > mostUsers || v != math.Trunc(v) {
+	if err != nil || !(v >= 1) || v > maxUsers || v != math.Trunc(v) {
 		return 0, fmt.Errorf("%q is no number of users: %s", text, example)
 	}
 	return v, nil

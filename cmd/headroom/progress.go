@@ -123,7 +123,7 @@ func (p *progress) clock() string {
 	return fmt.Sprintf("[%d:%02d]", int(elapsed.Minutes()), int(elapsed.Seconds())%60)
 }
 
-// numbers are what two steps of one kind differ by.
+// numbers are the parts in which two steps of one kind differ.
 var numbers = regexp.MustCompile(`block \d+ of \d+: |[\d.,]+`)
 
 // writeTimings prints how long the steps of each kind took together.

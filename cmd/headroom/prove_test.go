@@ -36,7 +36,7 @@ type scattering struct {
 func (s *scattering) Start(context.Context, stage.Request) (stage.System, error) { return s, nil }
 func (s *scattering) Describe(context.Context, *record.Environment) error        { return nil }
 func (s *scattering) Deaths() []stage.Death                                      { return nil }
-func (s *scattering) Limit(context.Context) error                                { return nil }
+func (s *scattering) SetCPUQuotas(context.Context) error                         { return nil }
 func (s *scattering) EntryURL(string) string                                     { return "http://after" }
 func (s *scattering) Machines() []stage.Machine                                  { return nil }
 func (s *scattering) Close(context.Context) error                                { s.closed = true; return nil }

@@ -56,7 +56,7 @@ with neither. The capacity must rise by more than 5% with the first and stay
 within 7% with the second, else the report says "unproved". It takes about 4
 minutes more. --prove=before does so for before.
 
-Two measurements on one machine spoil each other unseen, so they take turns: a
+Two measurements on one machine disturb each other unseen, so they take turns: a
 second run builds its image, says whom it waits for, and goes on when the other
 has ended.`,
 		Args: exactly(1, "a scenario's name, for example: headroom run phase3"),

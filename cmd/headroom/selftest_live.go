@@ -104,7 +104,7 @@ func (t liveTally) wrong() int {
 
 // below bounds, one-sided at 95%, how often a gate of the case is wrong.
 func below(wrong, of int) float64 {
-	return 100 * slo.Below(record.Count{Bad: int64(wrong), Of: int64(of)})
+	return 100 * slo.ShareUpperBound(record.Count{Bad: int64(wrong), Of: int64(of)})
 }
 
 func (t liveTally) String() string {

@@ -95,15 +95,15 @@ func (m *session) conductor(s *scenarios.Scenario, plan harness.Plan, seed uint6
 	}
 }
 
-// gathered keeps a run's trials at hand, and writes them on where there is a
+// trialCollector keeps a run's trials at hand, and writes them on where there is a
 // file.
-type gathered struct {
+type trialCollector struct {
 	trials []record.Trial
 	file   harness.TrialWriter // nil: none
 }
 
 // WriteTrial implements harness.TrialWriter.
-func (g *gathered) WriteTrial(t record.Trial) error {
+func (g *trialCollector) WriteTrial(t record.Trial) error {
 	g.trials = append(g.trials, t)
 	if g.file == nil {
 		return t.Check()
@@ -112,7 +112,7 @@ func (g *gathered) WriteTrial(t record.Trial) error {
 }
 
 // WriteRestart implements harness.TrialWriter.
-func (g *gathered) WriteRestart(r record.Restart) error {
+func (g *trialCollector) WriteRestart(r record.Restart) error {
 	r.Void(g.trials)
 	if g.file == nil {
 		return nil

@@ -69,13 +69,13 @@ func shortReason(err error) string {
 // shareOut says how the machine is shared out on a stage.
 func shareOut(word string, s *scenarios.Scenario, hostCPUs float64) (record.Shares, error) {
 	if !hasQuotas(word) {
-		return harness.ShareFreely(hostCPUs), nil
+		return harness.SharesWithoutQuotas(hostCPUs), nil
 	}
 	return harness.Share(s, hostCPUs)
 }
 
-// openStage makes all that a stage needs before its first block. It takes the
-// turn when what others' measurements hardly notice is done.
+// openStage makes all that a stage needs before its first block. It takes the turn
+// after the work that other measurements hardly notice.
 func openStage(ctx context.Context, word string, s *scenarios.Scenario, runID string, shares record.Shares, progress *progress, turn *turn) (stage.Stage, error) {
 	for _, v := range scenarios.Variants() {
 		if err := stage.CheckServices(s.Topology(v), word == stageDocker); err != nil {

@@ -18,10 +18,10 @@ import (
 )
 
 // openDocker makes the image, waits for its turn, and makes the stage, the images of
-// the user's own, the datasets and the driver. Our image takes the engine seconds;
-// what a user's build takes is not known, seeding a dataset takes a database a minute
-// of CPU, and a sweep stops what a dead run left, which is better done when that
-// run's turn is over.
+// the user's own, the datasets and the driver. Our image takes the engine seconds. The
+// rest waits for the turn: a user's build takes an unknown time, a dataset takes a
+// database a minute of CPU, and a sweep stops what a dead run left, which is better
+// done when that run's turn is over.
 func openDocker(ctx context.Context, s *scenarios.Scenario, runID string, shares record.Shares, progress *progress, turn *turn) (_ stage.Stage, err error) {
 	cli, err := docker.Connect(ctx)
 	if err != nil {
@@ -61,8 +61,8 @@ func openDocker(ctx context.Context, s *scenarios.Scenario, runID string, shares
 	return opened, nil
 }
 
-// datasetVersion changes whenever a dataset's files do. They may belong to a server's
-// user, whose number is another one in an image with other packages.
+// datasetVersion changes whenever a dataset's files do. The files may belong to a
+// server's user, whose number differs in an image with other packages.
 func datasetVersion() string {
 	return dataset.Version + " " + image.BaseTag(image.Packages(kinds.Data()))
 }

@@ -54,8 +54,8 @@ func TestShortReason(t *testing.T) {
 }
 
 // Without limits nothing is too large for a host: there is no scale.
-func TestShareFreely(t *testing.T) {
-	shares := harness.ShareFreely(2)
+func TestSharesWithoutQuotas(t *testing.T) {
+	shares := harness.SharesWithoutQuotas(2)
 	if shares.UnitCPUs != 1 || shares.HostCPUs != 2 || shares.PeriodMicros != 0 || len(shares.VariantCPUs) != 2 {
 		t.Errorf("shares %+v", shares)
 	}

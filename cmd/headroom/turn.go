@@ -30,7 +30,7 @@ var takeMachine = func(ctx context.Context, what string, waits func(machinelock.
 const besideFlag = "beside"
 
 func addBeside(cmd *cobra.Command, beside *bool) {
-	cmd.Flags().BoolVar(beside, besideFlag, false, "don't wait for another measurement on this machine, though each may spoil the other; the result says it")
+	cmd.Flags().BoolVar(beside, besideFlag, false, "don't wait for another measurement on this machine, though each may disturb the other; the result says it")
 }
 
 // newTurn is a turn that is not taken yet.

@@ -161,7 +161,7 @@ func TestBeside(t *testing.T) {
 	if d.Beside != "--beside" || !strings.Contains(d.text(), "Beside     "+note) || strings.Contains(stderr, "waiting") {
 		t.Errorf("beside %q, it says %s\n%s", d.Beside, stderr, d.text())
 	}
-	search := []string{"capacity", "--beside", "--url", nobody(t), "--slo", "p99<50ms"}
+	search := []string{"capacity", "--beside", "--url", unusedAddress(t), "--slo", "p99<50ms"}
 	for _, more := range []string{"--json", "--json=false"} {
 		_, stdout, stderr = measure(t, lock, append(search, more)...).end()
 		if want := map[string]string{"--json": `"beside": "--beside"`, "--json=false": note}[more]; !strings.Contains(stdout, want) || strings.Contains(stderr, "waiting") {

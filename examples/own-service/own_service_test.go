@@ -34,7 +34,7 @@ func readScenario(t *testing.T) *scenarios.Scenario {
 func TestScenarioKnowsTheService(t *testing.T) {
 	s := readScenario(t)
 	for _, v := range scenarios.Variants() {
-		web := s.Topology(v).Of("web")
+		web := s.Topology(v).MachinesOf("web")
 		if len(web) != 2 {
 			t.Fatalf("%s: %d web machines, want 2", v, len(web))
 		}

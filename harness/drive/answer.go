@@ -52,7 +52,7 @@ func (c *conn) answered(reusable bool) {
 	l.complete(f, now)
 }
 
-// sessionField is mix.SessionHeader as HTTP/2 has it.
+// sessionField is mix.SessionHeader in HTTP/2's lower case.
 var sessionField = strings.ToLower(mix.SessionHeader)
 
 // streams is a connection as HTTP/2 sees it.
@@ -86,15 +86,15 @@ func (c *conn) feedStreams(data []byte) {
 		c.send(out)
 	}
 	if err != nil {
-		_ = c.wire.flush() // its GOAWAY; the connection is over in any case
+		_ = c.wire.flush() // writes our GOAWAY; the connection is over in any case
 		c.lostStreams(err)
 		return
 	}
 	c.settle()
 }
 
-// settle looks whether the connection has streams under way, and may take
-// others.
+// settle marks a draining connection as closing, and releases a connection without
+// streams.
 func (c *conn) settle() {
 	if c.h2.Draining() && !c.closing {
 		c.closing = true
@@ -119,8 +119,8 @@ func (s streams) Header(tag int32, name, value []byte) { s.loop.flights[tag].hea
 // Body takes a fragment of a stream's answer's body.
 func (s streams) Body(tag int32, fragment []byte) error { return s.loop.flights[tag].part(fragment) }
 
-// End ends a stream. It is called while frames are read, so nothing is sent
-// here: what follows from it waits for the loop.
+// End ends a stream. End is called while frames are read, so it sends nothing: retries and
+// redirects wait for the loop.
 func (s streams) End(tag int32, status int, err error) {
 	c, l := s.conn, s.loop
 	f := l.flights[tag]
@@ -132,8 +132,8 @@ func (s streams) End(tag int32, status int, err error) {
 		return
 	}
 	unprocessed := http2.Unprocessed(err)
-	if (unprocessed || c.broken && c.used && status == 0) && f.mayGoAgain(err, unprocessed) {
-		l.sendAgain(f)
+	if (unprocessed || c.broken && c.used && status == 0) && f.mayRetry(err, unprocessed) {
+		l.retry(f)
 		return
 	}
 	l.finish(f, l.now(), errorClass(err), err)
@@ -146,8 +146,7 @@ func noHTTP2(chosen string) error {
 	return fmt.Errorf("%w: it chose %s by ALPN", errNoHTTP2, chosen)
 }
 
-// complete ends a flight with its complete answer, and asks for what a redirect
-// leads to.
+// complete ends a flight with its complete answer, and follows a redirect.
 func (l *loop) complete(f *flight, now time.Duration) {
 	class := f.answeredClass()
 	if class != "" || l.job.Redirects == 0 || f.status < 300 {
@@ -159,15 +158,15 @@ func (l *loop) complete(f *flight, now time.Duration) {
 		l.finish(f, now, classRedirect, err)
 		return
 	}
-	r := request{k: f.k, intended: now, handed: now, redirected: &next, hops: f.hops + 1}
+	r := request{k: f.k, intended: now, dispatched: now, redirected: &next, hops: f.hops + 1}
 	l.finish(f, now, "", nil)
 	if found && now < l.end {
 		l.follow(r, now)
 	}
 }
 
-// redirected is the request that f's answer leads to; found is false when it
-// leads nowhere.
+// redirected is the request that f's answer redirects to; found is false when the answer
+// is no redirect.
 func (f *flight) redirected() (next mix.Request, found bool, err error) {
 	method, dropBody := f.req.Method(), false
 	switch f.status {

@@ -24,14 +24,14 @@ var errBodyTooBig = errors.New("the body is beyond the limit")
 // answer began; it exports no value of it.
 const closedIdle = "http: server closed idle connection"
 
-// What crypto/tls calls an alert after the handshake; it exports no type of it.
-// With TLS 1.3 a server says only then that it wants another certificate.
+// The names that crypto/tls gives to alerts after the handshake; it exports no type for
+// them. With TLS 1.3 a server refuses a client's certificate only then.
 const (
 	alertReceived = "remote error"
 	alertSent     = "local error"
 )
 
-// errNoHTTP2 ends a connection that does not speak what was asked for.
+// errNoHTTP2 ends a connection that does not speak HTTP/2, which the job asks for.
 var errNoHTTP2 = errors.New("the server does not speak HTTP/2")
 
 // handshakeError says that TLS did not come about.
@@ -44,13 +44,13 @@ func (e *handshakeError) Unwrap() error { return e.err }
 // slow to accept.
 var errBacklog = fmt.Errorf("connect: the socket's backlog is full: %w", syscall.ECONNREFUSED)
 
-// endedAtOnce is the failure of a connection that the other end closes, or speaks
-// on, before it was asked anything: as one does that wants another certificate.
+// endedAtOnce is the failure of a connection that the server closes, or writes to, before
+// the first request. A server that refuses the client's certificate does that.
 func endedAtOnce(why error) error {
 	return fmt.Errorf("the server ended the connection right after the handshake: %w", why)
 }
 
-// errDialTimeout ends a connection that does not come about.
+// errDialTimeout ends a connection that could not be made in time.
 var errDialTimeout = errors.New("no connection within the timeout")
 
 // errorClass says what kind of failure kept a request from its response.

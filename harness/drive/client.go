@@ -15,9 +15,8 @@ import (
 	"headroom/harness/record"
 )
 
-// Client drives jobs one after another, and keeps connections open from one to
-// the next: a step of a search must not begin with handshakes. The zero value
-// is ready. Close it.
+// Client drives jobs one after another. It keeps connections open between jobs, because a
+// step of a search must not begin with handshakes. The zero value is ready. Close it.
 type Client struct {
 	// Results, if set, gets every recorded request. It is for one job, as
 	// requests are numbered from 0.
@@ -27,13 +26,12 @@ type Client struct {
 	kept kept
 }
 
-// Drive sends the job and returns what it measured. It returns an error when
-// the job is wrong or cannot be started: before any load. What goes wrong
-// later is part of the measurement.
+// Drive sends the job and returns the measurement. It returns an error, before any load,
+// when the job is wrong or cannot be started. Later failures are part of the measurement.
 //
-// When ctx ends, Drive stops at once and returns what it has measured so far,
-// with Interrupted set and a nil error. Otherwise it returns at the latest two
-// timeouts after the schedule's end.
+// When ctx ends, Drive stops at once and returns the measurement so far, with Interrupted
+// set and a nil error. Otherwise it returns at the latest two timeouts after the schedule's
+// end.
 func (c *Client) Drive(ctx context.Context, job Job) (record.Measurement, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,21 +71,21 @@ func (c *Client) Close() {
 	c.kept.close()
 }
 
-// Drive sends one job: a Client of its own for it.
+// Drive sends one job with a Client of its own.
 func Drive(ctx context.Context, job Job) (record.Measurement, error) {
 	var c Client
 	defer c.Close()
 	return c.Drive(ctx, job)
 }
 
-// result is what an engine hands back.
+// result is what an engine returns.
 type result struct {
-	rec      *recorder
-	used     reading // between the start and the end of the slice
-	busiest  float64 // share of a core that the busiest thread used, but for spinning
-	spun     time.Duration
-	protocol string // of the newest connection
-	cap      int    // connections that might be open at once
+	rec          *recorder
+	used         reading // between the start and the end of the slice
+	busiestShare float64 // share of a core that the busiest thread used, without spinning
+	spinTime     time.Duration
+	protocol     string // of the newest connection
+	cap          int    // connections that might be open at once
 }
 
 // send chooses the engine.
@@ -98,7 +96,7 @@ func (c *Client) send(ctx context.Context, job *Job, requests *mix.Mix, watch *w
 	return c.sendLoops(ctx, job, requests, watch)
 }
 
-// measurement makes the record of what an engine has seen.
+// measurement makes the record of an engine's result.
 func (r *result) measurement(ctx context.Context, job *Job, requests *mix.Mix, watch *watcher) record.Measurement {
 	m := r.rec.measurement(requests.Names(), job.CountHeaders)
 	watch.report(&m)
@@ -109,9 +107,9 @@ func (r *result) measurement(ctx context.Context, job *Job, requests *mix.Mix, w
 	m.Driver = r.used.driverUse()
 	facts := driverFacts{
 		late: r.rec.late, lagLimit: job.lagLimit(),
-		window: r.used.at, usageKnown: r.used.known, busiest: r.busiest, spun: r.spun,
+		window: r.used.at, usageKnown: r.used.known, busiestShare: r.busiestShare, spinTime: r.spinTime,
 	}
-	m.Driver.Limit = limitOf(&m, facts)
+	m.Driver.Limit = exhaustedResource(&m, facts)
 	m.Driver.Saturated = m.Driver.Limit != ""
 	m.InvalidReasons = invalidReasons(&m, facts)
 	return m

@@ -27,8 +27,8 @@ const (
 	connOpen
 )
 
-// conn is one connection. It is a place that outlives its socket: when one
-// breaks, the next is opened here.
+// conn is a place for one connection at a time. A conn outlives its socket: when a socket
+// breaks, the next is opened in the same conn.
 type conn struct {
 	loop       *loop
 	entry      *entry // where it leads
@@ -36,15 +36,15 @@ type conn struct {
 	generation int32 // of the socket; events of an older one are stale
 	state      connState
 
-	line
+	transport
 	serial   uint64        // of the dial
 	turn     int           // of the entry's addresses, in this dial
-	attempt  int           // so many of them were tried
+	attempt  int           // number of addresses tried
 	dialErr  error         // of the first address that failed
 	endErr   error         // why the newest socket ended
 	dialedAt time.Duration // since the epoch
 	carries  *flight       // what is sent as soon as the connection is open
-	used     bool          // has answered before, so the other end may have closed it since
+	used     bool          // has carried an answer, so the other end may have closed it since
 	idle     bool          // among the entry's idle ones
 	closing  bool          // takes no further request
 	broken   bool          // its streams end with it
@@ -53,13 +53,13 @@ type conn struct {
 	neighbours links[conn] // among the dials
 
 	current *flight // HTTP/1.1: the request under way
-	rest    []byte  // of its body, over TLS; nobody's to write to
+	rest    []byte  // of its body, over TLS; must not be written to
 	parser  http1.Parser
 }
 
-// line is what of a connection outlives a job: the client keeps it from one to
-// the next.
-type line struct {
+// transport is the part of a connection that outlives a job: the client keeps it for the
+// next job.
+type transport struct {
 	wire *wire
 	tls  *tls.Conn   // nil: plain
 	h2   *http2.Conn // nil: HTTP/1.1
@@ -69,8 +69,8 @@ type line struct {
 func (c *conn) links() *links[conn] { return &c.neighbours }
 func (c *conn) at() time.Duration   { return c.dialedAt }
 
-// dial opens a socket; its outcome comes as an event. carries is sent first, if
-// there is one; else whoever has waited longest.
+// dial opens a socket; the outcome comes as an event. The connection first sends carries,
+// or else the request that has waited longest.
 func (c *conn) dial(carries *flight) {
 	e := c.entry
 	c.carries, c.attempt, c.dialErr, c.dialedAt = carries, 0, nil, c.loop.now()
@@ -86,7 +86,7 @@ func (c *conn) dial(carries *flight) {
 	c.connect()
 }
 
-// connect tries the entry's addresses, the next one where one fails at once.
+// connect tries the entry's addresses, until connecting to one does not fail at once.
 func (c *conn) connect() {
 	for {
 		addr, ok := c.entry.address(c.turn, c.attempt)
@@ -137,7 +137,7 @@ func (c *conn) open() error {
 	return c.loop.poll.Add(fd, c.index, c.generation)
 }
 
-// connected looks how connecting went.
+// connected handles the outcome of connecting.
 func (c *conn) connected() {
 	code, err := unix.GetsockoptInt(c.wire.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && code != 0 {
@@ -156,7 +156,7 @@ func (c *conn) connected() {
 		c.ready()
 		return
 	}
-	// The handshake's thread has the socket for itself.
+	// During the handshake only the handshake's thread uses the socket.
 	if err := c.loop.poll.Remove(c.wire.fd); err != nil {
 		c.hangUp()
 		c.dialFailed(err)
@@ -168,13 +168,13 @@ func (c *conn) connected() {
 	c.loop.secure(c)
 }
 
-// noProtocol is how crypto/tls tells of the other end's alert, of which it
-// exports no value: it speaks nothing of what ALPN offers.
+// noProtocol is crypto/tls's text for the alert of a server that speaks no protocol which
+// ALPN offers; crypto/tls exports no value for it.
 const noProtocol = "tls: no application protocol"
 
-// secured takes the end of the handshake.
+// secured handles the end of the handshake.
 func (c *conn) secured(err error) {
-	c.state = connConnecting // the socket is the loop's again, to close too
+	c.state = connConnecting // the loop owns the socket again, and may close it
 	if err != nil && c.entry.wantsHTTP2 && strings.HasSuffix(err.Error(), noProtocol) {
 		err = fmt.Errorf("%w: %w", errNoHTTP2, err)
 	} else if err != nil {
@@ -211,8 +211,8 @@ func (c *conn) ready() {
 	}
 	l.protocol = c.protocol()
 	if c.tls != nil {
-		// What came with the handshake's end has been read with it: no event
-		// tells of it.
+		// Data that came with the end of the handshake has been read with it. No event
+		// reports that data.
 		generation := c.generation
 		c.endErr = http1.ErrTruncated
 		c.receive()
@@ -227,14 +227,14 @@ func (c *conn) ready() {
 		c.begin(f)
 	case e.waiting.len() > 0:
 		r := e.waiting.pop()
-		c.begin(l.newFlight(r, max(r.handed, c.dialedAt)))
+		c.begin(l.newFlight(r, max(r.dispatched, c.dialedAt)))
 	default:
 		c.release()
 	}
 }
 
-// protocol is what the line speaks, in words.
-func (n *line) protocol() string {
+// protocol names what the transport speaks.
+func (n *transport) protocol() string {
 	if n.tls == nil {
 		return protocolName(nil, n.h2 != nil)
 	}
@@ -254,13 +254,13 @@ func (c *conn) dialFailed(err error) {
 	l.failDialler(e, f, c.dialedAt, err)
 }
 
-// failDialler ends the request that a connection was opened for, which is f or
-// whoever has waited longest. Each dial is for one that waits, who may have
+// failDialler ends the request that a connection was opened for: f, or the request that
+// has waited longest. Each dial belongs to a waiting request, but that request may have
 // found another connection.
 func (l *loop) failDialler(e *entry, f *flight, dialedAt time.Duration, err error) {
 	if f == nil && e.waiting.len() > e.dialing {
 		r := e.waiting.pop()
-		f = l.newFlight(r, max(r.handed, dialedAt))
+		f = l.newFlight(r, max(r.dispatched, dialedAt))
 	}
 	if f != nil {
 		l.finish(f, l.now(), errorClass(err), err)
@@ -304,12 +304,13 @@ func (c *conn) send(plain []byte) {
 	}
 }
 
-// flush writes what the socket takes. What broke the connection may have been
-// an answer that came before the request was over: it is read first.
+// flush writes what the socket accepts. Before a broken connection is given up, it is
+// read: an early answer, before the end of the request, may have broken it.
 func (c *conn) flush() {
 	err := c.wire.flush()
 	for err == nil && len(c.rest) > 0 && len(c.wire.out) == 0 {
-		// A piece at a time: what TLS has made of it has to be kept.
+		// One piece at a time, because the records that TLS makes of it are kept in
+		// memory.
 		piece := c.rest[:min(len(c.rest), keptOut/2)]
 		c.rest = c.rest[len(piece):]
 		if _, err = c.tls.Write(piece); err == nil {
@@ -367,7 +368,7 @@ func (c *conn) receive() {
 			c.feed(buffer[:n])
 		}
 		if err == nil && generation == c.generation && c.tls != nil && c.wire.drained && !c.wire.ending && c.wire.records.one() {
-			err = errAgain // the one record was this
+			err = errAgain // that was the only record
 		}
 		switch {
 		case err == nil:
@@ -375,7 +376,7 @@ func (c *conn) receive() {
 		case errors.Is(err, errAgain):
 			c.wire.records.whole = 0
 			if len(c.wire.out) > 0 && c.tls != nil && !c.wire.broken {
-				c.flush() // TLS answers for itself
+				c.flush() // an answer of TLS itself
 			}
 			return
 		case errors.Is(err, io.EOF):
@@ -391,7 +392,7 @@ func (c *conn) feed(data []byte) {
 	case c.h2 != nil:
 		c.feedStreams(data)
 	case c.current == nil:
-		c.discard() // it speaks without being asked
+		c.discard() // the server sends without a request
 	default:
 		c.feedAnswer(data)
 	}
@@ -409,7 +410,7 @@ func (c *conn) release() {
 	}
 }
 
-// ended reacts to the other end's close.
+// ended handles the close by the other end.
 func (c *conn) ended() {
 	if c.h2 == nil && c.current != nil && c.parser.End() == nil {
 		c.answered(false)
@@ -418,10 +419,9 @@ func (c *conn) ended() {
 	c.lost(http1.ErrTruncated)
 }
 
-// lost reacts to a broken connection. A kept one may have been closed by the
-// other end, rightly, just as a request went out: as every HTTP client does,
-// the loop sends the request once more, if doing so is harmless. The send time
-// stays.
+// lost handles a broken connection. The other end may rightly close a kept connection just
+// as a request goes out. So the loop sends the request once more if that is harmless, as
+// every HTTP client does. The send time stays.
 func (c *conn) lost(err error) {
 	c.endErr = err
 	if c.h2 != nil {
@@ -429,11 +429,11 @@ func (c *conn) lost(err error) {
 		return
 	}
 	f := c.current
-	again := f != nil && c.used && !c.parser.Started() && f.mayGoAgain(err, false)
+	retry := f != nil && c.used && !c.parser.Started() && f.mayRetry(err, false)
 	c.discard()
 	switch {
-	case again:
-		c.loop.sendAgain(f)
+	case retry:
+		c.loop.retry(f)
 	case f != nil:
 		c.loop.finish(f, c.loop.now(), errorClass(err), err)
 	}
@@ -448,13 +448,14 @@ func (c *conn) discard() {
 	c.entry.unused = append(c.entry.unused, c)
 }
 
-// hangUp closes the socket, which a thread that secures it has for itself.
+// hangUp closes the socket. During a handshake the handshake's thread owns the socket, so
+// hangUp only shuts the socket down.
 func (c *conn) hangUp() {
 	if c.wire != nil && c.state == connSecuring {
 		_ = unix.Shutdown(c.wire.fd, unix.SHUT_RDWR) // ends the handshake; its report closes the socket
 	} else if c.wire != nil {
-		_ = unix.Close(c.wire.fd) // nothing written is waited for
+		_ = unix.Close(c.wire.fd) // no written data is waited for
 	}
 	c.generation++
-	c.state, c.line, c.current, c.rest = connClosed, line{}, nil, nil
+	c.state, c.transport, c.current, c.rest = connClosed, transport{}, nil, nil
 }

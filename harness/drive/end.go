@@ -8,9 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// expire ends the requests and the dials that have reached their deadlines,
-// and, once the schedule has been over for as long as a request may take, those
-// that still wait for a connection.
+// expire ends the requests and the dials that have reached their deadlines. A timeout
+// after the schedule's end it drops the requests that still wait for a connection.
 func (l *loop) expire(now time.Duration) {
 	for c := l.dials.oldest; c != nil && now >= c.dialedAt+l.job.Timeout; c = l.dials.oldest {
 		c.hangUp()
@@ -27,14 +26,13 @@ func (l *loop) expire(now time.Duration) {
 	}
 }
 
-// expireWaiting ends the requests that have waited for as long as a request may
-// take, while the place took no further connection: that is its failure. With
-// all the connections that the driver may have it is the driver's, and they go
-// on waiting.
+// expireWaiting ends the requests that have waited for a timeout while the place accepted
+// no further connection: that is the place's failure. If the driver has used up its own
+// connections, that is the driver's limit, and the requests go on waiting.
 func (l *loop) expireWaiting(e *entry, now time.Duration) {
-	for e.waiting.len() > 0 && !e.full() && now >= e.waiting.first().handed+l.job.Timeout {
+	for e.waiting.len() > 0 && !e.full() && now >= e.waiting.first().dispatched+l.job.Timeout {
 		r := e.waiting.pop()
-		l.finish(l.newFlight(r, r.handed), now, classTimeout, errDialTimeout)
+		l.finish(l.newFlight(r, r.dispatched), now, classTimeout, errDialTimeout)
 	}
 }
 
@@ -42,9 +40,9 @@ func (l *loop) expireWaiting(e *entry, now time.Duration) {
 func (l *loop) giveUp(f *flight, now time.Duration, class string) {
 	switch c := f.conn; {
 	case c == nil:
-		for i := range l.again {
-			if l.again[i] == f {
-				l.again = append(l.again[:i], l.again[i+1:]...)
+		for i := range l.retries {
+			if l.retries[i] == f {
+				l.retries = append(l.retries[:i], l.retries[i+1:]...)
 				break
 			}
 		}
@@ -107,7 +105,7 @@ func (l *loop) until(now time.Duration) time.Duration {
 	for i := range l.entries {
 		e := &l.entries[i]
 		if e.waiting.len() > 0 && !e.full() {
-			until = min(until, e.waiting.first().handed+l.job.Timeout)
+			until = min(until, e.waiting.first().dispatched+l.job.Timeout)
 		}
 		if at, ok := e.dialDue(); ok {
 			until = min(until, max(now, at))
@@ -115,15 +113,15 @@ func (l *loop) until(now time.Duration) time.Duration {
 	}
 	closedRoom := l.sched == nil && !l.scheduleOver(now) && l.inFlight < l.closedLimit()
 	if closedRoom || l.canServe(now) {
-		until = now // what failed at once left room
+		until = now // a request that failed at once freed its place
 	}
 	return until
 }
 
-// canServe says that what waits could have a connection.
+// canServe says that a waiting request or a retry could get a connection.
 func (l *loop) canServe(now time.Duration) bool {
-	for _, f := range l.again {
-		if e := l.entryOf(f.request); e.free(f.after) != nil || e.mayDialAgain() {
+	for _, f := range l.retries {
+		if e := l.entryOf(f.request); e.free(f.after) != nil || e.mayDialForRetry() {
 			return true
 		}
 	}
@@ -147,17 +145,17 @@ func (l *loop) interrupt(now time.Duration) {
 	l.rec.cut(now)
 }
 
-// hangUp closes all connections but the idle ones, which it returns for the
-// next job. The poller stays open for those who may still want to interrupt it.
-func (l *loop) hangUp() (kept []keptLine) {
+// hangUp closes all connections except the idle ones, which it returns for the next job.
+// The poller stays open, because other goroutines may still interrupt it.
+func (l *loop) hangUp() (kept []idleConn) {
 	for i := range l.entries {
 		e := &l.entries[i]
 		for _, c := range e.idle {
 			if l.poll.Remove(c.wire.fd) != nil || len(c.wire.out) > 0 {
 				continue
 			}
-			kept = append(kept, keptLine{place: e.key, line: c.line, used: c.used})
-			c.state, c.line = connClosed, line{}
+			kept = append(kept, idleConn{place: e.key, transport: c.transport, used: c.used})
+			c.state, c.transport = connClosed, transport{}
 			c.generation++
 		}
 	}
@@ -189,13 +187,13 @@ func (l *loop) collect() {
 const maxCollect = 5 * time.Second
 
 // adopt takes a connection that an earlier job left open.
-func (l *loop) adopt(e *entry, k keptLine) {
+func (l *loop) adopt(e *entry, k idleConn) {
 	c := e.slot(l)
 	if c == nil {
 		_ = unix.Close(k.wire.fd)
 		return
 	}
-	c.line, c.state, c.used = k.line, connOpen, k.used
+	c.transport, c.state, c.used = k.transport, connOpen, k.used
 	c.wire.drained = false
 	c.idle, c.closing, c.broken, c.dirty = false, false, false, false
 	c.generation++

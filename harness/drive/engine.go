@@ -19,13 +19,12 @@ import (
 	"headroom/harness/drive/mix"
 )
 
-// Before a due time the poller does not sleep but asks again and again, for
-// about as long as a sleeping core takes to come back, and for no more than a
-// share of the mean gap. Measured on a virtual machine (docs/driver.md): the
-// longer stretch brings the median lag from some 10-30 µs to 1-4 µs; at
-// 10,000/s it costs little, as a sleep that short costs nearly as much. Where
-// the limit of lag is looser or the driver has less than a core, being early
-// is not worth the CPU.
+// Right before a due time the poller spins instead of sleeping. It spins for about as
+// long as a sleeping core takes to wake up, but for no more than a share of the mean gap.
+// Measured on a virtual machine (docs/driver.md), the longer stretch reduces the median
+// lag from some 10-30 µs to 1-4 µs. At 10,000 requests/s spinning costs little, because
+// so short a sleep costs nearly as much. With a looser lag limit, or with less than a
+// core, the precision is not worth the CPU.
 const (
 	maxSpin      = 50 * time.Microsecond
 	spinGapShare = 0.15
@@ -34,7 +33,7 @@ const (
 	preciseSpinGapShare = 0.5
 )
 
-// spinFor returns the stretch for a loop that sends rateRPS.
+// spinFor is how long a loop that sends rateRPS spins before a due time.
 func spinFor(rateRPS float64, lagLimit time.Duration, cpus float64) time.Duration {
 	longest, share := maxSpin, spinGapShare
 	if lagLimit <= minLagLimit && cpus >= 1 {
@@ -43,8 +42,8 @@ func spinFor(rateRPS float64, lagLimit time.Duration, cpus float64) time.Duratio
 	return min(longest, time.Duration(share/rateRPS*float64(time.Second)))
 }
 
-// perLoopRPS is how many requests a second one loop is asked for before
-// another joins it: about a third of what one can send.
+// perLoopRPS is how many requests a second one loop sends before another loop joins it:
+// about a third of what a loop can send.
 const perLoopRPS = 25_000
 
 // loopCount is how many loops share the job, each a thread.
@@ -62,13 +61,13 @@ func (c *Client) sendLoops(ctx context.Context, job *Job, requests *mix.Mix, wat
 	if err != nil {
 		return result{}, err
 	}
-	// Connections are split evenly: the place with the fewest addresses has the
-	// most for each.
+	// Connections are split evenly among the places, so the place with the fewest
+	// addresses has the most connections for each address.
 	fewest := len(*places[0].latest.Load())
 	for _, p := range places {
 		fewest = min(fewest, len(*p.latest.Load()))
 	}
-	connections, err := connectionCap(job, len(places), fewest*len(places), len(c.kept.lines))
+	connections, err := connectionCap(job, len(places), fewest*len(places), len(c.kept.conns))
 	if err != nil {
 		return result{}, err
 	}
@@ -76,7 +75,7 @@ func (c *Client) sendLoops(ctx context.Context, job *Job, requests *mix.Mix, wat
 		c.kept.handshaker = newHandshaker()
 	}
 	if places[0].tls != nil {
-		defer makeRoomForHandshakes()()
+		defer addProcsForHandshakes()()
 	}
 	var stop atomic.Bool
 	count := loopCount(job, len(places), connections, usableCPUs())
@@ -105,7 +104,7 @@ func (c *Client) sendLoops(ctx context.Context, job *Job, requests *mix.Mix, wat
 	}
 	err = runAll(ctx, loops, &stop, openFirst(job, connections))
 	for _, l := range loops {
-		c.kept.lines = append(c.kept.lines, l.hangUp()...)
+		c.kept.conns = append(c.kept.conns, l.hangUp()...)
 	}
 	closePollers(loops)
 	out := sum(loops)
@@ -123,7 +122,7 @@ func closePollers(loops []*loop) {
 func findPlaces(ctx context.Context, job *Job, requests *mix.Mix) ([]*place, error) {
 	var places []*place
 	for _, hostPort := range requests.HostPorts() {
-		p := &place{hostPort: hostPort, scheme: "http", wantsHTTP2: job.Protocol == ProtocolHTTP2, again: make(chan struct{}, 1)}
+		p := &place{hostPort: hostPort, scheme: "http", wantsHTTP2: job.Protocol == ProtocolHTTP2, lookUps: make(chan struct{}, 1)}
 		if requests.Secure() {
 			config, err := job.tlsConfig(hostPort)
 			if err != nil {
@@ -161,35 +160,35 @@ func (l *loop) shareOut(places []*place, connections int) {
 	}
 }
 
-// makeRoomForHandshakes lets the handshakes' threads run Go code without a loop
-// having to wait until one of them is done: the kernel shares the cores better
-// than the runtime does. It returns what takes that back.
-func makeRoomForHandshakes() (back func()) {
+// addProcsForHandshakes raises GOMAXPROCS for the handshakes' threads, so that no loop
+// waits for them: the kernel shares the cores better than the runtime does. It returns a
+// function that restores GOMAXPROCS.
+func addProcsForHandshakes() (back func()) {
 	const spare = 4
-	room.mu.Lock()
-	defer room.mu.Unlock()
-	if room.users++; room.users == 1 {
-		room.before = runtime.GOMAXPROCS(0)
-		runtime.GOMAXPROCS(room.before + spare)
+	procs.mu.Lock()
+	defer procs.mu.Unlock()
+	if procs.users++; procs.users == 1 {
+		procs.before = runtime.GOMAXPROCS(0)
+		runtime.GOMAXPROCS(procs.before + spare)
 	}
 	return func() {
-		room.mu.Lock()
-		defer room.mu.Unlock()
-		if room.users--; room.users == 0 {
-			runtime.GOMAXPROCS(room.before)
+		procs.mu.Lock()
+		defer procs.mu.Unlock()
+		if procs.users--; procs.users == 0 {
+			runtime.GOMAXPROCS(procs.before)
 		}
 	}
 }
 
-// room is how the process's setting was before the first of those who have
-// changed it now: they may end in any order.
-var room struct {
+// procs holds the GOMAXPROCS from before the first of its current users, which may end in
+// any order.
+var procs struct {
 	mu            sync.Mutex
 	users, before int
 }
 
-// openFirst is how many connections are opened before the schedule begins: all
-// of a closed loop, else as many as answers within 0.1 s need, and not many.
+// openFirst is how many connections are opened before the schedule begins. A closed loop
+// opens all. An open loop opens what answers within 0.1 s need, up to 64.
 func openFirst(job *Job, connections int) int {
 	if job.RateRPS == 0 {
 		return min(connections, job.MaxInFlight)
@@ -226,17 +225,17 @@ func runAll(ctx context.Context, loops []*loop, stop *atomic.Bool, first int) er
 		wg.Wait()
 		return errors.Join(errs...)
 	}
-	// The clock starts twice: connections are opened by one of its own.
-	for _, again := range []bool{false, true} {
+	// The clock starts twice: first to open connections, then to measure.
+	for _, measured := range []bool{false, true} {
 		epoch := time.Now()
 		for _, l := range loops {
 			l.epoch = epoch
-			if again {
+			if measured {
 				l.begin()
 			}
 		}
 		err := each(func(i int, l *loop) error {
-			if again {
+			if measured {
 				return l.run()
 			}
 			return l.prepare(ctx, (first+len(loops)-1-i)/len(loops))
@@ -254,9 +253,9 @@ func sum(loops []*loop) result {
 		if i > 0 {
 			total.rec.merge(l.rec)
 		}
-		total.spun += l.spun
+		total.spinTime += l.spinTime
 		if used := l.usage.total; used.at > 0 {
-			total.busiest = max(total.busiest, (used.thread-l.spun).Seconds()/used.at.Seconds())
+			total.busiestShare = max(total.busiestShare, (used.thread-l.spinTime).Seconds()/used.at.Seconds())
 		}
 		if l.protocol != "" {
 			total.protocol = l.protocol
@@ -267,48 +266,48 @@ func sum(loops []*loop) result {
 
 // kept is what a client keeps between jobs.
 type kept struct {
-	lines      []keptLine
+	conns      []idleConn
 	handshaker *handshaker
 }
 
-// keptLine is an open connection without a request on it.
-type keptLine struct {
-	place string // its place's key
-	line
+// idleConn is an open connection without a request.
+type idleConn struct {
+	place string // the key of its place
+	transport
 	used bool
 }
 
-// keyOf is the same for places that share connections: what was made in another
-// way, or trusts another certificate, is another connection.
+// keyOf is equal for places that can share connections. Another protocol, socket or
+// certificate means another connection.
 func (j *Job) keyOf(hostPort, scheme string) string {
 	return fmt.Sprintf("%s %s %q %q %v %x", scheme, hostPort, j.Protocol, j.UnixSocket, j.TLS.SkipVerify,
 		sha256.Sum256(bytes.Join([][]byte{j.TLS.RootsPEM, j.TLS.CertPEM, j.TLS.KeyPEM}, []byte{0})))
 }
 
-// handOut gives the loops the connections that lead where they send.
+// handOut gives the kept connections to the loops that send to the same places.
 func (k *kept) handOut(loops []*loop) {
-	lines := k.lines
-	k.lines = nil
-	for i, line := range lines {
+	conns := k.conns
+	k.conns = nil
+	for i, idle := range conns {
 		l := loops[i%len(loops)]
 		taken := false
 		for j := range l.entries {
-			if e := &l.entries[j]; !taken && e.key == line.place && !l.job.NewConnections && !e.full() {
-				l.adopt(e, line)
+			if e := &l.entries[j]; !taken && e.key == idle.place && !l.job.NewConnections && !e.full() {
+				l.adopt(e, idle)
 				taken = true
 			}
 		}
 		if !taken {
-			_ = unix.Close(line.wire.fd)
+			_ = unix.Close(idle.wire.fd)
 		}
 	}
 }
 
 func (k *kept) close() {
-	for _, line := range k.lines {
-		_ = unix.Close(line.wire.fd)
+	for _, idle := range k.conns {
+		_ = unix.Close(idle.wire.fd)
 	}
-	k.lines = nil
+	k.conns = nil
 	if k.handshaker != nil {
 		k.handshaker.close()
 		k.handshaker = nil

@@ -22,23 +22,20 @@ import (
 	"headroom/harness/drive/schedule"
 )
 
-// vegetaRun is a job on vegeta's own Attacker: its workers, its numbering, its
-// clock readings and net/http's client. It serves every job, TLS, HTTP/2,
-// oracles and expected bodies too, on every system, at several times a loop's
-// CPU for a request.
+// vegetaRun is a job on vegeta's own Attacker: its workers, its numbering, its clock
+// readings and net/http's client. It serves jobs with TLS, HTTP/2, oracles and expected
+// bodies too. A request takes several times the CPU of a loop's.
 //
-// What vegeta leaves open is ours, so that a job means the same on either
-// engine:
+// Our parts of it give a job the same meaning on either engine:
 //
-//   - Our pacer waits on our epoch, so when vegeta's attack began plays no part.
-//     It holds the in-flight cap too: vegeta itself would let its tick block
-//     there, which hides what was due. So no tick ever waits for a worker.
-//   - vegeta asks its Targeter outside of the lock in which it numbers a
-//     request, so a target can't be told its number there. Our transport reads
-//     the number from the header that vegeta sets, and puts the request of that
-//     number in place of the blank that the Targeter gave.
-//   - The transport reads answers to their end, keeps none, and sees the error
-//     itself where vegeta.Result has its text.
+//   - Our pacer waits by our epoch, so the start of vegeta's attack does not matter. The
+//     pacer also keeps the in-flight cap. vegeta itself would block its tick at the cap,
+//     which hides requests that are due. So no tick ever waits for a worker.
+//   - vegeta calls its Targeter outside of the lock in which it numbers a request, so the
+//     Targeter can't know the number. Our transport reads the number from the header that
+//     vegeta sets, and sends the request of that number in place of the Targeter's blank.
+//   - The transport reads answers to their end, keeps no answer, and sees the error
+//     itself, where vegeta.Result has only the error's text.
 type vegetaRun struct {
 	ctx     context.Context // of the whole run: vegeta's interfaces hand none down
 	job     *Job
@@ -47,15 +44,15 @@ type vegetaRun struct {
 	epoch   time.Time
 	end     time.Duration      // of the schedule
 	sched   *schedule.Schedule // nil: closed loop
-	overdue context.Context    // over when what is still unsent is dropped
+	overdue context.Context    // when it ends, unsent requests are dropped
 	next    uint64             // the pacer's next request
 	client  *http.Transport
 	senders []chan *vegetaSender // free connections, by the mix's entries
 
-	mu       sync.Mutex // of what follows: pacer, workers and collector meet here
+	mu       sync.Mutex // of the fields below, which pacer, workers and collector share
 	rec      *recorder
 	flights  map[uint64]*vegetaFlight // due and unfinished, by vegeta's number
-	room     chan struct{}            // tells a closed loop's pacer of a request that ended
+	ended    chan struct{}            // tells a closed loop's pacer of a request that ended
 	inFlight int
 	limit    int // of inFlight
 	left     int // closed loop: recorded requests still to be sent; below 0: no bound
@@ -63,8 +60,8 @@ type vegetaRun struct {
 	protocol string // of the newest answer
 }
 
-// vegetaFlight is one admitted request. The pacer makes it, the transport
-// fills it in, the collector records it: one after another.
+// vegetaFlight is one admitted request. First the pacer makes it, then the transport fills
+// it in, then the collector records it.
 type vegetaFlight struct {
 	request
 	waited  bool // for a connection
@@ -93,7 +90,7 @@ func sendVegeta(ctx context.Context, job *Job, requests *mix.Mix, watch *watcher
 	v := &vegetaRun{
 		ctx: ctx, job: job, mix: requests, watch: watch, end: job.Warmup + job.Duration, lane: newLane(to),
 		client: client, senders: vegetaSenders(connections, entries), left: -1,
-		flights: map[uint64]*vegetaFlight{}, room: make(chan struct{}, 1), limit: job.MaxInFlight,
+		flights: map[uint64]*vegetaFlight{}, ended: make(chan struct{}, 1), limit: job.MaxInFlight,
 	}
 	defer v.client.CloseIdleConnections()
 	if job.RateRPS > 0 {
@@ -182,11 +179,11 @@ func (v *vegetaRun) Pace(_ time.Duration, hits uint64) (wait time.Duration, stop
 	return 0, true
 }
 
-// Rate is asked for by nobody during an attack; vegeta's Pacer has it.
+// Rate is part of vegeta's Pacer; no attack calls it.
 func (v *vegetaRun) Rate(time.Duration) float64 { return v.job.RateRPS }
 
-// admit takes a request that is due as vegeta's number seq, or, at the cap,
-// counts it as unsent.
+// admit takes a request that is due as vegeta's number seq, or counts it as unsent at the
+// cap.
 func (v *vegetaRun) admit(seq uint64, r request) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -222,7 +219,7 @@ func (v *vegetaRun) paceClosed(seq uint64) bool {
 			return v.admit(seq, request{k: v.next - 1, intended: now})
 		}
 		select {
-		case <-v.room:
+		case <-v.ended:
 		case <-left.C:
 		case <-v.ctx.Done():
 		}
@@ -235,12 +232,12 @@ func (v *vegetaRun) count(now time.Duration, change int) {
 	v.inFlight += change
 }
 
-// readingEvery is how often the collector looks at the clock when nothing
-// comes back: it bounds how far the readings of CPU time miss their moment.
+// readingEvery is how often the collector looks at the clock when no result comes. It
+// bounds the delay of the readings of CPU time.
 const readingEvery = 10 * time.Millisecond
 
-// collect takes vegeta's results to the end of the attack. vegeta's workers
-// wait for it, so it only counts.
+// collect takes vegeta's results until the attack ends. vegeta's workers wait for collect,
+// so it does nothing but count.
 func (v *vegetaRun) collect(results <-chan *vegeta.Result) usage {
 	used := usage{wholeProcess: true}
 	ticker := time.NewTicker(readingEvery)
@@ -266,8 +263,8 @@ func (v *vegetaRun) collect(results <-chan *vegeta.Result) usage {
 	return used
 }
 
-// record hands one result to the recorder. vegeta's Timestamp is when it got
-// round to the request: the actual send, unless a connection was waited for.
+// record hands one result to the recorder. vegeta's Timestamp is when vegeta took up the
+// request. That is the actual send, unless the request waited for a connection.
 func (v *vegetaRun) record(r *vegeta.Result, now time.Duration) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -275,7 +272,7 @@ func (v *vegetaRun) record(r *vegeta.Result, now time.Duration) {
 	delete(v.flights, r.Seq)
 	v.count(now, -1)
 	select {
-	case v.room <- struct{}{}:
+	case v.ended <- struct{}{}:
 	default:
 	}
 	if f.dropped {
@@ -287,16 +284,16 @@ func (v *vegetaRun) record(r *vegeta.Result, now time.Duration) {
 		v.rec.wait(f.intended)
 	}
 	started := r.Timestamp.Sub(v.epoch)
-	if f.handed = started; v.sched == nil {
-		f.handed = f.intended // there is no schedule to be late for
+	if f.dispatched = started; v.sched == nil {
+		f.dispatched = f.intended // there is no schedule to be late for
 	}
 	if !f.waited {
 		f.sent = started
 	}
-	o := outcome{Result: f.out, intended: f.intended, handed: f.handed, name: v.mix.Pick(f.k).Name()}
+	o := outcome{Result: f.out, intended: f.intended, dispatched: f.dispatched, name: v.mix.Pick(f.k).Name()}
 	o.Seq, o.Timestamp, o.Latency = f.k, v.epoch.Add(f.sent), started+r.Latency-f.sent
 	if o.Error == classTimeout {
-		// The deadline may have been noticed a moment before it.
+		// The deadline may have fired a moment early.
 		o.Latency = max(o.Latency, v.job.Timeout)
 	}
 	if o.Error != "" && !v.rec.told(o.Error) {
@@ -331,15 +328,15 @@ func (v *vegetaRun) RoundTrip(numbered *http.Request) (*http.Response, error) {
 		return nil, context.Cause(v.overdue)
 	}
 	err = s.send(v, f)
-	v.senders[s.entry] <- s // never blocks: it came from there
+	v.senders[s.entry] <- s // never blocks: the sender came from this channel
 	if err != nil {
 		return nil, err
 	}
 	return &http.Response{StatusCode: int(f.out.Code), Body: http.NoBody, Request: numbered}, nil
 }
 
-// sender takes a free connection to where the request goes, waiting for one if
-// need be, nil when it is too late to send.
+// sender takes a free connection to the request's entry, and waits for one if need be. It
+// returns nil when it is too late to send.
 func (v *vegetaRun) sender(f *vegetaFlight) *vegetaSender {
 	if v.overdue.Err() != nil {
 		return nil
@@ -361,9 +358,9 @@ func (v *vegetaRun) sender(f *vegetaFlight) *vegetaSender {
 	}
 }
 
-// waitUntil returns when at has passed since the epoch, or when ctx ends. The
-// runtime's timers keep to a millisecond; the last two are left to the
-// kernel's, which keep to some 60 µs.
+// waitUntil returns when at has passed since the epoch, or when ctx ends. The runtime's
+// timers are precise to a millisecond. So the kernel's timers, which are precise to some
+// 60 µs, wait for the last two milliseconds.
 func waitUntil(ctx context.Context, epoch time.Time, at time.Duration) {
 	const coarse = 2 * time.Millisecond
 	if left := at - time.Since(epoch); left > coarse && !sleep(ctx, left-coarse) {

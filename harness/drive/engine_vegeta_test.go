@@ -204,10 +204,9 @@ func TestVegetaFollowsNoRedirect(t *testing.T) {
 	}
 }
 
-// A server that stands still is not left alone: what was due meanwhile counts
-// from when it was due. Request 20 is held for 300 ms, and with it all that
-// follow; those due in the first half of that, 30 of the 100, wait for 150 ms
-// at least.
+// A stalled server does not stop the schedule: response times count from the due time.
+// Request 20 is held for 300 ms, and so are all later requests. Those due in the first
+// half of the stall, 30 of the 100, wait for 150 ms at least.
 func TestVegetaCountsFromTheIntendedSend(t *testing.T) {
 	var arrived atomic.Int64
 	var gate sync.RWMutex
@@ -234,15 +233,15 @@ func TestVegetaCountsFromTheIntendedSend(t *testing.T) {
 	if sum, response := m.Service.Mean()+m.SendLag.Mean(), m.Response.Mean(); response < sum-sum/100 || response > sum+sum/100 {
 		t.Errorf("on average the service took %v, the wait %v, the response %v", m.Service.Mean(), m.SendLag.Mean(), response)
 	}
-	// Two connections: the others waited for one, which is no service.
+	// Two connections: the other requests waited for one, and waiting is no service time.
 	if p71 := m.Service.Quantile(0.71); p71 >= m.Response.Quantile(0.71) {
 		t.Errorf("the wait for a connection counts as service: %v", p71)
 	}
 }
 
-// At the cap the schedule goes on: what finds no room is unsent, the server
-// never sees it, and what is sent later keeps its own number. Four connections
-// carry 120 of the 300 requests at best, and 10 are in flight at the end.
+// At the cap the schedule goes on. Requests beyond the cap are unsent, and the server
+// never sees them. Later requests keep their own numbers. Four connections carry 120 of
+// the 300 requests at best, and 10 are in flight at the end.
 func TestVegetaMeetsTheCap(t *testing.T) {
 	var asked askedFor
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

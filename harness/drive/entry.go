@@ -10,19 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// entry is one place that a loop sends to, with connections of its own: a
-// place far away must not take those of one nearby. Most jobs have one.
+// entry is one place that a loop sends to. Each entry has connections of its own, so that
+// a distant place can't use up the connections of a near one. Most jobs have one entry.
 type entry struct {
 	*place          // shared with the other loops
 	addresses       // this loop's own copy
 	slots       int // connections that may lead here
 	conns       []*conn
-	unused      []*conn // of conns, those that are closed
+	unused      []*conn // the closed connections of conns
 	idle        []*conn // open and without a request; the last used is last, and used first
 	dialing     int
-	nextDial    time.Duration // over TLS: when all the connections opened so far have had their gaps
+	nextDial    time.Duration // over TLS: when the gaps of all connections opened so far are over
 	speaksHTTP2 bool          // as its newest connection does
-	single      bool          // each request has a connection of its own: all are dialled when due
+	single      bool          // each request has a connection of its own, which is dialled when the request is due
 	cursor      int           // into conns: where the next stream is looked for
 	streams     int           // on a connection at once
 	waiting     ring          // due, and without a connection
@@ -31,7 +31,7 @@ type entry struct {
 // addresses are where connections of an entry go, in turn.
 type addresses struct {
 	all  []unix.Sockaddr
-	main int // the first so many take turns; the others are tried when those fail
+	main int // the first main addresses take turns; the others are tried when those fail
 	turn int
 	seen *[]unix.Sockaddr // what the place knew when all was copied
 }
@@ -48,8 +48,7 @@ func (a *addresses) set(all *[]unix.Sockaddr) {
 	}
 }
 
-// address is the one to try in a dial's so-and-so-many-th attempt; false when
-// all were tried.
+// address is the address for a dial's attempt number attempt; false when all were tried.
 func (a *addresses) address(turn, attempt int) (unix.Sockaddr, bool) {
 	switch {
 	case attempt < a.main:
@@ -60,9 +59,9 @@ func (a *addresses) address(turn, attempt int) (unix.Sockaddr, bool) {
 	return nil, false
 }
 
-// answered notes that a connection was taken at addr. Where that is none of
-// those that take turns, those of its family do from now on: localhost is
-// 127.0.0.1 and ::1, and a server may listen on one alone.
+// answered notes that addr accepted a connection. If addr is not among the addresses that
+// take turns, those of its family take turns from now on: localhost is 127.0.0.1 and ::1,
+// and a server may listen on only one of them.
 func (a *addresses) answered(addr unix.Sockaddr) {
 	if len(a.all) == a.main || sameFamily(addr, a.all[0]) {
 		return
@@ -116,7 +115,7 @@ func sameAddr(a, b unix.Sockaddr) bool {
 	return true
 }
 
-// refresh takes the addresses that the name has now. Connections to others end
+// refresh takes over the current addresses of the name. Connections to other addresses end
 // with their answers.
 func (e *entry) refresh() {
 	latest := e.latest.Load()
@@ -156,8 +155,8 @@ func (e *entry) slot(l *loop) *conn {
 // full says that no further connection may be opened now.
 func (e *entry) full() bool { return len(e.unused) == 0 && len(e.conns) == e.slots }
 
-// dialDue is when a further connection is to be opened; ok is false when none is
-// wanted.
+// dialDue is when a further connection is to be opened; ok is false when no further
+// connection is needed.
 func (e *entry) dialDue() (at time.Duration, ok bool) {
 	open := e.taken() - e.dialing
 	atOnce := max(maxDials, open)
@@ -170,14 +169,14 @@ func (e *entry) dialDue() (at time.Duration, ok bool) {
 	if e.single || open == 0 {
 		return 0, true // there is nothing else to wait for
 	}
-	at = e.waiting.at(e.dialing).handed + patience
+	at = e.waiting.at(e.dialing).dispatched + patience
 	if e.tls != nil {
 		at = max(at, e.nextDial-secureBurst*secureGap)
 	}
 	return at, true
 }
 
-// mayDial says that it is time to open one.
+// mayDial says that it is time to open a further connection.
 func (e *entry) mayDial(now time.Duration) bool {
 	at, ok := e.dialDue()
 	return ok && now >= at
@@ -189,36 +188,36 @@ func (e *entry) dialled(now time.Duration) { e.nextDial = max(e.nextDial, now) +
 // taken is how many connections lead here, or are about to.
 func (e *entry) taken() int { return len(e.conns) - len(e.unused) }
 
-// mayDialAgain says that a connection may be opened for a request that goes out
-// once more. With HTTP/2 one does for many.
-func (e *entry) mayDialAgain() bool {
+// mayDialForRetry says that a connection may be opened for a retry. With HTTP/2 one new
+// connection serves many retries.
+func (e *entry) mayDialForRetry() bool {
 	if e.speaksHTTP2 {
 		return !e.full() && e.dialing == 0
 	}
 	return !e.full() || len(e.idle) > 0
 }
 
-// slotAgain is a place for it, if need be that of an old connection.
-func (e *entry) slotAgain(l *loop) *conn {
+// slotForRetry is a place for such a connection, if need be that of an idle connection.
+func (e *entry) slotForRetry(l *loop) *conn {
 	if e.full() {
 		e.idle[0].discard()
 	}
 	return e.slot(l)
 }
 
-// since says that the connection was dialled after the so-and-so-many-th one,
-// and that the other end has not had reason to close it since.
-func (c *conn) since(after uint64) bool {
+// dialledAfter says that the connection was dialled after the one with that serial number,
+// and that the other end has had no reason to close it since. With 0 any connection will
+// do.
+func (c *conn) dialledAfter(after uint64) bool {
 	return after == 0 || c.serial > after && (c.h2 != nil || !c.used)
 }
 
-// free returns a connection to send on, nil when all are busy: an idle one, or
-// one with room for a further stream. It was dialled after the so-and-so-many-th
-// one.
+// free returns a connection to send on: an idle connection, or one with room for a further
+// stream. It returns nil when all are busy. The connection was dialledAfter(after).
 func (e *entry) free(after uint64) *conn {
 	last := len(e.idle) - 1
 	for i := last; i >= 0; i-- {
-		if c := e.idle[i]; (c.h2 == nil || c.h2.Room() > 0) && c.since(after) {
+		if c := e.idle[i]; (c.h2 == nil || c.h2.FreeStreams() > 0) && c.dialledAfter(after) {
 			e.idle[i], e.idle[last] = e.idle[last], c
 			return c
 		}
@@ -232,7 +231,7 @@ func (e *entry) free(after uint64) *conn {
 			e.cursor = 0
 		}
 		c := e.conns[e.cursor]
-		if c.state == connOpen && c.h2 != nil && !c.closing && c.h2.Active() < e.streams && c.h2.Room() > 0 && c.since(after) {
+		if c.state == connOpen && c.h2 != nil && !c.closing && c.h2.Active() < e.streams && c.h2.FreeStreams() > 0 && c.dialledAfter(after) {
 			return c
 		}
 		if c.state == connOpen && c.h2 == nil {
@@ -267,7 +266,7 @@ func (e *entry) http2(secure *tls.Conn) bool {
 	return secure.ConnectionState().NegotiatedProtocol == protoHTTP2
 }
 
-// negotiated refuses a connection that does not speak what was asked for.
+// negotiated refuses a connection that does not speak HTTP/2 when the job asks for it.
 func (e *entry) negotiated(state tls.ConnectionState) error {
 	if e.wantsHTTP2 && state.NegotiatedProtocol != protoHTTP2 {
 		return noHTTP2(state.NegotiatedProtocol)

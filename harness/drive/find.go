@@ -8,10 +8,9 @@ import (
 	"headroom/harness/drive/mix"
 )
 
-// finder reads the number behind the first field of its name, such as
-// "version":7, from a JSON body that comes in fragments. It keeps nothing of
-// them. It does not know where a string ends: within one, quotes are escaped,
-// so that a field's name can't stand there.
+// finder reads the number after the first field with a given name, such as "version":7,
+// from a JSON body that comes in fragments. It keeps no fragment. It does not track
+// strings: within a string quotes are escaped, so a field's name can't stand there.
 type finder struct {
 	field string // with its quotes and colon; "" looks for nothing
 	state findState
@@ -56,7 +55,7 @@ func (f *finder) next(b byte) {
 	case f.state == findDigits && digit, f.state == findSpace && digit:
 		value, fits := mix.AppendDigit(f.value, b)
 		if !fits {
-			f.again(b)
+			f.restart(b)
 			return
 		}
 		f.state, f.value = findDigits, value
@@ -66,18 +65,18 @@ func (f *finder) next(b byte) {
 	case f.state == findField:
 		f.match(b)
 	default: // a text, a fraction: not the number that is looked for
-		f.again(b)
+		f.restart(b)
 	}
 }
 
-// again looks for the next field of the name.
-func (f *finder) again(b byte) {
+// restart looks for the next field of that name, from b on.
+func (f *finder) restart(b byte) {
 	f.state, f.at, f.value = findField, 0, 0
 	f.match(b)
 }
 
-// match compares the next byte of the field. When it differs, the closing
-// quote of what matched may be the opening one of the field.
+// match compares the next byte of the field. When the byte differs, the closing quote of
+// the matched text may be the opening quote of the field.
 func (f *finder) match(b byte) {
 	for f.at > 0 && f.field[f.at] != b {
 		if f.at == len(f.field)-1 {
@@ -94,8 +93,7 @@ func (f *finder) match(b byte) {
 	}
 }
 
-// found returns the number, once the body is over; ok is false when there was
-// none.
+// found returns the number, once the body is over; ok is false without a number.
 func (f *finder) found() (n int64, ok bool) {
 	if f.field == "" || f.state != findDigits && f.state != findDone {
 		return 0, false

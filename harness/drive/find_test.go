@@ -72,8 +72,8 @@ func findIn(field, body string, size func(left int) int) int64 {
 	return n
 }
 
-// What is found does not depend on how the body is cut, and is what a regular
-// expression finds in the whole.
+// The number found does not depend on how the body is cut, and equals what a regular
+// expression finds in the whole body.
 func FuzzFinder(f *testing.F) {
 	f.Add(`{"id":1,"version":7}`, uint64(1))
 	f.Add(`"version":"version":"version": 12x`, uint64(2))

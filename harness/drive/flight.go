@@ -12,8 +12,8 @@ import (
 	"headroom/harness/drive/mix"
 )
 
-// flight is one request under way, from the moment it is sent to its end. A
-// loop uses its flights again and again, so that a request costs no memory.
+// flight is one request under way, from its send to its end. A loop reuses its flights,
+// so that a request allocates no memory.
 type flight struct {
 	loop  *loop
 	index int32 // into the loop's flights; HTTP/2 streams are known by it
@@ -23,9 +23,9 @@ type flight struct {
 	req  mix.Request
 	sent time.Duration // since the epoch: the actual send, or the dial for a new connection
 
-	again      int    // second sends so far
-	after      uint64 // goes again on a connection dialled after that many: older ones may be broken too
-	firstClass string // of the failure that led to the first one
+	retries    int    // second sends so far
+	after      uint64 // a retry needs a connection dialled after this many: older ones may be broken too
+	firstClass string // of the failure that led to the first retry
 	firstErr   error
 
 	status          int
@@ -53,7 +53,7 @@ func (l *loop) newFlight(r request, sent time.Duration) *flight {
 		l.flights = append(l.flights, f)
 	}
 	f.request, f.sent = r, sent
-	f.conn, f.again, f.after, f.firstClass, f.firstErr = nil, 0, 0, "", nil
+	f.conn, f.retries, f.after, f.firstClass, f.firstErr = nil, 0, 0, "", nil
 	f.req = l.pick(r)
 	f.expect = f.req.AppendExpect(f.expect[:0])
 	f.bodyOut = 0
@@ -68,8 +68,7 @@ func (f *flight) restart() {
 	f.match.reset(f.expect)
 }
 
-// header counts the headers that the job names, and keeps where a redirect
-// leads.
+// header counts the headers that the job names, and keeps the location of a redirect.
 func (f *flight) header(name, value []byte) {
 	job := f.loop.job
 	for i, counted := range job.CountHeaders {
@@ -85,7 +84,7 @@ func (f *flight) header(name, value []byte) {
 	}
 }
 
-// part counts and checks a fragment of the answer's body, and keeps none of it.
+// part counts and checks a fragment of the answer's body. It does not keep the fragment.
 func (f *flight) part(fragment []byte) error {
 	f.bodyIn += int64(len(fragment))
 	f.match.write(fragment)
@@ -109,35 +108,35 @@ func (f *flight) answeredClass() string {
 	return ""
 }
 
-// mayGoAgain says that sending the request once more is harmless: the server
-// has not processed it, or twice is the same as once. It notes the failure,
-// which is the one that is told should the further send fail too.
-func (f *flight) mayGoAgain(err error, unprocessed bool) bool {
+// mayRetry says that sending the request once more is harmless: the server has not
+// processed the request, or the request is idempotent. It notes the first failure, which
+// is reported if the retry fails too.
+func (f *flight) mayRetry(err error, unprocessed bool) bool {
 	limit := 1
 	if unprocessed {
 		limit = maxUnprocessed
 	}
-	if f.again >= limit || !unprocessed && !f.req.Idempotent() {
+	if f.retries >= limit || !unprocessed && !f.req.Idempotent() {
 		return false
 	}
-	if f.again == 0 {
+	if f.retries == 0 {
 		f.firstClass, f.firstErr = errorClass(err), err
 	}
-	f.again++
+	f.retries++
 	if f.after = 0; !unprocessed {
 		f.after = max(f.loop.dialled, 1)
 	}
-	f.watch.again()
-	f.loop.rec.again(f.intended)
+	f.watch.restart()
+	f.loop.rec.retry(f.intended)
 	return true
 }
 
-// maxUnprocessed is how often a request goes out that HTTP/2 servers say they
-// have not looked at.
+// maxUnprocessed is how often a request is sent again that an HTTP/2 server reports as
+// unprocessed.
 const maxUnprocessed = 50
 
-// finish ends a flight. The class is "" for success; err says more of a
-// failure, nil when there is no more to say.
+// finish ends a flight. The class is "" for success. err, which may be nil, describes a
+// failure further.
 func (l *loop) finish(f *flight, now time.Duration, class string, err error) {
 	l.sent.remove(f)
 	if f.firstClass != "" && f.status == 0 && (class == classRefused || class == classReset) {
@@ -152,7 +151,7 @@ func (l *loop) finish(f *flight, now time.Duration, class string, err error) {
 		Seq: f.k, Code: uint16(f.status), Timestamp: l.epoch.Add(f.sent), Latency: latency,
 		BytesOut: uint64(f.bodyOut), BytesIn: uint64(f.bodyIn), Error: class,
 	}
-	o.intended, o.handed, o.name, o.text = f.intended, f.handed, f.req.Name(), ""
+	o.intended, o.dispatched, o.name, o.text = f.intended, f.dispatched, f.req.Name(), ""
 	if class != "" && !l.rec.told(class) {
 		o.text = l.describe(f, class, err)
 	}
@@ -169,7 +168,7 @@ func (l *loop) finish(f *flight, now time.Duration, class string, err error) {
 	l.spare = append(l.spare, f)
 }
 
-// describe is what is told of the first failure of a class.
+// describe puts the first failure of a class into words.
 func (l *loop) describe(f *flight, class string, err error) string {
 	what := f.req.Method() + " " + string(f.req.AppendPath(nil))
 	switch {

@@ -69,8 +69,8 @@ func serveElsewhere(t *testing.T, kind string) *target {
 	return nil
 }
 
-// A driver that makes garbage is late by its collector. What is allowed is one
-// small allocation for each TLS record that is read, which is crypto/tls's own.
+// Garbage would make the driver late by its collector. Only one small allocation for each
+// TLS record read is allowed, which is crypto/tls's own.
 func TestNoGarbageForARequest(t *testing.T) {
 	if racetest.Enabled {
 		t.Skip("the race detector makes garbage of its own")

@@ -167,7 +167,7 @@ func TestOtherConnectionsAreNotKept(t *testing.T) {
 	}
 }
 
-// A server may close what is kept while no job runs: no request is lost to it.
+// A server may close kept connections while no job runs, and no request is lost.
 func TestKeptConnectionsThatWereClosed(t *testing.T) {
 	for _, scheme := range []string{"http", "https"} {
 		var server *httptest.Server

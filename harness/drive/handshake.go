@@ -11,25 +11,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// handshakeNice is how far the threads stand back: with a loop or another
-// program on the same core they get a quarter of it.
+// handshakeNice is the nice value of the handshakes' threads. On a core with a loop or
+// another program they get a quarter of the core.
 const handshakeNice = 5
 
-// Handshakes that are made side by side. Those that compute are few, so that
-// the first are done first. Those that wait for the other end are many: one
-// that never answers must not hold the others up.
+// Limits of concurrent handshakes. Few may compute at once, so that the first handshakes
+// finish first. Many may wait for the other end, because a server that never answers must
+// not delay other handshakes.
 const (
 	maxHandshakes = 256 // threads; others wait for their turn
 	maxComputing  = 64
 )
 
-// handshaker makes TLS handshakes away from the loops: one costs some 0.3 ms of
-// CPU, in which a loop would send late. Its threads stand back a little, so that
-// a loop which wakes up on their core goes first. They must not stand back
-// behind everything else: a handshake that got no CPU here would look like a
-// slow target.
+// handshaker makes TLS handshakes on threads of its own. A handshake costs some 0.3 ms of
+// CPU, and a loop that computed it would send late. The threads have a slightly lower
+// priority, so that a loop which wakes up on their core goes first. The priority must not
+// be lower than that: a handshake without CPU would look like a slow target.
 type handshaker struct {
-	turns chan struct{} // one for each that computes
+	turns chan struct{} // one for each handshake that computes
 
 	mu      sync.Mutex
 	more    sync.Cond
@@ -40,8 +39,8 @@ type handshaker struct {
 	running sync.WaitGroup
 }
 
-// handshake is one that is to be made. The loop that asked for it must not
-// touch its wire until report was called, but may shut the socket down.
+// handshake is a handshake to be made. Its loop must not touch the wire until report was
+// called, but may shut the socket down.
 type handshake struct {
 	conn       *conn
 	generation int32
@@ -57,7 +56,7 @@ func newHandshaker() *handshaker {
 	return h
 }
 
-// begin makes a handshake soon, and has it reported from another thread.
+// begin queues a handshake. Another thread calls its report.
 func (h *handshaker) begin(s handshake) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -69,7 +68,7 @@ func (h *handshaker) begin(s handshake) {
 	h.more.Signal()
 }
 
-// next waits for a handshake to make; false when there are to be none.
+// next waits for a handshake to make; ok is false when the handshaker is closed.
 func (h *handshaker) next() (s handshake, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -90,14 +89,14 @@ func (h *handshaker) next() (s handshake, ok bool) {
 }
 
 func (h *handshaker) work() {
-	// The thread ends with the goroutine, as it is not unlocked.
+	// The thread is never unlocked, so it ends with the goroutine.
 	runtime.LockOSThread()
 	// If it fails, handshakes merely compete with the loops.
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), handshakeNice)
 	for s, ok := h.next(); ok; s, ok = h.next() {
 		h.turns <- struct{}{}
 		s.wire.turns = h.turns
-		s.err = s.tls.HandshakeContext(context.Background()) // its wire has a deadline
+		s.err = s.tls.HandshakeContext(context.Background()) // the wire has a deadline
 		s.wire.endHandshake()
 		<-h.turns
 		s.report(s)

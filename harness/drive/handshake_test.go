@@ -33,10 +33,10 @@ func TestHangingHandshakesHoldUpNobody(t *testing.T) {
 
 // Runs side by side leave the process as the first found it, whichever ends
 // last.
-func TestRoomForHandshakesIsTakenBack(t *testing.T) {
+func TestProcsForHandshakesAreRestored(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
-	first := makeRoomForHandshakes()
-	second := makeRoomForHandshakes()
+	first := addProcsForHandshakes()
+	second := addProcsForHandshakes()
 	if got := runtime.GOMAXPROCS(0); got <= before {
 		t.Errorf("GOMAXPROCS is %d, as before", got)
 	}

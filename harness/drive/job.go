@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package drive sends a schedule of requests at one system and measures it:
-// open loop, both latencies, every request accounted for.
+// Package drive sends a schedule of requests to one system and measures the system: open
+// loop, both latencies, every request accounted for.
 //
 // The work flows one way:
 //
-//  1. schedule says when request k is due, mix says what it is; both are pure.
-//  2. An engine sends what is due and hands every outcome, a vegeta.Result
-//     with its intended time, to a recorder. The engine is an event loop of our
-//     own (loop.go), which speaks HTTP/1.1 and HTTP/2, plain and over TLS; or
-//     vegeta's (engine_vegeta.go), which is a second opinion.
-//  3. Each loop has a recorder of its own, counts and histograms; at the end
-//     they are merged into one record.Measurement.
-//  4. With oracles in the job, watch.go tells them what goes out and what
-//     comes back.
-//  5. validity.go says whether the driver itself spoiled the slice.
+//  1. schedule says when request k is due, mix says what request k is; both are pure.
+//  2. An engine sends the requests that are due, and hands every outcome to a
+//     recorder: a vegeta.Result with its intended time. The engine is an event loop
+//     of our own (loop.go), which speaks HTTP/1.1 and HTTP/2, plain and over TLS. The
+//     other engine is vegeta's (engine_vegeta.go), for comparison.
+//  3. Each loop has a recorder of its own, with counts and histograms. At the end
+//     the recorders are merged into one record.Measurement.
+//  4. If the job has oracles, watch.go reports requests and answers to them.
+//  5. validity.go says whether the driver itself made the slice invalid.
 package drive
 
 import (
@@ -37,8 +36,8 @@ import (
 	"headroom/scenarios"
 )
 
-// Job is all that one slice needs. It is JSON on its way into a driver, which
-// may run in this process, in a container, or elsewhere.
+// Job describes all of one slice. A job travels to the driver as JSON. The driver may run
+// in this process, in a container, or elsewhere.
 type Job struct {
 	BaseURL  string        `json:"base_url"` // http://before-balancer:8080
 	Arrivals string        `json:"arrivals"` // "poisson" or "constant"
@@ -49,8 +48,8 @@ type Job struct {
 
 	Mix  []scenarios.Endpoint      `json:"mix,omitempty"`
 	Keys map[string]scenarios.Keys `json:"keys,omitempty"` // by placeholder
-	// Entries are further places that requests are sent to, by name: an
-	// endpoint's From says which. The others go to BaseURL.
+	// Entries are further places to send requests to, by name. An endpoint's From
+	// names its place. Endpoints without From go to BaseURL.
 	Entries map[string]string `json:"entries,omitempty"`
 	// Targets, in place of BaseURL, Mix and Keys, is a list of requests sent in
 	// turn.
@@ -58,19 +57,20 @@ type Job struct {
 
 	Headers map[string]string `json:"headers,omitempty"`
 	Timeout time.Duration     `json:"timeout_ns"` // of one request, from its actual send; 0: 30 s
-	// Connections are open at most. 0: as many as requests in flight, if this
-	// computer allows them, each opened when all others are busy; at rate 0 it
-	// is 64. A request that is due while no other may be opened waits for one.
+	// Connections is the greatest number of open connections. With 0 the driver opens
+	// a connection when all others are busy, up to the requests in flight and to what
+	// this computer allows; at rate 0 the number is 64. A request waits when all
+	// connections are busy and no other may be opened.
 	Connections int   `json:"connections"`
 	MaxInFlight int   `json:"max_in_flight"`  // due and not finished; requests due beyond it are unsent. 0: 10,000
 	MaxBody     int64 `json:"max_body_bytes"` // bytes of a response's body read at most; more fails it. 0: 64 MiB
 	// Protocol is ProtocolHTTP1, ProtocolHTTP2, or "" for what a server chooses
 	// over TLS, and HTTP/1.1 without.
 	Protocol string `json:"protocol,omitempty"`
-	// Streams are requests on one HTTP/2 connection at once. 0: 100 or what the
-	// server allows; at rate 0 it is 1.
+	// Streams is the number of requests on one HTTP/2 connection at once. 0: 100, or
+	// what the server allows; at rate 0 it is 1.
 	Streams        int           `json:"streams,omitempty"`
-	NewConnections bool          `json:"new_connections,omitempty"`  // each request has one of its own
+	NewConnections bool          `json:"new_connections,omitempty"`  // each request has a connection of its own
 	Redirects      int           `json:"redirects,omitempty"`        // followed in a row at most; each is a request of its own
 	Requests       int           `json:"requests,omitempty"`         // to be recorded, in place of Duration; at rate 0 Duration still bounds them
 	UnixSocket     string        `json:"unix_socket,omitempty"`      // path to connect to, whatever the URL's host
@@ -83,16 +83,16 @@ type Job struct {
 	// CountHeaders names response headers whose values are counted, e.g.
 	// "X-Cache", into Measurement.Counts as "X-Cache: hit".
 	CountHeaders []string `json:"count_headers,omitempty"`
-	// Oracles are the checks, by their names in scenarios, that run with the
-	// load; those that a driver can't make are left out.
+	// Oracles names the checks that run with the load. A driver leaves out the checks
+	// that it can't make.
 	Oracles   []scenarios.OracleName `json:"oracles,omitempty"`
 	RateLimit RateLimit              `json:"rate_limit,omitzero"` // what over_limit is held against
 }
 
 // TLS says whom to trust, and who the driver is.
 type TLS struct {
-	// SkipVerify accepts any certificate: a system under test often has one
-	// that it signed itself.
+	// SkipVerify accepts any certificate: a system under test often signs its own
+	// certificate.
 	SkipVerify bool   `json:"skip_verify,omitempty"`
 	RootsPEM   []byte `json:"roots_pem,omitempty"`       // certificates to trust in place of the system's
 	CertPEM    []byte `json:"certificate_pem,omitempty"` // the driver's own, with KeyPEM
@@ -110,8 +110,8 @@ const (
 type RateLimit struct {
 	Limit  int           `json:"limit"` // requests of one session in any window
 	Window time.Duration `json:"window_ns"`
-	// BehindCache says that a cache stands before the limiter: what it answers
-	// itself, with the header "X-Cache: hit", the limiter never saw.
+	// BehindCache says that a cache stands before the limiter. The limiter never sees
+	// what the cache answers itself, with the header "X-Cache: hit".
 	BehindCache bool `json:"behind_cache,omitempty"`
 }
 
@@ -232,8 +232,8 @@ func (j *Job) requests(header http.Header) (*mix.Mix, error) {
 	return mix.NewFromTargets(j.Targets, header)
 }
 
-// fitRequests makes the schedule as long as its number of requests takes. It
-// returns the number of the first recorded request, if that is asked for.
+// fitRequests sets Duration to what the job's number of requests takes. It returns the
+// number of the first recorded request, if wantFirst is set.
 func (j *Job) fitRequests(wantFirst bool) (first uint64, err error) {
 	if j.RateRPS == 0 || j.Requests == 0 && !wantFirst {
 		return 0, nil
@@ -334,8 +334,8 @@ func (j *Job) checkOracles() error {
 	return nil
 }
 
-// lagLimit is how late the driver itself may send: docs/measurement.md,
-// "Validity of a slice".
+// lagLimit is the greatest lag of the driver itself: docs/measurement.md, "Validity of a
+// slice".
 func (j *Job) lagLimit() time.Duration { return max(minLagLimit, j.SLOLatency/20) }
 
 const minLagLimit = time.Millisecond

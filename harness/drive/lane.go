@@ -8,9 +8,9 @@ import (
 	"headroom/harness/drive/results"
 )
 
-// lane is a loop's way to the file of results, if there is one. There a
-// timestamp is the intended send and a latency the response time: vegeta's tools
-// then show what headroom does.
+// lane writes a loop's results to the file of results, if there is one. In the file a
+// timestamp is the intended send and a latency the response time, so that vegeta's tools
+// show headroom's figures.
 type lane struct {
 	writer *results.Writer
 	to     *results.Lane
@@ -24,7 +24,7 @@ func newLane(w *results.Writer) lane {
 	return lane{writer: w, to: w.Lane()}
 }
 
-// begin says that request k is the first to be recorded.
+// begin marks request k as the first recorded request.
 func (n *lane) begin(k uint64) {
 	if n.to != nil && !n.begun {
 		n.writer.Begin(k)
@@ -32,7 +32,7 @@ func (n *lane) begin(k uint64) {
 	}
 }
 
-// add hands over a finished request.
+// add writes a finished request.
 func (n *lane) add(rec *recorder, o *outcome) {
 	if n.to == nil || !rec.recorded(o.intended) {
 		return
@@ -44,7 +44,7 @@ func (n *lane) add(rec *recorder, o *outcome) {
 	n.to.Add(out)
 }
 
-// drop hands over request k, which was due and not sent.
+// drop writes request k, which was due and not sent.
 func (n *lane) drop(rec *recorder, k uint64, intended time.Duration) {
 	if n.to != nil && rec.recorded(intended) {
 		n.to.Unsent(k, rec.epoch.Add(intended))

@@ -15,15 +15,15 @@ type limits struct {
 	portFirst, portLast int
 }
 
-// ownFiles is what the driver opens besides its connections, and some to
-// spare: pollers, a resolver, a log.
+// ownFiles is how many files the driver opens besides its connections (pollers, a
+// resolver, a log), with some to spare.
 const ownFiles = 64
 
-// connectionCap is how many connections the job may have open at once, to that
-// many addresses. What is asked for is refused, before any load, where this
-// computer does not allow so many; what is not asked for is as many as it
-// allows, and as there are requests in flight at most.
-// Those kept from an earlier job are used again, or closed before.
+// connectionCap is how many connections the job may have open at once, to so many
+// addresses. It is an error, before any load, when the job asks for more connections than
+// this computer allows. A job that asks for no number gets as many as this computer
+// allows, up to its requests in flight. The kept connections of an earlier job do not
+// count: they are used again, or closed before.
 func connectionCap(job *Job, entries, addresses, kept int) (int, error) {
 	l, err := readLimits()
 	if err != nil {
@@ -68,8 +68,8 @@ func readLimits() (limits, error) {
 	return l, nil
 }
 
-// check says before the load whether connections to addresses different
-// places fit within the limits.
+// check says before the load whether so many connections to so many addresses fit within
+// the limits.
 func (l limits) check(connections, addresses int) error {
 	if need := uint64(connections) + l.openFiles + ownFiles; need > l.files {
 		return fmt.Errorf("%d connections need %d open files, the limit is %d: raise it with `ulimit -n %d`, or plan fewer connections",

@@ -46,7 +46,8 @@ func TestDriveSaysWhenPortsAreTooFew(t *testing.T) {
 	}
 }
 
-// What a client keeps open is no other's: a job that fitted once fits again.
+// A client's kept connections don't count against its next job: a job that fitted once
+// fits again.
 func TestKeptConnectionsAreNotCountedTwice(t *testing.T) {
 	l, err := readLimits()
 	if err != nil {

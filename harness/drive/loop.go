@@ -17,8 +17,8 @@ import (
 	"headroom/harness/drive/schedule"
 )
 
-// loop is one thread that sends its share of the schedule over its share of
-// the connections: it alone touches them, so nothing is locked, and a request
+// loop is one thread that sends its share of the schedule over its share of the
+// connections. Only the loop touches these connections, so there are no locks. A request
 // costs one write, one read and a share of one epoll_wait.
 type loop struct {
 	job   *Job
@@ -31,7 +31,7 @@ type loop struct {
 	stop  *atomic.Bool
 
 	sched        *schedule.Schedule // nil: closed loop
-	next, stride uint64             // the request to come, and from one to the next
+	next, stride uint64             // the next request, and the step from request to request
 	nextAt       time.Duration
 	end          time.Duration // of the schedule
 	capacity     int           // of requests due and unfinished
@@ -44,9 +44,9 @@ type loop struct {
 	dialled uint64 // so many so far
 
 	flights []*flight // all there are
-	spare   []*flight // of them, those not in use
+	spare   []*flight // the flights that are not in use
 	sent    timeList[flight, *flight]
-	again   []*flight // to be sent once more
+	retries []*flight // to be sent once more
 
 	dirty    []*conn // with something to write
 	result   outcome
@@ -60,8 +60,8 @@ type loop struct {
 	handshaker   *handshaker
 	mail         mailbox
 
-	usage usage
-	spun  time.Duration // of the slice: the CPU time of waiting for due times without sleep
+	usage    usage
+	spinTime time.Duration // CPU time of the slice that went into spinning
 }
 
 // mailbox holds the handshakes that have ended.
@@ -69,7 +69,7 @@ type mailbox struct {
 	full   atomic.Bool
 	mu     sync.Mutex
 	ends   []handshake
-	closed bool // the loop takes none any more
+	closed bool // the loop accepts no more
 	owed   int  // handshakes under way; the loop's own
 }
 
@@ -113,10 +113,9 @@ func (l *loop) begin() {
 
 func (l *loop) now() time.Duration { return time.Since(l.epoch) }
 
-// prepare opens connections before the schedule begins, so that their
-// handshakes are none of what is measured. It ends when each has opened or
-// failed, at the latest after maxPrepare. The requests find out for themselves
-// what is wrong with a target.
+// prepare opens connections before the schedule begins, so that their handshakes are not
+// measured. It ends when each connection has opened or failed, at the latest after
+// maxPrepare. It reports no failure, because the requests will meet it.
 func (l *loop) prepare(ctx context.Context, want int) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -148,7 +147,7 @@ const maxPrepare = 5 * time.Second
 // run sends until the schedule is over and every request has ended, or until
 // stop is set.
 func (l *loop) run() error {
-	runtime.LockOSThread() // its CPU time is read by thread
+	runtime.LockOSThread() // the loop's CPU time is read by thread
 	defer runtime.UnlockOSThread()
 	for {
 		now := l.now()
@@ -186,7 +185,7 @@ func (l *loop) turn(now, until time.Duration) error {
 		return err
 	}
 	if l.poll.Spun && len(events) == 0 && l.usage.began && !l.usage.ended {
-		l.spun += l.now() - now
+		l.spinTime += l.now() - now
 	}
 	for i := range events {
 		if token := events[i].Fd; token >= 0 {
@@ -202,8 +201,8 @@ func (l *loop) turn(now, until time.Duration) error {
 	return nil
 }
 
-// write gives the sockets what was put on their wires in this turn: with HTTP/2
-// that may be many requests at once.
+// write writes what this turn has put on the wires to the sockets. With HTTP/2 that may
+// be many requests at once.
 func (l *loop) write() {
 	for _, c := range l.dirty {
 		c.dirty = false
@@ -216,22 +215,22 @@ func (l *loop) write() {
 
 // send sends what is due.
 func (l *loop) send(now time.Duration) {
-	l.serveAgain()
+	l.serveRetries()
 	l.serveWaiting(now)
 	if l.sched == nil {
 		l.sendClosed(now)
 		return
 	}
 	for l.nextAt <= now && l.nextAt < l.end {
-		l.admit(request{k: l.next, intended: l.nextAt, handed: now}, now)
+		l.admit(request{k: l.next, intended: l.nextAt, dispatched: now}, now)
 		l.next += l.stride
 		l.nextAt = l.sched.At(l.next)
 		now = l.now()
 	}
 }
 
-// sendClosed keeps every connection busy. A request that fails at once is not
-// followed by another in the same call, lest a dead target hold the thread.
+// sendClosed keeps every connection busy. After a request that fails at once it sends no
+// other request in the same call, so that a dead target can't block the thread.
 func (l *loop) sendClosed(now time.Duration) {
 	for range l.closedLimit() - l.inFlight {
 		if now >= l.end || l.left == 0 {
@@ -241,7 +240,7 @@ func (l *loop) sendClosed(now time.Duration) {
 			l.lane.begin(l.next)
 			l.left = max(l.left-1, min(l.left, 0))
 		}
-		l.admit(request{k: l.next, intended: now, handed: now}, now)
+		l.admit(request{k: l.next, intended: now, dispatched: now}, now)
 		l.next += l.stride
 		now = l.now()
 	}
@@ -256,8 +255,8 @@ func (l *loop) closedLimit() int {
 	return min(limit, l.capacity)
 }
 
-// admit takes a request that is due: it is sent, waits for a connection, or,
-// at the cap, is counted as unsent.
+// admit takes a request that is due. The request is sent, waits for a connection, or is
+// counted as unsent at the cap.
 func (l *loop) admit(r request, now time.Duration) {
 	if l.inFlight >= l.capacity {
 		l.drop(r)
@@ -281,22 +280,22 @@ func (l *loop) admit(r request, now time.Duration) {
 
 // When connections are opened because all others are busy.
 const (
-	// patience is how long a request waits for one of them to be free. A driver
-	// that was held up for a moment has many requests due at once, and a fast
-	// target answers them on the connections that there are.
+	// patience is how long a request waits for a busy connection to become free. After
+	// a stall of the driver many requests are due at once, and a fast target answers
+	// them on the open connections.
 	patience = 2 * time.Millisecond
-	// maxDials is how many a loop opens at once to a place where it has fewer
-	// open. With more open it may double them.
+	// maxDials is how many connections a loop opens at once to a place. A loop with
+	// more open connections may double them.
 	maxDials = 64
-	// secureGap keeps those over TLS apart, once secureBurst were opened in a
-	// row. A handshake costs both ends as much CPU as dozens of requests: where
-	// a moment's stall made hundreds, they would be the next stall.
+	// After secureBurst connections in a row, secureGap keeps further connections over
+	// TLS apart. A handshake costs both ends as much CPU as dozens of requests, so
+	// hundreds of handshakes after a stall would cause the next stall.
 	secureGap   = 4 * time.Millisecond
 	secureBurst = 16
 )
 
-// grow opens connections for the requests that wait. Whichever is free first,
-// an old one or a new one, serves them.
+// grow opens connections for waiting requests. The first free connection serves a
+// request, be it old or new.
 func (l *loop) grow(e *entry, now time.Duration) {
 	for e.mayDial(now) {
 		c := e.slot(l)
@@ -308,7 +307,7 @@ func (l *loop) grow(e *entry, now time.Duration) {
 	}
 }
 
-// serveWaiting gives connections that have come free to those who wait.
+// serveWaiting sends waiting requests on free connections.
 func (l *loop) serveWaiting(now time.Duration) {
 	for i := range l.entries {
 		e := &l.entries[i]
@@ -325,33 +324,33 @@ func (l *loop) serveWaiting(now time.Duration) {
 	}
 }
 
-// sendAgain has f sent once more, soon.
-func (l *loop) sendAgain(f *flight) {
+// retry queues f to be sent once more.
+func (l *loop) retry(f *flight) {
 	f.conn = nil
-	l.again = append(l.again, f)
+	l.retries = append(l.retries, f)
 }
 
-// serveAgain sends what goes out once more: where a connection broke, on one
-// that was opened later, as the other old ones may have broken too.
-func (l *loop) serveAgain() {
-	kept := l.again[:0]
-	for _, f := range l.again {
+// serveRetries sends the queued retries. After a broken connection a retry needs a
+// connection that was opened later, because other old connections may be broken too.
+func (l *loop) serveRetries() {
+	kept := l.retries[:0]
+	for _, f := range l.retries {
 		e := l.entryOf(f.request)
 		if c := e.free(f.after); c != nil {
 			e.take(c)
 			c.begin(f)
-		} else if e.mayDialAgain() {
-			e.slotAgain(l).dial(f)
+		} else if e.mayDialForRetry() {
+			e.slotForRetry(l).dial(f)
 		} else {
 			kept = append(kept, f)
 		}
 	}
-	clear(l.again[len(kept):])
-	l.again = kept
+	clear(l.retries[len(kept):])
+	l.retries = kept
 }
 
-// follow takes the request that a redirect asks for: a request of its own. It
-// waits for the next send, as no frame may be written while frames are read.
+// follow queues the request that a redirect asks for. It is sent with the next send,
+// because no frame may be written while frames are read.
 func (l *loop) follow(r request, now time.Duration) {
 	if l.inFlight >= l.capacity {
 		l.drop(r)
@@ -361,7 +360,7 @@ func (l *loop) follow(r request, now time.Duration) {
 	l.entryOf(r).waiting.push(r)
 }
 
-// pick is what a request asks for.
+// pick returns the content of a request.
 func (l *loop) pick(r request) mix.Request {
 	if r.redirected != nil {
 		return *r.redirected
@@ -399,13 +398,13 @@ func (l *loop) open() int {
 	return open
 }
 
-// secure has a connection's TLS handshake made.
+// secure starts a connection's TLS handshake on another thread.
 func (l *loop) secure(c *conn) {
 	l.mail.owed++
 	l.handshaker.begin(handshake{conn: c, generation: c.generation, wire: c.wire, tls: c.tls, report: l.post})
 }
 
-// post takes the end of a handshake, on any thread.
+// post receives a finished handshake, on any thread.
 func (l *loop) post(h handshake) {
 	l.mail.mu.Lock()
 	defer l.mail.mu.Unlock()
@@ -418,7 +417,7 @@ func (l *loop) post(h handshake) {
 	l.poll.Interrupt()
 }
 
-// takeMail goes on with the connections whose handshakes have ended.
+// takeMail continues the connections whose handshakes have ended.
 func (l *loop) takeMail() {
 	l.mail.full.Store(false)
 	l.mail.mu.Lock()

@@ -4,8 +4,8 @@ package drive
 
 import "bytes"
 
-// matcher looks for a text in a body that comes in fragments, keeping no more
-// of it than the text is long.
+// matcher looks for a text in a body that comes in fragments. It keeps less of the body
+// than the text is long.
 type matcher struct {
 	text  []byte // empty: found from the start
 	tail  []byte // the last bytes seen, fewer than text has

@@ -15,7 +15,7 @@ import (
 // driveTo runs a job on one loop, to a name with the given addresses.
 func driveTo(t *testing.T, job Job, addresses ...unix.Sockaddr) *recorder {
 	t.Helper()
-	p := &place{scheme: "http", again: make(chan struct{}, 1)}
+	p := &place{scheme: "http", lookUps: make(chan struct{}, 1)}
 	p.latest.Store(&addresses)
 	return driveToPlace(t, job, p)
 }
@@ -74,7 +74,7 @@ func TestLoadFollowsTheName(t *testing.T) {
 		moved.Add(1)
 		return reply(okResponse)(c, request)
 	})
-	p := &place{scheme: "http", again: make(chan struct{}, 1)}
+	p := &place{scheme: "http", lookUps: make(chan struct{}, 1)}
 	from := startTarget(t, func(c net.Conn, request []byte) bool {
 		if asked.Add(1) == 10 {
 			p.latest.Store(&[]unix.Sockaddr{addressOf(t, to)})

@@ -42,7 +42,7 @@ func TestValidity(t *testing.T) {
 		for range 1000 {
 			m.DriverLag.Record(100 * time.Microsecond)
 		}
-		return m, driverFacts{lagLimit: time.Millisecond, window: 10 * time.Second, usageKnown: true, busiest: 0.1}
+		return m, driverFacts{lagLimit: time.Millisecond, window: 10 * time.Second, usageKnown: true, busiestShare: 0.1}
 	}
 	for _, test := range []struct {
 		change func(*record.Measurement, *driverFacts)
@@ -56,7 +56,7 @@ func TestValidity(t *testing.T) {
 		}, []string{"p99 of its own lag is 3", "beyond 1ms"}},
 		{func(_ *record.Measurement, d *driverFacts) { d.late = 1 }, nil},
 		{func(_ *record.Measurement, d *driverFacts) { d.late = 2 }, []string{"2 of 1000 requests (0.200%)"}},
-		// What the in-flight cap holds back is the target's overload.
+		// Requests that the in-flight cap holds back are the target's overload.
 		{func(m *record.Measurement, _ *driverFacts) { m.Unsent, m.Planned, m.MaxInFlight = 10, 1010, 64 }, nil},
 		{func(m *record.Measurement, _ *driverFacts) { m.Waited, m.Connections.Cap = 10, 64 }, []string{"10 of 1000", "the driver's 64 connections"}},
 		{func(m *record.Measurement, _ *driverFacts) { m.Waited = 1 }, nil},
@@ -65,15 +65,17 @@ func TestValidity(t *testing.T) {
 		{func(m *record.Measurement, _ *driverFacts) { m.Planned, m.Sent = 0, 0 }, []string{"no request was due"}},
 		{func(m *record.Measurement, _ *driverFacts) { m.Driver.ThrottledS = maybe.Of(0.25) }, []string{"throttled", "0.250 s"}},
 		{func(m *record.Measurement, _ *driverFacts) { m.Driver.CPUSeconds = maybe.Of(7.5) }, []string{"used 75% of its 1 CPUs"}},
-		{func(m *record.Measurement, d *driverFacts) { m.Driver.CPUSeconds, d.spun = maybe.Of(7.5), time.Second }, nil},
+		{func(m *record.Measurement, d *driverFacts) {
+			m.Driver.CPUSeconds, d.spinTime = maybe.Of(7.5), time.Second
+		}, nil},
 		{func(m *record.Measurement, _ *driverFacts) { m.Driver.StolenShare = maybe.Of(0.03) }, []string{"the hypervisor took 3.0%"}},
-		// What is not known spoils nothing; it is named elsewhere.
+		// An unknown figure makes nothing invalid; NotKnown names it.
 		{func(m *record.Measurement, _ *driverFacts) { m.Driver.ThrottledS = maybe.Number{} }, nil},
 		{func(m *record.Measurement, _ *driverFacts) { m.Driver.StolenShare = maybe.Number{} }, nil},
 		{func(m *record.Measurement, d *driverFacts) {
 			m.Driver.CPUSeconds, d.usageKnown = maybe.Number{}, false
 		}, []string{"the driver's own use of the CPU is not known"}},
-		{func(_ *record.Measurement, d *driverFacts) { d.busiest = 0.9 }, []string{"busiest thread used 90%"}},
+		{func(_ *record.Measurement, d *driverFacts) { d.busiestShare = 0.9 }, []string{"busiest thread used 90%"}},
 		{func(_ *record.Measurement, d *driverFacts) { d.usageKnown = false }, []string{"not known"}},
 	} {
 		m, facts := good()

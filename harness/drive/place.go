@@ -25,20 +25,20 @@ type place struct {
 	wantsHTTP2 bool        // or nothing
 	key        string      // of what a client keeps
 
-	latest atomic.Pointer[[]unix.Sockaddr] // what the name stands for
-	again  chan struct{}                   // asks for another look-up
+	latest  atomic.Pointer[[]unix.Sockaddr] // what the name stands for
+	lookUps chan struct{}                   // asks for another look-up
 }
 
-// lookUpAgain asks for a look-up of the name, as connections to its addresses
-// fail: the name may have moved.
+// lookUpAgain asks for a look-up of the name after a connection has failed: the name may
+// have other addresses now.
 func (p *place) lookUpAgain() {
 	select {
-	case p.again <- struct{}{}:
-	default: // asked already, or the place has no name
+	case p.lookUps <- struct{}{}:
+	default: // a look-up is pending, or the place has no name
 	}
 }
 
-// Look-ups of names that may have moved.
+// Look-ups of names whose addresses may have changed.
 const (
 	resolveTimeout = 10 * time.Second
 	// lookUpGap keeps look-ups apart while every connection fails.
@@ -59,12 +59,12 @@ func (p *place) resolve(ctx context.Context, unixSocket string) error {
 	return nil
 }
 
-// follow looks the name up again, when asked to and every so often, until ctx
-// ends. 0 is only when asked to.
+// follow looks the name up again until ctx ends: on request, and every so often if every
+// is above 0.
 func (p *place) follow(ctx context.Context, every time.Duration) {
 	host, _, _ := net.SplitHostPort(p.hostPort)
 	if _, err := netip.ParseAddr(host); err == nil {
-		return // a number stays where it is
+		return // an address needs no look-up
 	}
 	var tick <-chan time.Time
 	if every > 0 {
@@ -77,7 +77,7 @@ func (p *place) follow(ctx context.Context, every time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-tick:
-		case <-p.again:
+		case <-p.lookUps:
 			if !sleep(ctx, lookUpGap) {
 				return
 			}

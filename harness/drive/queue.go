@@ -8,13 +8,13 @@ import (
 	"headroom/harness/drive/mix"
 )
 
-// request is one that is due.
+// request is a request that is due.
 type request struct {
-	k        uint64
-	intended time.Duration // since the epoch
-	handed   time.Duration // since the epoch: when the loop got round to it
-	// redirected is what to send in place of request k, when an answer has led
-	// elsewhere; hops is how often that has happened.
+	k          uint64
+	intended   time.Duration // since the epoch
+	dispatched time.Duration // since the epoch: when the loop took up the request
+	// redirected is the request to send in place of request k, after a redirect; hops
+	// is the number of redirects so far.
 	redirected *mix.Request
 	hops       int
 }
@@ -69,8 +69,8 @@ type timed[T any] interface {
 // element is in one list at most.
 type timeList[T any, P timed[T]] struct{ oldest, newest P }
 
-// insert adds an element. It mostly is the newest, so that is where the search
-// for its place begins.
+// insert adds an element. The element mostly is the newest, so the search for its place
+// begins at the newest end.
 func (l *timeList[T, P]) insert(e P) {
 	before := l.newest
 	for before != nil && before.at() > e.at() {

@@ -31,7 +31,7 @@ func serverTLS(version uint16, protocols ...string) *tls.Config {
 	}
 }
 
-// rawServer accepts connections of which each is what its test makes of it.
+// rawServer accepts connections, and hands each to its test.
 type rawServer struct {
 	target
 	accepted atomic.Int64

@@ -47,15 +47,15 @@ func statusClass(code int) string {
 	return classStatusOther
 }
 
-// outcome is one finished request. Of the vegeta.Result, Seq is its number in
-// the schedule, Timestamp its actual send, Latency its service time and Error
-// its class of failure.
+// outcome is one finished request. In its vegeta.Result, Seq is the number in the
+// schedule, Timestamp the actual send, Latency the service time and Error the class of
+// failure.
 type outcome struct {
 	vegeta.Result
-	intended time.Duration // since the epoch
-	handed   time.Duration // since the epoch: when the driver got round to it
-	name     int           // index into mix.Names
-	text     string        // of a failure, in words; "" when its class has been told
+	intended   time.Duration // since the epoch
+	dispatched time.Duration // since the epoch: when the driver took up the request
+	name       int           // index into mix.Names
+	text       string        // of a failure, in words; "" when its class has words already
 }
 
 // Limits of what a recorder keeps.
@@ -67,11 +67,11 @@ const (
 	statusCodes = 1000
 )
 
-// finestAnswers is how exactly it is kept when answers came.
+// finestAnswers is the resolution of the times of answers.
 const finestAnswers = 100 * time.Millisecond
 
-// recorder adds up the outcomes of one loop. Its loop alone uses it. Memory
-// does not grow with the number of requests.
+// recorder adds up the outcomes of one loop, and only that loop uses it. Its memory does
+// not grow with the number of requests.
 type recorder struct {
 	epoch      time.Time
 	from, till time.Duration // the window of intended sends that is recorded
@@ -102,7 +102,7 @@ type endpointRecord struct {
 	response                 *hdr.Histogram
 }
 
-// newRecorder records the job without its warm-up, once it has begun.
+// newRecorder returns a recorder of the job without its warm-up. begin starts it.
 func newRecorder(job *Job, endpoints int) *recorder {
 	from, till := job.Warmup, job.Warmup+job.Duration
 	r := &recorder{
@@ -133,25 +133,25 @@ func (r *recorder) begin(epoch time.Time) { r.epoch = epoch }
 // started says whether the clock runs.
 func (r *recorder) started() bool { return !r.epoch.IsZero() }
 
-// opened counts a new connection; open is how many there are now.
+// opened counts a new connection; open is the number of open connections.
 func (r *recorder) opened(open int) {
 	r.connections.Opened++
 	r.stillOpen(open)
 }
 
-// stillOpen is told how many connections an earlier job left open.
+// stillOpen records the number of open connections, such as those of an earlier job.
 func (r *recorder) stillOpen(open int) {
 	r.connections.Most = max(r.connections.Most, int64(open))
 }
 
-// again counts a second send.
-func (r *recorder) again(intended time.Duration) {
+// retry counts a second send.
+func (r *recorder) retry(intended time.Duration) {
 	if r.recorded(intended) {
 		r.retried++
 	}
 }
 
-// wait counts a request that waits for a connection while no further one may be
+// wait counts a request that waits for a connection while no further connection may be
 // opened.
 func (r *recorder) wait(intended time.Duration) {
 	if r.recorded(intended) {
@@ -171,16 +171,16 @@ func timelineStep(window time.Duration) time.Duration {
 	return inSteps(window, time.Second, maxTimeline)
 }
 
-// inSteps is the smallest multiple of finest, at least one, of which no more than
-// most fill the window.
+// inSteps is the smallest step, a multiple of finest, with which at most most steps fill
+// the window.
 func inSteps(window, finest time.Duration, most int) time.Duration {
 	return max(time.Duration(stepsIn(window, finest*time.Duration(most))), 1) * finest
 }
 
-// stepsIn is how many steps a window has, the last one being shorter.
+// stepsIn is how many steps a window has. The last step may be shorter.
 func stepsIn(window, step time.Duration) int { return int((window + step - 1) / step) }
 
-// recorded says whether a request of that intended time belongs to the slice.
+// recorded says whether a request with this intended time belongs to the slice.
 func (r *recorder) recorded(intended time.Duration) bool {
 	return intended >= r.from && intended < r.till
 }
@@ -193,15 +193,15 @@ func (r *recorder) drop(intended time.Duration) {
 	}
 }
 
-// inFlight follows the number of requests due and unfinished. It is told of
-// every change, at now, from before to after.
+// inFlight records a change of the number of requests in flight, at now, from before to
+// after. It must be called for every change.
 func (r *recorder) inFlight(now time.Duration, before, after int) {
 	if now < r.from {
 		return
 	}
 	for r.ended < len(r.timeline) && r.from+time.Duration(r.ended+1)*r.perEntry <= now {
 		r.timeline[r.ended].InFlight = int64(before)
-		r.timeline[r.ended].Response.Compact() // what comes late still finds its place
+		r.timeline[r.ended].Response.Compact() // late answers are still recorded
 		r.ended++
 	}
 	r.maxInFlight = max(r.maxInFlight, int64(after))
@@ -212,14 +212,14 @@ func (r *recorder) done(o *outcome) {
 	if ended := o.Timestamp.Add(o.Latency).Sub(r.epoch); o.Error == "" && ended >= 0 && ended < r.till {
 		r.answers[ended/r.perAnswers]++
 		if ended >= r.from {
-			r.answered++ // whenever it was asked for: throughput is what comes out
+			r.answered++ // whenever it was sent: throughput counts what comes out
 		}
 	}
 	if !r.recorded(o.intended) {
 		return
 	}
 	sendLag := o.Timestamp.Sub(r.epoch) - o.intended
-	driverLag := o.handed - o.intended
+	driverLag := o.dispatched - o.intended
 	response := sendLag + o.Latency
 	ok := o.Error == ""
 
@@ -266,8 +266,8 @@ func (r *recorder) done(o *outcome) {
 // enter records d, and reports false when it is beyond the histogram.
 func enter(h *hdr.Histogram, d time.Duration) bool { return h.RecordValue(int64(max(d, 0))) == nil }
 
-// header counts the value of counted header number i in the response to a
-// request of that intended time.
+// header counts a value of counted header number i. intended is the time of the value's
+// request.
 func (r *recorder) header(intended time.Duration, i int, value []byte) {
 	if !r.recorded(intended) {
 		return
@@ -286,16 +286,15 @@ func (r *recorder) header(intended time.Duration, i int, value []byte) {
 	*n++
 }
 
-// cut ends the window early: the run was called off, or has sent all its
-// requests.
+// cut ends the window early: the run was interrupted, or has sent all its requests.
 func (r *recorder) cut(now time.Duration) {
 	r.till = max(min(r.till, now), r.from)
 	r.timeline = r.timeline[:stepsIn(r.till-r.from, r.perEntry)]
 	r.answers = r.answers[:stepsIn(r.till, r.perAnswers)]
 }
 
-// merge adds another loop's record of the same window, which either may have
-// cut.
+// merge adds another loop's record of the same window. Either loop may have cut the
+// window.
 func (r *recorder) merge(other *recorder) {
 	r.planned += other.planned
 	r.sent += other.sent
@@ -356,8 +355,8 @@ func (r *recorder) merge(other *recorder) {
 	}
 }
 
-// measurement returns what was recorded; names are the endpoints', headers the
-// counted headers'.
+// measurement returns the recorded measurement; names are those of the endpoints, headers
+// those of the counted headers.
 func (r *recorder) measurement(names, headers []string) record.Measurement {
 	m := record.Measurement{
 		DurationS: (r.till - r.from).Seconds(),

@@ -23,10 +23,10 @@ func testRecorder(t *testing.T) *recorder {
 }
 
 // finished is an outcome, times being counted from the epoch.
-func finished(r *recorder, intended, handed, sent, done time.Duration, class string) *outcome {
+func finished(r *recorder, intended, dispatched, sent, done time.Duration, class string) *outcome {
 	return &outcome{
 		Result:   vegeta.Result{Timestamp: r.epoch.Add(sent), Latency: done - sent, Error: class, Code: 200, BytesIn: 10, BytesOut: 1},
-		intended: intended, handed: handed,
+		intended: intended, dispatched: dispatched,
 	}
 }
 
@@ -153,8 +153,8 @@ func TestCountedValuesAreBounded(t *testing.T) {
 	}
 }
 
-// When answers came goes by their end: those of the warm-up count, failures and what
-// came behind the slice do not.
+// Answers are counted by the time of their end. Answers of the warm-up count. Failures and
+// answers after the slice do not.
 func TestAnswersByWhenTheyCame(t *testing.T) {
 	a, b := testRecorder(t), testRecorder(t)
 	b.epoch = a.epoch

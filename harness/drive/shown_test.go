@@ -43,9 +43,9 @@ func inHeaders(r *register) http.Handler {
 // headerJob reads each number where inHeaders shows it.
 func headerJob(url string) Job {
 	job := oracleJob(url)
-	job.Mix[0].Version = scenarios.Reading{From: scenarios.FromETag}
-	job.Mix[1].Version = scenarios.Reading{From: scenarios.FromHeader, Name: "x-revision"}
-	job.Mix[2].ID = scenarios.Reading{From: scenarios.FromLocation}
+	job.Mix[0].Version = scenarios.Extractor{From: scenarios.FromETag}
+	job.Mix[1].Version = scenarios.Extractor{From: scenarios.FromHeader, Name: "x-revision"}
+	job.Mix[2].ID = scenarios.Extractor{From: scenarios.FromLocation}
 	job.Oracles = []scenarios.OracleName{scenarios.OracleStale, scenarios.OracleReadYourWrites, scenarios.OracleDuplicateIDs}
 	job.RateLimit = RateLimit{}
 	return job
@@ -139,7 +139,7 @@ func TestShowing(t *testing.T) {
 	if n, ok := x.version.found(); n != 7 || !ok {
 		t.Errorf("found %d, %v; want 7", n, ok)
 	}
-	x.again()
+	x.restart()
 	if n, ok := x.version.found(); ok {
 		t.Errorf("found %d of the answer before", n)
 	}

@@ -81,9 +81,8 @@ func framesJob(s *rawServer, rateRPS float64, duration time.Duration) Job {
 	return job
 }
 
-// A connection that breaks with many streams on it is replaced: what is
-// harmless to ask again is asked once more, also where one connection is all
-// that there may be.
+// A connection that breaks with many streams is replaced. Harmless requests are sent once
+// more, even if the job may have only one connection.
 func TestBrokenConnectionWithManyStreams(t *testing.T) {
 	for _, test := range []struct {
 		method          string
@@ -186,7 +185,7 @@ func TestNoStreamsAtAll(t *testing.T) {
 	}
 }
 
-// A server that speaks HTTP/1.1 alone does not speak what was asked for.
+// A server that speaks HTTP/1.1 alone fails a job that asks for HTTP/2.
 func TestNoHTTP2(t *testing.T) {
 	plain, _ := startCounted(t, "http", func(http.ResponseWriter, *http.Request) {})
 	secure := startTLS(t, func(http.ResponseWriter, *http.Request) {}, false)

@@ -17,9 +17,8 @@ import (
 	"headroom/scenarios"
 )
 
-// target is a system under test of our own: plain TCP, so that a test decides
-// every byte, and cheap, so that it takes little of the cores that the driver
-// is measured on.
+// target is a system under test of our own. It is plain TCP, so that a test decides every
+// byte. It is cheap, so that it takes little of the cores on which the driver is measured.
 type target struct {
 	url      string
 	requests atomic.Int64
@@ -140,12 +139,10 @@ func mustDrive(t testing.TB, job Job) record.Measurement {
 	return m
 }
 
-// driveQuietly runs a job whose latencies are to be held against theory,
-// against a target made by start. On a machine so busy that the driver calls
-// the slice invalid, or that the target itself is late by more than maxLate in
-// the mean, nothing is proved: then it tries again and at last skips, in CI
-// too: no data, no verdict. What is always demanded is that a driver that
-// lagged says so.
+// driveQuietly runs a job whose latencies are to be held against theory, against a target
+// made by start. A busy machine proves nothing: the driver calls the slice invalid, or the
+// target's mean lateness exceeds maxLate. Then driveQuietly tries again and at last skips,
+// in CI too: no data, no verdict. In any case a driver that lagged must say so.
 func driveQuietly(t *testing.T, maxLate time.Duration, start func() (*target, Job)) record.Measurement {
 	t.Helper()
 	var why string

@@ -26,14 +26,13 @@ func checkQuantiles(t *testing.T, what string, quantile, theory func(float64) ti
 	}
 }
 
-// The target answers at once, but freezes for the last second of every five.
-// At a constant rate a fifth of the requests meet the freeze, evenly spread
-// over it, so their response times are uniform over 0 to 1 s, and a share s of
-// all takes longer than 1 s * (1 - 5 s): p90 is 500 ms, p95 750 ms, p99 950 ms.
-// That holds for every number of connections: what waits for one was due all
-// the same. After the thaw the thousand that waited are answered one after
-// another, as fast as this machine's loopback allows: the request that was due
-// s into the freeze waits s * rate / drained longer than that.
+// The target answers at once, but freezes for the last second of every five. At a constant
+// rate a fifth of the requests meet the freeze, evenly spread over it, so their response
+// times are uniform over 0 to 1 s, and a share s of all takes longer than 1 s * (1 - 5 s):
+// p90 is 500 ms, p95 750 ms, p99 950 ms. That holds for every number of connections,
+// because a waiting request was due all the same. After the thaw the thousand waiting
+// requests are answered one after another, as fast as this machine's loopback allows. A
+// request that was due s into the freeze waits s * rate / drained longer.
 func TestFrozenTargetHasItsTrueQuantiles(t *testing.T) {
 	if testing.Short() {
 		t.Skip("drives a target for 30 s: skipped by -short")
@@ -118,11 +117,10 @@ func TestQueueMatchesTheory(t *testing.T) {
 	}
 }
 
-// lindley computes the quantiles that this very sample of arrivals and
-// services has in an ideal queue. A few thousand requests stray from theory by
-// chance; the seeds are chosen so that these hardly do, nor do the ranks beside
-// each quantile, and what remains between theory and the measurement is the
-// driver's.
+// lindley computes the quantiles of this very sample of arrivals and services in an ideal
+// queue. A few thousand requests may stray from theory by chance. The seeds are chosen so
+// that this sample hardly strays, also at the ranks beside each quantile. The remaining
+// difference is the driver's.
 func lindley(t *testing.T, rate float64, seed uint64, duration time.Duration, service func(uint64) time.Duration) func(float64) time.Duration {
 	t.Helper()
 	sched, err := schedule.New(schedule.Poisson, rate, seed)

@@ -11,25 +11,25 @@ import (
 	"strings"
 )
 
-// protoHTTP2 is HTTP/2's name in ALPN.
+// The protocols' names in ALPN.
 const (
 	protoHTTP2 = "h2"
 	protoHTTP1 = "http/1.1"
 )
 
-// tlsConfig is for connections to hostPort.
+// tlsConfig is the configuration of connections to hostPort.
 func (j *Job) tlsConfig(hostPort string) (*tls.Config, error) {
 	host, _, err := net.SplitHostPort(hostPort)
 	if err != nil {
 		return nil, err
 	}
-	host, _, _ = strings.Cut(host, "%") // a zone is this computer's own affair
+	host, _, _ = strings.Cut(host, "%") // a zone has a meaning on this computer only
 	config := &tls.Config{
 		ServerName:         host,
 		InsecureSkipVerify: j.TLS.SkipVerify, //nolint:gosec // the job asks for it
 		NextProtos:         []string{protoHTTP2, protoHTTP1},
-		// A large body in small records would cost the driver more than the
-		// first bytes of it gain.
+		// Small records bring the first bytes of a large body earlier, but cost the
+		// driver more than that gains.
 		DynamicRecordSizingDisabled: true,
 	}
 	switch j.Protocol {
@@ -54,7 +54,7 @@ func (j *Job) tlsConfig(hostPort string) (*tls.Config, error) {
 	return config, nil
 }
 
-// checkTLS says before any load what is wrong with the certificates.
+// checkTLS checks the certificates before any load.
 func (j *Job) checkTLS() error {
 	if (len(j.TLS.CertPEM) > 0) != (len(j.TLS.KeyPEM) > 0) {
 		return errors.New("a client's certificate and its key are given together")
@@ -63,8 +63,7 @@ func (j *Job) checkTLS() error {
 	return err
 }
 
-// protocolName is what a connection speaks, in words; secure is nil where it is
-// plain.
+// protocolName names what a connection speaks; secure is nil for a plain connection.
 func protocolName(secure *tls.ConnectionState, http2 bool) string {
 	name := "HTTP/1.1"
 	if http2 {

@@ -81,7 +81,7 @@ func TestSlowHandshakes(t *testing.T) {
 	}
 }
 
-// Whatever ends a job, handshakes under way leave nothing behind.
+// Handshakes under way leave nothing behind, however a job ends.
 func TestHandshakesUnderWay(t *testing.T) {
 	s := startRaw(t, "https", func(_ *rawServer, c net.Conn, _ int64) { hold(c) })
 	job := jobFor(&s.target, 200, time.Hour)
@@ -220,9 +220,9 @@ func TestServerStopsReading(t *testing.T) {
 	}
 }
 
-// A Unix socket may take nothing more without being closed. That breaks the
-// connection, once. The kernel tells nobody who waits for room at that moment:
-// such a request times out.
+// A Unix socket may refuse writes without being closed. That breaks the connection, once.
+// The kernel does not wake a writer that waits for room at that moment, so such a request
+// times out.
 func TestSecureSocketThatTakesNoMore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})

@@ -40,13 +40,13 @@ type reading struct {
 	host      hostRead
 	known     bool // whether it was taken: an interrupted slice may have none
 
-	// Of a difference: what the hypervisor took of all its time, and of the second of
-	// which it took most.
+	// In a difference: the share of the time that the hypervisor took, in all and of
+	// the worst second.
 	stolen, worstStolen maybe.Number
 }
 
-// follow takes the readings as now passes from and till. It must be called by
-// one thread.
+// follow takes the readings when now passes from and till. One thread alone must call
+// it.
 func (u *usage) follow(now, from, till time.Duration) {
 	if !u.began && now >= from {
 		u.began, u.start = true, readUsage(now, u.wholeProcess)
@@ -60,8 +60,8 @@ func (u *usage) follow(now, from, till time.Duration) {
 	}
 }
 
-// nextSecond ends a second: what the hypervisor takes at once does more harm
-// than the same spread out. The rest of a slice is no second.
+// nextSecond ends a second. The worst second matters, because stolen time does more harm
+// at once than spread out. The incomplete last second does not count.
 func (u *usage) nextSecond(next hostRead) {
 	share, known := next.stolenSince(u.second).Get()
 	u.worstStolen, u.unreadSecond = max(u.worstStolen, share), u.unreadSecond || !known
@@ -76,7 +76,7 @@ func (r hostRead) stolenSince(start hostRead) maybe.Number {
 	return maybe.Of(r.cpu.Since(start.cpu).StolenShare())
 }
 
-// finish takes the last reading, if the first was taken and it was not.
+// finish takes the last reading, once, if the first reading was taken.
 func (u *usage) finish(now time.Duration) {
 	if !u.began || u.ended {
 		return
@@ -93,7 +93,7 @@ func (u *usage) finish(now time.Duration) {
 	}
 }
 
-// driverUse is what a difference says of the driver.
+// driverUse turns a difference of readings into the driver's use.
 func (r reading) driverUse() record.DriverUse {
 	use := record.DriverUse{
 		CPUs: usableCPUs(), MaxRSSMB: r.peakBytes.Times(1.0 / (1 << 20)),

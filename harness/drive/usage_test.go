@@ -40,8 +40,8 @@ func TestNoWorstSecondOfAMoment(t *testing.T) {
 	}
 }
 
-// A host time that can't be read makes what it is needed for not known, and nothing
-// else; a difference from zero would be all the time since boot.
+// An unreadable host time makes only the figures that need it unknown. A difference from
+// zero would be all the time since boot.
 func TestStolenShareOfWhatCannotBeRead(t *testing.T) {
 	for name, unread := range map[string][3]bool{"start": {true}, "the second between": {false, true}, "end": {false, false, true}, "nothing": {}} {
 		reads := [3]hostRead{}

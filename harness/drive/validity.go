@@ -15,25 +15,25 @@ const (
 	maxCPUShare  = 0.7
 )
 
-// driverFacts is what validity rests on besides the measurement.
+// driverFacts holds what decides validity besides the measurement.
 type driverFacts struct {
-	late       int64 // requests that the driver sent later than lagLimit
-	lagLimit   time.Duration
-	window     time.Duration // in which the driver's use was read
-	usageKnown bool
-	busiest    float64       // share of a core that the driver's busiest thread used, but for spinning
-	spun       time.Duration // CPU time that waited for due times: the driver could have used it
+	late         int64 // requests that the driver sent later than lagLimit
+	lagLimit     time.Duration
+	window       time.Duration // in which the driver's use was read
+	usageKnown   bool
+	busiestShare float64       // share of a core that the driver's busiest thread used, without spinning
+	spinTime     time.Duration // CPU time of busy waiting for due times: the driver could have used it
 }
 
-// worked is the CPU time in seconds that the driver needed, NaN when it is not
+// neededCPUSeconds is the CPU time that the driver needed, without spinning; NaN when not
 // known.
-func (d driverFacts) worked(m *record.Measurement) float64 {
-	return m.Driver.CPUSeconds.OrNaN() - d.spun.Seconds()
+func (d driverFacts) neededCPUSeconds(m *record.Measurement) float64 {
+	return m.Driver.CPUSeconds.OrNaN() - d.spinTime.Seconds()
 }
 
-// limitOf names what of its own the driver ran out of, "" for nothing: what it
-// saw then must never be called the target's capacity.
-func limitOf(m *record.Measurement, d driverFacts) string {
+// exhaustedResource names the driver's own resource that ran out, "" for none. A rate
+// that the driver could not send must never be called the target's capacity.
+func exhaustedResource(m *record.Measurement, d driverFacts) string {
 	switch {
 	case m.Errors[classNoPort] > 0:
 		return record.LimitPorts
@@ -41,22 +41,21 @@ func limitOf(m *record.Measurement, d driverFacts) string {
 		return record.LimitFiles
 	case tooMany(m.Waited, m.Planned):
 		return record.LimitConnections
-	case m.Driver.ThrottledS.OrNaN() > 0 || d.busiest > maxCPUShare ||
-		d.worked(m) > maxCPUShare*m.Driver.CPUs*d.window.Seconds():
+	case m.Driver.ThrottledS.OrNaN() > 0 || d.busiestShare > maxCPUShare ||
+		d.neededCPUSeconds(m) > maxCPUShare*m.Driver.CPUs*d.window.Seconds():
 		return record.LimitCPU
 	}
 	return ""
 }
 
-// tooMany says that n of all requests are more than may go wrong by the
-// driver's doing. One request is no share: below a thousand it alone would be
-// too many.
+// tooMany says that the driver failed for more than the tolerated share of requests. A
+// single request is tolerated: below a thousand requests it would exceed the share.
 func tooMany(n, all int64) bool { return float64(n) > max(1, maxLateShare*float64(all)) }
 
-// invalidReasons says in how many ways the driver itself spoiled the slice, so
-// that its numbers must not be taken for the target's. Of a figure of the driver's
-// that is not known nothing is said here, but for its CPU time: who shows the slice
-// names what DriverUse.NotKnown lists.
+// invalidReasons lists the ways in which the driver itself disturbed the slice. The
+// numbers of such a slice must not be taken for the target's. Of the driver's unknown
+// figures only its CPU time is a reason here; DriverUse.NotKnown lists the others, and
+// the pages name them.
 func invalidReasons(m *record.Measurement, d driverFacts) []string {
 	var reasons []string
 	fail := func(format string, args ...any) { reasons = append(reasons, fmt.Sprintf(format, args...)) }
@@ -87,16 +86,16 @@ func invalidReasons(m *record.Measurement, d driverFacts) []string {
 	if stolen, _ := m.Driver.StolenShare.Get(); stolen > record.MaxStolenShare {
 		fail("the hypervisor took %.1f%% of the CPU time (at most %.0f%% is allowed)", stolen*100, record.MaxStolenShare*100)
 	}
-	share := d.worked(m) / (m.Driver.CPUs * d.window.Seconds())
+	share := d.neededCPUSeconds(m) / (m.Driver.CPUs * d.window.Seconds())
 	switch {
 	case !d.usageKnown && !m.Interrupted:
 		fail("the driver's own use of the CPU is not known: whether it kept up cannot be said")
 	case d.window > 0 && share > maxCPUShare:
 		fail("the driver used %.0f%% of its %.3g CPUs; beyond %.0f%% its own speed shapes what it measures",
 			100*share, m.Driver.CPUs, 100*maxCPUShare)
-	case d.busiest > maxCPUShare:
+	case d.busiestShare > maxCPUShare:
 		fail("the driver's busiest thread used %.0f%% of a core; beyond %.0f%% its own speed shapes what it measures",
-			100*d.busiest, 100*maxCPUShare)
+			100*d.busiestShare, 100*maxCPUShare)
 	}
 	return reasons
 }

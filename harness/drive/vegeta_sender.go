@@ -26,8 +26,8 @@ type vegetaSender struct {
 // senderBuffer is how much of a body is read at once.
 const senderBuffer = 16 << 10
 
-// vegetaSenders splits the job's connections evenly among its entries: a place
-// far away must not take those of one nearby.
+// vegetaSenders splits the job's connections evenly among its entries, so that a distant
+// entry can't use up the connections of a near one.
 func vegetaSenders(connections, entries int) []chan *vegetaSender {
 	free := make([]chan *vegetaSender, entries)
 	for i := range free {
@@ -40,7 +40,7 @@ func vegetaSenders(connections, entries int) []chan *vegetaSender {
 	return free
 }
 
-// send sends the request of f and writes what came of it into f.
+// send sends the request of f and writes the result into f.
 func (s *vegetaSender) send(v *vegetaRun, f *vegetaFlight) error {
 	picked, target := v.mix.Pick(f.k), v.mix.Target(f.k)
 	s.expect = picked.AppendExpect(s.expect[:0])
@@ -77,9 +77,9 @@ func (s *vegetaSender) send(v *vegetaRun, f *vegetaFlight) error {
 	return err
 }
 
-// exchange sends the target and reads the answer to its end. An answer that is
-// there when the time is up came too late: over TLS net/http goes on reading for
-// a moment after it has told the server of the end, and some servers answer that.
+// exchange sends the target and reads the answer to its end. An answer that is complete
+// only after the deadline counts as a timeout. Over TLS net/http reads on for a moment
+// after it has told the server of the end, and some servers answer even then.
 func (s *vegetaSender) exchange(v *vegetaRun, target *vegeta.Target, f *vegetaFlight) error {
 	ctx, cancel := context.WithTimeout(v.ctx, v.job.Timeout)
 	defer cancel()
@@ -101,7 +101,7 @@ func (s *vegetaSender) exchange(v *vegetaRun, target *vegeta.Target, f *vegetaFl
 	return err
 }
 
-// read counts and checks a body, and keeps none of it.
+// read counts and checks a body. It does not keep the body.
 func (s *vegetaSender) read(v *vegetaRun, body io.Reader, f *vegetaFlight) error {
 	if s.buffer == nil {
 		s.buffer = make([]byte, senderBuffer)
@@ -124,7 +124,7 @@ func (s *vegetaSender) read(v *vegetaRun, body io.Reader, f *vegetaFlight) error
 	}
 }
 
-// speaks notes what an answer's connection speaks.
+// speaks notes the protocol of an answer's connection.
 func (v *vegetaRun) speaks(resp *http.Response) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -14,18 +14,18 @@ import (
 	"headroom/scenarios"
 )
 
-// cacheHeader is how a cache says that it answered itself.
+// cacheHeader says whether a cache answered itself.
 const (
 	cacheHeader = "X-Cache"
 	cacheHit    = "hit"
 )
 
-// watcher tells the oracles of a job what goes out and comes back. All loops
-// share it. A job without oracles has none.
+// watcher reports a job's requests and answers to its oracles. All loops share the
+// watcher. A job without oracles has none.
 type watcher struct {
 	names    []scenarios.OracleName
 	versions *oracle.Versions // nil: not asked for
-	limits   *oracle.Limits
+	limits   *oracle.RateLimitCheck
 	behind   bool // a cache stands before the limiter
 	created  *oracle.Creations
 	headers  bool // a header shows a version or an id
@@ -41,7 +41,7 @@ func newWatcher(job *Job, requests *mix.Mix) *watcher {
 		headers: requests.ShowsInHeaders(),
 	}
 	if slices.Contains(job.Oracles, scenarios.OracleOverLimit) {
-		w.limits = oracle.NewLimits(job.RateLimit.Limit, job.RateLimit.Window)
+		w.limits = oracle.NewRateLimitCheck(job.RateLimit.Limit, job.RateLimit.Window)
 		w.behind = job.RateLimit.BehindCache
 	}
 	if tables := requests.Created(); len(tables) > 0 || w.wants(scenarios.OracleDuplicateIDs) {
@@ -57,10 +57,10 @@ func (w *watcher) wantsHeaders() bool {
 	return w != nil && (w.headers || w.limits != nil && w.behind)
 }
 
-// exchange is what oracles follow of one request under way.
+// exchange is what the oracles need to know of one request under way.
 type exchange struct {
 	active      bool
-	version, id showing
+	version, id numberReader
 	floor       oracle.Floor
 	object      uint64
 	session     int64
@@ -93,9 +93,9 @@ func (w *watcher) begin(x *exchange, r mix.Request) {
 	x.active = x.active || w.limits != nil && x.session != 0
 }
 
-// again is called when the request is sent once more: what came of the first
-// answer counts no more.
-func (x *exchange) again() {
+// restart is called when the request is sent once more. It drops what the first answer
+// showed.
+func (x *exchange) restart() {
 	if x.active {
 		x.version.reset(x.version.at)
 		x.id.reset(x.id.at)
@@ -108,7 +108,7 @@ func (x *exchange) body(fragment []byte) {
 	x.id.inBody.write(fragment)
 }
 
-// header notes a cache's answer, and a number that is to be read from a header.
+// header notes whether a cache answered, and reads a number that stands in a header.
 func (x *exchange) header(name, value []byte) {
 	x.version.header(name, value)
 	x.id.header(name, value)
@@ -117,10 +117,10 @@ func (x *exchange) header(name, value []byte) {
 	}
 }
 
-// headers notes those of an answer that net/http has read.
+// headers notes the headers of an answer that net/http has read.
 func (x *exchange) headers(read http.Header) {
 	x.header([]byte(cacheHeader), []byte(read.Get(cacheHeader)))
-	for _, s := range []*showing{&x.version, &x.id} {
+	for _, s := range []*numberReader{&x.version, &x.id} {
 		if s.at == nil {
 			continue
 		}
@@ -130,15 +130,15 @@ func (x *exchange) headers(read http.Header) {
 	}
 }
 
-// showing looks for one number in an answer.
-type showing struct {
+// numberReader looks for one number in an answer.
+type numberReader struct {
 	at       *mix.NumberAt // nil: nothing is looked for
 	inBody   finder
 	inHeader int64
 	read     bool // inHeader is
 }
 
-func (s *showing) reset(at *mix.NumberAt) {
+func (s *numberReader) reset(at *mix.NumberAt) {
 	s.at, s.inHeader, s.read = at, 0, false
 	field := ""
 	if at != nil {
@@ -147,8 +147,8 @@ func (s *showing) reset(at *mix.NumberAt) {
 	s.inBody.reset(field)
 }
 
-// header reads a line of the header. The first with a number counts, as in a body.
-func (s *showing) header(name, value []byte) {
+// header reads a header line. The first line with a number counts, as in a body.
+func (s *numberReader) header(name, value []byte) {
 	if s.at == nil || s.read || len(name) != len(s.at.Header) || !bytes.EqualFold(name, s.at.Header) {
 		return
 	}
@@ -157,7 +157,7 @@ func (s *showing) header(name, value []byte) {
 
 // found returns the number, once the answer is over; ok is false when there was
 // none.
-func (s *showing) found() (n int64, ok bool) {
+func (s *numberReader) found() (n int64, ok bool) {
 	if s.read {
 		return s.inHeader, true
 	}
@@ -167,7 +167,7 @@ func (s *showing) found() (n int64, ok bool) {
 // end is called when a request is over. Times run from the epoch; class is ""
 // for success.
 func (w *watcher) end(x *exchange, r mix.Request, sent, ended time.Duration, status int, class string, recorded bool) {
-	// 5xx may come from before the limiter, 429 is its refusal.
+	// A 5xx may come from before the limiter, and a 429 is the limiter's refusal.
 	if w.limits != nil && x.session != 0 && status >= 200 && status < 500 && status != http.StatusTooManyRequests && !(w.behind && x.cached) {
 		w.limits.Admitted(x.session, sent, ended, recorded)
 	}

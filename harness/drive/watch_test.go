@@ -170,7 +170,7 @@ func TestOraclesCatchABrokenSystem(t *testing.T) {
 	})
 }
 
-// What a cache before the limiter answers, the limiter never saw.
+// The limiter never sees what a cache before it answers.
 func TestCachedAnswersAreNoAdmissions(t *testing.T) {
 	eachEngine(t, func(t *testing.T, start func(http.Handler) Job) {
 		r := newRegister()
@@ -222,7 +222,7 @@ func TestWithoutOraclesNothingIsWatched(t *testing.T) {
 	}
 }
 
-// With oracles, a request for what is known already allocates nothing either.
+// With oracles, a request for a known object allocates nothing either.
 func TestWatchingAllocatesNothing(t *testing.T) {
 	job := oracleJob("http://127.0.0.1:1").withDefaults()
 	requests, err := job.compile()

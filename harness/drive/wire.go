@@ -14,9 +14,8 @@ import (
 	"headroom/harness/drive/poll"
 )
 
-// errAgain says that a socket has nothing to read now. crypto/tls takes it for
-// an error that passes, keeps what it has read of a record, and goes on when it
-// is asked again.
+// errAgain says that a socket has nothing to read now. crypto/tls treats errAgain as a
+// temporary error: it keeps what it has read of a record, and the next Read continues.
 var errAgain = &againError{}
 
 type againError struct{}
@@ -25,23 +24,22 @@ func (*againError) Error() string   { return "nothing to read now" }
 func (*againError) Timeout() bool   { return true }
 func (*againError) Temporary() bool { return true }
 
-// wire is a socket and the bytes that wait to be written to it. It is the
-// net.Conn below crypto/tls. During the handshake, on a thread of its own, it
-// blocks until its deadline; afterwards the loop alone uses it and nothing
-// blocks.
+// wire is a socket and the bytes that wait to be written to it. It is the net.Conn below
+// crypto/tls. During the handshake it blocks until its deadline, on the handshake's thread.
+// Afterwards only the loop uses it, and nothing blocks.
 type wire struct {
 	fd      int
 	out     []byte
 	written int
-	rest    []byte // behind out; nobody's to write to
-	drained bool   // the last read took all there was: only an event brings more
-	broken  bool   // it takes nothing more; what has come may still be read
+	rest    []byte // to be written after out; must not be written to
+	drained bool   // the last read took all data: only an event brings more
+	broken  bool   // nothing more can be written; received data may still be read
 	ending  bool   // the other end has closed or broken the connection: read on to the error
 
 	records records
 
 	deadline time.Time     // of blocking reads and writes; zero: nothing blocks
-	turns    chan struct{} // of the handshake, which gives its own back while it blocks
+	turns    chan struct{} // of handshakes that compute; a blocked handshake gives its turn back
 }
 
 // Read reads what is there.
@@ -72,11 +70,11 @@ func (w *wire) Read(p []byte) (int, error) {
 	}
 }
 
-// records follows the bounds of TLS records (RFC 8446, section 5.1) in what was
-// read. To ask crypto/tls for more where there is no more costs an allocation.
+// records tracks the bounds of TLS records (RFC 8446, section 5.1) in the data read, so
+// that crypto/tls is not asked for data that has not come: that costs an allocation.
 type records struct {
-	whole  int // read to their ends since the last time that nothing was left
-	left   int // bytes of the one under way that have not come
+	whole  int // records read completely since the socket was last drained
+	left   int // missing bytes of the current record
 	header [recordHeader]byte
 	have   int // bytes of header
 }
@@ -101,7 +99,7 @@ func (r *records) follow(p []byte) {
 	}
 }
 
-// one says that one record was read, and nothing behind it.
+// one says that exactly one record was read, and nothing after it.
 func (r *records) one() bool { return r.whole == 1 && r.left == 0 && r.have == 0 }
 
 // Write keeps what is to be written for flush; during the handshake it writes.
@@ -123,10 +121,10 @@ func (w *wire) Write(p []byte) (int, error) {
 	}
 }
 
-// keptOut is how large the buffer of what is to be written may stay.
+// keptOut is the largest write buffer that is kept.
 const keptOut = 64 << 10
 
-// flush writes what the socket takes; an event calls for the rest.
+// flush writes what the socket accepts; the rest follows at an event.
 func (w *wire) flush() error {
 	n, err := w.write(w.out[w.written:])
 	if w.written += n; w.written < len(w.out) {
@@ -143,7 +141,7 @@ func (w *wire) flush() error {
 	return err
 }
 
-// write writes what the socket takes of p.
+// write writes what the socket accepts of p.
 func (w *wire) write(p []byte) (n int, err error) {
 	for n < len(p) {
 		m, err := poll.Write(w.fd, p[n:])
@@ -185,7 +183,7 @@ func (w *wire) endHandshake() { w.deadline, w.turns = time.Time{}, nil }
 // Close leaves the socket to its owner.
 func (w *wire) Close() error { return nil }
 
-// The rest of net.Conn is not asked for.
+// crypto/tls does not use the rest of net.Conn.
 
 func (w *wire) LocalAddr() net.Addr              { return nil }
 func (w *wire) RemoteAddr() net.Addr             { return nil }

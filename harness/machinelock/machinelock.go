@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package machinelock makes the measurements of one machine take turns. Two at
-// once spoil each other, and neither sees it in its own figures.
+// Package machinelock makes the measurements of one machine take turns. Two measurements
+// at once disturb each other, and neither shows that in its own figures.
 //
-//  1. Take locks one file that all users of the machine share, and waits for
-//     as long as another process has it.
-//  2. The lock is the kernel's, of the open file: it ends with the process that
-//     holds it, by whatever signal.
-//  3. The holder writes into the file who it is. That is information for
-//     people, and decides nothing.
+//  1. Take locks one file that all users of the machine share. It waits while another
+//     process has the lock.
+//  2. The lock is the kernel's lock of the open file. It ends with its process, by
+//     whatever signal.
+//  3. The holder writes its identity into the file. This is information for people, and
+//     decides nothing.
 //
-// Processes see each other where they see the same file: all of one machine,
-// but not those of a container whose /run/lock is its own.
+// Processes exclude each other when they see the same file. That holds for all processes
+// of one machine, but not for a container with a /run/lock of its own.
 package machinelock
 
 import (
@@ -32,21 +32,20 @@ import (
 	"headroom/internal/flock"
 )
 
-// Patience is how long Take waits for others: longer than any one measurement
-// takes.
+// Patience is how long Take waits for others: longer than any single measurement.
 const Patience = 2 * time.Hour
 
 const (
 	fileName       = "headroom-measuring.lock"
-	fileMode       = 0o666 // whoever measures here
+	fileMode       = 0o666 // everybody may measure here
 	poll           = 200 * time.Millisecond
 	openAttempts   = 10
 	maxHolderBytes = 4 << 10
 	maxWhatRunes   = 200
 )
 
-// sharedFolders are those that all users of a machine may write to, the best
-// one first. os.TempDir would not do: it is what each user's TMPDIR says.
+// sharedFolders are folders that all users of a machine may write to, the best first.
+// os.TempDir would not do, because it depends on each user's TMPDIR.
 var sharedFolders = []string{"/run/lock", "/tmp"}
 
 // File is this machine's lock file, the same for all of its users.
@@ -63,7 +62,7 @@ func File() string {
 
 // Holder says who measures.
 type Holder struct {
-	PID   int       `json:"pid"`   // 0: it does not say
+	PID   int       `json:"pid"`   // 0: not known
 	What  string    `json:"what"`  // "run phase3"
 	Since time.Time `json:"since"` // when it took the lock
 }
@@ -75,7 +74,7 @@ func (h Holder) String() string {
 	return fmt.Sprintf("process %d (%s, since %s)", h.PID, h.What, h.Since.Local().Format("15:04:05"))
 }
 
-// Waiting says to whoever waits for the holder why, and for how long.
+// Waiting tells a waiting user why and how long the program waits for the holder.
 func (h Holder) Waiting() string {
 	return fmt.Sprintf("waiting for %v, which measures on this machine: two at once spoil each other. This goes on when the machine is free, and gives up after %v", h, Patience)
 }
@@ -84,8 +83,8 @@ func (h Holder) same(o Holder) bool {
 	return h.PID == o.PID && h.What == o.What && h.Since.Equal(o.Since)
 }
 
-// UnusableError says that the file can't be locked, so that nobody can tell
-// who else measures.
+// UnusableError says that the file can't be locked, so other measurements can't be
+// noticed.
 type UnusableError struct {
 	Path string
 	Err  error
@@ -95,7 +94,7 @@ func (e *UnusableError) Error() string {
 	return fmt.Sprintf("the lock of this machine, %s, can't be taken: %v", e.Path, e.Err)
 }
 
-// Warning is for whoever measures all the same.
+// Warning is for a measurement that goes on without the lock.
 func (e *UnusableError) Warning() string {
 	return fmt.Sprintf("%v: whoever else measures now is not waited for", e)
 }
@@ -115,17 +114,17 @@ func (e *BusyError) Error() string {
 // Lock is the right to measure. A nil Lock is none.
 type Lock struct{ file *os.File }
 
-// Take takes the lock of the file, for what is measured. While another process
-// has it, Take waits, and tells waits for whom, whenever that changes; until
-// ctx ends, which is the error then, or its Patience does, a BusyError. A file
+// Take takes the lock of the file; what says what is measured. While another process has
+// the lock, Take waits, and calls waits with the holder whenever the holder changes. The
+// wait ends with ctx's error when ctx ends, and with a BusyError after Patience. A file
 // that can't be locked is an UnusableError.
 func Take(ctx context.Context, path, what string, waits func(Holder)) (*Lock, error) {
 	return take(ctx, path, what, Patience, waits)
 }
 
-// Alone takes this machine's lock for a program that says on talk whom it waits
-// for. Where the lock can't be taken it says that, and returns none.
-func Alone(ctx context.Context, what string, talk io.Writer) (*Lock, error) {
+// TakeOrWarn takes this machine's lock, and writes to talk for whom it waits. When the
+// file can't be locked, it writes a warning and returns no lock and no error.
+func TakeOrWarn(ctx context.Context, what string, talk io.Writer) (*Lock, error) {
 	lock, err := Take(ctx, File(), what, func(h Holder) { fmt.Fprintf(talk, "%s: %s\n", what, h.Waiting()) })
 	var unusable *UnusableError
 	if errors.As(err, &unusable) {
@@ -149,7 +148,7 @@ func take(ctx context.Context, path, what string, patience time.Duration, waits 
 			lock.sign(what)
 			return lock, nil
 		}
-		// Who has just come has not signed yet: the next look tells.
+		// A new holder may not have signed yet: then the next look tells.
 		if known := holder.PID != 0; (known || looks > 1) && (told == nil || !told.same(holder)) {
 			waits(holder)
 			told = &holder
@@ -169,7 +168,7 @@ func (l *Lock) Release() {
 	if l == nil {
 		return
 	}
-	_ = l.file.Truncate(0) // nobody measures; if it stays, it is believed no more
+	_ = l.file.Truncate(0) // nobody measures now; an entry that stays does no harm
 	_ = l.file.Close()
 }
 
@@ -180,7 +179,7 @@ func try(path string) (*Lock, Holder, error) {
 		return nil, Holder{}, &UnusableError{path, err}
 	}
 	taken, err := flock.Try(file)
-	if taken && bears(file, path) {
+	if taken && stillNamed(file, path) {
 		return &Lock{file}, Holder{}, nil
 	}
 	defer file.Close()
@@ -190,9 +189,9 @@ func try(path string) (*Lock, Holder, error) {
 	return nil, read(file), nil
 }
 
-// bears says whether the file still has its name: the lock of one that was
-// removed keeps nobody away.
-func bears(file *os.File, path string) bool {
+// stillNamed says whether the file still has its name: the lock of a removed file excludes
+// nobody.
+func stillNamed(file *os.File, path string) bool {
 	info, err := file.Stat()
 	if err != nil {
 		return false
@@ -201,10 +200,10 @@ func bears(file *os.File, path string) bool {
 	return err == nil && os.SameFile(info, there)
 }
 
-// open opens the file, and makes it where there is none. A file that is there
-// is opened without O_CREATE: in a folder such as /tmp the kernel refuses that
-// for another user's file (fs.protected_regular). A lock takes no right to
-// write, so where that is missing the right to read will do.
+// open opens the file, and makes it if it is missing. An existing file is opened without
+// O_CREATE: in a folder such as /tmp the kernel refuses O_CREATE for another user's file
+// (fs.protected_regular). A lock needs no right to write, so without that right open
+// opens the file for reading.
 func open(path string) (*os.File, error) {
 	const how = unix.O_NOFOLLOW | unix.O_NONBLOCK
 	for range openAttempts {
@@ -242,7 +241,7 @@ func regular(file *os.File) (*os.File, error) {
 	return file, nil
 }
 
-// reason is an error without the path, which its reader has said.
+// reason is an error without the path, which the message names already.
 func reason(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -251,8 +250,8 @@ func reason(err error) error {
 	return err
 }
 
-// sign says in the file who has its lock. Where that fails, others wait for
-// somebody unknown.
+// sign writes the holder into the file. If that fails, others wait for an unknown
+// holder.
 func (l *Lock) sign(what string) {
 	data, err := json.Marshal(Holder{PID: os.Getpid(), What: what, Since: time.Now().UTC()})
 	if err == nil {
@@ -263,8 +262,8 @@ func (l *Lock) sign(what string) {
 	}
 }
 
-// read is who has the lock, by the file's own word. What a process left that is
-// gone says nothing of who has it now.
+// read returns the holder that the file names. An entry of a process that is gone does
+// not count.
 func read(file *os.File) Holder {
 	var h Holder
 	data, err := io.ReadAll(io.NewSectionReader(file, 0, maxHolderBytes))
@@ -283,7 +282,7 @@ func alive(pid int) bool {
 	return err == nil || errors.Is(err, unix.EPERM)
 }
 
-// printable leaves out what a terminal would obey: the file is anybody's.
+// printable removes what a terminal would obey, because anybody may write the file.
 func printable(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -34,7 +34,7 @@ func atOnce(t *testing.T, path, what string) *Lock {
 	return lock
 }
 
-// waitingFor is whom a measurement waits for, by its first word of that.
+// waitingFor is the holder that a measurement waits for, as it first reports it.
 func waitingFor(t *testing.T, path string) Holder {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -71,7 +71,7 @@ func signed(t *testing.T, path string, h Holder) {
 	}
 }
 
-// The file says who has its lock, for as long as somebody has.
+// The file names the holder of its lock while there is one.
 func TestTakeAndRelease(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0o077)) // the file is everybody's all the same
 	path := lockPath(t)
@@ -107,8 +107,8 @@ func TestTakeGoesOnWhenTheHolderEnds(t *testing.T) {
 	}
 }
 
-// What a dead process left in the file holds nothing, and nobody is taken for
-// it who holds the lock and could not sign.
+// The entry of a dead process holds no lock, and a holder that could not sign is not taken
+// for that process.
 func TestStaleContent(t *testing.T) {
 	path := lockPath(t)
 	stale := Holder{PID: deadProcess(t), What: "run phase1", Since: time.Now()}
@@ -199,8 +199,8 @@ func TestUnusable(t *testing.T) {
 	}
 }
 
-// The file lies where all users may write, whatever one's TMPDIR says; a
-// folder of one user's is none of those.
+// The file lies in a folder where all users may write, whatever TMPDIR says. A folder of
+// one user does not count.
 func TestFileIsTheSameForAll(t *testing.T) {
 	defer func(was []string) { sharedFolders = was }(sharedFolders)
 	t.Setenv("TMPDIR", t.TempDir())
@@ -223,9 +223,8 @@ func TestFileIsTheSameForAll(t *testing.T) {
 	}
 }
 
-// A program of its own says whom it waits for, and measures all the same where
-// there is no lock to be had.
-func TestAlone(t *testing.T) {
+// A program says whom it waits for, and measures even where no lock can be taken.
+func TestTakeOrWarn(t *testing.T) {
 	defer func(was []string) { sharedFolders = was }(sharedFolders)
 	sharedFolders = nil
 	t.Setenv("TMPDIR", t.TempDir())
@@ -238,7 +237,7 @@ func TestAlone(t *testing.T) {
 		}
 		lock.Release()
 	}
-	second, err := Alone(ctx, "second", talk)
+	second, err := TakeOrWarn(ctx, "second", talk)
 	if err != nil || second == nil {
 		t.Fatalf("%v, %v", second, err)
 	}
@@ -246,7 +245,7 @@ func TestAlone(t *testing.T) {
 
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))
 	var warned string
-	none, err := Alone(ctx, "third", said(func(text string) { warned = text }))
+	none, err := TakeOrWarn(ctx, "third", said(func(text string) { warned = text }))
 	if none != nil || err != nil || !strings.HasPrefix(warned, "third: warning: the lock of this machine, "+File()) {
 		t.Errorf("%v, %v, says %q", none, err, warned)
 	}

@@ -20,10 +20,10 @@ const (
 	maxAskAnswer = 4 << 20          // bytes, as the agent's
 )
 
-// Ask asks one of a machine's own programs for something of its inside: path
-// lies below /internal/. body is JSON that is posted; without one the path is
-// got. The error names the machine and the process, and holds the reason of an
-// answer that is not 200. It gives up after 15 s.
+// Ask asks one of a machine's own programs a question; path lies below /internal/. body
+// is JSON for a POST, and without a body the request is a GET. The error names the
+// machine and the process, and holds the reason of an answer that is not 200. Ask gives
+// up after 15 s.
 func Ask(ctx context.Context, target Target, process, path string, body json.RawMessage) ([]byte, error) {
 	answer, err := askAgent(ctx, target, spec.Question{Process: process, Path: path, Body: body})
 	if err != nil {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package observe reads what every machine of a system says about itself, and
-// turns two readings into what a slice used.
+// Package observe reads the counters of every machine of a system, and computes from
+// two readings what the machines used during a slice.
 //
-// Reading is the thin edge: HTTP to the machine's agent, with a deadline and
-// with the run's nonce, so that an answer of anybody else's process on the
-// same port is an error and never a number. Use is pure.
+// Reading is the thin edge: HTTP to the machine's agent, with a deadline. The agent's
+// answer carries the run's nonce, so an answer of another process on the same port is
+// an error and never a number. Use is pure.
 package observe
 
 import (
@@ -29,7 +29,7 @@ const (
 	maxReason    = 500     // bytes of a refusal that enter an error
 )
 
-// ErrWrongNonce means that something answered that is not this run's machine.
+// ErrWrongNonce means that the answer does not come from this run's machine.
 var ErrWrongNonce = errors.New("the answer does not carry this run's nonce: another process holds the port")
 
 // Target is one machine's agent.
@@ -39,8 +39,8 @@ type Target struct {
 	Nonce    string
 }
 
-// client goes straight to a loopback port: no proxy, and no connection kept,
-// because the machine behind the port is short-lived.
+// client connects to a loopback port without a proxy. It keeps no connection, because
+// the machine behind the port is short-lived.
 var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // Read returns the machine's counters. It gives up after 15 s.
@@ -84,8 +84,8 @@ func readTarget(ctx context.Context, target Target) (spec.Counters, error) {
 	return counters, nil
 }
 
-// Ready asks the machine once whether all of its processes answer; nil is
-// yes. It gives up after 1 s. The error holds the machine's reason.
+// Ready asks the machine once whether all of its processes answer. nil means that they
+// do, and an error holds the machine's reason. Ready gives up after 1 s.
 func Ready(ctx context.Context, agentURL, nonce string) error {
 	_, err := get(ctx, agentURL+"/ready", nonce, readyTimeout, maxAnswer)
 	return err

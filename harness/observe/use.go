@@ -17,15 +17,15 @@ import (
 // totalSuffix marks a counter; every other key is a gauge.
 const totalSuffix = "_total"
 
-// Use returns what one machine used between two readings, and every reason
-// why those numbers must not be trusted: a restart, an OOM kill, a counter
-// that ran backwards, a kind's counters that could not be asked for. A figure that
-// one of the readings lacks is not known, which is no such reason: the use's Unread
-// says why, and who reads the record warns of it.
+// Use returns what one machine used between two readings, and every reason why the
+// figures must not be trusted. Reasons are a restart, an OOM kill, a counter that ran
+// backwards, and a kind's counters that could not be read. A figure that one reading
+// lacks is not known. That is no reason: the use's Unread says why, and readers of the
+// record warn of unknown figures.
 //
-// quotaCPUs and memoryLimitBytes are what the machine may use; group and
-// external come from the topology. After a restart there is nothing to
-// subtract: no figure of the time between is known and the reason says so.
+// quotaCPUs and memoryLimitBytes are what the machine may use; group and external come
+// from the topology. After a restart nothing can be subtracted: no figure is known, and
+// the reason says so.
 func Use(before, after spec.Counters, quotaCPUs float64, memoryLimitBytes int64, group string, external bool) (record.MachineUse, []string) {
 	use := record.MachineUse{
 		Machine:          after.Machine,
@@ -62,7 +62,7 @@ func Use(before, after spec.Counters, quotaCPUs float64, memoryLimitBytes int64,
 	return use, d.reasons
 }
 
-// unread are both readings' reasons why figures are not known, each once.
+// unread returns both readings' reasons why figures are not known, each once.
 func unread(before, after spec.Counters) []string {
 	var reasons []string
 	for _, reason := range slices.Concat(before.Unread, after.Unread) {
@@ -73,10 +73,10 @@ func unread(before, after spec.Counters) []string {
 	return reasons
 }
 
-// differ subtracts readings and keeps what went wrong.
+// differ subtracts readings and keeps the reasons against them.
 type differ struct {
 	machine                   string
-	unreadBefore, unreadAfter []string // what the readings say is not known, and why
+	unreadBefore, unreadAfter []string // what each reading lacks, and why
 	reasons                   []string
 }
 
@@ -94,8 +94,8 @@ func difference[N int64 | float64](d *differ, name string, before, after N) N {
 	return after - before
 }
 
-// between is the difference of a counter that both readings have; it is not known
-// of another. A counter that ran backwards is 0 and gives a reason.
+// between is the difference of a counter that both readings have, and otherwise not
+// known. A counter that ran backwards gives 0 and a reason.
 func (d *differ) between(name string, before, after maybe.Number) maybe.Number {
 	first, known1 := before.Get()
 	last, known2 := after.Get()
@@ -134,12 +134,11 @@ func (d *differ) processes(before, after []spec.ProcessCounters) []record.Proces
 	return uses
 }
 
-// counts subtracts what ends in _total and takes the rest as it is at the end.
-// A counter that only one reading has gets no number: a guess of zero would
+// counts subtracts the counters, which end in _total, and takes gauges from the last
+// reading. A counter that only one reading has gets no number: a guess of zero would
 // count the whole past as this slice's. That is a reason against the slice, unless the
-// other reading says why the process's counters are not all known: some programs show a
-// counter only once it has counted something, and a busy one may have no time for its
-// page.
+// other reading says why it lacks some of the process's counters. Some programs show a
+// counter only after its first event, and a busy program may not answer in time.
 func (d *differ) counts(process string, before, after map[string]float64) map[string]float64 {
 	counts := make(map[string]float64, len(after))
 	for _, key := range sortedKeys(after) {
@@ -165,14 +164,14 @@ func (d *differ) counts(process string, before, after map[string]float64) map[st
 	return counts
 }
 
-// saysWhy says whether a reading says why something of the process is not known.
+// saysWhy says whether a reading gives a reason why it lacks a figure of the process.
 func saysWhy(unread []string, process string) bool {
 	return slices.ContainsFunc(unread, func(reason string) bool { return strings.HasPrefix(reason, process+": ") })
 }
 
-// Gauges replaces the gauges of use, which are those of the last reading, by
-// those of a reading under load.
-func Gauges(use *record.MachineUse, loaded spec.Counters) {
+// ReplaceGauges replaces the gauges of use, which come from the last reading, by the
+// gauges of a reading under load.
+func ReplaceGauges(use *record.MachineUse, loaded spec.Counters) {
 	for _, p := range loaded.Processes {
 		i := slices.IndexFunc(use.Processes, func(have record.ProcessUse) bool { return have.Name == p.Name })
 		if i < 0 {

@@ -183,8 +183,8 @@ func TestUseKeepsWhyFiguresAreNotKnown(t *testing.T) {
 	}
 }
 
-// Whatever the two readings are, no difference is negative, and a negative one
-// is never passed over in silence.
+// Whatever the two readings are, no difference is negative, and a counter that ran
+// backwards always gives a reason.
 func TestUseIsNeverNegative(t *testing.T) {
 	property := func(cpuBefore, cpuAfter uint16, rowsBefore, rowsAfter uint16) bool {
 		before, after := reading(), later()
@@ -201,11 +201,11 @@ func TestUseIsNeverNegative(t *testing.T) {
 	}
 }
 
-// A queue is long under load and empty behind it.
+// A queue is long under load and empty afterwards.
 func TestGaugesAreThoseUnderLoad(t *testing.T) {
 	use := record.MachineUse{Processes: []record.ProcessUse{
 		{Name: "haproxy", Counts: map[string]float64{"requests": 100, "queue": 0}}, {Name: "shop", Counts: map[string]float64{"pool_max": 8}}}}
-	Gauges(&use, spec.Counters{Processes: []spec.ProcessCounters{
+	ReplaceGauges(&use, spec.Counters{Processes: []spec.ProcessCounters{
 		{Name: "haproxy", Counts: map[string]float64{"requests_total": 5000, "queue": 7, "unknown": 1}}, {Name: "gone", Counts: map[string]float64{"queue": 9}}}})
 	if got := use.Processes[0].Counts; len(got) != 2 || got["requests"] != 100 || got["queue"] != 7 {
 		t.Errorf("haproxy: %v, want 100 requests and a queue of 7", got)

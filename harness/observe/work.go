@@ -13,11 +13,10 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// maxWorkAnswer fits 5,000 statements, which is what a database remembers.
+// maxWorkAnswer fits 5,000 statements, the most that a database remembers.
 const maxWorkAnswer = 16 << 20 // bytes
 
-// Work returns what the target's processes have done by name. It gives up after
-// 15 s.
+// Work returns the work of the target's processes, by name. It gives up after 15 s.
 func Work(ctx context.Context, target Target) ([]spec.Work, error) {
 	body, err := get(ctx, target.AgentURL+spec.WorkPath, target.Nonce, readTimeout, maxWorkAnswer)
 	var work []spec.Work
@@ -33,15 +32,15 @@ func Work(ctx context.Context, target Target) ([]spec.Work, error) {
 // Quiet is nil when nothing will go on by the clock in the target's processes for a
 // while, and else says what is missing: ask again. It gives up after 15 s.
 func Quiet(ctx context.Context, target Target) error {
-	if _, err := get(ctx, target.AgentURL+spec.QuietPath, target.Nonce, readTimeout, maxWorkAnswer); err != nil {
+	if _, err := get(ctx, target.AgentURL+spec.QuiescePath, target.Nonce, readTimeout, maxWorkAnswer); err != nil {
 		return fmt.Errorf("machine %s is not quiet: %w", target.Machine, err)
 	}
 	return nil
 }
 
-// AddWork adds to a machine's use what its processes did between two readings,
-// and returns why some of that must not be trusted. What was not done is left
-// out.
+// AddWork adds to a machine's use the work of its processes between two readings. It
+// returns reasons why figures must not be trusted. Counters that did not change are
+// left out.
 func AddWork(use *record.MachineUse, before, after []spec.Work) []string {
 	type name struct{ process, of, name string }
 	earlier := map[name]spec.Work{}

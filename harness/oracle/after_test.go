@@ -39,7 +39,7 @@ func TestDuplicatesSayWhatTheyCouldNotCheck(t *testing.T) {
 	if o := c.Duplicates(); o.Checked != 0 || !strings.HasPrefix(o.Unknown, "not measured") {
 		t.Errorf("%+v", o)
 	}
-	c.room = newBudget(2)
+	c.idBudget = newBudget(2)
 	for id := range int64(3) {
 		c.Add(0, record.Created{ID: id}, true)
 	}

@@ -53,8 +53,8 @@ func TestTheFirstTimeCounts(t *testing.T) {
 	}
 }
 
-// The last four acknowledgements of an object are at hand: the age of a read runs from
-// the first of them, or from the first at all.
+// The last four acknowledgements of an object are kept. The age of a read runs from the
+// first of the kept ones, or from the very first.
 func TestWhichAcknowledgementsAreKept(t *testing.T) {
 	for writes, want := range map[int]time.Duration{1: 10, 4: 10, 5: 20, 6: 30, 8: 50, 9: 60} { // the first of the last four
 		v := NewVersions([]scenarios.OracleName{scenarios.OracleStale}, nameOf)
@@ -69,7 +69,7 @@ func TestWhichAcknowledgementsAreKept(t *testing.T) {
 	}
 }
 
-// Nobody's requests have no session; what was not asked for is not followed.
+// Requests without a session are not tracked, nor are checks that nobody asked for.
 func TestWhatIsFollowed(t *testing.T) {
 	v := NewVersions([]scenarios.OracleName{scenarios.OracleReadYourWrites}, nameOf)
 	v.Wrote(Access{Object: 1, Session: 0, Version: 5})
@@ -153,14 +153,14 @@ func TestShards(t *testing.T) {
 // milliseconds less than it after the first send, and more.
 func TestLimitAtItsBound(t *testing.T) {
 	for ended, want := range map[time.Duration]int64{97 * ms: 1, 98*ms - 1: 1, 98 * ms: 0, 99 * ms: 0} {
-		limits := NewLimits(1, 100*ms)
+		limits := NewRateLimitCheck(1, 100*ms)
 		limits.Admitted(1, 0, ms, true)
 		limits.Admitted(1, 50*ms, ended, true)
 		if o := limits.Result(); o.Violations != want || o.Checked != 2 || o.Age != nil {
 			t.Errorf("two of one within %v: %+v, want %d violations", ended, o, want)
 		}
 	}
-	limits := NewLimits(1, 100*ms)
+	limits := NewRateLimitCheck(1, 100*ms)
 	limits.Admitted(1, 0, ms, false) // in the warm-up: known, and not counted
 	limits.Admitted(1, 10*ms, 11*ms, false)
 	limits.Admitted(1, 20*ms, 21*ms, true)
@@ -199,22 +199,22 @@ func TestStampsAreTheLatestInOrder(t *testing.T) {
 	}
 }
 
-// The sessions of one part are bounded, and what is beyond is said.
+// The sessions of one shard are bounded, and the finding says what is beyond the bound.
 func TestTooManySessions(t *testing.T) {
-	limits := NewLimits(1, time.Second)
+	limits := NewRateLimitCheck(1, time.Second)
 	sessions := int64(0)
-	for session := int64(0); sessions < MaxKept/shardCount+2; session++ {
+	for session := int64(0); sessions < MaxTracked/shardCount+2; session++ {
 		if shardOf(uint64(session)) == 0 {
 			limits.Admitted(session, 1, 2, true)
 			sessions++
 		}
 	}
-	if o := limits.Result(); o.Checked != MaxKept/shardCount || o.Unknown != "2 requests were not followed: there were too many sessions" {
+	if o := limits.Result(); o.Checked != MaxTracked/shardCount || o.Unknown != "2 requests were not followed: there were too many sessions" {
 		t.Errorf("%d checked, %q", o.Checked, o.Unknown)
 	}
 }
 
-// What was created outside of the slice is known, and not counted.
+// Rows created outside of the slice are known, but not counted.
 func TestCreatedInTheWarmUp(t *testing.T) {
 	c := NewCreations([]string{"orders"}, true, 1)
 	c.Add(0, record.Created{ID: 1}, false)
@@ -243,7 +243,8 @@ func TestCreatedInTheWarmUp(t *testing.T) {
 	}
 }
 
-// A lag's quantiles are samples, and what is beyond a histogram is said.
+// A lag's quantiles are samples, and the finding says how many samples are beyond the
+// histogram.
 func TestLagOfFewSamples(t *testing.T) {
 	for _, test := range []struct {
 		bytes         []int64
@@ -270,11 +271,11 @@ func TestReasonsInWords(t *testing.T) {
 		reasons []string
 	}{"": {1, nil}, "not measured: none": {0, []string{""}}, "a; b": {1, []string{"a", "", "b"}}, "not measured: none; a": {0, []string{"a"}}} {
 		finding := record.Oracle{Checked: o.checked}
-		if because(&finding, "none", o.reasons...); finding.Unknown != want {
+		if setUnknown(&finding, "none", o.reasons...); finding.Unknown != want {
 			t.Errorf("%+v: %q, want %q", o, finding.Unknown, want)
 		}
 	}
-	if got := some(0, "x") + some(2, "of %d", 3); got != "2 of 3" {
+	if got := countReason(0, "x") + countReason(2, "of %d", 3); got != "2 of 3" {
 		t.Errorf("%q", got)
 	}
 	if got := millis(1500*time.Microsecond) + " " + millis(123456*time.Microsecond); got != "1.5 ms 123.5 ms" {

@@ -11,26 +11,26 @@ import (
 	"headroom/scenarios"
 )
 
-// MaxSample is how many of each table's created rows are kept, to be looked
-// for afterwards.
+// MaxSample is how many of each table's created rows are kept for the oracles that look
+// for rows afterwards.
 const MaxSample = 5000
 
-// Creations follows what was created: a sample of each table for those who look
-// for it afterwards, and whether an id was given twice: `duplicate_ids`.
+// Creations tracks created rows. It keeps a sample of each table for the oracles that
+// look for rows afterwards, and checks that no id is given twice: `duplicate_ids`.
 //
-// The sample is drawn so that each creation has the same chance (Vitter's
-// algorithm R). Ids are compared exactly, up to the bound.
+// Each creation has the same chance to be in the sample (Vitter's algorithm R). Ids are
+// compared exactly, up to the bound.
 //
-// It can't see: ids that were given before it started, or to somebody else;
-// ids whose answer did not arrive.
+// It can't see: ids that were given before the driver started, or to other clients; ids
+// whose answer did not arrive.
 type Creations struct {
 	mu         sync.Mutex
 	draw       *rand.Rand
 	tables     []creation
 	duplicates bool
-	room       *budget
+	idBudget   *budget
 	tally      tally
-	unkept     int64
+	untracked  int64
 	unread     int64
 	example    string
 }
@@ -42,18 +42,17 @@ type creation struct {
 	ids   map[int64]struct{}
 }
 
-// NewCreations follows the tables of those names; duplicates says whether ids
-// are to be compared.
+// NewCreations tracks the named tables; duplicates says whether ids are compared.
 func NewCreations(tables []string, duplicates bool, seed uint64) *Creations {
-	c := &Creations{draw: rand.New(rand.NewPCG(seed, 0x63726561)), duplicates: duplicates, room: newBudget(MaxKept)}
+	c := &Creations{draw: rand.New(rand.NewPCG(seed, 0x63726561)), duplicates: duplicates, idBudget: newBudget(MaxTracked)}
 	for _, name := range tables {
 		c.tables = append(c.tables, creation{name: name, ids: map[int64]struct{}{}})
 	}
 	return c
 }
 
-// Add is told that the creation of a row of that table, an index, was
-// acknowledged.
+// Add records that the creation of a row was acknowledged; table is an index into the
+// tables.
 func (c *Creations) Add(table int, created record.Created, recorded bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,12 +71,12 @@ func (c *Creations) Add(table int, created record.Created, recorded bool) {
 	}
 }
 
-// compare looks an id up; c is locked.
+// compare looks up an id; c must be locked.
 func (c *Creations) compare(k *creation, id int64, recorded bool) {
 	_, twice := k.ids[id]
 	if !twice {
-		if !c.room.take(1) {
-			c.unkept++
+		if !c.idBudget.take(1) {
+			c.untracked++
 			return
 		}
 		k.ids[id] = struct{}{}
@@ -94,7 +93,7 @@ func (c *Creations) compare(k *creation, id int64, recorded bool) {
 	}
 }
 
-// Unread is told of a successful answer in which no id was found.
+// Unread counts a successful answer in which no id was found.
 func (c *Creations) Unread() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -108,12 +107,12 @@ func (c *Creations) Duplicates() record.Oracle {
 	o := record.Oracle{
 		Name: scenarios.OracleDuplicateIDs, Checked: c.tally.checked, Violations: c.tally.violations, Example: c.example,
 	}
-	because(&o, "nothing was created", some(c.unread, "answers showed no id"),
-		some(c.unkept, "ids were not followed: there were more than %d", MaxKept))
+	setUnknown(&o, "nothing was created", countReason(c.unread, "answers showed no id"),
+		countReason(c.untracked, "ids were not followed: there were more than %d", MaxTracked))
 	return o
 }
 
-// Sample returns what was kept, by table.
+// Sample returns the samples, by table.
 func (c *Creations) Sample() map[string][]record.Created {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -9,15 +9,14 @@ import (
 	"headroom/scenarios"
 )
 
-// Effects checks, once the queue is empty, that each acknowledged job had its
-// effect once: `lost` and `duplicated`. seen says how often the effect of each
-// row that was created in the table took place; an id that is missing is none.
+// Effects checks that each acknowledged job had its effect once: `lost` and `duplicated`.
+// seen says how often the effect of each created row took place; a missing id means
+// never.
 //
-// It must not be asked before the queue is empty: a job that waits is not
-// lost.
+// Effects must not be called before the queue is empty: a job that waits is not lost.
 //
-// It can't see: jobs that were never acknowledged; jobs outside of the sample;
-// effects in other places than the one that was asked.
+// It can't see: jobs that were never acknowledged; jobs outside of the sample; effects in
+// other places than those that were asked.
 func Effects(table string, created []record.Created, seen map[int64]int64) (lost, duplicated record.Oracle) {
 	lost = record.Oracle{Name: scenarios.OracleLost, Scope: table}
 	duplicated = record.Oracle{Name: scenarios.OracleDuplicated, Scope: table}
@@ -39,17 +38,17 @@ func Effects(table string, created []record.Created, seen map[int64]int64) (lost
 			}
 		}
 	}
-	because(&lost, fmt.Sprintf("no row of %s was created", table))
-	because(&duplicated, fmt.Sprintf("no row of %s had an effect", table))
+	setUnknown(&lost, fmt.Sprintf("no row of %s was created", table))
+	setUnknown(&duplicated, fmt.Sprintf("no row of %s had an effect", table))
 	return lost, duplicated
 }
 
-// Reordered is what the workers themselves counted: of the jobs delivered,
-// those that came after a later one of the same publisher and kind.
+// Reordered is the workers' own count: of the delivered jobs, those that came after a
+// later job of the same publisher and kind.
 //
 // It can't see: order between publishers, which a queue does not promise.
 func Reordered(delivered, reordered int64) record.Oracle {
 	o := record.Oracle{Name: scenarios.OracleReordered, Checked: delivered, Violations: reordered}
-	because(&o, "no job was delivered")
+	setUnknown(&o, "no job was delivered")
 	return o
 }

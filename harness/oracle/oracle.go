@@ -4,16 +4,15 @@
 // being fast: that reads show what was acknowledged, that a limit limits, that
 // nothing acknowledged is lost.
 //
-// An oracle is fed with events and asked for its findings at the end. It knows
-// no clock and no network: times are those of its caller, since any common
-// epoch. What it keeps is bounded, a few words for each thing that it follows,
-// and what is beyond the bound is said to be unchecked. Several threads may
-// feed one oracle at once.
+// An oracle receives events and returns its findings at the end. It has no clock and no
+// network: the caller gives the times, since any common epoch. Its memory is bounded, a
+// few words for each thing that it tracks. Whatever is beyond the bound counts as
+// unchecked. Several threads may use one oracle at once.
 //
-// Requests overlap, so an oracle compares only with what was surely over: a
-// read that was sent before a write's answer arrived may show either. It
-// raises no false alarm, and so misses some of what is wrong; each file says
-// what its oracle can't see.
+// Requests overlap, so an oracle compares only with requests that were certainly over: a
+// read that was sent before a write's answer arrived may show either value. An oracle
+// raises no false alarm, and so misses some violations. Each file says what its oracle
+// can't see.
 //
 // The rules are those of A. Tanenbaum and M. van Steen, "Distributed Systems",
 // chapter 7 (read your writes, monotonic reads), and of D. Terry et al.,
@@ -35,9 +34,9 @@ import (
 	"headroom/scenarios"
 )
 
-// Limits of what the oracles keep.
+// Limits of the oracles' memory.
 const (
-	MaxKept    = 1_000_000 // objects, pairs of session and object, and ids
+	MaxTracked = 1_000_000 // objects, pairs of session and object, and ids
 	maxStamps  = 8_000_000 // send times of the rate limit's sessions, 8 bytes each
 	shardCount = 64        // independently locked parts
 )
@@ -45,7 +44,7 @@ const (
 // shardOf spreads keys over the parts: Fibonacci hashing.
 func shardOf(key uint64) uint64 { return key * 0x9e3779b97f4a7c15 >> (64 - 6) }
 
-// budget counts what is kept down to nothing left.
+// budget counts how many more things may be kept.
 type budget struct{ left atomic.Int64 }
 
 func newBudget(limit int64) *budget {
@@ -54,7 +53,7 @@ func newBudget(limit int64) *budget {
 	return b
 }
 
-// take reports whether there was room for n more.
+// take reserves room for n things, and returns false when there is not enough.
 func (b *budget) take(n int64) bool {
 	if b.left.Add(-n) >= 0 {
 		return true
@@ -63,12 +62,12 @@ func (b *budget) take(n int64) bool {
 	return false
 }
 
-// slabSize is how many entries of a table are allocated at once: growing never
-// copies them, so it never holds a driver's thread up.
+// slabSize is how many entries of a table are allocated at once. Growing a table never
+// copies entries, so it never delays a driver's thread.
 const slabSize = 128
 
-// table keeps an entry for each key, as long as the budget lasts. It holds no
-// pointer that a garbage collector has to follow for each.
+// table keeps an entry for each key, as long as the budget lasts. Its entries hold no
+// pointers for the garbage collector to follow.
 type table[K comparable, V any] struct {
 	index map[K]uint32
 	slabs []*[slabSize]V
@@ -83,13 +82,13 @@ func (t *table[K, V]) get(key K) *V {
 	return &t.slabs[at/slabSize][at%slabSize]
 }
 
-// put returns the key's entry, new and zero when there was none, and nil when
-// there is no room for one.
-func (t *table[K, V]) put(key K, room *budget) *V {
+// put returns the key's entry. It makes a zero entry for a new key, and returns nil when
+// the quota is used up.
+func (t *table[K, V]) put(key K, quota *budget) *V {
 	if entry := t.get(key); entry != nil {
 		return entry
 	}
-	if !room.take(1) {
+	if !quota.take(1) {
 		return nil
 	}
 	if t.index == nil {
@@ -103,22 +102,22 @@ func (t *table[K, V]) put(key K, room *budget) *V {
 	return &t.slabs[at/slabSize][at%slabSize]
 }
 
-// ages is the distribution of how stale violating reads were, and one of them
-// in words. Violations are rare enough for one lock.
+// ages is the distribution of how stale violating reads were, with an example in words.
+// Violations are rare enough for one lock.
 type ages struct {
 	mu      sync.Mutex
 	dense   *hdr.Histogram
 	example string
 }
 
-// add records a violation; example is called for the first only.
+// add records a violation; example is called for the first violation only.
 func (a *ages) add(age time.Duration, example func() string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.dense == nil {
 		a.dense, a.example = record.Dense(), example()
 	}
-	// Beyond ten minutes there is no slice.
+	// No slice lasts ten minutes, the end of the histogram's range.
 	_ = a.dense.RecordValue(int64(max(age, 0)))
 }
 
@@ -132,13 +131,14 @@ func (a *ages) into(o *record.Oracle) {
 	o.Age, o.Example = &age, a.example
 }
 
-// Unmeasured is the finding of an oracle that could check nothing.
+// Unmeasured is the finding of an oracle that could not check anything.
 func Unmeasured(name scenarios.OracleName, scope, format string, args ...any) record.Oracle {
 	return record.Oracle{Name: name, Scope: scope, Unknown: "not measured: " + fmt.Sprintf(format, args...)}
 }
 
-// because joins the reasons why some could not be checked.
-func because(o *record.Oracle, none string, reasons ...string) {
+// setUnknown sets o.Unknown to the reasons why events could not be checked; none is the
+// reason when nothing was checked.
+func setUnknown(o *record.Oracle, none string, reasons ...string) {
 	var given []string
 	if o.Checked == 0 {
 		given = append(given, "not measured: "+none)
@@ -151,8 +151,8 @@ func because(o *record.Oracle, none string, reasons ...string) {
 	o.Unknown = strings.Join(given, "; ")
 }
 
-// some says that n events could not be checked, "" for none.
-func some(n int64, format string, args ...any) string {
+// countReason is the reason why n events could not be checked, "" for no event.
+func countReason(n int64, format string, args ...any) string {
 	if n == 0 {
 		return ""
 	}

@@ -14,8 +14,8 @@ import (
 // created ids it holds; home is the shard where a row belongs, counted from 0,
 // or nil where only the number of its places can be checked.
 //
-// It can't see: rows that were not created during the slice, or not among the
-// sample; a row that is whole in its place but wrong.
+// It can't see: rows that were not created during the slice, or are not in the sample;
+// wrong values in a row.
 func Misplaced(table string, created []record.Created, present [][]int64, home func(record.Created) int) record.Oracle {
 	o := record.Oracle{Name: scenarios.OracleMisplaced, Scope: table}
 	places := map[int64][]int{}
@@ -36,7 +36,7 @@ func Misplaced(table string, created []record.Created, present [][]int64, home f
 			o.Example = misplacement(table, c, found, home)
 		}
 	}
-	because(&o, fmt.Sprintf("no row of %s was created", table))
+	setUnknown(&o, fmt.Sprintf("no row of %s was created", table))
 	return o
 }
 

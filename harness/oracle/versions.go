@@ -15,21 +15,19 @@ import (
 // Versions checks what reads of versioned objects show: `stale`,
 // `read_your_writes` and `monotonic_reads`.
 //
-// A read is stale when it shows a lower version than the highest that had been
-// acknowledged, to anybody, when it was sent. It breaks read-your-writes when
-// that holds of the writes of its own session, and monotonic reads when an
-// earlier read of its session, over when it was sent, had shown a higher one.
-// Only reads with something to be held against are checked: the others can't
-// be wrong.
+// A read is stale when it shows a lower version than the highest version that was
+// acknowledged, to any client, before the read was sent. A read breaks read-your-writes
+// when this holds of the writes of its own session. A read breaks monotonic reads when
+// an earlier read of its session, which was over before, showed a higher version. Only
+// reads with an earlier version to compare with are checked: the others can't be wrong.
 //
-// It can't see: writes that were never acknowledged or not by this driver,
-// those before it started included; reads of objects without a version; a
-// value that is wrong under the right version; that a read overtook a write
-// while both were under way.
+// It can't see: writes that were not acknowledged to this driver, such as those from
+// before it started; reads of objects without a version; a wrong value under the right
+// version; a read that overtook a write while both were under way.
 //
-// The age of a stale read runs from the arrival of the first acknowledgement
-// of a higher version than it shows to its send. The last four of an object
-// are kept; of an older one the age is a lower bound.
+// The age of a stale read is the time from the first acknowledgement of a higher version
+// to the read's send. The last four acknowledgements of an object are kept. With an
+// older acknowledgement the age is a lower bound.
 type Versions struct {
 	name           func(object uint64) string
 	stale, session bool
@@ -49,13 +47,13 @@ const (
 var versionOracles = [checkCount]scenarios.OracleName{scenarios.OracleStale, scenarios.OracleReadYourWrites, scenarios.OracleMonotonic}
 
 type versionShard struct {
-	mu       sync.Mutex
-	objects  table[uint64, object]
-	sessions table[pair, follower]
-	tallies  [checkCount]tally
-	unread   int64 // answers without a version
-	unkept   int64 // events of objects or sessions beyond the bound
-	_        [64]byte
+	mu        sync.Mutex
+	objects   table[uint64, object]
+	sessions  table[pair, follower]
+	tallies   [checkCount]tally
+	unread    int64 // answers without a version
+	untracked int64 // events of objects or sessions beyond the bound
+	_         [64]byte
 }
 
 type tally struct{ checked, violations int64 }
@@ -86,10 +84,10 @@ type follower struct {
 	ownAt, seenAt time.Duration
 }
 
-// Floor is what was certain about an object when a request for it was sent. It
-// travels with the request.
+// Floor holds the versions of an object that were certain when a request for the object
+// was sent. It travels with the request.
 type Floor struct {
-	versions [checkCount]int64 // 0: nothing to hold against
+	versions [checkCount]int64 // 0: nothing to compare with
 	at       [checkCount]time.Duration
 }
 
@@ -99,16 +97,16 @@ type Access struct {
 	Session     int64 // 0: nobody's
 	Version     int64 // shown or acknowledged
 	Sent, Ended time.Duration
-	Recorded    bool // whether it counts; what is seen outside of the slice is known all the same
+	Recorded    bool // whether it counts; accesses outside of the slice update what is known all the same
 }
 
-// NewVersions returns an oracle for those of the names that it knows, and nil
-// when they hold none. name says what an object is called.
+// NewVersions returns an oracle for those names that are version checks, and nil when
+// there is no such name. name returns what an object is called.
 func NewVersions(names []scenarios.OracleName, name func(object uint64) string) *Versions {
 	v := &Versions{
 		name: name, stale: slices.Contains(names, scenarios.OracleStale),
 		session: slices.Contains(names, scenarios.OracleReadYourWrites) || slices.Contains(names, scenarios.OracleMonotonic),
-		objects: newBudget(MaxKept), pairs: newBudget(MaxKept),
+		objects: newBudget(MaxTracked), pairs: newBudget(MaxTracked),
 	}
 	if !v.stale && !v.session {
 		return nil
@@ -118,8 +116,8 @@ func NewVersions(names []scenarios.OracleName, name func(object uint64) string) 
 
 func (v *Versions) shard(object uint64) *versionShard { return &v.shards[shardOf(object)] }
 
-// Send is told of every request for an object right before it goes out, and
-// returns what its answer is to be held against.
+// Send must be called right before each request for an object goes out. It returns the
+// floor with which the answer is compared.
 func (v *Versions) Send(id uint64, session int64) (floor Floor) {
 	s := v.shard(id)
 	s.mu.Lock()
@@ -138,7 +136,7 @@ func (v *Versions) Send(id uint64, session int64) (floor Floor) {
 	return floor
 }
 
-// Wrote is told that a write was acknowledged.
+// Wrote records that a write was acknowledged.
 func (v *Versions) Wrote(a Access) {
 	s := v.shard(a.Object)
 	s.mu.Lock()
@@ -151,20 +149,20 @@ func (v *Versions) Wrote(a Access) {
 				o.acked, o.at = a.Version, a.Ended
 			}
 		} else {
-			s.unkept++
+			s.untracked++
 		}
 	}
 	if v.session && a.Session != 0 {
 		f := s.sessions.put(pair{a.Session, a.Object}, v.pairs)
 		if f == nil {
-			s.unkept++
+			s.untracked++
 		} else if a.Version > f.own {
 			f.own, f.ownAt = a.Version, a.Ended
 		}
 	}
 }
 
-// Read is told what a read showed; floor is what Send returned for it.
+// Read checks the version that a read showed; floor is what Send returned for the read.
 func (v *Versions) Read(a Access, floor Floor) {
 	s := v.shard(a.Object)
 	s.mu.Lock()
@@ -172,7 +170,7 @@ func (v *Versions) Read(a Access, floor Floor) {
 	if v.session && a.Session != 0 {
 		f := s.sessions.put(pair{a.Session, a.Object}, v.pairs)
 		if f == nil {
-			s.unkept++
+			s.untracked++
 		} else if a.Version > f.seen {
 			f.seen, f.seenAt = a.Version, a.Ended
 		}
@@ -192,7 +190,7 @@ func (v *Versions) Read(a Access, floor Floor) {
 	}
 }
 
-// violated keeps the age of a violation; its shard is locked.
+// violated records the age of a violation; the shard must be locked.
 func (v *Versions) violated(s *versionShard, check int, a Access, floor Floor) {
 	since := floor.at[check]
 	if o := s.objects.get(a.Object); o != nil && check == checkStale {
@@ -210,7 +208,7 @@ func (v *Versions) violated(s *versionShard, check int, a Access, floor Floor) {
 	})
 }
 
-// Unread is told of a successful answer in which no version was found.
+// Unread counts a successful answer in which no version was found.
 func (v *Versions) Unread(id uint64) {
 	s := v.shard(id)
 	s.mu.Lock()
@@ -231,19 +229,19 @@ func (v *Versions) Results(names []scenarios.OracleName) []record.Oracle {
 			continue
 		}
 		o := record.Oracle{Name: name}
-		var unread, unkept int64
+		var unread, untracked int64
 		for i := range v.shards {
 			s := &v.shards[i]
 			s.mu.Lock()
 			o.Checked += s.tallies[check].checked
 			o.Violations += s.tallies[check].violations
 			unread += s.unread
-			unkept += s.unkept
+			untracked += s.untracked
 			s.mu.Unlock()
 		}
 		v.ages[check].into(&o)
-		because(&o, none[check], some(unread, "answers showed no version"),
-			some(unkept, "answers were not followed: there were more than %d things", MaxKept))
+		setUnknown(&o, none[check], countReason(unread, "answers showed no version"),
+			countReason(untracked, "answers were not followed: there were more than %d things", MaxTracked))
 		out = append(out, o)
 	}
 	return out

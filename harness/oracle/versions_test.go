@@ -26,7 +26,7 @@ type simulation struct {
 	draw    *rand.Rand
 	history [][]ack                                    // of each object: its versions, and since when
 	written [simSessions + 1][simObjects]time.Duration // when a session last wrote an object
-	// show is what a read sees that takes effect at a moment.
+	// show is the version that a read sees at a moment.
 	show func(s *simulation, object, session int, at time.Duration) int64
 }
 
@@ -35,8 +35,7 @@ const (
 	simSessions = 4
 )
 
-// asOf is the object's version at a moment, as a copy that lags behind shows
-// it.
+// asOf is the object's version at a moment on a lagging copy.
 func (s *simulation) asOf(object int, at time.Duration) int64 {
 	version := int64(1)
 	for _, a := range s.history[object] {
@@ -227,8 +226,8 @@ func TestVersionsSayWhatTheyCouldNotCheck(t *testing.T) {
 	}
 }
 
-// Several loops feed it at once. Under the race detector this finds what is not
-// locked; without it, that nothing is lost.
+// Several loops use the oracle at once. The race detector finds missing locks; without it
+// the test shows that no event is lost.
 func TestVersionsAreSafeTogether(t *testing.T) {
 	const loops, each = 4, 2000
 	v := NewVersions(allVersions, nameOf)

@@ -15,15 +15,15 @@ import (
 	"headroom/internal/maybe"
 )
 
-// A line that could not be written whole is taken back to the last whole one, and the
-// next line stands behind that: the file is torn here as a full disk tears it.
+// A line that could not be written whole is removed, and the next line follows the last
+// whole line. The file is torn here as by a full disk.
 func TestTornLineIsTakenBack(t *testing.T) {
 	dir := t.TempDir()
 	w, err := Create(dir, Run{ID: "r"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.WriteTrial(sound(t)); err != nil {
+	if err := w.WriteTrial(validTrial(t)); err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, FileName)
@@ -51,7 +51,7 @@ func TestTornLineIsTakenBack(t *testing.T) {
 	if got, _ := os.ReadFile(path); string(got) != string(whole) {
 		t.Errorf("%d bytes are left of %d", len(got), len(whole))
 	}
-	if err := w.WriteTrial(sound(t)); err != nil {
+	if err := w.WriteTrial(validTrial(t)); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Finish(End{}); err != nil {
@@ -95,7 +95,7 @@ func TestEachInvariant(t *testing.T) {
 		"a step without end": {func(m *Measurement) { m.Answers.StepS = math.Inf(1) }, "answers: step_s is +Inf"},
 		"no answers by time": {func(m *Measurement) { m.Answered, m.Answers = 99, Answers{} }, ""},
 	} {
-		trial := sound(t)
+		trial := validTrial(t)
 		test.change(&trial.Measurement)
 		err := trial.Check()
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
@@ -109,7 +109,7 @@ func TestEachInvariant(t *testing.T) {
 		func(m *Measurement) { m.Planned = -1 }, func(m *Measurement) { m.Sent = -1 }, func(m *Measurement) { m.Succeeded = -1 },
 		func(m *Measurement) { m.Failed = -1 }, func(m *Measurement) { m.Clipped = -1 },
 	} {
-		trial := sound(t)
+		trial := validTrial(t)
 		change(&trial.Measurement)
 		if err := trial.Check(); !strings.Contains(errorText(err), "a count is negative: -1") {
 			t.Errorf("%+v: %v", trial.Measurement, err)
@@ -165,8 +165,8 @@ func TestSmallQuestions(t *testing.T) {
 			t.Errorf("%d unsent, interrupted %v: overloaded %v", test.unsent, test.interrupted, got)
 		}
 	}
-	spoiled := Trial{Measurement: Measurement{Unsent: 1}, Verdict: &Verdict{Outcome: Spoiled}}
-	if spoiled.Overloaded() {
+	invalid := Trial{Measurement: Measurement{Unsent: 1}, Verdict: &Verdict{Outcome: Invalid}}
+	if invalid.Overloaded() {
 		t.Error("a trial that says nothing of the system is overloaded")
 	}
 	if got := BesideNote(""); got != "" {
@@ -259,7 +259,7 @@ func TestCountAboveTheLimit(t *testing.T) {
 	}
 }
 
-// What is no trials file may have no line's end at all.
+// A file that is no trials file may have no line end at all.
 func TestALineWithoutEnd(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it reads 64 MiB: skipped by -short")

@@ -19,18 +19,18 @@ const FileName = "trials.jsonl"
 // maxLineBytes bounds one line; a trial with its histograms is well below.
 const maxLineBytes = 64 << 20
 
-// Log is a trials file that was read and found sound.
+// Log is a trials file that was read and passed all checks.
 type Log struct {
 	Run    Run
 	Trials []Trial
-	// Restarts are in the trials already, as reasons why those before are invalid.
+	// Restarts have already made earlier trials invalid.
 	Restarts []Restart
 	End      *End // nil when the run did not end by itself
 }
 
-// Writer appends lines to a run's trials file. Every line is on the disk
-// before Write returns; a line that could not be written whole is taken back,
-// so that what was measured before stays readable.
+// Writer appends lines to a run's trials file. Every line is on the disk before its
+// Write method returns. A line that could not be written whole is removed, so that the
+// earlier lines stay readable.
 type Writer struct {
 	file *os.File
 	size int64 // of the whole lines
@@ -91,7 +91,7 @@ func (w *Writer) write(line Line) error {
 	return nil
 }
 
-// takeBack removes what a failed write left behind the last whole line.
+// takeBack removes what a failed write left after the last whole line.
 func (w *Writer) takeBack(written int) error {
 	if written == 0 {
 		return nil
@@ -103,8 +103,8 @@ func (w *Writer) takeBack(written int) error {
 	return err
 }
 
-// ReadFile reads and checks the trials file of a run's folder, or the file
-// itself. Anything that is not sound is refused with its line.
+// ReadFile reads and checks a trials file; path is the file or its run's folder. An
+// error names the line that did not pass the checks.
 func ReadFile(path string) (*Log, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, FileName)

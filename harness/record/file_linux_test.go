@@ -9,16 +9,16 @@ import (
 	"testing"
 )
 
-// A full disk tears a line: what was written of it is taken back, the error says that
-// what was measured before is intact, and the next line can be written when there is
-// room again. The limit of the process's files stands for the disk.
+// A full disk tears a line. The torn line is removed, the error says that earlier trials
+// are intact, and the next line can be written when there is room again. The process's
+// file size limit stands for the full disk.
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	w, err := Create(dir, Run{ID: "r"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.WriteTrial(sound(t)); err != nil {
+	if err := w.WriteTrial(validTrial(t)); err != nil {
 		t.Fatal(err)
 	}
 	size := w.size
@@ -33,7 +33,7 @@ func TestFullDisk(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
 		t.Skip("files can't be limited here: ", err)
 	}
-	failed := w.WriteTrial(sound(t))
+	failed := w.WriteTrial(validTrial(t))
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &room); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestFullDisk(t *testing.T) {
 	if log, err := ReadFile(dir); err != nil || len(log.Trials) != 1 || w.size != size {
 		t.Fatalf("after it: %+v, %v, %d bytes of %d", log, err, w.size, size)
 	}
-	if err := w.WriteTrial(sound(t)); err != nil {
+	if err := w.WriteTrial(validTrial(t)); err != nil {
 		t.Fatal(err)
 	}
 	if log, err := ReadFile(dir); err != nil || len(log.Trials) != 2 {

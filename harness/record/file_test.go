@@ -14,8 +14,8 @@ import (
 	"headroom/scenarios"
 )
 
-// sound is a trial whose measurement adds up.
-func sound(t testing.TB) Trial {
+// validTrial is a trial whose measurement adds up.
+func validTrial(t testing.TB) Trial {
 	t.Helper()
 	m := Measurement{Arrivals: "poisson", OfferedRPS: 10, AchievedRPS: 9, DurationS: 1, Planned: 11, Sent: 10, Succeeded: 9, Failed: 1, Unsent: 1, Clipped: 1}
 	m.Answered, m.Answers = 9, Answers{StepS: 0.1, Counts: []int64{2, 8, 0}}
@@ -36,7 +36,7 @@ func write(t *testing.T, dir string, trials int) {
 		t.Fatal(err)
 	}
 	for range trials {
-		if err := w.WriteTrial(sound(t)); err != nil {
+		if err := w.WriteTrial(validTrial(t)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -65,7 +65,7 @@ func TestFileRoundTrip(t *testing.T) {
 
 // A file of before it was stored when answers came is still read.
 func TestReadWithoutAnswers(t *testing.T) {
-	old := sound(t)
+	old := validTrial(t)
 	old.Measurement.Answers = Answers{}
 	data, err := json.Marshal(Line{Schema: SchemaVersion, Trial: &old})
 	if err != nil || strings.Contains(string(data), `"answers"`) {
@@ -100,7 +100,7 @@ func TestWriteRefusesWhatDoesNotAddUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bad := sound(t)
+	bad := validTrial(t)
 	bad.Measurement.Planned++
 	if err := w.WriteTrial(bad); err == nil || !strings.Contains(err.Error(), "planned = sent + unsent") {
 		t.Errorf("got %v", err)
@@ -115,13 +115,13 @@ func TestWriteFailureKeepsEarlierTrials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.WriteTrial(sound(t)); err != nil {
+	if err := w.WriteTrial(validTrial(t)); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.WriteTrial(sound(t)); err == nil || !strings.Contains(err.Error(), "earlier trials are intact") {
+	if err := w.WriteTrial(validTrial(t)); err == nil || !strings.Contains(err.Error(), "earlier trials are intact") {
 		t.Errorf("got %v", err)
 	}
 	if log, err := ReadFile(dir); err != nil || len(log.Trials) != 1 {
@@ -177,7 +177,7 @@ func FuzzRead(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	trial := sound(f)
+	trial := validTrial(f)
 	second, err := json.Marshal(Line{Schema: SchemaVersion, Trial: &trial})
 	if err != nil {
 		f.Fatal(err)

@@ -11,10 +11,10 @@ import (
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// WriteHDRLog writes m as a standard HdrHistogram log, version 1.3, in
-// nanoseconds: response time an interval a second without a tag, and over the
-// whole run, tagged, "response_success" and "service". began is when the run
-// did; times are given to the millisecond.
+// WriteHDRLog writes m as a standard HdrHistogram log, version 1.3, in nanoseconds.
+// Untagged intervals of a second hold response times. Two tagged intervals,
+// "response_success" and "service", cover the whole run. began is the run's start; times
+// are written to the millisecond.
 func WriteHDRLog(w io.Writer, m Measurement, began time.Time) error {
 	log := hdr.NewHistogramLogWriter(w)
 	from := began.Add(seconds(m.WarmupS))
@@ -45,9 +45,9 @@ func WriteHDRLog(w io.Writer, m Measurement, began time.Time) error {
 	return writeInterval(log, m.Service, "service", from, till)
 }
 
-// writeTimes writes the two lines that say when the log begins, as Java's
-// HistogramLogWriter does. hdrhistogram-go's own writer cuts them to whole
-// seconds, so that every interval would seem up to a second too early.
+// writeTimes writes the log's start and base time as Java's HistogramLogWriter does.
+// hdrhistogram-go's own writer truncates both to whole seconds, and every interval would
+// seem up to a second too early.
 func writeTimes(w io.Writer, from time.Time) error {
 	ms := from.UnixMilli()
 	seconds := fmt.Sprintf("%d.%03d", ms/1000, ms%1000)
@@ -70,8 +70,8 @@ func writeInterval(log *hdr.HistogramLogWriter, h Histogram, tag string, from, t
 	return nil
 }
 
-// seconds rounds: 0.57 times 1e9 is a hair below 570000000, and cut it would be
-// a millisecond less.
+// seconds rounds: 0.57 times 1e9 is a little below 570000000, and truncation would lose
+// a millisecond.
 func seconds(s float64) time.Duration {
 	return time.Duration(math.Round(s * float64(time.Second)))
 }

@@ -133,7 +133,8 @@ func checkRead(t *testing.T, log []byte, m Measurement, beganMS int64) {
 		if err != nil || got == nil {
 			t.Fatalf("interval %d of %d can't be read: %v", i, beganMS, err)
 		}
-		// The reader cuts what is a hair below a millisecond: 1 ms less is its.
+		// The reader truncates a time a little below a millisecond, so 1 ms less is the
+		// reader's error.
 		began := beganMS + w.startMS
 		if early := began - got.StartTimeMs(); early < 0 || early > 1 {
 			t.Errorf("interval %d of %d is read as %d ms too early", i, beganMS, early)

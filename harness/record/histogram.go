@@ -10,8 +10,8 @@ import (
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// Histogram range. 10 minutes is at least ten times any timeout that a
-// scenario may ask for; what lies beyond is counted as clipped.
+// Histogram range. 10 minutes is at least ten times any timeout of a scenario. Longer
+// durations are counted as clipped.
 const (
 	lowestNanos       = int64(time.Microsecond)
 	highestNanos      = int64(10 * time.Minute)
@@ -22,9 +22,9 @@ const (
 // 3 significant digits. In JSON it is the standard compressed V2 encoding,
 // base64, which other languages' HdrHistogram readers open; an empty one is "".
 //
-// It holds only the buckets in use, a few KB instead of the 180 of a dense
-// array, because a trial has one a second. Who records millions a second
-// records into a Dense one and turns it into a Histogram at the end.
+// A Histogram holds only the buckets in use, because a trial has a histogram for each
+// second: a few KB instead of the 180 KB of a dense array. A recorder of millions of
+// durations a second records into Dense, and turns that into a Histogram at the end.
 //
 // The zero value is empty and ready to use. It is not safe for concurrent use.
 type Histogram struct {
@@ -51,7 +51,7 @@ func (h *Histogram) Record(d time.Duration) bool {
 	return h.open().RecordValue(int64(max(d, 0))) == nil
 }
 
-// Compact gives back the room that recording takes on top of the counts.
+// Compact frees the memory that recording needs in addition to the counts.
 func (h *Histogram) Compact() {
 	if h.h != nil {
 		h.h.Compact()
@@ -73,28 +73,27 @@ func (h Histogram) Count() int64 {
 	return h.h.TotalCount()
 }
 
-// MostAbove is how many of n samples may lie above their quantile q: n (1-q),
-// rounded down. It is what the quantile means here, for who prints it and for who
-// judges it: p99 lies within a limit exactly when no more than this lie above
-// the limit.
-func MostAbove(q float64, n int64) int64 {
+// AllowedAbove is how many of n samples may lie above their quantile q: n (1-q),
+// rounded down. Printing and judging share this definition of a quantile: p99 is within
+// a limit exactly when no more samples than AllowedAbove lie above the limit.
+func AllowedAbove(q float64, n int64) int64 {
 	above := float64(n) * (1 - q)
-	// 1-0.9 is a little less than 0.1 to the computer, and 10 of that are to be 1.
+	// In floating point 1-0.9 is a little less than 0.1, but 10*(1-0.9) must give 1.
 	return int64(above + 1e-9 + 1e-12*float64(n))
 }
 
-// Quantile returns the duration at q (0..1), 0 when empty: the smallest that no
-// more than MostAbove lie above.
+// Quantile returns the duration at q (0..1), 0 when empty. It is the smallest duration
+// with at most AllowedAbove samples above it.
 func (h Histogram) Quantile(q float64) time.Duration {
 	if h.h == nil || q <= 0 {
 		return h.AtRank(0)
 	}
-	return h.AtRank(h.Count() - MostAbove(q, h.Count()))
+	return h.AtRank(h.Count() - AllowedAbove(q, h.Count()))
 }
 
-// AtRank returns the duration of that rank, from 1 for the shortest, to the
-// histogram's resolution, which lengthens a duration by up to 0.1%; at 0 it is
-// the shortest without that. It is 0 when empty.
+// AtRank returns the duration of a rank, from 1 for the shortest, and 0 when empty. The
+// histogram's resolution lengthens a duration by up to 0.1%. Rank 0 is the shortest
+// duration without that.
 func (h Histogram) AtRank(rank int64) time.Duration {
 	if h.h == nil {
 		return 0

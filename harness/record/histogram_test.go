@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestMostAbove(t *testing.T) {
+func TestAllowedAbove(t *testing.T) {
 	for _, test := range []struct {
 		q       float64
 		n, want int64
@@ -16,7 +16,7 @@ func TestMostAbove(t *testing.T) {
 		{0.99, 299, 2}, {0.99, 300, 3}, {0.99, 1070, 10}, {0.99, 99, 0}, {0.9, 10, 1}, {0.8, 5, 1}, {0.7, 10, 3},
 		{0.5, 3, 1}, {0.999, 999, 0}, {0.999, 1_000_000, 1000}, {1, 10, 0}, {0, 10, 10},
 	} {
-		if got := MostAbove(test.q, test.n); got != test.want {
+		if got := AllowedAbove(test.q, test.n); got != test.want {
 			t.Errorf("above p%g of %d: %d, want %d", test.q*100, test.n, got, test.want)
 		}
 	}

@@ -46,8 +46,8 @@ func (m *Measurement) Check() error {
 	return errors.Join(append(errs, m.Answers.check(m.Answered), checkOracles(m.Oracles))...)
 }
 
-// check holds the counts, which begin with the warm-up, against the answers within
-// the slice.
+// check compares the counts, which begin with the warm-up, with the answers within the
+// slice.
 func (a *Answers) check(answered int64) error {
 	if len(a.Counts) == 0 {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"headroom/internal/maybe"
 )
 
-// figure is one that may not be known, as people say it.
+// figure is a figure that may not be known, with its name for people.
 type figure struct {
 	name  string
 	value maybe.Number
@@ -48,16 +48,17 @@ func (d DriverUse) NotKnown() []string {
 	})
 }
 
-// lack is what is not known of somebody, or of several machines alike.
-type lack struct {
-	whose, what, why []string
+// unknownFigures holds the unknown figures of the driver, or of machines that lack the
+// same figures, with the reasons.
+type unknownFigures struct {
+	machines, figures, reasons []string
 }
 
-func (l *lack) add(what, why []string) {
-	l.what, l.why = union(l.what, what), union(l.why, why)
+func (l *unknownFigures) add(what, why []string) {
+	l.figures, l.reasons = union(l.figures, what), union(l.reasons, why)
 }
 
-// union appends what is not there yet.
+// union appends the elements that are not there yet.
 func union(have, more []string) []string {
 	for _, one := range more {
 		if !slices.Contains(have, one) {
@@ -67,67 +68,69 @@ func union(have, more []string) []string {
 	return have
 }
 
-// mostReasons are told of one warning: each slice may have its own process number
-// in a reason.
-const mostReasons = 3
+// maxReasons bounds the reasons in one warning: each slice may have another process
+// number in its reason.
+const maxReasons = 3
 
-func (l *lack) words(who string) string {
-	text := fmt.Sprintf("not known of %s: %s", who, strings.Join(l.what, ", "))
-	if len(l.why) > 0 {
-		text += " (" + strings.Join(l.why[:min(len(l.why), mostReasons)], "; ") + ")"
+func (l *unknownFigures) words(who string) string {
+	text := fmt.Sprintf("not known of %s: %s", who, strings.Join(l.figures, ", "))
+	if len(l.reasons) > 0 {
+		text += " (" + strings.Join(l.reasons[:min(len(l.reasons), maxReasons)], "; ") + ")"
 	}
 	return text + "; nothing is judged by that"
 }
 
-// NotKnownOf warns of the figures that trials lack which take part, of the driver and
-// of each machine once: what could not be checked is not passed over. Machines that
-// lack the same stand together. A counted trial takes no part: it has one request in
-// flight and no clock, so that nothing of the driver or of a CPU shapes it.
+// NotKnownOf warns of the figures that valid trials lack, so that no missing check is
+// passed over. The driver and each machine are named once, and machines that lack the
+// same figures share a warning. Counted trials are left out: with one request in flight
+// and no clock, the driver and the CPUs do not shape a count.
 func NotKnownOf(trials []Trial) []string {
-	var driver lack
-	var machines []lack
+	var driver unknownFigures
+	var machines []unknownFigures
 	for _, t := range trials {
 		if !t.Valid() || t.Kind == KindCount {
 			continue
 		}
 		driver.add(t.Measurement.Driver.NotKnown(), nil)
 		for _, m := range t.Machines {
-			i := slices.IndexFunc(machines, func(l lack) bool { return l.whose[0] == m.Machine })
+			i := slices.IndexFunc(machines, func(l unknownFigures) bool { return l.machines[0] == m.Machine })
 			if i < 0 {
 				i = len(machines)
-				machines = append(machines, lack{whose: []string{m.Machine}})
+				machines = append(machines, unknownFigures{machines: []string{m.Machine}})
 			}
 			machines[i].add(m.NotKnown(), m.Unread)
 		}
 	}
 	var warnings []string
-	if len(driver.what) > 0 {
+	if len(driver.figures) > 0 {
 		warnings = append(warnings, driver.words("the driver"))
 	}
-	for _, l := range together(machines) {
+	for _, l := range groupAlike(machines) {
 		who := "machine "
-		if len(l.whose) > 1 {
+		if len(l.machines) > 1 {
 			who = "machines "
 		}
-		warnings = append(warnings, l.words(who+strings.Join(l.whose, ", ")))
+		warnings = append(warnings, l.words(who+strings.Join(l.machines, ", ")))
 	}
 	return warnings
 }
 
-// together puts machines that lack the same for the same reasons into one entry,
+// groupAlike puts machines that lack the same for the same reasons into one entry,
 // and leaves out those that lack nothing.
-func together(machines []lack) []lack {
-	var out []lack
+func groupAlike(machines []unknownFigures) []unknownFigures {
+	var out []unknownFigures
 	for _, l := range machines {
-		if len(l.what) == 0 {
+		if len(l.figures) == 0 {
 			continue
 		}
-		i := slices.IndexFunc(out, func(o lack) bool { return slices.Equal(o.what, l.what) && slices.Equal(o.why, l.why) })
+		i := slices.IndexFunc(out, func(o unknownFigures) bool {
+			return slices.Equal(o.figures, l.figures) && slices.Equal(o.reasons, l.reasons)
+		})
 		if i < 0 {
 			out = append(out, l)
 			continue
 		}
-		out[i].whose = append(out[i].whose, l.whose...)
+		out[i].machines = append(out[i].machines, l.machines...)
 	}
 	return out
 }

@@ -11,7 +11,7 @@ import (
 	"headroom/internal/maybe"
 )
 
-// knownMachine is a machine of which all is known, and is 0.
+// knownMachine is a machine whose figures are all known, and 0.
 func knownMachine() MachineUse {
 	zero := maybe.Of(0)
 	return MachineUse{

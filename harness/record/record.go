@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package record is the waist of headroom: what one measured slice is, and the
-// trials file that holds them, one JSON line each. Everything after it
-// (comparison, verdicts, reports, gates) reads only this.
+// Package record is the waist of headroom: the record of one measured slice, and the
+// trials file, which holds one record a JSON line. Comparisons, verdicts, reports and
+// gates read the trials file alone.
 //
 // Terms and rules are those of docs/measurement.md.
 package record
@@ -39,7 +39,7 @@ type Run struct {
 	Blocks      int                `json:"blocks"`
 	Shares      Shares             `json:"shares"`
 	Environment Environment        `json:"environment"`
-	Prove       scenarios.Variant  `json:"prove,omitempty"` // whose bottleneck was to be proved; "" none's
+	Prove       scenarios.Variant  `json:"prove,omitempty"` // whose bottleneck was to be proved; "": nobody's
 }
 
 // Shares says how the machine under the run was shared out, in CPUs.
@@ -58,8 +58,8 @@ const (
 	StageProcess = "process" // machines share the host's cores, without limits
 )
 
-// Environment is where a trial was measured. Two trials are comparable in
-// time only when theirs agree.
+// Environment is where a trial was measured. The times of two trials are comparable
+// only when their environments agree.
 type Environment struct {
 	Headroom    string            `json:"headroom"` // version or commit of the binary
 	OS          string            `json:"os"`
@@ -74,21 +74,21 @@ type Environment struct {
 	ImageDigest string            `json:"image_digest"`
 	Packages    map[string]string `json:"packages"`     // of the image: postgresql-17 -> 17.6-0+deb13u1; of the process stage: postgres -> what it says of itself
 	NetworkPath string            `json:"network_path"` // how requests reach the target
-	// Images are those of the scenario's own, by what the scenario says of each
-	// ("postgres:17", "build ."): the engine's digest of what ran.
+	// Images holds the engine's digest of each image of the scenario's own, by the
+	// scenario's words for the image ("postgres:17", "build .").
 	Images map[string]string `json:"images,omitempty"`
-	// Beside is why other measurements on this machine were not waited for:
-	// "--beside", or why its lock could not be taken. "": the machine was the
-	// run's alone.
+	// Beside is why the run did not wait for other measurements on this machine:
+	// "--beside", or why the machine's lock could not be taken. "": the run had the
+	// machine for itself.
 	Beside string `json:"beside,omitempty"`
 }
 
-// HasQuotas says whether each machine had a CPU quota of its own: without one all
-// shared the host's cores, so that absolute rates are the host's.
+// HasQuotas says whether each machine had a CPU quota of its own. Without quotas all
+// machines share the host's cores, so absolute rates depend on the host.
 func (e Environment) HasQuotas() bool { return e.Stage != StageProcess }
 
-// BesideNote says of a measurement in words what it means that others were not
-// waited for; "" for one that had the machine alone.
+// BesideNote says in words that a measurement did not wait for others; "" for a
+// measurement that had the machine for itself.
 func BesideNote(beside string) string {
 	if beside == "" {
 		return ""
@@ -103,7 +103,7 @@ type TrialKind string
 const (
 	KindProbe TrialKind = "probe" // a step of the search for a variant's capacity
 	KindSlice TrialKind = "slice" // a slice of a block, to be compared
-	KindCount TrialKind = "count" // one endpoint alone, one request in flight: what each makes the system do
+	KindCount TrialKind = "count" // the work for one endpoint alone, with one request in flight
 )
 
 // What a trial was measured for, as RateName says it.
@@ -113,21 +113,21 @@ const (
 	RateStairs   scenarios.RateName = "stairs"             // steps of a staircase about the capacity
 	RateSoak     scenarios.RateName = "soak"               // a long stretch just below it
 	RateOverload scenarios.RateName = "overload"           // more than the capacity, for a moment
-	RateRecover  scenarios.RateName = "recover"            // less, right behind that
+	RateRecover  scenarios.RateName = "recover"            // less than the capacity, right after the overload
 	RateCurve    scenarios.RateName = "curve"              // one of several rates, for the load-latency curve
 	RateProof    scenarios.RateName = "proof"              // a step of a bottleneck's proof
 	RateGate     scenarios.RateName = "gate"               // a gate's slices, at one rate for both variants
-	RateIdle     scenarios.RateName = "idle"               // of a counted run: what the machines do when nobody asks
+	RateIdle     scenarios.RateName = "idle"               // of a counted run: what the machines do without requests
 )
 
 // Trial is the stored record of one slice.
 type Trial struct {
 	Kind    TrialKind         `json:"kind"`
 	Variant scenarios.Variant `json:"variant"`
-	Block   int               `json:"block"` // 1.. for slices; 0 for probes, but of a proof the turn, from 1
+	Block   int               `json:"block"` // 1.. for slices, 0 for probes; in a proof the turn, from 1
 	Order   int               `json:"order"` // position in the run, from 1
-	// RateName is of a slice the rate's name, of a probe what it was for: see RateCommon
-	// and below. Of a counted trial it is the endpoint's name.
+	// RateName is a slice's rate by name, or a probe's purpose (RateCommon and below).
+	// In a counted trial RateName is the endpoint's name.
 	RateName    scenarios.RateName `json:"rate_name"`
 	StartedAt   time.Time          `json:"started_at"`
 	Measurement Measurement        `json:"measurement"`
@@ -135,34 +135,33 @@ type Trial struct {
 	Environment Environment        `json:"environment"`
 	Queues      []Queue            `json:"queues,omitempty"`
 	Oracles     []Oracle           `json:"oracles,omitempty"` // of the scenario's, in its order
-	// Resize is set in the steps of a bottleneck's proof: what they measured is
-	// not the scenario's variant, so nothing but the proof may use them.
+	// Resize is set in the steps of a bottleneck's proof. These steps did not measure
+	// the scenario's variant, so only the proof may use them.
 	Resize *Resize `json:"resize,omitempty"`
-	// Invalid holds every reason why this trial must not be averaged in: the
-	// driver's own, then those that only the conductor can see (throttled
-	// driver, restarts, steal).
+	// Invalid holds every reason why this trial must not be averaged in. The driver's
+	// reasons come first, then those that only the conductor sees, such as restarts.
 	Invalid []string `json:"invalid,omitempty"`
-	// Verdict is what the trial says of the run's SLO; nil in files of before it
-	// was stored.
+	// Verdict says whether the trial held the run's SLO; nil in older files, which
+	// stored no verdict.
 	Verdict *Verdict `json:"verdict,omitempty"`
 }
 
-// Outcome is what a stretch of load at one rate says of an SLO.
+// Outcome says whether a stretch of load at one rate held an SLO.
 type Outcome string
 
-// The outcomes. No certainty is asked of the first two: a step at the limit
-// comes out as the one or the other.
+// The outcomes. The first two need no certainty: a step at the capacity may hold or
+// fail. Files call an invalid trial "spoiled".
 const (
 	Held      Outcome = "held"      // the share of bad requests was at most the allowed one
-	Failed    Outcome = "failed"    // it was larger, or a queue has grown
-	Spoiled   Outcome = "spoiled"   // the driver or the host was disturbed: it says nothing of the system
+	Failed    Outcome = "failed"    // the share was larger, or a queue grew
+	Invalid   Outcome = "spoiled"   // the driver or the host was disturbed: the trial does not count
 	Saturated Outcome = "saturated" // the driver had no more to give
 )
 
-// Verdict is an outcome with what it rests on. Package slo makes it.
+// Verdict is an outcome with its reasons and counts. Package slo makes verdicts.
 type Verdict struct {
 	Outcome Outcome `json:"outcome"`
-	Reason  string  `json:"reason,omitempty"` // why it did not hold
+	Reason  string  `json:"reason,omitempty"` // why the trial did not hold
 	Counts  []Count `json:"counts,omitempty"` // of each condition
 }
 
@@ -172,8 +171,8 @@ type Count struct {
 	Bad       int64   `json:"bad"`
 	Of        int64   `json:"of"`
 	Allowed   float64 `json:"allowed"` // share that may be bad
-	// Burst is how many bad requests were seen to come together, at least 1; 0
-	// where that was not worked out.
+	// Burst is how many bad requests came together on average, at least 1; 0 where
+	// that was not computed.
 	Burst float64 `json:"burst,omitempty"`
 }
 
@@ -181,20 +180,20 @@ type Count struct {
 type Queue struct {
 	Machine string  `json:"machine"`
 	Process string  `json:"process"`
-	Depth   []int64 `json:"depth"` // what waits, and what is being worked on
-	Put     []int64 `json:"put"`   // what was ever put into it
+	Depth   []int64 `json:"depth"` // jobs that wait or are being worked on
+	Put     []int64 `json:"put"`   // jobs that ever entered the queue
 }
 
-// Oracle is what one check found in a slice. Zero checks is "not measured",
-// with Unknown as the reason, and never "no violations".
+// Oracle is the finding of one check in a slice. Zero checks mean "not measured", with
+// Unknown as the reason, and never "no violations".
 type Oracle struct {
 	Name       scenarios.OracleName `json:"name"`            // one of scenarios.Oracles()
 	Scope      string               `json:"scope,omitempty"` // of what: "replica-1", "orders"; "" is all
 	Checked    int64                `json:"checked"`
 	Violations int64                `json:"violations"`
 	Unknown    string               `json:"unknown,omitempty"` // why some or all could not be checked
-	// Age is how stale the violating reads were, or a replica's lag; nil where
-	// there is none.
+	// Age is how stale the violating reads were, or a replica's lag; nil without
+	// either.
 	Age *Histogram `json:"age,omitempty"`
 	// LagBytes are quantiles of a replica's lag in bytes of write-ahead log:
 	// "p50", "p99", "max".
@@ -209,7 +208,7 @@ type ResizeStep string
 const (
 	ResizeBase  ResizeStep = "base"  // no machine larger than the others
 	ResizeNamed ResizeStep = "named" // the machines named as the bottleneck
-	ResizeOther ResizeStep = "other" // some that are not the bottleneck
+	ResizeOther ResizeStep = "other" // machines that are not the bottleneck
 )
 
 // Resize says how a proof changed a variant's CPU quotas for a trial.
@@ -217,8 +216,8 @@ type Resize struct {
 	Step   ResizeStep `json:"step"`
 	Group  string     `json:"group,omitempty"` // whose machines are larger; "" at the base
 	Factor float64    `json:"factor"`          // how many times as large; 1 at the base
-	// Scale is what all machines' quotas were multiplied by, so that the larger
-	// ones fit in too.
+	// Scale is the factor on the quotas of all machines, so that the host has room
+	// for the larger machines.
 	Scale float64 `json:"scale"`
 	Round int     `json:"round"` // from 1: each measures all three
 }
@@ -233,15 +232,15 @@ type End struct {
 	Reason      string    `json:"reason,omitempty"` // why it ended early
 }
 
-// Measurement is what the driver saw in one slice.
+// Measurement is the driver's record of one slice.
 type Measurement struct {
-	// Began is when the schedule did, the warm-up included.
+	// Began is when the schedule began, with the warm-up.
 	Began      time.Time `json:"began,omitzero"`
 	Arrivals   string    `json:"arrivals"`
 	OfferedRPS float64   `json:"offered_rps"` // the schedule's rate; 0 for --rate max
-	// AchievedRPS is how many correct answers came within the slice, by its
-	// length: an answer that comes after the slice's end is none of its
-	// throughput, whenever it was asked for.
+	// AchievedRPS is the number of correct answers within the slice, divided by the
+	// slice's length. An answer after the slice's end does not count, whenever its
+	// request was sent.
 	AchievedRPS float64 `json:"achieved_rps"`
 	DurationS   float64 `json:"duration_s"` // of the schedule, warm-up excluded
 	WarmupS     float64 `json:"warmup_s"`   // sent before, not recorded
@@ -257,11 +256,11 @@ type Measurement struct {
 	Errors    map[string]int64 `json:"errors,omitempty"` // by class: timeout, refused, reset, status_5xx, wrong_body, ...
 	// ErrorTexts are the words of the first failure of each class.
 	ErrorTexts map[string]string `json:"error_texts,omitempty"`
-	// Retried counts second sends: requests that went out again on another
-	// connection, because the first one ended before any byte of an answer.
+	// Retried counts second sends, on another connection, of requests whose first
+	// connection ended before any byte of an answer.
 	Retried int64 `json:"retried,omitempty"`
-	// Waited counts requests that waited for a connection of the driver while
-	// all that it may open were busy.
+	// Waited counts requests that waited because all of the driver's connections
+	// were busy.
 	Waited   int64            `json:"waited,omitempty"`
 	Status   map[string]int64 `json:"status,omitempty"` // by code
 	BytesIn  int64            `json:"bytes_in"`
@@ -273,15 +272,15 @@ type Measurement struct {
 	ResponseSuccess Histogram `json:"response_success"` // of successes only
 	Service         Histogram `json:"service"`
 	SendLag         Histogram `json:"send_lag"` // actual minus intended send: DriverLag and the wait for a free connection
-	// DriverLag is the driver's own part of SendLag: from the intended send to
-	// the moment the request was handed to a connection, or to the queue for
-	// one when all were busy. A slow target cannot raise it, so validity is
-	// judged on it.
+	// DriverLag is the driver's own part of SendLag: from the intended send until the
+	// driver dispatched the request to a connection, or to the queue when all
+	// connections were busy. A slow target cannot raise DriverLag, so validity is
+	// judged by it.
 	DriverLag Histogram `json:"driver_lag"`
 
 	Endpoints []EndpointMeasurement `json:"endpoints,omitempty"`
 	Timeline  []Second              `json:"timeline,omitempty"`
-	// Answers is when answers came; empty in files of before it was stored.
+	// Answers is when answers came; empty in older files, which did not store it.
 	Answers Answers `json:"answers,omitzero"`
 
 	// Protocol is what the connections spoke: "HTTP/2 over TLS 1.3".
@@ -295,8 +294,8 @@ type Measurement struct {
 	InvalidReasons []string         `json:"invalid_reasons,omitempty"` // the driver's own verdict on the slice
 	Counts         map[string]int64 `json:"counts,omitempty"`          // of response headers the driver was asked to count, e.g. "X-Cache: hit"
 	Oracles        []Oracle         `json:"oracles,omitempty"`         // what the driver itself could check
-	// Created samples what answers acknowledged, by table, for the oracles that
-	// look for it afterwards; at most some thousands each.
+	// Created is a sample of the rows whose creation was acknowledged, by table. Oracles
+	// look for these rows afterwards. A table has some thousands at most.
 	Created map[string][]Created `json:"created,omitempty"`
 }
 
@@ -307,7 +306,7 @@ type Connections struct {
 	Opened int64 `json:"opened"` // newly, before the slice and within it
 }
 
-// Created is one thing whose creation was acknowledged.
+// Created is one row whose creation was acknowledged.
 type Created struct {
 	ID      int64 `json:"id"`
 	Session int64 `json:"session,omitempty"`
@@ -332,35 +331,33 @@ type Second struct {
 	Response Histogram `json:"response"`
 }
 
-// Answers counts the correct answers by when they came, whenever they were asked
-// for: from Measurement.Began on, the warm-up included, to the schedule's end. The
-// timeline goes by intended send, and what could not be sent stands nowhere in
-// it, so it can't tell how long nothing came.
+// Answers counts the correct answers by the time of their arrival, whenever their
+// requests were sent. It covers Measurement.Began, which is before the warm-up, to the
+// schedule's end. The timeline can't show how long no answer came: it goes by intended
+// send, and leaves out unsent requests.
 type Answers struct {
 	StepS  float64 `json:"step_s"` // each count is of so many seconds
 	Counts []int64 `json:"counts"`
 }
 
-// DriverUse is what the driver itself used. A figure that could not be read has no
-// key.
+// DriverUse is what the driver itself used. A figure that could not be read has no key.
 type DriverUse struct {
 	CPUSeconds maybe.Number `json:"cpu_s,omitzero"`
 	MaxRSSMB   maybe.Number `json:"max_rss_mb,omitzero"`
-	CPUs       float64      `json:"cpus"` // what it may use: its quota, or its cores, which are always told
+	CPUs       float64      `json:"cpus"` // what the driver may use: its quota, or its cores, which are always known
 	ThrottledS maybe.Number `json:"throttled_s,omitzero"`
-	// StolenShare is how much of all its cores' time the host lost to the
-	// hypervisor.
+	// StolenShare is the share of the host's CPU time that the hypervisor took.
 	StolenShare maybe.Number `json:"stolen_share,omitzero"`
-	// StolenWorstSecond is that share of the second in which it was largest; 0
-	// in slices of less than a second.
+	// StolenWorstSecond is the stolen share of the worst second; 0 in slices of less
+	// than a second.
 	StolenWorstSecond maybe.Number `json:"stolen_worst_second,omitzero"`
-	Saturated         bool         `json:"saturated,omitempty"` // it had no more to give
-	// Limit names what of the driver's own ran out: LimitConnections,
-	// LimitPorts, LimitFiles or LimitCPU; "" nothing did.
+	Saturated         bool         `json:"saturated,omitempty"` // the driver could not send more
+	// Limit names the driver's own resource that ran out: LimitConnections,
+	// LimitPorts, LimitFiles or LimitCPU; "": none.
 	Limit string `json:"limit,omitempty"`
 }
 
-// What a driver can run out of.
+// The resources that a driver can run out of.
 const (
 	LimitConnections = "connections"
 	LimitPorts       = "local ports"
@@ -368,23 +365,23 @@ const (
 	LimitCPU         = "CPU"
 )
 
-// MaxStolenShare is how much the hypervisor may take in a valid slice, and
-// maxStolenSecond in its worst second when the SLO failed meanwhile.
+// MaxStolenShare is the share that the hypervisor may take of a valid slice. If the SLO
+// failed, maxStolenSecond is the share that it may take of the worst second.
 const (
 	MaxStolenShare  = 0.02
 	maxStolenSecond = 0.10
 )
 
-// Stolen says that the hypervisor took so much that an SLO may have failed by
-// that alone: what it takes, it takes from the system too. A share that is not
-// known says nothing: NotKnown names it.
+// Stolen says that the hypervisor took so much CPU time, also from the system, that this
+// alone may have failed the SLO. An unknown share does not count as stolen; NotKnown
+// names it.
 func (d DriverUse) Stolen() bool {
 	return d.StolenShare.OrNaN() > MaxStolenShare || d.StolenWorstSecond.OrNaN() > maxStolenSecond
 }
 
-// MachineUse is the difference of a machine's counters over one slice. A figure
-// that could not be read at both ends has no key, and Unread says why. The window
-// is plain, as a slice without it is invalid; what the machine may use is the
+// MachineUse is the difference of a machine's counters over one slice. A figure that
+// could not be read at both ends has no key, and Unread says why. The window is always
+// known, because a slice without a window is invalid. What the machine may use is the
 // stage's own setting.
 type MachineUse struct {
 	Machine          string       `json:"machine"`
@@ -408,9 +405,9 @@ type MachineUse struct {
 // GroupName is the name that the machine and its copies share.
 func (m MachineUse) GroupName() string { return cmp.Or(m.Group, m.Machine) }
 
-// ProcessUse is the difference of one process's counters over one slice.
-// Counts keep the keys of spec.ProcessCounters less the "_total"; gauges are
-// a reading in the middle of the slice, or at its end where that failed.
+// ProcessUse is the difference of one process's counters over one slice. Counts has the
+// keys of spec.ProcessCounters without "_total". Gauges are read in the middle of the
+// slice, or at its end if the middle reading failed.
 type ProcessUse struct {
 	Name       string             `json:"name"`
 	Kind       scenarios.KindName `json:"kind"`
@@ -420,8 +417,7 @@ type ProcessUse struct {
 	Work       []Work             `json:"work,omitempty"` // in trials of kind count
 }
 
-// Sum adds up the counts of some keys. A key that the process did not tell adds
-// nothing.
+// Sum adds up the counts of the given keys. A key that the process lacks adds nothing.
 func (p ProcessUse) Sum(keys []string) float64 {
 	sum := 0.0
 	for _, key := range keys {
@@ -430,7 +426,7 @@ func (p ProcessUse) Sum(keys []string) float64 {
 	return sum
 }
 
-// Work is what a process did of one sort during a trial, by name.
+// Work is a process's work of one sort during a trial, by name.
 type Work struct {
 	Of     string             `json:"of"`   // "statement", "table" or "command": see spec.Work
 	Name   string             `json:"name"` // the statement's text, the table's or the command's name

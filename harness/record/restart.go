@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Restart says that a part of a run was started anew, because a machine died in
-// it. What was measured of the part until then stays on file, and is void.
+// Restart says that a part of a run was started anew, because a machine died during the
+// part. The part's earlier trials stay on file and are void.
 type Restart struct {
 	Block     int       `json:"block"`
 	Part      string    `json:"part"`       // "block 3", "what follows block 5": what was started anew
@@ -17,7 +17,7 @@ type Restart struct {
 	Reason    string    `json:"reason"`
 }
 
-// Void makes invalid what the restart leaves out of the trials before it.
+// Void marks the trials of the restarted part as invalid.
 func (r Restart) Void(trials []Trial) {
 	for i := range trials {
 		t := &trials[i]
@@ -28,7 +28,7 @@ func (r Restart) Void(trials []Trial) {
 		t.Invalid = append(slices.Clone(t.Invalid), reason)
 		if t.Verdict != nil {
 			verdict := *t.Verdict
-			verdict.Outcome, verdict.Reason = Spoiled, reason
+			verdict.Outcome, verdict.Reason = Invalid, reason
 			t.Verdict = &verdict
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// From the first trial that is void on nothing counts: neither a slice nor the verdict
-// of a step. What came before stays, and so does what others hold of a verdict.
+// From the first void trial on nothing counts: neither a slice nor the verdict of a step.
+// Earlier trials stay, and so do other copies of a verdict.
 func TestVoid(t *testing.T) {
 	held := &Verdict{Outcome: Held, Reason: "fast"}
 	trials := []Trial{{Order: 2, Verdict: held}, {Order: 3, Verdict: held, Invalid: []string{"late"}}, {Order: 4}}
@@ -23,7 +23,7 @@ func TestVoid(t *testing.T) {
 	if trials[0].Verdict != held || held.Outcome != Held || held.Reason != "fast" {
 		t.Errorf("the verdict before is %+v", held)
 	}
-	if v := trials[1].Verdict; v.Outcome != Spoiled || v.Reason != reason {
+	if v := trials[1].Verdict; v.Outcome != Invalid || v.Reason != reason {
 		t.Errorf("the verdict of a void step is %+v", v)
 	}
 	if trials[2].Verdict != nil {

@@ -46,7 +46,7 @@ type Summary struct {
 	Valid          bool     `json:"valid"`
 	InvalidReasons []string `json:"invalid_reasons"`
 	Interrupted    bool     `json:"interrupted"`
-	Beside         string   `json:"beside"` // why other measurements on this machine were not waited for; "" they were
+	Beside         string   `json:"beside"` // why this measurement did not wait for others on this machine; "": it waited
 }
 
 // EndpointSummary is one target's share of a Summary.
@@ -58,8 +58,8 @@ type EndpointSummary struct {
 	ResponseMS Latency `json:"response_ms"`
 }
 
-// Latency is a distribution in milliseconds. A percentile is null where there
-// are too few samples for it (SamplesNeeded), all are where there is none.
+// Latency is a distribution in milliseconds. A percentile without enough samples is
+// null (SamplesNeeded). Without any sample all fields are null.
 type Latency struct {
 	Samples int64    `json:"samples"`
 	Mean    *float64 `json:"mean"`

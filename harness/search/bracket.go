@@ -9,36 +9,36 @@ import (
 	"headroom/harness/slo"
 )
 
-// Bracket finds the neighbourhood of a capacity with short steps: it grows from
-// a low rate, or from a guess, until a step fails. Nothing that it finds is
-// published.
+// Bracket finds the neighbourhood of a capacity with short steps. The rate grows from
+// a low rate, or from a guess, until a step fails. No result of a bracket is published.
 type Bracket struct {
 	rps, low, high float64 // of the next step, the highest that held, the lowest that failed
 	min, max       float64
 	guess          float64
 	start          float64
-	doubted        float64 // a rate that failed once
-	saturated      int     // in a row
-	spoiled        int     // in a row
+	retriedRPS     float64 // a rate that failed once
+	saturatedInRow int     // in a row
+	invalidInRow   int     // in a row
 	done           bool
 	DriverLimited  bool // the driver had no more to give, twice
 	Unmeasurable   bool // nothing could be measured
-	// Patient asks for a failed step once more where a lower rate held, and grows
-	// by larger steps at first.
-	Patient bool
+	// RetriesFailed repeats a failed step once if a lower rate held, and grows by larger
+	// steps at first.
+	RetriesFailed bool
 }
 
 const (
-	growFactor    = 2.0
-	guessBelow    = 0.5 // of the guess: where growing from it starts
-	growNearGuess = 1.5 // from one step to the next there
-	maxSpoiled    = 8   // in a row: then nothing can be measured here
-	maxSaturated  = 2   // in a row: then the driver is the limit
+	growFactor        = 2.0
+	guessBelow        = 0.5 // of the guess: where growing from it starts
+	growNearGuess     = 1.5 // from one step to the next there
+	maxInvalidInRow   = 8   // in a row: then nothing can be measured here
+	maxSaturatedInRow = 2   // in a row: then the driver is the limit
 )
 
-// NewBracket begins at a rate and stays between min and max, 0 for no maximum.
+// NewBracket begins at startRPS and stays between minRPS and maxRPS; a maxRPS of 0 is
+// no maximum.
 func NewBracket(startRPS, minRPS, maxRPS float64) *Bracket {
-	b := &Bracket{start: startRPS, min: minRPS, max: maxRPS, Patient: true}
+	b := &Bracket{start: startRPS, min: minRPS, max: maxRPS, RetriesFailed: true}
 	b.rps = b.within(startRPS)
 	return b
 }
@@ -50,35 +50,35 @@ func (b *Bracket) within(rps float64) float64 {
 	return max(rps, b.min)
 }
 
-// Guess tells where the capacity is thought to be, from now on.
+// Guess sets where the capacity is thought to be.
 func (b *Bracket) Guess(rps float64) { b.guess = rps }
 
 // RPS is the rate of the next step, false when there is none.
 func (b *Bracket) RPS() (float64, bool) { return b.rps, !b.done }
 
-// Feed takes what came of a step at RPS. One short step that fails is not
-// believed where a lower rate held: it may have met a checkpoint.
-func (b *Bracket) Feed(step slo.Step) {
+// Observe updates the bracket with the result of a step at RPS. Where a lower rate
+// held, one failed short step does not count: the step may have met a checkpoint.
+func (b *Bracket) Observe(step slo.Step) {
 	switch step.Outcome {
-	case record.Spoiled:
-		b.spoiled++
-		b.Unmeasurable = b.spoiled >= maxSpoiled
+	case record.Invalid:
+		b.invalidInRow++
+		b.Unmeasurable = b.invalidInRow >= maxInvalidInRow
 		b.done = b.Unmeasurable
 		return
 	case record.Saturated:
-		b.saturated++
-		if b.saturated >= maxSaturated {
+		b.saturatedInRow++
+		if b.saturatedInRow >= maxSaturatedInRow {
 			b.DriverLimited, b.done = true, true
 			b.Unmeasurable = b.low == 0
 		}
 		return
 	}
-	b.spoiled, b.saturated = 0, 0
+	b.invalidInRow, b.saturatedInRow = 0, 0
 	switch {
-	case !slo.Surely(step):
+	case !slo.FailsSignificantly(step):
 		b.low = max(b.low, b.rps)
-	case b.low > 0 && b.Patient && b.doubted != b.rps:
-		b.doubted = b.rps
+	case b.low > 0 && b.RetriesFailed && b.retriedRPS != b.rps:
+		b.retriedRPS = b.rps
 		return
 	default:
 		b.high = b.rps
@@ -97,13 +97,13 @@ func (b *Bracket) next(step slo.Step) {
 	}
 }
 
-// faster is the next rate while growing: in small steps near the guess, in
-// large ones while nothing at all is bad and little is risked.
+// faster is the next rate while growing. Steps are small near the guess, and large
+// while no request at all is bad.
 func (b *Bracket) faster(step slo.Step) float64 {
 	switch {
 	case b.guess > 0:
 		return max(b.rps*growNearGuess, b.guess*guessBelow)
-	case b.Patient && clean(step) && b.rps < b.start*growFactor*growFactor:
+	case b.RetriesFailed && clean(step) && b.rps < b.start*growFactor*growFactor:
 		return b.rps * growFactor * growFactor
 	}
 	return b.rps * growFactor

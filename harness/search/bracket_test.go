@@ -11,8 +11,8 @@ import (
 	"headroom/harness/slo"
 )
 
-// came is what came of a step: c(lean), h(eld with some bad requests), f(ailed),
-// s(poiled), or d: the driver had no more to give.
+// came is a step with a result: c(lean), h(eld with some bad requests), f(ailed), s for an
+// invalid step, or d when the driver could not send more.
 func came(letter rune) slo.Step {
 	var s slo.Step
 	switch letter {
@@ -23,7 +23,7 @@ func came(letter rune) slo.Step {
 	case 'f':
 		s.Counts = []record.Count{{Condition: "p99<50ms", Bad: 900, Of: 1000, Allowed: 0.01}}
 	case 's':
-		s.Outcome = record.Spoiled
+		s.Outcome = record.Invalid
 		return s
 	case 'd':
 		s.Outcome = record.Saturated
@@ -32,7 +32,7 @@ func came(letter rune) slo.Step {
 	return slo.Decide(s)
 }
 
-// Each rate that a bracket asks for, by what came of those before.
+// Each rate that a bracket asks for, by the results of the steps before.
 func TestBracketSteps(t *testing.T) {
 	for _, test := range []struct {
 		name       string
@@ -60,20 +60,20 @@ func TestBracketSteps(t *testing.T) {
 		{"or fails", 20, 100, 0, false, "ccff", []float64{20, 80, 100, 100, 100}, true, math.Sqrt(80 * 100)},
 		{"a start above the highest", 20, 10, 0, false, "", []float64{10}, false, 0},
 		{"a start below the lowest", 0.5, 0, 0, false, "", []float64{1}, false, 0},
-		{"seven spoiled", 20, 0, 0, false, "sssssss", slices.Repeat([]float64{20}, 8), false, 0},
-		{"eight spoiled", 20, 0, 0, false, "ssssssss", slices.Repeat([]float64{20}, 9), true, 0},
+		{"seven invalid", 20, 0, 0, false, "sssssss", slices.Repeat([]float64{20}, 8), false, 0},
+		{"eight invalid", 20, 0, 0, false, "ssssssss", slices.Repeat([]float64{20}, 9), true, 0},
 		{"not in a row", 20, 0, 0, false, "sssssssc" + "sssssss", append(slices.Repeat([]float64{20}, 8), slices.Repeat([]float64{80}, 8)...), false, 20},
 		{"the driver's end, once", 20, 0, 0, false, "cd", []float64{20, 80, 80}, false, 20},
 		{"the driver's end, twice", 20, 0, 0, false, "cdd", []float64{20, 80, 80, 80}, true, 20},
 		{"not twice in a row", 20, 0, 0, false, "cdcd", []float64{20, 80, 80, 160, 160}, false, 80},
 	} {
 		b := NewBracket(test.start, 1, test.max)
-		b.Patient = !test.hasty
+		b.RetriesFailed = !test.hasty
 		b.Guess(test.guess)
 		rps, more := b.RPS()
 		got := []float64{rps}
 		for _, letter := range test.came {
-			b.Feed(came(letter))
+			b.Observe(came(letter))
 			rps, more = b.RPS()
 			got = append(got, rps)
 		}
@@ -110,14 +110,14 @@ func TestBracketEnds(t *testing.T) {
 
 func feed(b *Bracket, outcomes string) {
 	for _, letter := range outcomes {
-		b.Feed(came(letter))
+		b.Observe(came(letter))
 	}
 }
 
 // A step that fails by no more than chance explains counts as one that held.
 func TestBracketBelievesNoChance(t *testing.T) {
 	b := NewBracket(20, 1, 0)
-	b.Feed(slo.Decide(slo.Step{Verdict: record.Verdict{Counts: []record.Count{{Condition: "p99<50ms", Bad: 12, Of: 1000, Allowed: 0.01}}}}))
+	b.Observe(slo.Decide(slo.Step{Verdict: record.Verdict{Counts: []record.Count{{Condition: "p99<50ms", Bad: 12, Of: 1000, Allowed: 0.01}}}}))
 	if rps, more := b.RPS(); rps != 40 || !more {
 		t.Errorf("12 bad where 10 may be: next %v (%v), want 40", rps, more)
 	}
@@ -148,7 +148,7 @@ func TestStaircaseTakesLargeSteps(t *testing.T) {
 			case letter == 'd':
 				step = came('f')
 			}
-			s.Feed(step)
+			s.Observe(step)
 			logs += test.want[i]
 			if got := math.Log(s.RPS() / 100); math.Abs(got-logs) > 1e-9 {
 				t.Errorf("%s: after %d steps ln(rate) moved by %v, want %v", test.name, i+1, got, logs)
@@ -156,10 +156,10 @@ func TestStaircaseTakesLargeSteps(t *testing.T) {
 			}
 		}
 	}
-	if got := weight(stepOf(1, 250, 250, 0.01)); math.Abs(got/(0.543813/0.456187)-1) > 1e-4 { // P[2 or fewer | 2.5]
+	if got := downWeight(stepOf(1, 250, 250, 0.01)); math.Abs(got/(0.543813/0.456187)-1) > 1e-4 { // P[2 or fewer | 2.5]
 		t.Errorf("2.5 may be: weight %v", got)
 	}
-	if got := weight(slo.Step{}); got != 1 {
+	if got := downWeight(slo.Step{}); got != 1 {
 		t.Errorf("without counts the weight is %v", got)
 	}
 }
@@ -175,7 +175,7 @@ func TestTurnsOfABlock(t *testing.T) {
 	if turns != "AB BA BA AB AB BA BA AB " || pair[0] != "A" {
 		t.Errorf("turns %s of %v", turns, pair)
 	}
-	climb := Climb[string]{"A": NewStaircase(100, 0), "B": NewStaircase(100, 101)}
+	climb := Staircases[string]{"A": NewStaircase(100, 0), "B": NewStaircase(100, 101)}
 	coins := []float64{0, 1}
 	var asked []string
 	err := climb.Block(pair, 3, func() float64 {
@@ -216,7 +216,7 @@ func TestSoaksFollow(t *testing.T) {
 	}{"": {93, true}, "s": {93, true}, "h": {93, false}, "f": {93 * 0.93, true}, "fs": {93 * 0.93, true}, "fh": {93 * 0.93, false}, "ff": {93 * 0.93 * 0.93, false}} {
 		s := NewSoaks(100)
 		for _, letter := range came {
-			s.Feed(map[rune]record.Outcome{'s': record.Spoiled, 'h': record.Held, 'f': record.Failed}[letter])
+			s.Observe(map[rune]record.Outcome{'s': record.Invalid, 'h': record.Held, 'f': record.Failed}[letter])
 		}
 		if rps, more := s.RPS(); math.Abs(rps-want.rps) > 1e-9 || more != want.more {
 			t.Errorf("%q: %v, more %v; want %v, %v", came, rps, more, want.rps, want.more)

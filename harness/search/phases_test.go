@@ -54,8 +54,8 @@ func TestWhatFits(t *testing.T) {
 	}
 }
 
-// Overload and recovery take 4.5 s each, with a pause of 0.2 s behind them; a soak
-// has what is left before them, and ten seconds at the least.
+// Overload and recovery take 4.5 s each, with a pause of 0.2 s after each. A soak gets the
+// time that is left before them, and ten seconds at least.
 func TestTimeOfASoak(t *testing.T) {
 	s := at(KindSoak, 40*time.Second, time.Second)
 	if got := s.recoverTime(); got != 9400*time.Millisecond {
@@ -67,16 +67,16 @@ func TestTimeOfASoak(t *testing.T) {
 			t.Errorf("after %v a soak lasts %v, want %v", spent, got, want)
 		}
 	}
-	if s.ceiling = 1; s.recoverTime() != 0 {
+	if s.ceilingRPS = 1; s.recoverTime() != 0 {
 		t.Error("at a ceiling nothing is overloaded")
 	}
-	if s.ceiling, s.config.Recover = 0, 0; s.recoverTime() != 0 {
+	if s.ceilingRPS, s.config.Recover = 0, 0; s.recoverTime() != 0 {
 		t.Error("a recovery that is left out takes time")
 	}
 }
 
-// The staircase goes on while a step of 3 s, a soak of 30 s, and the recovery fit
-// behind it; with too few steps for an estimate the soak gives way down to ten seconds.
+// The staircase goes on while the time allows another step of 3 s, a soak of 30 s, and the
+// recovery. With too few steps for an estimate the soak shrinks down to ten seconds.
 func TestWhenTheStaircaseEnds(t *testing.T) {
 	const step, soak, recovery = 3200 * time.Millisecond, 30200 * time.Millisecond, 9400 * time.Millisecond
 	for _, test := range []struct {
@@ -85,14 +85,14 @@ func TestWhenTheStaircaseEnds(t *testing.T) {
 		left    time.Duration
 		want    Kind
 	}{
-		{"just enough", fewestStairs, step + soak + recovery, KindStairs},
-		{"a little less", fewestStairs, step + soak + recovery - nano, KindSoak},
-		{"a little less, and too few steps", fewestStairs - 1, step + soak + recovery - nano, KindStairs},
-		{"just enough for a short soak", fewestStairs - 1, step + 10*time.Second + recovery, KindStairs},
-		{"not even that", fewestStairs - 1, step + 10*time.Second + recovery - nano, KindSoak},
+		{"just enough", minStairs, step + soak + recovery, KindStairs},
+		{"a little less", minStairs, step + soak + recovery - nano, KindSoak},
+		{"a little less, and too few steps", minStairs - 1, step + soak + recovery - nano, KindStairs},
+		{"just enough for a short soak", minStairs - 1, step + 10*time.Second + recovery, KindStairs},
+		{"not even that", minStairs - 1, step + 10*time.Second + recovery - nano, KindSoak},
 	} {
 		s := at(KindStairs, 90*time.Second-test.left, 0)
-		s.stepped = test.stepped
+		s.validStairs = test.stepped
 		if s.afterStair(); s.kind != test.want {
 			t.Errorf("%s: %s, want %s", test.name, s.kind, test.want)
 		}
@@ -102,9 +102,10 @@ func TestWhenTheStaircaseEnds(t *testing.T) {
 			}
 		}
 	}
-	// What steps took to drain is to fit twice: behind the next, and behind the soak.
+	// The time that steps took to drain must fit twice: after the next step, and after the
+	// soak.
 	s := at(KindStairs, 90*time.Second-step-soak-recovery-2*time.Second, time.Second)
-	s.stepped = fewestStairs
+	s.validStairs = minStairs
 	if s.afterStair(); s.kind != KindStairs {
 		t.Error("two seconds to drain are enough")
 	}
@@ -114,7 +115,7 @@ func TestWhenTheStaircaseEnds(t *testing.T) {
 	}
 	// Without a soak the reserve has none, and the recovery follows.
 	s = at(KindStairs, 90*time.Second-step-recovery, 0)
-	s.stepped, s.config.Soak = fewestStairs, 0
+	s.validStairs, s.config.Soak = minStairs, 0
 	if s.afterStair(); s.kind != KindStairs {
 		t.Errorf("without a soak: %s", s.kind)
 	}
@@ -130,7 +131,7 @@ func TestWhenTheStaircaseEnds(t *testing.T) {
 	}
 }
 
-// Overload needs 1.3 times the capacity to be sent, and a recovery behind it.
+// Overload needs a driver that can send 1.3 times the capacity, and a recovery after it.
 func TestWhetherItIsOverloaded(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -140,7 +141,7 @@ func TestWhetherItIsOverloaded(t *testing.T) {
 		{"no limit", func(*Search) {}, false},
 		{"just so much may be sent", func(s *Search) { s.config.MaxRPS = 1300 }, false},
 		{"less may be sent", func(s *Search) { s.config.MaxRPS = 1299 }, true},
-		{"the ceiling held", func(s *Search) { s.ceiling = 1000 }, true},
+		{"the ceiling held", func(s *Search) { s.ceilingRPS = 1000 }, true},
 		{"no recovery", func(s *Search) { s.config.Recover = 0 }, true},
 	} {
 		s := at(KindSoak, 0, 0)
@@ -163,7 +164,7 @@ func TestBehindASoak(t *testing.T) {
 	held, failed := slo.Step{Verdict: record.Verdict{Outcome: record.Held}}, slo.Step{Verdict: record.Verdict{Outcome: record.Failed}}
 	soaking := func(ceiling float64) *Search {
 		s := at(KindSoak, 0, 0)
-		s.soaks, s.ceiling = &Soaks{rps: 1000}, ceiling
+		s.soaks, s.ceilingRPS = &Soaks{rps: 1000}, ceiling
 		return s
 	}
 	s := soaking(0)
@@ -182,67 +183,67 @@ func TestBehindASoak(t *testing.T) {
 		t.Error("a ceiling that held goes on")
 	}
 	s = soaking(1000)
-	if s.soaked(failed); s.kind != KindStairs || s.ceiling != 0 || math.Abs(s.stairs.RPS()-930) > 1e-9 || s.stairs.max != 1000 {
-		t.Errorf("a ceiling that failed: %s from %v, ceiling %v", s.kind, s.stairs.RPS(), s.ceiling)
+	if s.soaked(failed); s.kind != KindStairs || s.ceilingRPS != 0 || math.Abs(s.stairs.RPS()-930) > 1e-9 || s.stairs.max != 1000 {
+		t.Errorf("a ceiling that failed: %s from %v, ceiling %v", s.kind, s.stairs.RPS(), s.ceilingRPS)
 	}
 	// A driver that can't hold a soak is asked for four fifths.
 	s = soaking(1000)
-	s.Feed(Step{Kind: KindSoak, RPS: 1000}, slo.Step{Verdict: record.Verdict{Outcome: record.Saturated}}, 0)
-	if !s.limited || s.soaks.rps != 800 || s.ceiling != 800 || s.kind != KindSoak {
-		t.Errorf("the driver's end: limited %v, at %v, ceiling %v", s.limited, s.soaks.rps, s.ceiling)
+	s.Observe(Step{Kind: KindSoak, RPS: 1000}, slo.Step{Verdict: record.Verdict{Outcome: record.Saturated}}, 0)
+	if !s.driverLimited || s.soaks.rps != 800 || s.ceilingRPS != 800 || s.kind != KindSoak {
+		t.Errorf("the driver's end: limited %v, at %v, ceiling %v", s.driverLimited, s.soaks.rps, s.ceilingRPS)
 	}
 	s = soaking(0)
-	s.Feed(Step{Kind: KindSoak, RPS: 1000}, slo.Step{Verdict: record.Verdict{Outcome: record.Spoiled}}, 0)
-	if s.limited || s.soaks.rps != 1000 || s.kind != KindSoak {
-		t.Errorf("a spoiled soak: limited %v, at %v", s.limited, s.soaks.rps)
+	s.Observe(Step{Kind: KindSoak, RPS: 1000}, slo.Step{Verdict: record.Verdict{Outcome: record.Invalid}}, 0)
+	if s.driverLimited || s.soaks.rps != 1000 || s.kind != KindSoak {
+		t.Errorf("an invalid soak: limited %v, at %v", s.driverLimited, s.soaks.rps)
 	}
 }
 
-// What a step took counts, and its own length at the least; what it drained is
-// remembered at its longest.
+// The time that a step took counts, at least its own length. The longest time to drain is
+// remembered.
 func TestTimeSpent(t *testing.T) {
 	s := at(KindStairs, 0, 0)
 	step := Step{Kind: KindStairs, RPS: 1000, Duration: 3 * time.Second}
 	for _, test := range []struct {
 		took, spent, drained time.Duration
 	}{{time.Second, 3 * time.Second, 0}, {3 * time.Second, 6 * time.Second, 0}, {5 * time.Second, 11 * time.Second, 2 * time.Second}, {4 * time.Second, 15 * time.Second, 2 * time.Second}} {
-		s.Feed(step, came('c'), test.took)
+		s.Observe(step, came('c'), test.took)
 		if s.spent != test.spent || s.drained != test.drained {
 			t.Errorf("spent %v, drained %v; want %v and %v", s.spent, s.drained, test.spent, test.drained)
 		}
 	}
-	if s.stepped != 4 || s.heldRPS != 1000 || len(s.taken) != 4 || s.taken[0].Seconds != 3 || s.taken[0].RPS != 1000 || s.taken[0].Block != 1 {
-		t.Errorf("%d steps, held %v, taken %+v", s.stepped, s.heldRPS, s.taken)
+	if s.validStairs != 4 || s.heldRPS != 1000 || len(s.taken) != 4 || s.taken[0].Seconds != 3 || s.taken[0].RPS != 1000 || s.taken[0].Block != 1 {
+		t.Errorf("%d steps, held %v, taken %+v", s.validStairs, s.heldRPS, s.taken)
 	}
-	s.Feed(step, came('s'), 0)
-	if s.stepped != 4 {
-		t.Error("a spoiled step counts")
+	s.Observe(step, came('s'), 0)
+	if s.validStairs != 4 {
+		t.Error("an invalid step counts")
 	}
-	s.Feed(Step{Kind: KindStairs, RPS: 900, Duration: time.Second}, came('c'), 0)
+	s.Observe(Step{Kind: KindStairs, RPS: 900, Duration: time.Second}, came('c'), 0)
 	if s.heldRPS != 1000 {
 		t.Errorf("the highest that held is %v", s.heldRPS)
 	}
 }
 
 // Eight steps in a row that say nothing end the search; an overload may say nothing.
-func TestEightSpoiledSteps(t *testing.T) {
+func TestEightInvalidSteps(t *testing.T) {
 	step := Step{Kind: KindStairs, RPS: 1000, Duration: time.Second}
 	for came8, want := range map[string]bool{"sssssss": false, "ssssssss": true, "dddddddd": true, "sssssssc" + "sssssss": false, "sssssssf" + "s": false} {
 		s := at(KindStairs, 0, 0)
 		s.config.Total = time.Hour
 		for _, letter := range came8 {
-			s.Feed(step, came(letter), time.Second)
+			s.Observe(step, came(letter), time.Second)
 		}
 		if s.done != want {
 			t.Errorf("%s: done %v", came8, s.done)
 		}
 	}
 	s := at(KindOverload, 0, 0)
-	s.spoiled = maxSpoiled - 1
-	if s.Feed(Step{Kind: KindOverload, RPS: 1300}, came('d'), 0); s.done || s.kind != KindRecover {
+	s.invalidInRow = maxInvalidInRow - 1
+	if s.Observe(Step{Kind: KindOverload, RPS: 1300}, came('d'), 0); s.done || s.kind != KindRecover {
 		t.Errorf("an overload that the driver could not send: done %v, %s", s.done, s.kind)
 	}
-	if s.Feed(Step{Kind: KindRecover, RPS: 700}, came('c'), 0); !s.done {
+	if s.Observe(Step{Kind: KindRecover, RPS: 700}, came('c'), 0); !s.done {
 		t.Error("it goes on behind the recovery")
 	}
 }
@@ -257,7 +258,7 @@ func TestOnlyABound(t *testing.T) {
 	for i := range s.taken {
 		s.taken[i].RPS = 1000
 	}
-	s.stepped = 2
+	s.validStairs = 2
 	whole := slo.Of(s.taken)
 	o := s.Outcome()
 	if o.Known() || o.HighRPS != 0 || math.Abs(o.LowRPS-min(whole.LowRPS, 1000)) > 1e-9 || o.Missing != "the time was too short for a staircase" || o.Method != "" {
@@ -271,23 +272,23 @@ func TestOnlyABound(t *testing.T) {
 	if o = s.Outcome(); o.LowRPS != 990 {
 		t.Errorf("with a soak of 990 that held: from %v", o.LowRPS)
 	}
-	s.stepped = fewestStairs
+	s.validStairs = minStairs
 	if o = s.Outcome(); !o.Known() || o.Needs != 0 {
 		t.Errorf("with enough steps: %+v", o)
 	}
-	s.needs = time.Minute
+	s.neededTime = time.Minute
 	if o = s.Outcome(); o.Needs != time.Minute {
 		t.Errorf("it needs %v", o.Needs)
 	}
 }
 
-// What the search lacks is what the next step would take beyond its time; for an
-// overload it wants none.
+// The missing time is what the next step would take beyond the total. An overload asks for
+// no more time.
 func TestNeeds(t *testing.T) {
 	for kind, want := range map[Kind]time.Duration{KindStairs: 3500 * time.Millisecond, KindOverload: 0, KindRecover: 0} {
 		s := at(kind, 89*time.Second, 1500*time.Millisecond) // 1 s is left, and a step of 3 s drains for 1.5
-		if step, more := s.Next(); more || !s.done || s.needs != want {
-			t.Errorf("%s: next %+v (%v), needs %v, want %v", kind, step, more, s.needs, want)
+		if step, more := s.Next(); more || !s.done || s.neededTime != want {
+			t.Errorf("%s: next %+v (%v), needs %v, want %v", kind, step, more, s.neededTime, want)
 		}
 		if _, more := s.Next(); more {
 			t.Errorf("%s: it goes on", kind)
@@ -305,7 +306,7 @@ func TestPatience(t *testing.T) {
 	for latency, want := range map[time.Duration]bool{time.Second - nano: true, time.Second: false} {
 		c := config()
 		c.Latency = latency
-		if got := New(c).bracket.Patient; got != want {
+		if got := New(c).bracket.RetriesFailed; got != want {
 			t.Errorf("%v: patient %v", latency, got)
 		}
 	}

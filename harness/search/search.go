@@ -2,19 +2,19 @@
 
 // Package search finds the highest rate at which one running system holds an
 // SLO. It is a state machine without a clock or a network: the caller runs each
-// step, a stretch of load at one rate, and feeds back what came of it.
+// step, a stretch of load at one rate, and the search observes the result.
 //
 // docs/measurement.md, "Capacity under an SLO":
 //
 //  1. bracket: grow from a low rate, or from a guess, until a short step fails;
-//  2. stairs: a staircase about the limit, for as long as there is time. What it
-//     visits makes the estimate and its range (package slo);
+//  2. stairs: a staircase about the capacity, for as long as there is time. Its
+//     steps make the estimate and its range (package slo);
 //  3. soak: a long step just below the estimate. Only a rate that held its soak
 //     is confirmed;
 //  4. overload and recover: 1.3 times the capacity, then 0.7 times. Where the
 //     SLO does not come back, the system is metastable.
 //
-// A run with two variants uses Bracket and Staircase by themselves, in turns.
+// A run with two variants uses Bracket and Staircase without a Search, in turns.
 package search
 
 import (
@@ -31,23 +31,23 @@ type Config struct {
 	MinRPS   float64 // the lowest rate worth trying
 	MaxRPS   float64 // the highest that may be sent; 0: no limit
 
-	// Of one step of each kind. A zero Soak or Recover leaves that phase out.
+	// Lengths of one step of each kind. A zero Soak or Recover leaves the phase out.
 	Bracket, Stair, Soak, Recover time.Duration
-	// Latency is the loosest of the SLO: a step lasts as long as a request needs
-	// to be too slow.
+	// Latency is the SLO's loosest latency. A step lasts longer than that, so that a
+	// request can be too slow within the step.
 	Latency time.Duration
-	// Samples is how many requests a stair should have: at low rates it gets
-	// longer, up to MaxStep.
+	// Samples is how many requests a stair should have. At low rates a stair gets
+	// longer for that, up to MaxStep.
 	Samples int64
 	MaxStep time.Duration
-	// Pause is for the caller to make after every step: it lets the system come
-	// to rest.
+	// Pause is what the caller waits after every step, so that the system comes to
+	// rest.
 	Pause time.Duration
-	// Total bounds the sum of all steps, with what it takes to drain them.
+	// Total bounds the sum of all steps and of the time that their queues take to drain.
 	Total time.Duration
 }
 
-// Kind is what a step is for, by the name that its trial has.
+// Kind is the purpose of a step, as its trial names it.
 type Kind string
 
 // The kinds of steps, in their order.
@@ -59,25 +59,25 @@ const (
 	KindRecover  = Kind(record.RateRecover)
 )
 
-// Step is a stretch of load that the caller is asked for.
+// Step is a stretch of load that the caller has to run.
 type Step struct {
 	Kind     Kind
 	RPS      float64
 	Duration time.Duration
-	// HeldRPS is the highest rate that held so far, 0 when none did: it bounds
-	// how many requests are worth having in flight.
+	// HeldRPS is the highest rate that held so far, 0 when none held. The caller
+	// derives the cap on requests in flight from it.
 	HeldRPS float64
 }
 
-// For fits the lengths of steps to an SLO: how many requests tell of it, and how
-// long one has to take to be too slow.
+// For fits the lengths of steps to an SLO: samples is how many requests a step needs,
+// latency the SLO's loosest latency.
 func (c Config) For(samples int64, latency time.Duration) Config {
 	c.Samples, c.Latency = samples, latency
 	return c
 }
 
-// Length is how long a step lasts: a request has to be able to be too slow in
-// it, and at low rates it takes time to see enough of them.
+// Length is how long a step lasts. A step has to be longer than the SLO's latency,
+// and at low rates long enough for its samples.
 func (c Config) Length(kind Kind, rps float64) time.Duration {
 	length, samples := c.Recover, int64(0)
 	switch kind {
@@ -86,30 +86,30 @@ func (c Config) Length(kind Kind, rps float64) time.Duration {
 	case KindStairs:
 		length, samples = c.Stair, c.Samples
 	}
-	seconds := max(latencies*c.Latency.Seconds(), float64(samples)/rps)
+	seconds := max(minStepLatencies*c.Latency.Seconds(), float64(samples)/rps)
 	return min(max(length, time.Duration(seconds*float64(time.Second))), c.MaxStep)
 }
 
-// Rates of a soak and of what follows it, by the capacity.
+// Rates of the last phases, as shares of the capacity, and bounds of the search.
 const (
 	SoakAt     = slo.SoakAt
 	OverloadAt = 1.3
 	RecoverAt  = 0.7
-	mostSoaks  = 2
+	maxSoaks   = 2
 	// fewBracketSamples tell the order of magnitude.
 	fewBracketSamples = 10
-	// patientBelow is the latency of an SLO up to which a failed short step is
-	// asked for again: beyond, each such step takes long to drain.
-	patientBelow = time.Second
-	// latencies is how many times the SLO's latency a step lasts at the least.
-	latencies = 1.5
-	// fewestStairs are worth an estimate.
-	fewestStairs = 4
-	// lessForTheDriver is how much of a rate a driver is asked for that could not
-	// hold it.
-	lessForTheDriver = 0.8
-	// shortestSoak is worth calling one.
-	shortestSoak = 10 * time.Second
+	// retryBelow is the SLO latency up to which a failed short step is repeated. With
+	// a larger latency each failed step takes long to drain.
+	retryBelow = time.Second
+	// minStepLatencies is how many times the SLO's latency a step lasts at the least.
+	minStepLatencies = 1.5
+	// minStairs is the least number of stairs that gives an estimate.
+	minStairs = 4
+	// driverBackoff is the share of a rate at which the search goes on when the driver
+	// could not send the rate.
+	driverBackoff = 0.8
+	// minSoak is the shortest length of a soak.
+	minSoak = 10 * time.Second
 )
 
 // Outcome is what a search found.
@@ -118,34 +118,34 @@ type Outcome struct {
 	BelowMin      bool // the lowest rate tried failed: the capacity is below FailedRPS
 	AtMax         bool // the highest rate allowed held: the capacity is that or more
 	DriverLimited bool // the driver had no more to give: the capacity is HeldRPS or more
-	// Needs is how much more time the search would have wanted; 0: it had enough.
+	// Needs is how much more time the search needed; 0: it had enough.
 	Needs time.Duration
 }
 
 // Search is one search. It is not safe for concurrent use.
 type Search struct {
-	config  Config
-	kind    Kind
-	bracket *Bracket
-	stairs  *Staircase
-	soaks   *Soaks
-	spent   time.Duration
-	drained time.Duration // the longest that a step took beyond its length
-	spoiled int           // steps in a row that said nothing
+	config       Config
+	kind         Kind
+	bracket      *Bracket
+	stairs       *Staircase
+	soaks        *Soaks
+	spent        time.Duration
+	drained      time.Duration // the longest that a step took beyond its length
+	invalidInRow int           // steps in a row that said nothing
 
-	taken   []slo.Taken
-	stepped int     // steps of the staircase that count
-	heldRPS float64 // the highest that held
-	limited bool    // the driver could not hold a soak
-	ceiling float64 // that is as much as may be sent, or as the driver can send, and held
-	needs   time.Duration
-	done    bool
+	taken         []slo.Taken
+	validStairs   int     // steps of the staircase that count
+	heldRPS       float64 // the highest that held
+	driverLimited bool    // the driver could not hold a soak
+	ceilingRPS    float64 // that is as much as may be sent, or as the driver can send, and held
+	neededTime    time.Duration
+	done          bool
 }
 
 // New starts a search.
 func New(c Config) *Search {
 	s := &Search{config: c, kind: KindBracket, bracket: NewBracket(c.StartRPS, c.MinRPS, c.MaxRPS)}
-	s.bracket.Patient = c.Latency < patientBelow
+	s.bracket.RetriesFailed = c.Latency < retryBelow
 	return s
 }
 
@@ -176,9 +176,9 @@ func (s *Search) Next() (Step, bool) {
 	}
 	if !s.fits(step.Duration) {
 		if s.kind != KindOverload && s.kind != KindRecover {
-			s.needs = max(s.needs, s.spent+step.Duration+s.drained-s.config.Total)
+			s.neededTime = max(s.neededTime, s.spent+step.Duration+s.drained-s.config.Total)
 		}
-		s.done = true // never longer than was promised
+		s.done = true // the search never takes longer than Total
 		return Step{}, false
 	}
 	return step, true
@@ -191,15 +191,15 @@ func (s *Search) within(rps float64) float64 {
 	return rps
 }
 
-// soakLength is the promised length, or what time is left for.
+// soakLength is the planned length of a soak, or the time that is left.
 func (s *Search) soakLength() time.Duration {
 	left := s.config.Total - s.spent - s.drained - s.recoverTime()
-	return max(min(s.config.Soak, left), shortestSoak)
+	return max(min(s.config.Soak, left), minSoak)
 }
 
 // recoverTime is what the overload and the recovery take.
 func (s *Search) recoverTime() time.Duration {
-	if s.config.Recover == 0 || s.ceiling > 0 {
+	if s.config.Recover == 0 || s.ceilingRPS > 0 {
 		return 0
 	}
 	return 2 * (s.config.Length(KindRecover, 1) + s.config.Pause)
@@ -209,16 +209,17 @@ func (s *Search) fits(d time.Duration) bool {
 	return s.config.Total == 0 || s.spent+d+s.drained <= s.config.Total
 }
 
-// Feed takes what came of a step, and how long it took in all.
-func (s *Search) Feed(step Step, result slo.Step, took time.Duration) {
+// Observe updates the search with a step's result and with the time that the step took
+// in all.
+func (s *Search) Observe(step Step, result slo.Step, took time.Duration) {
 	s.spent += max(took, step.Duration)
 	if took > step.Duration {
 		s.drained = max(s.drained, took-step.Duration)
 	}
 	result.RPS = step.RPS
 	counts := result.Outcome == record.Held || result.Outcome == record.Failed
-	if s.spoiled++; counts || step.Kind == KindOverload {
-		s.spoiled = 0
+	if s.invalidInRow++; counts || step.Kind == KindOverload {
+		s.invalidInRow = 0
 	}
 	if result.Outcome == record.Held {
 		s.heldRPS = max(s.heldRPS, step.RPS)
@@ -229,33 +230,33 @@ func (s *Search) Feed(step Step, result slo.Step, took time.Duration) {
 		s.bracketed(result)
 	case KindStairs:
 		if counts {
-			s.stepped++
+			s.validStairs++
 		}
-		s.stairs.Feed(result)
+		s.stairs.Observe(result)
 		s.afterStair()
 	case KindSoak:
 		switch {
 		case counts:
 			s.soaked(result)
-		case result.Outcome == record.Saturated: // a short step had not shown that
-			s.limited = true
-			s.soaks.rps *= lessForTheDriver
-			s.ceiling = min(s.ceiling, s.soaks.rps)
+		case result.Outcome == record.Saturated: // a short step could not show this
+			s.driverLimited = true
+			s.soaks.rps *= driverBackoff
+			s.ceilingRPS = min(s.ceilingRPS, s.soaks.rps)
 		}
 	case KindOverload:
 		s.kind = KindRecover
 	case KindRecover:
 		s.done = true
 	}
-	if s.spoiled >= maxSpoiled {
+	if s.invalidInRow >= maxInvalidInRow {
 		s.done = true
 	}
 }
 
-// bracketed goes on to the staircase, or to soak the highest rate that can be
-// sent.
+// bracketed updates the bracket. After the last step of the bracket it goes on to the
+// staircase, or to a soak of the highest rate that can be sent.
 func (s *Search) bracketed(result slo.Step) {
-	s.bracket.Feed(result)
+	s.bracket.Observe(result)
 	if _, more := s.bracket.RPS(); more {
 		return
 	}
@@ -263,7 +264,7 @@ func (s *Search) bracketed(result slo.Step) {
 	case middle == 0:
 		s.done = true
 	case s.bracket.AtMax() || s.bracket.DriverLimited:
-		s.ceiling = middle
+		s.ceilingRPS = middle
 		s.soak(&Soaks{rps: middle})
 	default:
 		s.kind, s.stairs = KindStairs, NewStaircase(middle, s.config.MaxRPS)
@@ -280,8 +281,8 @@ func (s *Search) afterStair() {
 	if s.spent+next+reserve <= s.config.Total {
 		return
 	}
-	if s.stepped < fewestStairs && s.spent+next+s.recoverTime()+shortestSoak <= s.config.Total {
-		return // rather a shorter soak than no estimate
+	if s.validStairs < minStairs && s.spent+next+s.recoverTime()+minSoak <= s.config.Total {
+		return // a shorter soak is better than no estimate
 	}
 	soaks := NewSoaks(s.point())
 	soaks.rps = s.within(soaks.rps)
@@ -295,22 +296,22 @@ func (s *Search) soak(soaks *Soaks) {
 	}
 }
 
-// soaked goes on behind a soak. A ceiling that did not hold its soak is none:
-// then a staircase looks for the capacity below it.
+// soaked goes on after a soak. If the ceiling did not hold its soak, a staircase looks
+// for the capacity below the ceiling.
 func (s *Search) soaked(result slo.Step) {
-	s.soaks.Feed(result.Outcome)
+	s.soaks.Observe(result.Outcome)
 	if _, more := s.soaks.RPS(); !more {
 		s.overload()
-	} else if s.ceiling > 0 {
-		s.kind, s.stairs, s.ceiling = KindStairs, NewStaircase(s.ceiling*SoakAt, s.ceiling), 0
+	} else if s.ceilingRPS > 0 {
+		s.kind, s.stairs, s.ceilingRPS = KindStairs, NewStaircase(s.ceilingRPS*SoakAt, s.ceilingRPS), 0
 	}
 }
 
-// overload goes on to the recovery, where so much can be sent.
+// overload goes on to the overload and the recovery, if the driver can send that much.
 func (s *Search) overload() {
 	s.kind = KindOverload
 	overload := s.point() * OverloadAt
-	s.done = s.config.Recover == 0 || s.ceiling > 0 || s.within(overload) < overload
+	s.done = s.config.Recover == 0 || s.ceilingRPS > 0 || s.within(overload) < overload
 }
 
 func (s *Search) point() float64 {
@@ -323,24 +324,24 @@ func (s *Search) point() float64 {
 // Outcome is what is known so far.
 func (s *Search) Outcome() Outcome {
 	o := Outcome{Capacity: slo.Of(s.taken), BelowMin: s.bracket.BelowMin(),
-		AtMax: s.ceiling > 0 && s.bracket.AtMax() && !s.limited, DriverLimited: s.limited || s.ceiling > 0 && s.bracket.DriverLimited, Needs: s.needs}
+		AtMax: s.ceilingRPS > 0 && s.bracket.AtMax() && !s.driverLimited, DriverLimited: s.driverLimited || s.ceilingRPS > 0 && s.bracket.DriverLimited, Needs: s.neededTime}
 	if s.stairs != nil && s.stairs.DriverLimited && o.FailedRPS == 0 {
 		o.DriverLimited = true
 	}
-	if s.stepped < fewestStairs && o.HeldRPS > 0 && !o.AtMax && !o.DriverLimited && !s.bracket.Unmeasurable {
+	if s.validStairs < minStairs && o.HeldRPS > 0 && !o.AtMax && !o.DriverLimited && !s.bracket.Unmeasurable {
 		s.onlyABound(&o)
 	}
 	return o
 }
 
-// onlyABound takes the estimate back where the time was too short for one. What
-// held a soak is a lower bound, or else the lower end of what is believed.
+// onlyABound withdraws an estimate that has too few stairs. It leaves a lower bound:
+// the rate that held a soak, or else the lower end of the range.
 func (s *Search) onlyABound(o *Outcome) {
 	rps := s.config.StartRPS
 	if s.stairs != nil {
 		rps = s.stairs.RPS()
 	}
-	missing := time.Duration(fewestStairs - s.stepped)
+	missing := time.Duration(minStairs - s.validStairs)
 	o.Needs = max(o.Needs, missing*(s.config.Length(KindStairs, rps)+s.drained)+s.config.Soak)
 	bound := min(o.LowRPS, o.HeldRPS)
 	if soak, ok := o.Confirmed(); ok {

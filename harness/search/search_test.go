@@ -23,14 +23,14 @@ func config() Config {
 // system is a simulated one: the share of bad requests is 1% at its capacity and
 // grows steeply around it.
 type system struct {
-	capacity   float64
-	driver     float64 // beyond it the driver has no more to give; 0: never
-	spoiled    float64 // share of steps that the host spoils
-	stalls     int     // so many of the first steps at or above stallsFrom fail for no reason
-	stallsFrom float64
-	metastable bool // once overloaded, it carries a third
-	drains     time.Duration
-	random     *rand.Rand
+	capacity       float64
+	driver         float64 // beyond it the driver has no more to give; 0: never
+	disturbedShare float64 // of steps, by the host
+	stalls         int     // so many of the first steps at or above stallsFrom fail for no reason
+	stallsFrom     float64
+	metastable     bool // once overloaded, it carries a third
+	drains         time.Duration
+	random         *rand.Rand
 
 	steps []Step
 }
@@ -42,8 +42,8 @@ func newSystem(capacity float64, seed uint64) *system {
 func (s *system) load(step Step) slo.Step {
 	s.steps = append(s.steps, step)
 	out := slo.Step{RPS: step.RPS}
-	out.Outcome = record.Spoiled
-	if s.random.Float64() < s.spoiled {
+	out.Outcome = record.Invalid
+	if s.random.Float64() < s.disturbedShare {
 		return out
 	}
 	if s.driver > 0 && step.RPS > s.driver {
@@ -79,7 +79,7 @@ func (s *system) search(t *testing.T, c Config) (Outcome, time.Duration) {
 		}
 		d := step.Duration + c.Pause + s.drains
 		took += d
-		search.Feed(step, s.load(step), d)
+		search.Observe(step, s.load(step), d)
 	}
 	t.Fatal("the search does not end")
 	return Outcome{}, 0
@@ -140,9 +140,9 @@ func TestEnds(t *testing.T) {
 	})
 	t.Run("nothing can be measured", func(t *testing.T) {
 		s := newSystem(500, 1)
-		s.spoiled = 1
+		s.disturbedShare = 1
 		out, _ := s.search(t, config())
-		if out.Known() || out.HeldRPS != 0 || len(s.steps) != maxSpoiled {
+		if out.Known() || out.HeldRPS != 0 || len(s.steps) != maxInvalidInRow {
 			t.Errorf("%+v after %d steps", out, len(s.steps))
 		}
 	})
@@ -161,7 +161,7 @@ func TestMetastableSystem(t *testing.T) {
 			if !more {
 				break
 			}
-			search.Feed(step, s.load(step), step.Duration)
+			search.Observe(step, s.load(step), step.Duration)
 		}
 		out := search.Outcome()
 		if _, ok := out.Confirmed(); !ok {
@@ -173,11 +173,11 @@ func TestMetastableSystem(t *testing.T) {
 	}
 }
 
-// A host that spoils a step in four costs time, and nothing else.
+// A host that disturbs a step in four costs time, and nothing else.
 func TestNoisyHost(t *testing.T) {
 	for seed := range uint64(20) {
 		s := newSystem(800, seed)
-		s.spoiled = 0.25
+		s.disturbedShare = 0.25
 		out, took := s.search(t, config())
 		if out.DriverLimited || out.AtMax || took > config().Total {
 			t.Errorf("seed %d: %+v after %v", seed, out, took)
@@ -229,7 +229,7 @@ func TestGuessSavesSteps(t *testing.T) {
 			if guess > 0 {
 				b.Guess(guess)
 			}
-			b.Feed(s.load(Step{RPS: rps, Duration: time.Second}))
+			b.Observe(s.load(Step{RPS: rps, Duration: time.Second}))
 		}
 	}
 	if blind, guided := steps(0), steps(750); guided >= blind {
@@ -244,7 +244,7 @@ func TestStaircaseHovers(t *testing.T) {
 		if i >= 20 {
 			sum, n = sum+math.Log(stairs.RPS()), n+1
 		}
-		stairs.Feed(s.load(Step{RPS: stairs.RPS(), Duration: 3 * time.Second}))
+		stairs.Observe(s.load(Step{RPS: stairs.RPS(), Duration: 3 * time.Second}))
 	}
 	if mean := math.Exp(sum / float64(n)); math.Abs(mean/800-1) > 0.03 {
 		t.Errorf("it hovers about %v, want 800", mean)
@@ -258,26 +258,26 @@ func TestStaircaseSteps(t *testing.T) {
 		outcome record.Outcome
 		moves   float64
 	}{
-		{record.Spoiled, 0},
-		{record.Held, stairFar},
-		{record.Failed, -stairNear}, {record.Spoiled, 0}, {record.Failed, -stairNear}, {record.Held, stairNear},
+		{record.Invalid, 0},
+		{record.Held, coarseStep},
+		{record.Failed, -fineStep}, {record.Invalid, 0}, {record.Failed, -fineStep}, {record.Held, fineStep},
 	} {
-		s.Feed(slo.Step{Verdict: record.Verdict{Outcome: test.outcome}})
+		s.Observe(slo.Step{Verdict: record.Verdict{Outcome: test.outcome}})
 		logs += test.moves
 		if got := math.Log(s.RPS() / 100); math.Abs(got-logs) > 1e-9 {
 			t.Errorf("after step %d: ln(rate) moved by %v, want %v", i+1, got, logs)
 		}
 	}
 	for range 10 {
-		s.Feed(slo.Step{Verdict: record.Verdict{Outcome: record.Held}})
+		s.Observe(slo.Step{Verdict: record.Verdict{Outcome: record.Held}})
 	}
 	if s.RPS() != 120 {
 		t.Errorf("%v requests/s, at most 120 were allowed", s.RPS())
 	}
 	// A driver that has no more to give bounds it, and says nothing of the system.
-	s.Feed(slo.Step{Verdict: record.Verdict{Outcome: record.Saturated}})
-	s.Feed(slo.Step{Verdict: record.Verdict{Outcome: record.Held}})
-	if want := 120 * math.Exp(-stairNear); !s.DriverLimited || math.Abs(s.RPS()-want) > 1e-9 {
+	s.Observe(slo.Step{Verdict: record.Verdict{Outcome: record.Saturated}})
+	s.Observe(slo.Step{Verdict: record.Verdict{Outcome: record.Held}})
+	if want := 120 * math.Exp(-fineStep); !s.DriverLimited || math.Abs(s.RPS()-want) > 1e-9 {
 		t.Errorf("%v requests/s where the driver ended at 120, want %v", s.RPS(), want)
 	}
 }

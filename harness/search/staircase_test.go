@@ -26,11 +26,11 @@ func TestWeightOfAStepDown(t *testing.T) {
 	}{
 		{250, 0.001, 0.7788 / 0.2212}, // P[none | 0.25] = 78%
 		{2000, 0.01, 1},               // twenty may be bad
-		{100, 0.0001, mostWeight},     // 0.01: no step can tell
+		{100, 0.0001, maxDownWeight},  // 0.01: no step can tell
 		{990, 0.001, 1},               // P[none | 0.99] = 37%: never a smaller step down
 		{10, 1 - 0.9, 0.7358 / 0.2642},
 	} {
-		if got := weight(stepOf(1, test.of, test.of, test.allowed)); math.Abs(got/test.want-1) > 0.001 {
+		if got := downWeight(stepOf(1, test.of, test.of, test.allowed)); math.Abs(got/test.want-1) > 0.001 {
 			t.Errorf("%g of %d may be bad: weight %.4f, want %.4f", test.allowed, test.of, got, test.want)
 		}
 	}
@@ -47,7 +47,7 @@ func TestStaircaseHoversAtTheShare(t *testing.T) {
 		rps := stairs.RPS()
 		share := allowed * math.Pow(rps/100, 5) // a slope of 5, as of a system without a queue
 		bad := distuv.Poisson{Lambda: of * share, Src: random}.Rand()
-		stairs.Feed(stepOf(rps, int64(bad), of, allowed))
+		stairs.Observe(stepOf(rps, int64(bad), of, allowed))
 		if i >= 200 {
 			sum, n = sum+math.Log(rps), n+1
 		}

@@ -4,17 +4,16 @@ package search
 
 import "headroom/harness/record"
 
-// Climb is the staircases of the systems that are compared. They go on from block
-// to block.
-type Climb[K comparable] map[K]*Staircase
+// Staircases holds a staircase for each of the compared systems. The staircases go on
+// from block to block.
+type Staircases[K comparable] map[K]*Staircase
 
-// Clone is the staircases as they stand: what they are fed from now on does not
-// change it.
-func (c Climb[K]) Clone() Climb[K] {
+// Clone returns a copy that later observations do not change.
+func (c Staircases[K]) Clone() Staircases[K] {
 	if c == nil {
 		return nil
 	}
-	out := make(Climb[K], len(c))
+	out := make(Staircases[K], len(c))
 	for k, stairs := range c {
 		copied := *stairs
 		out[k] = &copied
@@ -22,10 +21,10 @@ func (c Climb[K]) Clone() Climb[K] {
 	return out
 }
 
-// Block takes so many turns of a block: in each turn step measures every system
-// once, at the rate of its staircase, and feeds the staircase. Coin draws from 0
-// to 1.
-func (c Climb[K]) Block(order []K, turns int, coin func() float64, step func(K, *Staircase) error) error {
+// Block takes the turns of a block. In each turn step measures every system once, at
+// the rate of the system's staircase, and lets the staircase observe the result. coin
+// draws from 0 to 1.
+func (c Staircases[K]) Block(order []K, turns int, coin func() float64, step func(K, *Staircase) error) error {
 	for _, k := range order {
 		c[k].shift(coin() - 0.5)
 	}
@@ -39,8 +38,8 @@ func (c Climb[K]) Block(order []K, turns int, coin func() float64, step func(K, 
 	return nil
 }
 
-// Soaks are the rates at which a system is soaked: SoakAt of its capacity, and
-// after a failure SoakAt of that.
+// Soaks holds the rate at which a system is soaked: SoakAt of its capacity, and after
+// a failure SoakAt of the failed rate.
 type Soaks struct {
 	rps    float64
 	failed int
@@ -51,11 +50,11 @@ type Soaks struct {
 func NewSoaks(capacityRPS float64) *Soaks { return &Soaks{rps: capacityRPS * SoakAt} }
 
 // RPS is the rate of the next soak, false when there is none.
-func (s *Soaks) RPS() (float64, bool) { return s.rps, !s.held && s.failed < mostSoaks }
+func (s *Soaks) RPS() (float64, bool) { return s.rps, !s.held && s.failed < maxSoaks }
 
-// Feed takes what came of a soak at RPS. A soak that says nothing of the system is
-// to be asked for again.
-func (s *Soaks) Feed(outcome record.Outcome) {
+// Observe updates the rate with the outcome of a soak at RPS. After an invalid soak the
+// rate stays, so that the caller repeats the soak.
+func (s *Soaks) Observe(outcome record.Outcome) {
 	switch outcome {
 	case record.Held:
 		s.held = true

@@ -10,59 +10,59 @@ import (
 	"headroom/harness/record"
 )
 
-// belief is what is known of the capacity: a distribution over ln(capacity)
-// and over how steeply the share of bad requests grows with the rate. Near the
-// limit that share is close to
+// belief is the posterior distribution of the capacity. It is a distribution over
+// ln(capacity) and over the slope, which is how steeply the share of bad requests grows
+// with the rate. Near the capacity that share is close to
 //
 //	logit(share) = logit(allowed) + slope * ln(rate / capacity)
 //
-// in every queue. So a step tells more than its verdict: 5 bad requests of a
-// thousand where 10 are allowed is further from the limit than 9, and both
-// hold.
+// in every queue. So a step tells more than its verdict. Where 10 bad requests of a
+// thousand are allowed, a step with 5 and a step with 9 both hold, but the step with 5
+// is further from the capacity.
 type belief struct {
 	logs    []float64   // ln(capacity)
 	weights [][]float64 // by slope, by capacity
 }
 
-// slopes of ln(share) over ln(rate): 5 where requests are slow by themselves,
-// 40 and more where a machine is driven to its end.
+// slopes of ln(share) over ln(rate): 5 where requests are slow by themselves, 40 and
+// more where a machine is saturated.
 var slopes = []float64{5, 8, 12, 18, 27, 40, 60}
 
-// burst is how many bad requests come together: a queue that is too long is so
-// for all who stand in it, so n of them say as much as n / burst that are
-// independent. Queues near saturation have 15 to 100 at some hundred requests a
-// second; they last a time, so at low rates there are fewer. Too large a number
-// costs confidence, too small a one truth.
-func burst(rps float64) float64 {
+// expectedBurst is how many bad requests come together. A queue that is too long makes
+// all of its requests slow, so n bad requests count as n / expectedBurst independent
+// ones. Queues near saturation have bursts of 15 to 100 at some hundred requests a
+// second. A queue lasts for a time, so at low rates bursts are smaller. Too large a
+// burst makes ranges too wide, and too small a burst makes them wrong.
+func expectedBurst(rps float64) float64 {
 	const seconds, least, most = 0.12, 2, 40
 	return min(max(rps*seconds, least), most)
 }
 
 const (
 	gridStep = 0.005 // in ln(capacity)
-	// lapse is the chance that a step has nothing to do with its rate: a
-	// checkpoint, a neighbour's burst.
-	lapse = 0.02
-	// wander is the standard deviation of ln(capacity) from step to step.
-	wander = 0.015
+	// outlierProbability is the chance that a step's outcome has nothing to do with its
+	// rate, because of a checkpoint or a neighbour's burst.
+	outlierProbability = 0.02
+	// driftSD is the standard deviation of ln(capacity) from step to step.
+	driftSD = 0.015
 )
 
-// wanders is a normal distribution in three points (Gauss-Hermite).
-var wanders = []struct{ shift, weight float64 }{
-	{-wander * math.Sqrt(3), 1.0 / 6}, {0, 2.0 / 3}, {wander * math.Sqrt(3), 1.0 / 6},
+// driftPoints is a normal distribution in three points (Gauss-Hermite).
+var driftPoints = []struct{ shift, weight float64 }{
+	{-driftSD * math.Sqrt(3), 1.0 / 6}, {0, 2.0 / 3}, {driftSD * math.Sqrt(3), 1.0 / 6},
 }
 
-// margin is how far a belief reaches beyond the rates that were tried, in ln(rate).
-const margin = 0.7
+// gridMargin is how far a belief reaches beyond the rates that were tried, in ln(rate).
+const gridMargin = 0.7
 
-// believe is what the steps tell together. It is flat at first, from a margin
-// below the lowest rate to a margin above the highest.
-func believe(steps []Step) belief {
+// beliefOf is the posterior after all steps. The prior is flat, from gridMargin below
+// the lowest rate to gridMargin above the highest rate.
+func beliefOf(steps []Step) belief {
 	low, high := math.Inf(1), 0.0
 	for _, s := range steps {
 		low, high = min(low, s.RPS), max(high, s.RPS)
 	}
-	from, till := math.Log(low)-margin, math.Log(high)+margin
+	from, till := math.Log(low)-gridMargin, math.Log(high)+gridMargin
 	points := int(math.Ceil((till-from)/gridStep)) + 1
 	b := belief{logs: make([]float64, points), weights: make([][]float64, len(slopes))}
 	for i := range b.logs {
@@ -75,29 +75,29 @@ func believe(steps []Step) belief {
 		}
 	}
 	for _, s := range steps {
-		b.learn(s)
+		b.update(s)
 	}
 	return b
 }
 
-// learn multiplies by the likelihood of what came of a step.
-func (b *belief) learn(step Step) {
+// update multiplies the belief by the likelihood of a step's counts.
+func (b *belief) update(step Step) {
 	c := Nearest(step.Counts)
 	if c.Of == 0 {
 		return
 	}
 	at, sum := math.Log(step.RPS), 0.0
-	bursts := float64(c.Of) / burst(step.RPS)
+	bursts := float64(c.Of) / expectedBurst(step.RPS)
 	if c.Of == 1 {
 		bursts = 1
 	}
 	for k, slope := range slopes {
 		for i, capacity := range b.logs {
 			l := 0.0
-			for _, w := range wanders {
+			for _, w := range driftPoints {
 				l += w.weight * likelihood(c, slope*(at-capacity-w.shift), bursts)
 			}
-			b.weights[k][i] *= lapse/2 + (1-lapse)*l
+			b.weights[k][i] *= outlierProbability/2 + (1-outlierProbability)*l
 			sum += b.weights[k][i]
 		}
 	}
@@ -108,9 +108,8 @@ func (b *belief) learn(step Step) {
 	}
 }
 
-// Nearest is the condition that is nearest to breaking, or broken most surely:
-// the one whose bad requests are the least to be expected where the allowed
-// share is kept.
+// Nearest is the condition that is nearest to breaking, or broken most clearly. It is
+// the condition whose count of bad requests is least probable at the allowed share.
 func Nearest(counts []record.Count) record.Count {
 	var found record.Count
 	least := 2.0
@@ -137,17 +136,17 @@ func chanceOf(c record.Count) float64 {
 	return 1 - distuv.Poisson{Lambda: expected}.CDF(float64(c.Bad-1))
 }
 
-// Where the share lies further from what is allowed than these factors, the
-// law is not trusted: a floor of requests that are slow at any rate, or a queue
-// that grew until the step ended. It then only says "below", or "above".
+// Beyond these factors of the allowed share the law does not hold: far below lies a
+// floor of requests that are slow at any rate, and far above a queue that grew until
+// the step ended. Such a share only says "below" or "above".
 const (
 	farBelow = 1.0 / 4
 	farAbove = 8.0
 )
 
-// likelihood is that of the counts where the odds of a bad request lie
-// exp(excess) above the allowed ones, relative to the best there can be, with so
-// many independent requests.
+// likelihood is the likelihood of a count when the odds of a bad request are
+// exp(excess) times the allowed odds. It is relative to the greatest likelihood, for n
+// independent requests.
 func likelihood(c record.Count, excess, n float64) float64 {
 	if c.Of == 1 { // only the outcome is known
 		held := 1 / (1 + math.Exp(excess))
@@ -172,7 +171,7 @@ func likelihood(c record.Count, excess, n float64) float64 {
 	return math.Exp(-n * divergence)
 }
 
-// quantile returns a rate.
+// quantile returns the rate at a quantile of the capacity.
 func (b *belief) quantile(q float64) float64 {
 	sum := 0.0
 	for i, log := range b.logs {

@@ -14,7 +14,7 @@ func near(got, want, share float64) bool {
 	return math.Abs(got-want) <= share*math.Abs(want)
 }
 
-// only is a step of which only the outcome is known.
+// only is a step with an outcome and no counts.
 func only(rps float64, outcome record.Outcome) Step {
 	c := record.Count{Condition: conditionBacklog, Of: 1, Allowed: 0.5}
 	if outcome == record.Failed {
@@ -36,7 +36,7 @@ func counted(rps float64, bad, of int64) Step {
 func TestBurstsGrowWithTheRate(t *testing.T) {
 	// 0.12 s of requests, at least 2 and at most 40.
 	for rps, want := range map[float64]float64{1: 2, 100: 12, 300: 36, 1000: 40} {
-		if got := burst(rps); !near(got, want, 1e-12) {
+		if got := expectedBurst(rps); !near(got, want, 1e-12) {
 			t.Errorf("at %v requests/s %v come together, want %v", rps, got, want)
 		}
 	}
@@ -47,7 +47,7 @@ func TestWandersAreNormal(t *testing.T) {
 	const s = 0.015
 	for moment, want := range []float64{1, 0, s * s, 0, 3 * s * s * s * s} {
 		got := 0.0
-		for _, w := range wanders {
+		for _, w := range driftPoints {
 			got += w.weight * math.Pow(w.shift, float64(moment))
 		}
 		if math.Abs(got-want) > 1e-12 {
@@ -59,7 +59,7 @@ func TestWandersAreNormal(t *testing.T) {
 // Before anything is learned all capacities from 0.7 below the lowest rate to 0.7
 // above the highest are alike, in ln(rate).
 func TestBeliefBeginsFlat(t *testing.T) {
-	b := believe([]Step{{RPS: 200}, {RPS: 100}, {RPS: 400}})
+	b := beliefOf([]Step{{RPS: 200}, {RPS: 100}, {RPS: 400}})
 	from, till := math.Log(100)-0.7, math.Log(400)+0.7
 	if got := b.logs[0]; math.Abs(got-from) > 1e-9 {
 		t.Errorf("it begins at ln %v, want %v", got, from)
@@ -87,7 +87,7 @@ func TestBeliefQuantile(t *testing.T) {
 // that come out by a coin. With a slope of 60 nothing else is left at the ends; with
 // a slope of 5 a step at 10% above the capacity holds by 1 / (1 + e^0.5).
 func TestWhatAStepTells(t *testing.T) {
-	b := believe([]Step{only(100, record.Held)})
+	b := beliefOf([]Step{only(100, record.Held)})
 	steep, flat := b.weights[len(slopes)-1], b.weights[0]
 	last := len(steep) - 1
 	if got, want := steep[0]/steep[last], 0.01/0.99; !near(got, want, 1e-6) {
@@ -105,13 +105,14 @@ func TestWhatAStepTells(t *testing.T) {
 	if !near(sum, 1, 1e-9) {
 		t.Errorf("all together are %v, want 1", sum)
 	}
-	b = believe([]Step{only(100, record.Failed)})
+	b = beliefOf([]Step{only(100, record.Failed)})
 	steep = b.weights[len(slopes)-1]
 	if got, want := steep[0]/steep[last], 0.99/0.01; !near(got, want, 1e-6) {
 		t.Errorf("after a failure, far below against far above: %v, want %v", got, want)
 	}
-	// One of each at one rate: the middle of what is believed is that rate.
-	b = believe([]Step{only(100, record.Held), only(100, record.Failed)})
+	// One step that held and one that failed at the same rate: the median of the belief is
+	// that rate.
+	b = beliefOf([]Step{only(100, record.Held), only(100, record.Failed)})
 	if got := b.quantile(0.5); !near(got, 100, 0.006) {
 		t.Errorf("held and failed at 100: the median is %v", got)
 	}
@@ -120,8 +121,8 @@ func TestWhatAStepTells(t *testing.T) {
 // What counts is how many bursts a step saw, and what share of them was bad: 200
 // requests in bursts of 2 tell as much as 4,000 in bursts of 40.
 func TestBurstsAreWhatAStepTellsWith(t *testing.T) {
-	slow := believe([]Step{counted(10, 1, 200), {RPS: 10.02}})
-	fast := believe([]Step{counted(1000, 20, 4000), {RPS: 1002}})
+	slow := beliefOf([]Step{counted(10, 1, 200), {RPS: 10.02}})
+	fast := beliefOf([]Step{counted(1000, 20, 4000), {RPS: 1002}})
 	if len(slow.logs) != len(fast.logs) {
 		t.Fatalf("%d and %d points", len(slow.logs), len(fast.logs))
 	}
@@ -138,21 +139,20 @@ func TestBurstsAreWhatAStepTellsWith(t *testing.T) {
 	}
 }
 
-// A step of a lapse outweighs no twenty others, however bad it was.
+// One outlier outweighs no twenty other steps, however bad the outlier is.
 func TestOneLapseIsForgotten(t *testing.T) {
 	var steps []Step
 	for range 10 {
 		steps = append(steps, only(200, record.Held), only(220, record.Failed))
 	}
-	b := believe(append(steps, counted(100, 500, 1000)))
+	b := beliefOf(append(steps, counted(100, 500, 1000)))
 	if got := b.quantile(0.5); got < 195 || got > 225 {
 		t.Errorf("the median is %v, want about 210", got)
 	}
 }
 
-// likelihood is that of a binomial draw against the likeliest there can be: for n
-// draws of which the share seen is bad, (p^seen (1-p)^(1-seen))^n over the same of
-// p = seen.
+// likelihood is the likelihood of a binomial draw relative to the greatest. For n draws
+// with the bad share seen it is (p^seen (1-p)^(1-seen))^n over the same with p = seen.
 func TestLikelihood(t *testing.T) {
 	count := func(bad, of int64, allowed float64) record.Count {
 		return record.Count{Bad: bad, Of: of, Allowed: allowed}

@@ -18,18 +18,17 @@ import (
 type Capacity struct {
 	// PointRPS is the estimate, 0 where there is none: then Missing says why.
 	PointRPS float64 `json:"point_rps,omitempty"`
-	// LowRPS to HighRPS is the 95% range; HighRPS is 0 where nothing bounds it.
+	// LowRPS to HighRPS is the 95% range; HighRPS is 0 without an upper bound.
 	LowRPS  float64 `json:"low_rps,omitempty"`
 	HighRPS float64 `json:"high_rps,omitempty"`
 	Method  string  `json:"method,omitempty"`
 	Missing string  `json:"missing,omitempty"`
 	Starts  []Start `json:"starts,omitempty"`
-	// HeldRPS is the highest rate that held in any step, FailedRPS the lowest
-	// that failed; 0: none did.
+	// HeldRPS is the highest rate that held in any step, FailedRPS the lowest rate
+	// that failed; 0: no rate did.
 	HeldRPS   float64 `json:"held_rps,omitempty"`
 	FailedRPS float64 `json:"failed_rps,omitempty"`
-	// FailedReason is why the last step that failed did: the condition that ends
-	// the variant.
+	// FailedReason is why the last failed step failed.
 	FailedReason string `json:"failed_reason,omitempty"`
 
 	Soaks      []Soak `json:"soaks,omitempty"`
@@ -37,14 +36,14 @@ type Capacity struct {
 	Metastable bool   `json:"metastable,omitempty"` // it did not
 }
 
-// Start is what the steps of one fresh start told.
+// Start is the estimate from the steps of one fresh start.
 type Start struct {
 	Block int     `json:"block"`
 	RPS   float64 `json:"rps"`
 	Steps int     `json:"steps"`
 }
 
-// Soak is a long stretch at one rate. Only a rate that held one is confirmed.
+// Soak is a long stretch at one rate. Only a rate that held a soak is confirmed.
 type Soak struct {
 	RPS     float64 `json:"rps"`
 	Seconds float64 `json:"seconds"`
@@ -64,7 +63,7 @@ func (c Capacity) Confirmed() (Soak, bool) {
 // Known says whether there is an estimate.
 func (c Capacity) Known() bool { return c.PointRPS > 0 }
 
-// HighOrInf is the upper end of the range, +Inf where nothing bounds it.
+// HighOrInf is the upper end of the range, +Inf without an upper bound.
 func (c Capacity) HighOrInf() float64 {
 	if c.HighRPS == 0 {
 		return math.Inf(1)
@@ -73,20 +72,20 @@ func (c Capacity) HighOrInf() float64 {
 }
 
 const (
-	// fewestStarts give a range by how much they scatter.
-	fewestStarts = 3
-	// startScatter is the standard deviation of ln(capacity) from one fresh start
-	// to the next, where a run has too few starts to tell: measured over 45 pairs of
-	// starts, less the steps' own scatter (docs/truth.md, "Live").
-	startScatter = 0.046
-	confidence   = 0.95
+	// minStarts is the least number of starts whose scatter gives a range.
+	minStarts = 3
+	// startSD is the standard deviation of ln(capacity) from one fresh start to the
+	// next, for runs with too few starts. It was measured over 45 pairs of starts,
+	// less the steps' own scatter (docs/truth.md, "Live").
+	startSD    = 0.046
+	confidence = 0.95
 )
 
-// Resolution is what a capacity is known to at best, in ln(rate): half a step of a
+// Resolution is the best precision of a capacity, in ln(rate): half a step of a
 // staircase.
 const Resolution = 0.025
 
-// Taken is a step that was taken, with what it was for.
+// Taken is a step of a run, with its purpose.
 type Taken struct {
 	Name    scenarios.RateName // record.RateBracket, RateStairs, RateSoak, ...
 	Block   int                // whose fresh start it was
@@ -94,10 +93,10 @@ type Taken struct {
 	Step
 }
 
-// CapacityOf reads a variant's capacity off a run's trials. same says that the
-// SLO asked for is the run's own: then the verdicts that are stored in the trials
-// count. With another SLO the staircases hovered elsewhere, so there is only the
-// belief over all steps, and the soaks say nothing.
+// CapacityOf computes a variant's capacity from a run's trials. same says that s is the
+// run's own SLO: then the verdicts that are stored in the trials count. With another
+// SLO the staircases hovered at other rates, so only the belief over all steps counts,
+// and the soaks do not.
 func CapacityOf(trials []record.Trial, variant scenarios.Variant, s scenarios.SLO, same bool) Capacity {
 	var taken []Taken
 	for i := range trials {
@@ -114,11 +113,11 @@ func CapacityOf(trials []record.Trial, variant scenarios.Variant, s scenarios.SL
 	return Of(taken)
 }
 
-// Of is the capacity that steps tell of, in the order in which they were taken.
+// Of is the capacity by steps, in the order in which they were taken.
 func Of(taken []Taken) Capacity {
 	var c Capacity
 	var all []Step
-	stairs, spoiled := map[int][]Step{}, ""
+	stairs, invalidReason := map[int][]Step{}, ""
 	var blocks []int
 	for i, t := range taken {
 		switch {
@@ -128,12 +127,12 @@ func Of(taken []Taken) Capacity {
 			c.Metastable, c.Recovered = t.Outcome == record.Failed, t.Outcome == record.Held
 			continue
 		case t.Outcome != record.Held && t.Outcome != record.Failed:
-			spoiled = t.Reason
+			invalidReason = t.Reason
 			continue
-		case forgiven(t, taken[i+1:]):
+		case heldLater(t, taken[i+1:]):
 			continue
 		}
-		c.saw(t.Step)
+		c.addExtremes(t.Step)
 		all = append(all, t.Step)
 		switch t.Name {
 		case record.RateSoak:
@@ -152,15 +151,15 @@ func Of(taken []Taken) Capacity {
 		c.Starts = append(c.Starts, Start{Block: block, RPS: PointOf(stairs[block]), Steps: len(stairs[block])})
 	}
 	c.estimate(all, stairs)
-	if len(all) == 0 && spoiled != "" {
-		c.Missing += ": " + spoiled
+	if len(all) == 0 && invalidReason != "" {
+		c.Missing += ": " + invalidReason
 	}
 	return c
 }
 
-// forgiven says that a short step of a bracket failed at a rate that was held
-// later: it met a stall, and bracket steps only look for the neighbourhood.
-func forgiven(t Taken, later []Taken) bool {
+// heldLater says that a bracket step failed at a rate that held later. Such a step met
+// a stall, and does not count as a failure.
+func heldLater(t Taken, later []Taken) bool {
 	if t.Name != record.RateBracket || t.Outcome != record.Failed {
 		return false
 	}
@@ -172,8 +171,8 @@ func forgiven(t Taken, later []Taken) bool {
 	return false
 }
 
-// saw keeps the ends of what was tried.
-func (c *Capacity) saw(step Step) {
+// addExtremes keeps the highest rate that held and the lowest that failed.
+func (c *Capacity) addExtremes(step Step) {
 	if step.Outcome == record.Held {
 		c.HeldRPS = max(c.HeldRPS, step.RPS)
 		return
@@ -193,13 +192,13 @@ func (c *Capacity) estimate(all []Step, stairs map[int][]Step) {
 		c.Missing = fmt.Sprintf("the SLO failed at the lowest rate tried, %.4g requests/s (%s)", c.FailedRPS, c.FailedReason)
 	case c.FailedRPS == 0:
 		c.PointRPS, c.LowRPS, c.Method = c.HeldRPS, c.HeldRPS, "no rate failed up to this one"
-	case len(c.Starts) >= fewestStarts:
+	case len(c.Starts) >= minStarts:
 		c.byStarts(stairs)
 	default:
 		c.byBelief(all, stairs)
 	}
 	c.bySoak()
-	// A range must not deny what was looked at for longest.
+	// The range must not exclude what the longest steps showed.
 	if _, confirmed := c.Confirmed(); !confirmed && c.Known() {
 		for _, s := range c.Soaks {
 			c.LowRPS = min(c.LowRPS, s.RPS*SoakAt)
@@ -207,14 +206,14 @@ func (c *Capacity) estimate(all []Step, stairs map[int][]Step) {
 	}
 }
 
-// SoakAt is where a soak runs, by the estimate, and after a failure the next by
-// the one before.
+// SoakAt is the rate of a soak as a share of the estimate, or of the soak that failed
+// before.
 const SoakAt = 0.93
 
-// byStarts takes the starts' estimates as independent: Student's interval on
-// their logarithms. Its width is taken about their mean and about the point of all
-// steps pooled, which is the lower of the two where bad requests come in bursts:
-// then most steps see fewer than their share, and some see many more.
+// byStarts computes Student's interval on the logarithms of the starts' estimates,
+// which are independent. The interval covers its width about their mean and about the
+// point of all steps pooled. The pooled point is the lower one where bad requests come
+// in bursts: then most steps see fewer than their share, and some see many more.
 func (c *Capacity) byStarts(stairs map[int][]Step) {
 	var mean, square float64
 	n := float64(len(c.Starts))
@@ -234,8 +233,8 @@ func (c *Capacity) byStarts(stairs map[int][]Step) {
 	c.Method = fmt.Sprintf("Student's t over %d fresh starts", len(c.Starts))
 }
 
-// pooledPoint is the mean rate of the steps, less the excess of the share of bad
-// requests in all of them together.
+// pooledPoint is the mean rate of the steps, less the excess of their pooled share of
+// bad requests.
 func pooledPoint(steps []Step) float64 {
 	sum := 0.0
 	all := Step{}
@@ -254,10 +253,10 @@ func pooledPoint(steps []Step) float64 {
 	return math.Exp(sum/float64(len(steps)) - excess(all)/typicalSlope)
 }
 
-// byBelief takes what all steps tell together, and adds the scatter from start to
-// start once.
+// byBelief computes point and range from the belief over all steps, and adds the
+// scatter from start to start once.
 func (c *Capacity) byBelief(all []Step, stairs map[int][]Step) {
-	b := believe(all)
+	b := beliefOf(all)
 	point := b.quantile(0.5)
 	var steps []Step
 	for _, s := range c.Starts {
@@ -268,7 +267,7 @@ func (c *Capacity) byBelief(all []Step, stairs map[int][]Step) {
 	}
 	normal := distuv.UnitNormal.Quantile((1 + confidence) / 2)
 	widen := func(end float64) float64 {
-		return math.Hypot(math.Log(end/point), normal*startScatter)
+		return math.Hypot(math.Log(end/point), normal*startSD)
 	}
 	low, high := min(b.quantile((1-confidence)/2), point), max(b.quantile((1+confidence)/2), point)
 	c.PointRPS = point
@@ -276,20 +275,19 @@ func (c *Capacity) byBelief(all []Step, stairs map[int][]Step) {
 	c.Method = fmt.Sprintf("belief over %d steps, with the scatter from start to start", len(all))
 }
 
-// What a step's own share of bad requests says of how far the capacity is. Of a
-// share that is a fifth of the allowed one or eight times as large only that is
-// taken: below lies a floor of requests that are slow at any rate, above a queue
-// that grew until the step ended.
+// A step's share of bad requests says how far the capacity is from the step's rate. The
+// excess is clamped to a fifth and to eight times the allowed share. Below lies a floor
+// of requests that are slow at any rate, above a queue that grew until the step ended.
 const (
 	typicalSlope = 20 // of logit(share) over ln(rate)
-	leastExcess  = -1.6
-	mostExcess   = 2.1
+	minExcess    = -1.6
+	maxExcess    = 2.1
 )
 
-// PointOf is one start's capacity by the steps of its staircase: each step's own
-// estimate is its rate, less the excess of its share of bad requests over the
-// allowed one by a typical slope; they are averaged in ln(rate). docs/truth.md
-// says what it was chosen from.
+// PointOf is one start's capacity by the steps of its staircase. Each step gives an
+// estimate: its rate, less the excess of its share of bad requests divided by a typical
+// slope. The estimates are averaged in ln(rate). docs/truth.md compares PointOf with
+// the alternatives.
 func PointOf(steps []Step) float64 {
 	sum := 0.0
 	for _, s := range steps {
@@ -298,14 +296,14 @@ func PointOf(steps []Step) float64 {
 	return math.Exp(sum / float64(len(steps)))
 }
 
-// excess is how far the odds of a bad request lie above the allowed ones, in
-// logarithms and within bounds.
+// excess is the logarithm of the odds of a bad request over the allowed odds, within
+// bounds.
 func excess(s Step) float64 {
 	c := Nearest(s.Counts)
 	switch {
 	case c.Of > 1 && c.Allowed > 0:
 		share := (float64(c.Bad) + 0.5) / (float64(c.Of) + 1)
-		return min(max(logit(share)-logit(c.Allowed), leastExcess), mostExcess)
+		return min(max(logit(share)-logit(c.Allowed), minExcess), maxExcess)
 	case s.Outcome == record.Failed:
 		return 1 // only the outcome is known
 	}
@@ -314,17 +312,17 @@ func excess(s Step) float64 {
 
 func logit(share float64) float64 { return math.Log(share / (1 - share)) }
 
-// Slopes between which those of real systems lie: flat where requests are slow by
-// themselves, steep where a machine is driven to its end.
+// The slopes of real systems lie between these: flat where requests are slow by
+// themselves, steep where a machine is saturated.
 const (
 	flatSlope  = 8
 	steepSlope = 30
 )
 
-// bySoak lets the longest look correct what short steps told. They begin with an
-// empty system and see few bursts, so they are rather too kind: the range reaches
-// down to what the soak's share of bad requests leaves open, and the point is the
-// soak's own estimate where that is lower.
+// bySoak corrects the short steps by the soak. Short steps begin with an empty system
+// and see few bursts, so they overestimate the capacity. The range is extended down to
+// what the soak's share of bad requests leaves open. The point is the soak's own
+// estimate where that is lower.
 func (c *Capacity) bySoak() {
 	if len(c.Soaks) == 0 || !c.Known() || c.HighRPS == 0 {
 		return
@@ -335,7 +333,7 @@ func (c *Capacity) bySoak() {
 		return
 	}
 	at := func(share float64) float64 {
-		e := min(max(logit(min(max(share, 1e-9), 1-1e-9))-logit(n.Allowed), leastExcess), mostExcess)
+		e := min(max(logit(min(max(share, 1e-9), 1-1e-9))-logit(n.Allowed), minExcess), maxExcess)
 		slope := float64(flatSlope)
 		if e < 0 {
 			slope = steepSlope
@@ -343,7 +341,7 @@ func (c *Capacity) bySoak() {
 		return last.RPS * math.Exp(-e/slope)
 	}
 	own := last.RPS * math.Exp(-excess(Step{RPS: last.RPS, Verdict: last.Verdict})/typicalSlope)
-	c.LowRPS = min(c.LowRPS, last.RPS, at(Below(n)))
+	c.LowRPS = min(c.LowRPS, last.RPS, at(ShareUpperBound(n)))
 	c.PointRPS = max(min(c.PointRPS, own), c.LowRPS)
 	if soak, ok := c.Confirmed(); ok {
 		c.PointRPS = max(c.PointRPS, soak.RPS)

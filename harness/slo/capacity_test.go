@@ -116,8 +116,8 @@ func TestRangeOfStartsThatAgree(t *testing.T) {
 	}
 }
 
-// With few starts the range is what is believed, and the scatter from start to
-// start: 4.6%, 1.959964 times that at 95%.
+// With few starts the range is that of the belief, widened by the scatter from start to
+// start: 4.6%, times 1.959964 at 95%.
 func TestRangeByBelief(t *testing.T) {
 	var all []Step
 	var taken []Taken
@@ -127,23 +127,23 @@ func TestRangeByBelief(t *testing.T) {
 			taken = append(taken, as(record.RateStairs, 1, s))
 		}
 	}
-	b, c := believe(all), Of(taken)
+	b, c := beliefOf(all), Of(taken)
 	point := pooledPoint(all)
 	widened := func(end float64) float64 { return math.Hypot(math.Log(end/point), 1.959964*0.046) }
 	low, high := point*math.Exp(-widened(b.quantile(0.025))), point*math.Exp(widened(b.quantile(0.975)))
 	if !near(c.PointRPS, point, 1e-9) || !near(c.LowRPS, low, 1e-6) || !near(c.HighRPS, high, 1e-6) {
 		t.Errorf("%v (%v to %v), want %v (%v to %v)", c.PointRPS, c.LowRPS, c.HighRPS, point, low, high)
 	}
-	// Without a staircase the point is the middle of what is believed.
+	// Without a staircase the point is the median of the belief.
 	c = Of([]Taken{as(record.RateCurve, 1, neutral(100)), as(record.RateCurve, 1, counted(110, 60, 949))})
-	b = believe([]Step{neutral(100), counted(110, 60, 949)})
+	b = beliefOf([]Step{neutral(100), counted(110, 60, 949)})
 	if want := b.quantile(0.5); !near(c.PointRPS, want, 1e-9) || len(c.Starts) != 0 {
 		t.Errorf("of two steps: %v by %d starts, want %v by none", c.PointRPS, len(c.Starts), want)
 	}
 }
 
 func TestEndsOfACapacity(t *testing.T) {
-	spoiled := Step{RPS: 100, Verdict: record.Verdict{Outcome: record.Spoiled, Reason: "late"}}
+	invalid := Step{RPS: 100, Verdict: record.Verdict{Outcome: record.Invalid, Reason: "late"}}
 	failed := only(80, record.Failed)
 	failed.Reason = "too slow"
 	for _, test := range []struct {
@@ -153,11 +153,11 @@ func TestEndsOfACapacity(t *testing.T) {
 		want    Capacity
 	}{
 		{"nothing", nil, "no valid step was measured", Capacity{}},
-		{"only what was spoiled", []Taken{as(record.RateBracket, 0, spoiled)}, "no valid step was measured: late", Capacity{}},
+		{"only what was invalid", []Taken{as(record.RateBracket, 0, invalid)}, "no valid step was measured: late", Capacity{}},
 		{"only an overload", []Taken{as(record.RateOverload, 0, only(90, record.Held))}, "no valid step was measured", Capacity{}},
 		{"only failures", []Taken{as(record.RateBracket, 0, only(100, record.Failed)), as(record.RateBracket, 0, failed), as(record.RateStairs, 0, failed)},
 			"the SLO failed at the lowest rate tried, 80 requests/s (too slow)", Capacity{FailedRPS: 80, FailedReason: "too slow"}},
-		{"no failure", []Taken{as(record.RateBracket, 0, only(100, record.Held)), as(record.RateBracket, 0, only(90, record.Held)), as(record.RateBracket, 0, spoiled)},
+		{"no failure", []Taken{as(record.RateBracket, 0, only(100, record.Held)), as(record.RateBracket, 0, only(90, record.Held)), as(record.RateBracket, 0, invalid)},
 			"", Capacity{HeldRPS: 100, PointRPS: 100, LowRPS: 100}},
 	} {
 		got := Of(test.taken)
@@ -174,8 +174,7 @@ func TestEndsOfACapacity(t *testing.T) {
 	}
 }
 
-// A bracket's short step that failed is forgiven where so much held later, in a
-// step that counts.
+// A bracket's failed step does not count where its rate held later, in a step that counts.
 func TestWhatIsForgiven(t *testing.T) {
 	bracket := as(record.RateBracket, 0, only(100, record.Failed))
 	for _, test := range []struct {
@@ -198,7 +197,7 @@ func TestWhatIsForgiven(t *testing.T) {
 }
 
 func TestWhatARecoveryTells(t *testing.T) {
-	for outcome, want := range map[record.Outcome][2]bool{record.Held: {true, false}, record.Failed: {false, true}, record.Spoiled: {false, false}} {
+	for outcome, want := range map[record.Outcome][2]bool{record.Held: {true, false}, record.Failed: {false, true}, record.Invalid: {false, false}} {
 		c := Of([]Taken{as(record.RateCurve, 0, only(50, record.Held)), as(record.RateRecover, 0, only(90, outcome))})
 		if got := [2]bool{c.Recovered, c.Metastable}; got != want {
 			t.Errorf("%s: recovered and metastable are %v, want %v", outcome, got, want)
@@ -254,7 +253,7 @@ func TestWhatASoakTells(t *testing.T) {
 	unknown := soak(100, 0, 1)
 	none := soak(100, 1, 1000)
 	none.Counts[0].Allowed = 0
-	few := Below(soak(100, 40, 1000).Counts[0])
+	few := ShareUpperBound(soak(100, 40, 1000).Counts[0])
 	for _, test := range []struct {
 		name             string
 		point, low, high float64
@@ -263,7 +262,7 @@ func TestWhatASoakTells(t *testing.T) {
 	}{
 		{"held with room", 100, 90, 120, soak(93, 0, 800), 100, 90},
 		{"held with room, below the range", 100, 98, 120, soak(93, 0, 800), 100, 93},
-		{"held by its own rate", 90, 89, 120, soak(93, 9, 949), 93, 93 * math.Exp(-over(Below(soak(93, 9, 949).Counts[0]))/8)},
+		{"held by its own rate", 90, 89, 120, soak(93, 9, 949), 93, 93 * math.Exp(-over(ShareUpperBound(soak(93, 9, 949).Counts[0]))/8)},
 		{"held far above the range", 100, 100, 120, soak(120, 0, 800), 120, 100},
 		{"failed by four times the share", 100, 90, 120, soak(100, 40, 1000), byShare(100, math.Log(40.5/960.5*99)), 100 * math.Exp(-over(few)/8)},
 		{"failed outright", 100, 99, 120, soak(100, 1000, 1000), byShare(100, 2.1), 100 * math.Exp(-2.1/8)},

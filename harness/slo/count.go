@@ -9,8 +9,8 @@ import (
 	"headroom/scenarios"
 )
 
-// countAll counts for every condition of the SLO; unknown is why one of them
-// could not be counted, in part or as a whole.
+// countAll counts for every condition of the SLO; unknown is why a condition could not
+// be counted, in part or as a whole.
 func countAll(t *record.Trial, s scenarios.SLO) (counts []record.Count, unknown string) {
 	oracles := t.Oracles
 	if len(oracles) == 0 {
@@ -42,8 +42,8 @@ func count(m record.Measurement, c scenarios.SLOCondition) (record.Count, bool) 
 		if !ok || e.Sent == 0 {
 			return record.Count{}, false
 		}
-		// Failures have no histogram of their own here, so one that was slow
-		// as well counts twice: rather too strict than too kind.
+		// Failures have no histogram of their own here, so a slow failure counts
+		// twice: rather too strict than too lenient.
 		out.Of, out.Bad = e.Sent, e.Failed
 		slow = min(out.Of, e.Sent-e.Response.Count()+e.Response.CountAbove(c.Latency)+e.Failed)
 	}
@@ -56,8 +56,8 @@ func count(m record.Measurement, c scenarios.SLOCondition) (record.Count, bool) 
 	return out, out.Of > 0
 }
 
-// countOracle counts an oracle's violations, in all its scopes. What is unknown is
-// never held; a violation is one whatever else is unknown.
+// countOracle counts an oracle's violations, in all its scopes. An unknown check never
+// counts as held. A violation counts, whatever else is unknown.
 func countOracle(oracles []record.Oracle, c scenarios.SLOCondition) (out record.Count, unknown string) {
 	out = record.Count{Condition: c.String(), Allowed: c.ViolationShare}
 	for _, o := range oracles {
@@ -76,8 +76,8 @@ func countOracle(oracles []record.Oracle, c scenarios.SLOCondition) (out record.
 	return out, unknown
 }
 
-// backlog is by how much a queue grew: the requests in flight, by the timeline's
-// readings at the end of each second, or a queue of the system's own.
+// backlog is the largest growth of any queue. The queues are the requests in flight, as
+// the timeline reads them at the end of each second, and the system's own queues.
 func backlog(t *record.Trial, s scenarios.SLO) float64 {
 	m := t.Measurement
 	var inFlight, put []int64
@@ -89,21 +89,22 @@ func backlog(t *record.Trial, s scenarios.SLO) float64 {
 		sum += second.Sent
 		inFlight, put = append(inFlight, second.InFlight), append(put, sum)
 	}
-	// By Little's law so many in flight mean a response of a quarter of what the
-	// SLO allows: below that a queue only breathes.
+	// By Little's law this many requests in flight mean a response time of a quarter
+	// of the SLO's latency. Below that a queue only fluctuates.
 	floor := m.OfferedRPS * s.LoosestLatency().Seconds() / 4
 	largest := Growth(inFlight, put, floor)
 	for _, q := range t.Queues {
-		largest = max(largest, Growth(q.Depth, q.Put, fewJobs))
+		largest = max(largest, Growth(q.Depth, q.Put, minBacklogJobs))
 	}
 	return largest
 }
 
-// fewJobs may be in a queue of the system's own at any time.
-const fewJobs = 20
+// minBacklogJobs is how many jobs may be in a queue of the system's own at any time.
+const minBacklogJobs = 20
 
-// Growth is by how much a queue grew from the second third of its readings to the
-// last, as a share of what was put in meanwhile; 0 where it is below the floor.
+// Growth is how much a queue grew from the second third of its readings to the last
+// third, as a share of what was put into it meanwhile. It is 0 when the last third is
+// at or below the floor.
 func Growth(depth, put []int64, floor float64) float64 {
 	n := min(len(depth), len(put))
 	third := n / 3

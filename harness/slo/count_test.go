@@ -13,7 +13,7 @@ import (
 	"headroom/scenarios"
 )
 
-// counts of a condition, worked out by hand from what was measured.
+// Counts of a condition, computed by hand from the measurement.
 func TestCountOfACondition(t *testing.T) {
 	mixed := measured(90, 5, 3, 2) // fast, slow, failed fast, unsent
 	mixed.Planned += 4             // and sent beyond the histogram
@@ -125,7 +125,7 @@ func TestBacklogIsTheLargest(t *testing.T) {
 	}
 }
 
-// The variance over the mean of what came each second, 1 at least.
+// The variance over the mean of the counts per second, 1 at least.
 func TestBurstOfCounts(t *testing.T) {
 	for _, test := range []struct {
 		perSecond []int64
@@ -140,7 +140,7 @@ func TestBurstOfCounts(t *testing.T) {
 			t.Errorf("%v: %v, want %v", test.perSecond, got, test.want)
 		}
 	}
-	// What was sent and never answered is slow too; failures are counted as such.
+	// Requests without an answer count as slow too; failures count as failures.
 	var m record.Measurement
 	for _, s := range []record.Second{{Sent: 5, Failed: 1}, {Sent: 1, Failed: 3}} {
 		s.Response.Record(time.Millisecond)
@@ -162,15 +162,15 @@ func TestClopperPearson(t *testing.T) {
 		name      string
 		got, want float64
 	}{
-		{"below, none of 100", Below(of(0, 100, 1)), 1 - math.Pow(0.05, 1.0/100)},
-		{"below, the burst is not known", Below(of(0, 100, 0)), 1 - math.Pow(0.05, 1.0/100)},
-		{"below, none of 100 in bursts of 2", Below(of(0, 100, 2)), 1 - math.Pow(0.05, 1.0/50)},
-		{"below, all but one of 5", Below(of(4, 5, 1)), math.Pow(0.95, 1.0/5)},
-		{"below, all", Below(of(5, 5, 1)), 1},
-		{"below, nothing counted", Below(of(0, 0, 1)), 1},
-		{"above, one of 100", Above(of(1, 100, 1)), 1 - math.Pow(0.95, 1.0/100)},
-		{"above, a burst of 2 in 100", Above(of(2, 100, 2)), 1 - math.Pow(0.95, 1.0/50)},
-		{"above, none", Above(of(0, 100, 1)), 0},
+		{"below, none of 100", ShareUpperBound(of(0, 100, 1)), 1 - math.Pow(0.05, 1.0/100)},
+		{"below, the burst is not known", ShareUpperBound(of(0, 100, 0)), 1 - math.Pow(0.05, 1.0/100)},
+		{"below, none of 100 in bursts of 2", ShareUpperBound(of(0, 100, 2)), 1 - math.Pow(0.05, 1.0/50)},
+		{"below, all but one of 5", ShareUpperBound(of(4, 5, 1)), math.Pow(0.95, 1.0/5)},
+		{"below, all", ShareUpperBound(of(5, 5, 1)), 1},
+		{"below, nothing counted", ShareUpperBound(of(0, 0, 1)), 1},
+		{"above, one of 100", ShareLowerBound(of(1, 100, 1)), 1 - math.Pow(0.95, 1.0/100)},
+		{"above, a burst of 2 in 100", ShareLowerBound(of(2, 100, 2)), 1 - math.Pow(0.95, 1.0/50)},
+		{"above, none", ShareLowerBound(of(0, 100, 1)), 0},
 	} {
 		if !near(test.got, test.want, 1e-6) {
 			t.Errorf("%s: %v, want %v", test.name, test.got, test.want)
@@ -178,9 +178,9 @@ func TestClopperPearson(t *testing.T) {
 	}
 }
 
-// Surely fails what chance explains in fewer than 2% of the steps: 860 bad ones
+// FailsSignificantly fails what chance explains in fewer than 2% of the steps: 860 bad ones
 // where 800 may be, by R's qpois.
-func TestSurely(t *testing.T) {
+func TestFailsSignificantly(t *testing.T) {
 	decided := func(bad, of int64, backlog float64) Step {
 		return Decide(Step{Backlog: backlog, Verdict: record.Verdict{Counts: []record.Count{{Condition: "p99<250ms", Bad: bad, Of: of, Allowed: 0.01}}}})
 	}
@@ -196,15 +196,15 @@ func TestSurely(t *testing.T) {
 		{"859 of 80,000, and a queue that breathed", decided(859, 80_000, 0.05), false},
 		{"a queue that grew, and nothing else", decided(0, 1000, 0.06), true},
 		{"only the outcome is known", Step{Verdict: record.Verdict{Outcome: record.Failed}}, true},
-		{"spoiled", Step{Verdict: record.Verdict{Outcome: record.Spoiled}}, false},
+		{"invalid", Step{Verdict: record.Verdict{Outcome: record.Invalid}}, false},
 	} {
-		if got := Surely(test.s); got != test.want {
+		if got := FailsSignificantly(test.s); got != test.want {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
 	}
 }
 
-// Decide says in words what is too much, and counts a grown queue as one of one.
+// Decide names each broken condition, and counts a grown queue as one of one.
 func TestDecideInWords(t *testing.T) {
 	s := Decide(Step{Backlog: 0.5, Verdict: record.Verdict{Outcome: record.Held, Reason: "old", Counts: []record.Count{
 		{Condition: "p99<250ms", Bad: 3, Of: 200, Allowed: 0.01}, {Condition: "errors<1%", Bad: 2, Of: 200, Allowed: 0.01},
@@ -221,8 +221,8 @@ func TestDecideInWords(t *testing.T) {
 	}
 }
 
-// What a driver that was late has no part in: each of a failure's ways, and what is
-// next to it and says nothing.
+// The failures that a late driver can't cause, one by one, each beside a case that proves
+// nothing.
 func TestOwnFailure(t *testing.T) {
 	capped := func(change func(*record.Measurement)) record.Measurement {
 		m := measured(98, 0, 0, 2)

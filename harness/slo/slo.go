@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package slo holds the two rules of headroom's capacities: what one stretch
-// of load at one rate says of an SLO (Judge), and what rate a system carries,
-// given many of them (CapacityOf). The search, the trials file, reports and the
-// plan all use these two. The package is pure: no clock, no disk, no network.
+// Package slo holds the two rules of headroom's capacities. Judge says whether one
+// stretch of load at one rate held an SLO. CapacityOf computes a system's capacity from
+// many such stretches. The search, the trials file, reports and the plan all use these
+// two. The package is pure: no clock, no disk, no network.
 //
 // docs/measurement.md, "Capacity under an SLO", is the method.
 package slo
@@ -16,7 +16,7 @@ import (
 	"headroom/scenarios"
 )
 
-// Step is a stretch of load at one rate and what it showed of each of an SLO's
+// Step is a stretch of load at one rate, with its counts for each of an SLO's
 // conditions.
 type Step struct {
 	RPS float64
@@ -25,14 +25,13 @@ type Step struct {
 	Backlog float64
 }
 
-// maxBacklog is how much of what was put into a queue may stay in it. A system
-// that answers 95 of 100 requests in time, and lets the others wait, does not
-// keep up.
+// maxBacklog is the share of a queue's input that may stay in the queue. A system that
+// answers 95 of 100 requests in time, and lets the others wait, does not keep up.
 const maxBacklog = 0.05
 
-// Decide gives a step its outcome by its counts and its backlog: held when every
-// condition's share is at most the allowed one and no queue has grown. A step
-// needs no certainty: many of them make the capacity.
+// Decide gives a step its outcome by its counts and its backlog. A step held when every
+// condition's share is at most the allowed share and no queue has grown. A single
+// outcome needs no certainty, because many steps make the capacity.
 func Decide(s Step) Step {
 	var reasons []string
 	for _, c := range s.Counts {
@@ -52,10 +51,10 @@ func Decide(s Step) Step {
 	return s
 }
 
-// Surely says that a step failed by more than chance explains: so many bad
-// requests come in fewer than 2% of the steps that keep to what is allowed. Short
-// steps that only look for a neighbourhood ask this.
-func Surely(s Step) bool {
+// FailsSignificantly says that a step failed by more than chance explains: fewer than 2%
+// of the steps at the allowed share have so many bad requests. The short steps of a
+// bracket use this test.
+func FailsSignificantly(s Step) bool {
 	const chance = 0.02
 	n := Nearest(s.Counts)
 	return s.Outcome == record.Failed && (n.Of <= 1 || chanceOf(n) <= chance || s.Backlog > maxBacklog)
@@ -64,8 +63,7 @@ func Surely(s Step) bool {
 // conditionBacklog is the condition that every SLO has.
 const conditionBacklog = "no queue grows"
 
-// backlogCount makes a grown queue one of one that is bad: a step has no more
-// to say of it.
+// backlogCount counts a grown queue as one bad of one: a step sees a queue grow once.
 func backlogCount(grew bool) record.Count {
 	c := record.Count{Condition: conditionBacklog, Of: 1, Allowed: 0.5}
 	if grew {
@@ -74,7 +72,7 @@ func backlogCount(grew bool) record.Count {
 	return c
 }
 
-// exceeds allows for what 1 - 0.9 lacks of 0.1.
+// exceeds allows for rounding: 1 - 0.9 is a little less than 0.1.
 func exceeds(c record.Count) bool { return float64(c.Bad) > float64(c.Of)*(c.Allowed+1e-9) }
 
 func words(c record.Count) string {
@@ -82,18 +80,18 @@ func words(c record.Count) string {
 		100*float64(c.Bad)/float64(c.Of), 100*c.Allowed)
 }
 
-// Judge says what a trial's rate did to the SLO. A failure counts only when it
-// is the system's own: not when the driver was late, the hypervisor took much,
-// or a machine was restarted. What was held under such a disturbance was held
-// all the same, as response times run from when requests were due.
+// Judge says whether a trial held the SLO. A failure counts only when it is the
+// system's own. A failure is invalid when the driver was late, the hypervisor took
+// much, or a machine was restarted. A trial that held despite a late driver counts as
+// held, because response times run from when requests were due.
 //
-// A staircase takes no such step: what holds under a disturbance is kept and what
-// fails is asked for again, which would lean on a coin that each of its steps is.
+// A staircase accepts no disturbed step. Keeping disturbed steps that held, and
+// repeating disturbed steps that failed, would bias the staircase.
 func Judge(t *record.Trial, s scenarios.SLO) record.Verdict {
 	counts, unknown := countAll(t, s)
 	step := Decide(Step{Verdict: record.Verdict{Counts: counts}, Backlog: backlog(t, s)})
 	v, d := step.Verdict, t.Measurement.Driver
-	spoiled := func(o record.Outcome, reason string) record.Verdict {
+	with := func(o record.Outcome, reason string) record.Verdict {
 		v.Outcome, v.Reason = o, reason
 		return v
 	}
@@ -101,23 +99,23 @@ func Judge(t *record.Trial, s scenarios.SLO) record.Verdict {
 	failed := v.Outcome == record.Failed
 	switch {
 	case t.Measurement.Interrupted:
-		return spoiled(record.Spoiled, "interrupted")
+		return with(record.Invalid, "interrupted")
 	case t.Measurement.Planned == 0:
-		return spoiled(record.Spoiled, "no request was due")
+		return with(record.Invalid, "no request was due")
 	case others:
-		return spoiled(record.Spoiled, joined(t.Invalid))
+		return with(record.Invalid, joined(t.Invalid))
 	case !failed && unknown != "":
-		return spoiled(record.Spoiled, unknown)
+		return with(record.Invalid, unknown)
 	case d.Saturated && (failed || d.Limit != "" && d.Limit != record.LimitCPU):
-		// Requests that waited for a connection, a port or a file of the driver's
-		// were not offered, even if their answers came in time.
-		return spoiled(record.Saturated, joined(t.Invalid))
+		// Requests that waited for a connection, a port or a file of the driver were
+		// not offered, even if their answers came in time.
+		return with(record.Saturated, joined(t.Invalid))
 	case failed && d.Stolen():
-		return spoiled(record.Spoiled, stolenWords(d)+": "+v.Reason)
+		return with(record.Invalid, stolenWords(d)+": "+v.Reason)
 	case failed && !t.Valid() && !ownFailure(t, s):
-		return spoiled(record.Spoiled, joined(t.Invalid))
+		return with(record.Invalid, joined(t.Invalid))
 	case !failed && !t.Valid() && t.RateName == record.RateStairs:
-		return spoiled(record.Spoiled, joined(t.Invalid))
+		return with(record.Invalid, joined(t.Invalid))
 	}
 	return v
 }
@@ -133,9 +131,9 @@ func stolenWords(d record.DriverUse) string {
 	return "the hypervisor took " + strings.Join(took, ", ")
 }
 
-// ownFailure judges what a driver that was late has no part in: service time in
-// place of response time, failures, and requests that the in-flight cap kept
-// back.
+// ownFailure says that the system failed whatever a late driver did. It looks at
+// service times in place of response times, at failures, and at requests that the
+// in-flight cap kept back.
 func ownFailure(t *record.Trial, s scenarios.SLO) bool {
 	m := t.Measurement
 	keptBack := m.Unsent > 0 && m.Waited == 0 && m.InFlightCap > 0 && m.MaxInFlight >= int64(m.InFlightCap)
@@ -153,7 +151,7 @@ func ownFailure(t *record.Trial, s scenarios.SLO) bool {
 	return false
 }
 
-// joined is the first reason, and how many there are.
+// joined is the first reason, with the number of reasons.
 func joined(reasons []string) string {
 	switch len(reasons) {
 	case 0:
@@ -164,8 +162,8 @@ func joined(reasons []string) string {
 	return fmt.Sprintf("%s (%d reasons in all)", reasons[0], len(reasons))
 }
 
-// StepOf is a trial as a step, by the verdict that is stored in it. A trial
-// without one, or with another SLO asked for, is judged anew.
+// StepOf is a trial as a step. It takes the verdict in the trial if stored is set and the
+// trial has one, and else judges the trial anew.
 func StepOf(t *record.Trial, s scenarios.SLO, stored bool) Step {
 	if stored && t.Verdict != nil {
 		return Step{RPS: t.Measurement.OfferedRPS, Verdict: *t.Verdict}

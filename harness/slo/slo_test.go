@@ -55,7 +55,7 @@ func TestJudge(t *testing.T) {
 		want   record.Outcome
 		reason string
 	}{
-		{"nothing was due", record.Measurement{}, "p99<250ms", record.Spoiled, "no request was due"},
+		{"nothing was due", record.Measurement{}, "p99<250ms", record.Invalid, "no request was due"},
 		{"few fast ones hold", measured(30, 0, 0, 0), "p99<250ms", record.Held, ""},
 		{"1 slow of 100 is what may be", measured(99, 1, 0, 0), "p99<250ms", record.Held, ""},
 		{"2 slow of 100 is more", measured(98, 2, 0, 0), "p99<250ms", record.Failed, "2 of 100"},
@@ -75,8 +75,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// A failure counts only where it is the system's own; what held under a
-// disturbance held all the same.
+// A failure counts only if it is the system's own. A trial that held under a disturbance
+// counts as held.
 func TestJudgeDisturbed(t *testing.T) {
 	s := parse(t, "p99<100ms,errors<1%")
 	fast, slow := measured(500, 0, 0, 0), measured(300, 200, 0, 0)
@@ -90,15 +90,15 @@ func TestJudgeDisturbed(t *testing.T) {
 		want   record.Outcome
 	}{
 		{"held although the driver was late", fast, late, record.Held},
-		{"a staircase takes no disturbed step", fast, func(t *record.Trial) { late(t); t.RateName = record.RateStairs }, record.Spoiled},
+		{"a staircase takes no disturbed step", fast, func(t *record.Trial) { late(t); t.RateName = record.RateStairs }, record.Invalid},
 		{"kept back by the in-flight cap, and late", measured(500, 0, 0, 100), func(t *record.Trial) {
 			late(t)
 			t.Measurement.InFlightCap, t.Measurement.MaxInFlight = 64, 64
 		}, record.Failed},
-		{"the driver's own lag", waited, late, record.Spoiled},
+		{"the driver's own lag", waited, late, record.Invalid},
 		{"slow from the send on, and late", slow, late, record.Failed},
-		{"a restart", fast, func(t *record.Trial) { t.Invalid = []string{"machine app restarted"} }, record.Spoiled},
-		{"interrupted", fast, func(t *record.Trial) { t.Measurement.Interrupted = true }, record.Spoiled},
+		{"a restart", fast, func(t *record.Trial) { t.Invalid = []string{"machine app restarted"} }, record.Invalid},
+		{"interrupted", fast, func(t *record.Trial) { t.Measurement.Interrupted = true }, record.Invalid},
 		{"the driver had no more to give", slow, func(t *record.Trial) { late(t); t.Measurement.Driver.Saturated = true }, record.Saturated},
 		{"held although the driver had no more", fast, func(t *record.Trial) { late(t); t.Measurement.Driver.Saturated = true }, record.Held},
 		{"held, and the driver ran out of connections", fast, func(t *record.Trial) {
@@ -109,11 +109,11 @@ func TestJudgeDisturbed(t *testing.T) {
 			late(t)
 			t.Measurement.Driver.Saturated, t.Measurement.Driver.Limit = true, record.LimitCPU
 		}, record.Held},
-		{"failed while the hypervisor took time", slow, func(t *record.Trial) { late(t); t.Measurement.Driver.StolenShare = maybe.Of(0.05) }, record.Spoiled},
+		{"failed while the hypervisor took time", slow, func(t *record.Trial) { late(t); t.Measurement.Driver.StolenShare = maybe.Of(0.05) }, record.Invalid},
 		{"failed while it took an unknown share", slow, func(t *record.Trial) { t.Measurement.Driver.StolenShare = maybe.Number{} }, record.Failed},
 		{"failed while it took much at once", slow, func(t *record.Trial) {
 			t.Measurement.Driver.StolenShare, t.Measurement.Driver.StolenWorstSecond = maybe.Of(0.01), maybe.Of(0.15)
-		}, record.Spoiled},
+		}, record.Invalid},
 		{"failed while it took little", slow, func(t *record.Trial) {
 			t.Measurement.Driver.StolenShare, t.Measurement.Driver.StolenWorstSecond = maybe.Of(0.01), maybe.Of(0.05)
 		}, record.Failed},
@@ -129,8 +129,8 @@ func TestJudgeDisturbed(t *testing.T) {
 	}
 }
 
-// A queue that grows holds no SLO: of 500 jobs put in between the second third
-// of the readings and the last, so many were left in the queue.
+// A growing queue fails the SLO: of 500 jobs that entered between the second and the last
+// third of the readings, so many were left in the queue.
 func TestAGrownQueueHasNotHeld(t *testing.T) {
 	s := parse(t, "p99<250ms")
 	for _, test := range []struct {
@@ -152,8 +152,8 @@ func TestAGrownQueueHasNotHeld(t *testing.T) {
 	}
 }
 
-// Requests in flight are a queue too: up to a quarter of what the SLO's latency
-// allows in flight they breathe. What is read after the end does not count.
+// Requests in flight are a queue too. Up to a quarter of what the SLO's latency allows
+// they may fluctuate. A reading after the end does not count.
 func TestRequestsInFlightThatGrow(t *testing.T) {
 	s := parse(t, "p99<2s")
 	for _, test := range []struct {
@@ -194,14 +194,14 @@ func TestJudgeOracles(t *testing.T) {
 		{"what may be", one(stale, 100, 1, ""), "stale<1%", record.Held, ""},
 		{"2% fail", one(stale, 1000, 20, ""), "stale<1%", record.Failed, "20 of 1000"},
 		{"a failure outranks the unknown", one(stale, 1000, 20, "some answers"), "stale<1%", record.Failed, "20"},
-		{"partly unknown never holds", one(stale, 1000, 0, "3 answers showed no version"), "stale<1%", record.Spoiled, "3 answers"},
+		{"partly unknown never holds", one(stale, 1000, 0, "3 answers showed no version"), "stale<1%", record.Invalid, "3 answers"},
 		{"no loss in one check", one(lost, 1, 0, ""), "lost=0", record.Held, ""},
 		{"one loss in a million", one(lost, 1_000_000, 1, ""), "lost=0", record.Failed, "lost=0: 1 of"},
-		{"not drained", one(lost, 0, 0, "the queue was not drained"), "lost=0", record.Spoiled, "not drained"},
-		{"not asked", one(stale, 299, 0, ""), "lost=0", record.Spoiled, "lost: it was not measured"},
-		{"nothing at all", nil, "lost=0", record.Spoiled, "lost: it was not measured"},
+		{"not drained", one(lost, 0, 0, "the queue was not drained"), "lost=0", record.Invalid, "not drained"},
+		{"not asked", one(stale, 299, 0, ""), "lost=0", record.Invalid, "lost: it was not measured"},
+		{"nothing at all", nil, "lost=0", record.Invalid, "lost: it was not measured"},
 		{"scopes add up", append(one(lost, 10, 0, ""), one(lost, 10, 1, "")...), "lost=0", record.Failed, "1 of 20"},
-		{"one scope is unknown", append(one(lost, 10, 0, ""), one(lost, 0, 0, "no post")...), "lost=0", record.Spoiled, "no post"},
+		{"one scope is unknown", append(one(lost, 10, 0, ""), one(lost, 0, 0, "no post")...), "lost=0", record.Invalid, "no post"},
 	} {
 		s := parse(t, "p99<250ms,"+test.slo)
 		trial := record.Trial{Measurement: measured(1000, 0, 0, 0), Oracles: test.oracles}
@@ -209,7 +209,7 @@ func TestJudgeOracles(t *testing.T) {
 		if got.Outcome != test.want || !strings.Contains(got.Reason, test.reason) {
 			t.Errorf("%s: %s (%s), want %s (%s)", test.name, got.Outcome, got.Reason, test.want, test.reason)
 		}
-		// What the driver found itself is as good.
+		// The driver's own findings count in the same way.
 		trial.Oracles, trial.Measurement.Oracles = nil, test.oracles
 		if alone := Judge(&trial, s); alone.Outcome != got.Outcome {
 			t.Errorf("%s: the measurement alone %s, the trial %s", test.name, alone.Outcome, got.Outcome)
@@ -251,24 +251,24 @@ func TestNearestIsTheSurest(t *testing.T) {
 	}
 }
 
-// What a count has shown at 95%: 0 of 800 are below 0.37%. Bad requests that come
-// together say less.
-func TestBelowAndAbove(t *testing.T) {
+// The 95% bounds of a count: 0 of 800 are below 0.37%. Bad requests in bursts widen the
+// bounds.
+func TestShareBounds(t *testing.T) {
 	of := func(bad, n int64, burst float64) record.Count { return record.Count{Bad: bad, Of: n, Burst: burst} }
-	if got := Below(of(0, 800, 1)); math.Abs(got-0.00374) > 0.00001 {
+	if got := ShareUpperBound(of(0, 800, 1)); math.Abs(got-0.00374) > 0.00001 {
 		t.Errorf("0 of 800 are below %v, want 0.374%%", got)
 	}
-	if got := Above(of(0, 800, 1)); got != 0 {
+	if got := ShareLowerBound(of(0, 800, 1)); got != 0 {
 		t.Errorf("0 of 800 are above %v", got)
 	}
-	one, four := Below(of(4, 1250, 1)), Below(of(4, 1250, 4))
+	one, four := ShareUpperBound(of(4, 1250, 1)), ShareUpperBound(of(4, 1250, 4))
 	if one >= 0.01 || four <= 0.01 {
 		t.Errorf("4 of 1,250 are below %v one by one, and below %v in a burst; want below and above 1%%", one, four)
 	}
-	if one, four := Above(of(20, 1000, 1)), Above(of(20, 1000, 10)); one <= 0.01 || four >= 0.01 {
+	if one, four := ShareLowerBound(of(20, 1000, 1)), ShareLowerBound(of(20, 1000, 10)); one <= 0.01 || four >= 0.01 {
 		t.Errorf("20 of 1,000 are above %v one by one, and above %v in two bursts; want above and below 1%%", one, four)
 	}
-	if got := Below(of(5, 5, 1)); got != 1 {
+	if got := ShareUpperBound(of(5, 5, 1)); got != 1 {
 		t.Errorf("5 of 5 are below %v", got)
 	}
 }
@@ -301,8 +301,7 @@ func TestBurst(t *testing.T) {
 	}
 }
 
-// What a quantile is printed as lies within the SLO exactly when Judge says
-// that it held.
+// A printed quantile is within the SLO exactly when Judge says that the SLO held.
 func TestPrintedQuantileAgreesWithJudge(t *testing.T) {
 	const limit = 250 * time.Millisecond
 	for q, name := range map[float64]string{0.5: "p50", 0.8: "p80", 0.9: "p90", 0.95: "p95", 0.99: "p99", 0.999: "p99.9"} {

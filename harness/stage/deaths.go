@@ -37,24 +37,25 @@ func (d *Death) Error() string {
 // Unwrap returns how it ended.
 func (d *Death) Unwrap() error { return d.Err }
 
-const lookPoll = 5 * time.Millisecond
+const investigationPoll = 5 * time.Millisecond
 
-// Watch collects the deaths of one system's machines. The zero Watch is ready.
-type Watch struct {
-	mu      sync.Mutex
-	deaths  []Death
-	cancel  context.CancelCauseFunc
-	over    bool // the machines are being stopped
-	looking int  // ends of machines that are being looked into
+// DeathWatch collects the deaths of one system's machines. The zero DeathWatch is ready.
+type DeathWatch struct {
+	mu            sync.Mutex
+	deaths        []Death
+	cancel        context.CancelCauseFunc
+	over          bool // the machines are being stopped
+	investigating int  // ends of machines that are being looked into
 }
 
-// Start runs a system's start. The first death ends it, and is its error: whatever
-// waits for the dead machine would wait in vain, and then be blamed.
-func (w *Watch) Start(ctx context.Context, start func(context.Context) error) error {
+// Start runs a system's start. The first death cancels the start, and is its error. A
+// part of the start that waits for the dead machine would otherwise wait in vain, and
+// its timeout would be reported instead.
+func (w *DeathWatch) Start(ctx context.Context, start func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	w.calledOffBy(cancel)
-	defer w.calledOffBy(nil)
+	w.setCancel(cancel)
+	defer w.setCancel(nil)
 	err := start(ctx)
 	if first, died := context.Cause(ctx).(*Death); died {
 		return first // the cause, not what followed from it
@@ -62,27 +63,27 @@ func (w *Watch) Start(ctx context.Context, start func(context.Context) error) er
 	return err
 }
 
-func (w *Watch) calledOffBy(cancel context.CancelCauseFunc) {
+func (w *DeathWatch) setCancel(cancel context.CancelCauseFunc) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.cancel = cancel
 }
 
-// LookInto says that a machine has ended, and that it is being found out how:
-// until done Deaths waits for the news.
-func (w *Watch) LookInto() (done func()) {
-	w.look(1)
-	return func() { w.look(-1) }
+// Investigate says that a machine has ended, and that the caller finds out how.
+// Deaths waits until done is called.
+func (w *DeathWatch) Investigate() (done func()) {
+	w.addInvestigating(1)
+	return func() { w.addInvestigating(-1) }
 }
 
-func (w *Watch) look(change int) {
+func (w *DeathWatch) addInvestigating(change int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.looking += change
+	w.investigating += change
 }
 
 // Died notes a machine's death, and calls off a start.
-func (w *Watch) Died(d Death) {
+func (w *DeathWatch) Died(d Death) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.over {
@@ -95,26 +96,26 @@ func (w *Watch) Died(d Death) {
 }
 
 // Stopping says that machines which end from now on were asked to.
-func (w *Watch) Stopping() {
+func (w *DeathWatch) Stopping() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.over = true
 }
 
 // Deaths are the deaths so far, the first one first.
-func (w *Watch) Deaths() []Death {
+func (w *DeathWatch) Deaths() []Death {
 	for {
-		if deaths, known := w.known(); known {
+		if deaths, known := w.snapshot(); known {
 			return deaths
 		}
-		time.Sleep(lookPoll) // whoever looks has a deadline
+		time.Sleep(investigationPoll) // whoever looks has a deadline
 	}
 }
 
-func (w *Watch) known() (deaths []Death, all bool) {
+func (w *DeathWatch) snapshot() (deaths []Death, all bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	deaths = slices.Clone(w.deaths)
 	slices.SortStableFunc(deaths, func(a, b Death) int { return a.At.Compare(b.At) })
-	return deaths, w.looking == 0
+	return deaths, w.investigating == 0
 }

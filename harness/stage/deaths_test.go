@@ -16,7 +16,7 @@ import (
 // The first machine that dies ends the start and is its error, whoever waits for
 // it.
 func TestDeathEndsTheStart(t *testing.T) {
-	var w Watch
+	var w DeathWatch
 	oom := errors.New("out of memory")
 	log := child.NewLog("", nil)
 	fmt.Fprintln(log, "cannot allocate")
@@ -38,7 +38,7 @@ func TestDeathEndsTheStart(t *testing.T) {
 // Once the system runs, a death is noted and ends nothing. What is being stopped
 // does not die.
 func TestDeathsOfARunningSystem(t *testing.T) {
-	var w Watch
+	var w DeathWatch
 	if err := w.Start(t.Context(), func(context.Context) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
@@ -53,8 +53,8 @@ func TestDeathsOfARunningSystem(t *testing.T) {
 // Of machines that die together the earliest is the first, whosever last words
 // come sooner; and whoever asks waits for the news.
 func TestDeathsWaitForTheNews(t *testing.T) {
-	var w Watch
-	done := w.LookInto()
+	var w DeathWatch
+	done := w.Investigate()
 	w.Died(Death{Machine: "app-1", At: time.Unix(2, 0)})
 	go func() {
 		time.Sleep(20 * time.Millisecond)
@@ -68,7 +68,7 @@ func TestDeathsWaitForTheNews(t *testing.T) {
 
 // An interrupt is no death, and a start that fails by itself says why.
 func TestNoDeath(t *testing.T) {
-	var w Watch
+	var w DeathWatch
 	ctx, cancel := context.WithCancel(t.Context())
 	err := w.Start(ctx, func(ctx context.Context) error {
 		cancel()

@@ -10,9 +10,9 @@ import (
 	"headroom/scenarios"
 )
 
-// InOrder starts the machines of a topology in the order of their links: start
-// is called with each machine and its place in the topology, at once for all
-// whose links lead to machines that have started. The first error ends it.
+// InOrder starts the machines of a topology in the order of their links. It calls
+// start with each machine and its place in the topology, at once for all machines
+// whose links lead to started ones. The first error ends it.
 func InOrder(ctx context.Context, t scenarios.Topology, start func(ctx context.Context, m scenarios.Machine, i int) error) error {
 	waves, err := t.Waves()
 	if err != nil {

@@ -9,11 +9,11 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// CheckServices is an error when a process of the user's own can't run on a stage: a
-// container needs an image, and a stage without containers a program of this
+// CheckServices is an error when a process of the user's own can't run on a stage. A
+// container needs an image. A stage without containers needs a program of this
 // computer.
 func CheckServices(t scenarios.Topology, containers bool) error {
-	for _, at := range t.All() {
+	for _, at := range t.Processes() {
 		switch {
 		case at.Process.Service == nil:
 		case containers && !at.Process.Foreign():
@@ -28,9 +28,9 @@ func CheckServices(t scenarios.Topology, containers bool) error {
 // SeedFilesDir is where the files of a seed command lie in a container.
 const SeedFilesDir = "/seed"
 
-// SeedSpec is what a machine is told that makes a dataset in the folder dir. The files
-// of the seed command lie in filesDir, where there are some. A service's command works
-// there in any case: in the process's own folder it finds the data.
+// SeedSpec is the spec of a machine that makes a dataset in the folder dir. The files
+// of the seed command, if it reads any, lie in filesDir. A service's command works there
+// in any case: the process's own folder holds the data.
 func SeedSpec(d scenarios.Dataset, dir, filesDir, nonce string, local *spec.Local) spec.Spec {
 	s := spec.ForSeed(d, dir, nonce, local)
 	if len(d.Process.SeedFiles) > 0 || d.Process.Service != nil {

@@ -29,11 +29,10 @@ import (
 type Stage interface {
 	// Start returns a running system, or an error after cleaning up.
 	Start(ctx context.Context, r Request) (System, error)
-	// Exec runs `headroom args` where the systems' entries can be reached, one
-	// command at a time, and returns what it wrote. When ctx ends the command is
-	// asked to end, and killed a few seconds later; what it wrote until then is
-	// returned with ctx's error. The error of a command that fails holds the end
-	// of what it said.
+	// Exec runs `headroom args` where the systems' entries can be reached, one command
+	// at a time, and returns what it wrote. When ctx ends the command is asked to end,
+	// and killed a few seconds later. Exec then returns the output so far, with ctx's
+	// error. The error of a command that fails holds the last lines of its log.
 	Exec(ctx context.Context, stdin []byte, args ...string) (stdout []byte, err error)
 	// Describe adds what the stage knows of where a run is measured.
 	Describe(ctx context.Context, e *record.Environment) error
@@ -51,7 +50,7 @@ type Request struct {
 	ReadyTimeout time.Duration
 }
 
-// Timeout is ReadyTimeout, or what it is by default.
+// Timeout is ReadyTimeout, or its default.
 func (r Request) Timeout() time.Duration {
 	if r.ReadyTimeout == 0 {
 		return DefaultReadyTimeout
@@ -59,8 +58,8 @@ func (r Request) Timeout() time.Duration {
 	return r.ReadyTimeout
 }
 
-// TimeoutOf is Timeout, or how long the services of the machine may take by their own
-// word where that is longer. They start one after the other.
+// TimeoutOf is Timeout, or the time that the machine's services say they need, where
+// that is longer. They start one after the other.
 func (r Request) TimeoutOf(m scenarios.Machine) time.Duration {
 	within := time.Duration(0)
 	for _, p := range m.Processes {
@@ -83,10 +82,10 @@ type System interface {
 // Resizer is a System whose machines have CPU quotas. A system that is none
 // shares the host's cores among its machines.
 type Resizer interface {
-	// Limit gives every machine its quota. Until then a system that has just
-	// started may use the whole host, to warm up; but a service with `limits: start`
-	// has its quota from its first moment on.
-	Limit(ctx context.Context) error
+	// SetCPUQuotas gives every machine its quota. Until then a system that has just
+	// started may use the whole host, to warm up. A service with `limits: start` has
+	// its quota from its start.
+	SetCPUQuotas(ctx context.Context) error
 	// Resize gives every machine of a group factor times the quota that it was
 	// started with; the machines go on running. It must not run at the same time
 	// as Machines.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package child starts programs, keeps the end of what they print, and sees to
-// it that none outlives the program that started it.
+// Package child starts programs, keeps the end of what they print, and makes sure
+// that no child outlives the program that started it.
 //
-//  1. A Family starts children, each in a process group of its own. A Child says
+//  1. A Runner starts children, each in a process group of its own. A Child says
 //     when and how it ended; Stop asks it to end, and then kills its group.
 //  2. A Log keeps a child's last lines for the error that names it.
-//  3. A tied child ends when its starter is gone, by whatever signal (Follow).
+//  3. A tied child ends when its starter is gone, by whatever signal (FollowLifeline).
 //     A child that knows nothing of this gets a signal from the kernel instead.
 //  4. A folder's lock tells whether the program that took it is alive (LockDir).
 package child
@@ -23,24 +23,24 @@ import (
 	"time"
 )
 
-// drainLimit bounds the wait for output of a child that has exited but left
+// drainTimeout bounds the wait for output of a child that has exited but left
 // another process holding its pipe.
-const drainLimit = 2 * time.Second
+const drainTimeout = 2 * time.Second
 
 // Options say how a child is started.
 type Options struct {
 	Name string         // for errors, and before each of its lines
 	Stop syscall.Signal // asks it to end without losing anything; 0 is SIGTERM
-	// Out gets each line behind the name; nil: only the Log has the last ones.
-	// A standard output that the command names itself goes there instead.
+	// Out gets each line with the name before it; nil: only the Log keeps the last
+	// lines. A standard output that the command names itself goes there instead.
 	Out io.Writer
 	// Tied ties the child to this program by a lifeline. It is for our own
-	// programs, which Follow it; the others get the Stop signal from the kernel.
+	// programs, which call FollowLifeline; the others get the Stop signal from the kernel.
 	Tied bool
 }
 
-// Child is one running process, in a process group of its own: an interrupt in
-// the terminal is its starter's to hand on.
+// Child is one running process, in a process group of its own: an interrupt in the
+// terminal reaches the starter alone, which hands it on.
 type Child struct {
 	Name string
 	PID  int
@@ -51,15 +51,15 @@ type Child struct {
 	err  error         // read after done
 }
 
-// Family knows every running child that it started, so that a reaper of orphans
-// never takes the exit status of one of them. The zero Family is ready.
-type Family struct {
+// Runner starts children and knows every one that runs, so a reaper of orphans never
+// takes the exit status of a child. The zero Runner is ready.
+type Runner struct {
 	mu   sync.Mutex
 	pids map[int]bool
 }
 
 // Start runs cmd. Its error names the child.
-func (f *Family) Start(cmd *exec.Cmd, o Options) (*Child, error) {
+func (f *Runner) Start(cmd *exec.Cmd, o Options) (*Child, error) {
 	c := &Child{Name: o.Name, Log: NewLog(o.Name, o.Out), stop: o.Stop, done: make(chan struct{})}
 	if c.stop == 0 {
 		c.stop = syscall.SIGTERM
@@ -68,21 +68,21 @@ func (f *Family) Start(cmd *exec.Cmd, o Options) (*Child, error) {
 	if cmd.Stdout == nil {
 		cmd.Stdout = c.Log
 	}
-	cmd.WaitDelay = drainLimit
+	cmd.WaitDelay = drainTimeout
 	line, err := o.protect(cmd, c.stop)
 	if err == nil {
 		err = f.begin(cmd)
 	}
-	line.letGo()
+	line.closeInherited()
 	if err != nil {
-		line.cut()
+		line.close()
 		return nil, fmt.Errorf("process %s: starting %s: %w", o.Name, cmd.Path, err)
 	}
 	c.PID = cmd.Process.Pid
 	go func() {
 		err := cmd.Wait()
 		c.Kill() // what it left behind in its group; later the group may be a stranger's
-		line.cut()
+		line.close()
 		c.Log.flush()
 		f.mu.Lock()
 		delete(f.pids, c.PID)
@@ -108,8 +108,8 @@ func (o Options) protect(cmd *exec.Cmd, stop syscall.Signal) (*lifeline, error) 
 	return nil, nil
 }
 
-// begin starts the command and notes its pid, at once for a reaper.
-func (f *Family) begin(cmd *exec.Cmd) error {
+// begin starts the command and notes its pid, in one step for a reaper.
+func (f *Runner) begin(cmd *exec.Cmd) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := cmd.Start(); err != nil {
@@ -123,7 +123,7 @@ func (f *Family) begin(cmd *exec.Cmd) error {
 }
 
 // Run runs cmd to its end. The error holds the last lines of what it printed.
-func (f *Family) Run(ctx context.Context, cmd *exec.Cmd, o Options) error {
+func (f *Runner) Run(ctx context.Context, cmd *exec.Cmd, o Options) error {
 	c, err := f.Start(cmd, o)
 	if err != nil {
 		return err
@@ -141,9 +141,10 @@ func (f *Family) Run(ctx context.Context, cmd *exec.Cmd, o Options) error {
 	return c.Log.Explain(fmt.Errorf("process %s: %w", o.Name, c.err))
 }
 
-// Reap takes the exit status of these dead processes, which lost their parent to
-// us, as PID 1 has to. The family's own children are left to their Child.
-func (f *Family) Reap(orphans []int) {
+// Reap takes the exit status of dead processes whose parent has ended. PID 1, which
+// becomes their parent, has to do that. Reap leaves the runner's own children to
+// their Child.
+func (f *Runner) Reap(orphans []int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, pid := range orphans {
@@ -181,27 +182,27 @@ func (c *Child) gone() bool {
 // Kill ends the whole process group at once.
 func (c *Child) Kill() { _ = syscall.Kill(-c.PID, syscall.SIGKILL) }
 
-// Stop asks the child to end, kills its group after the limit, and returns when
-// the child is gone. killed says that the limit was reached.
-func (c *Child) Stop(limit time.Duration) (killed bool) {
+// Stop asks the child to end, kills its group after the timeout, and returns when
+// the child is gone. killed says that the timeout was reached.
+func (c *Child) Stop(timeout time.Duration) (killed bool) {
 	if c.gone() {
 		return false
 	}
 	_ = syscall.Kill(c.PID, c.stop)
-	timer := time.NewTimer(limit)
+	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
 	case <-c.done:
 	case <-timer.C:
 		killed = true
 		c.Kill()
-		<-c.done // drainLimit bounds it
+		<-c.done // drainTimeout bounds it
 	}
 	return killed
 }
 
-// Self is the command line of this very program.
-func Self() ([]string, error) {
+// SelfCommand is the command line of this very program.
+func SelfCommand() ([]string, error) {
 	path, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the headroom binary: %w", err)

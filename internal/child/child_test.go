@@ -16,28 +16,28 @@ import (
 
 func TestRunToEnd(t *testing.T) {
 	var out bytes.Buffer
-	var family Family
-	if err := family.Run(t.Context(), exec.Command("/bin/sh", "-c", "echo hello"), Options{Name: "fine", Out: &out}); err != nil {
+	var runner Runner
+	if err := runner.Run(t.Context(), exec.Command("/bin/sh", "-c", "echo hello"), Options{Name: "fine", Out: &out}); err != nil {
 		t.Fatal(err)
 	}
 	if got := out.String(); got != "fine | hello\n" {
 		t.Errorf("output is %q", got)
 	}
-	err := family.Run(t.Context(), exec.Command("/bin/sh", "-c", "echo why >&2; exit 2"), Options{Name: "bad", Out: &out})
+	err := runner.Run(t.Context(), exec.Command("/bin/sh", "-c", "echo why >&2; exit 2"), Options{Name: "bad", Out: &out})
 	if err == nil || !strings.Contains(err.Error(), "process bad: exit status 2") || !strings.Contains(err.Error(), "bad | why") {
 		t.Errorf("error is %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := family.Run(ctx, exec.Command("sleep", "60"), Options{Name: "long"}); !errors.Is(err, context.DeadlineExceeded) {
+	if err := runner.Run(ctx, exec.Command("sleep", "60"), Options{Name: "long"}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error is %v", err)
 	}
-	if len(family.pids) != 0 {
-		t.Errorf("processes are still known: %v", family.pids)
+	if len(runner.pids) != 0 {
+		t.Errorf("processes are still known: %v", runner.pids)
 	}
 }
 
-// Only orphans are reaped: the exit status of the family's own child is left for
+// Only orphans are reaped: the exit status of the runner's own child is left for
 // the child to tell.
 func TestReapLeavesTheFamilyAlone(t *testing.T) {
 	cmd := exec.Command("true")
@@ -58,13 +58,13 @@ func TestReapLeavesTheFamilyAlone(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	family := Family{pids: map[int]bool{pid: true}}
-	family.Reap([]int{pid})
+	runner := Runner{pids: map[int]bool{pid: true}}
+	runner.Reap([]int{pid})
 	if !isZombie() {
-		t.Error("the family's own child was reaped")
+		t.Error("the runner's own child was reaped")
 	}
-	delete(family.pids, pid)
-	family.Reap([]int{pid})
+	delete(runner.pids, pid)
+	runner.Reap([]int{pid})
 	if isZombie() {
 		t.Error("an orphan was left")
 	}
@@ -72,8 +72,8 @@ func TestReapLeavesTheFamilyAlone(t *testing.T) {
 
 // A child that ends well is dead all the same when it was not to end.
 func TestDeath(t *testing.T) {
-	var family Family
-	c, err := family.Start(exec.Command("true"), Options{Name: "true"})
+	var runner Runner
+	c, err := runner.Start(exec.Command("true"), Options{Name: "true"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,14 +84,14 @@ func TestDeath(t *testing.T) {
 }
 
 func TestStartNamesWhatIsNotThere(t *testing.T) {
-	var family Family
+	var runner Runner
 	for _, tied := range []bool{false, true} {
-		_, err := family.Start(exec.Command("/nonexistent/server"), Options{Name: "db", Tied: tied})
+		_, err := runner.Start(exec.Command("/nonexistent/server"), Options{Name: "db", Tied: tied})
 		if err == nil || !strings.Contains(err.Error(), "process db: starting /nonexistent/server") {
 			t.Errorf("error %v", err)
 		}
 	}
-	if len(family.pids) != 0 {
-		t.Errorf("processes are known that were never started: %v", family.pids)
+	if len(runner.pids) != 0 {
+		t.Errorf("processes are known that were never started: %v", runner.pids)
 	}
 }

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	underTermLimit = 3 * time.Second // then SIGKILL
-	underLimit     = 6 * time.Second
-	underPoll      = 20 * time.Millisecond
+	underTermTimeout = 3 * time.Second // then SIGKILL
+	underTimeout     = 6 * time.Second
+	underPoll        = 20 * time.Millisecond
 )
 
 // EnvFolder is the environment variable that says which folder a process on a
@@ -25,10 +25,10 @@ const EnvFolder = "HEADROOM_FOLDER"
 
 // StopUnder stops every process whose environment says, in EnvFolder, that the
 // process belongs to dir or a folder below it, and returns how many there were.
-// Children inherit the variable. So StopUnder finds what lost its parent, also
-// after a restart of headroom, and nothing of anybody else.
+// Children inherit the variable. So StopUnder finds processes that lost their parent,
+// also after a restart of headroom, and no process of anybody else.
 func StopUnder(ctx context.Context, dir string) (stopped int, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), underLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), underTimeout)
 	defer cancel()
 	poll := time.NewTicker(underPoll)
 	defer poll.Stop()
@@ -40,7 +40,7 @@ func StopUnder(ctx context.Context, dir string) (stopped int, err error) {
 		}
 		for _, pid := range pids {
 			switch {
-			case time.Since(begun) > underTermLimit:
+			case time.Since(begun) > underTermTimeout:
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			case !seen[pid]: // SIGTERM once: the server may be busy with it
 				_ = syscall.Kill(pid, syscall.SIGTERM)
@@ -63,7 +63,8 @@ func belongingTo(dir string) ([]int, error) {
 	}
 	var pids []int
 	for pid, p := range processes {
-		// One that has ended, or is another user's, has no environment for us.
+		// The environment of a process that has ended, or is another user's, can't be
+		// read.
 		environment, err := host.Environment(pid)
 		if err == nil && p.State != 'Z' && pid != os.Getpid() && isOf(dir, environment) {
 			pids = append(pids, pid)

@@ -17,13 +17,13 @@ import (
 // lifelineVariable tells a program that it has a lifeline, and at which descriptor.
 const lifelineVariable = "HEADROOM_LIFELINE"
 
-// lastLimit is how long a program that lost its starter may take to stop.
-const lastLimit = 15 * time.Second
+// orphanTimeout is how long a program that lost its starter may take to stop.
+const orphanTimeout = 15 * time.Second
 
-// lifeline ends a child when the program that started it is gone, by whatever
-// signal: a pipe that only the starter holds open, and whose end the child waits
-// for. Unlike a parent-death signal it does not hang on a thread, and unlike a
-// pid it cannot be reused. A nil lifeline is none.
+// lifeline ends a child when the program that started it is gone, by whatever signal.
+// It is a pipe that only the starter holds open; the child waits for the pipe's end.
+// Unlike a parent-death signal, a pipe does not depend on a thread. Unlike a pid, it
+// can't be reused. A nil lifeline is none.
 type lifeline struct {
 	hold      *os.File
 	inherited *os.File // the child's end
@@ -44,23 +44,24 @@ func tie(cmd *exec.Cmd) (*lifeline, error) {
 	return &lifeline{hold, inherited}, nil
 }
 
-// letGo closes this program's copy of the child's end.
-func (l *lifeline) letGo() {
+// closeInherited closes this program's copy of the child's end.
+func (l *lifeline) closeInherited() {
 	if l != nil {
 		l.inherited.Close()
 	}
 }
 
-// cut ends the lifeline.
-func (l *lifeline) cut() {
+// close ends the lifeline.
+func (l *lifeline) close() {
 	if l != nil {
 		l.hold.Close()
 	}
 }
 
-// Follow returns a ctx that ends with the lifeline, or ctx itself for a program
-// that has none. A program that goes on for 15 s after its end is ended.
-func Follow(ctx context.Context) (context.Context, error) {
+// FollowLifeline returns a ctx that ends with the lifeline, or ctx itself for a
+// program that has none. A program that still runs 15 s after the lifeline's end is
+// ended.
+func FollowLifeline(ctx context.Context) (context.Context, error) {
 	text, tied := os.LookupEnv(lifelineVariable)
 	if !tied {
 		return ctx, nil
@@ -69,7 +70,7 @@ func Follow(ctx context.Context) (context.Context, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s=%q: %w", lifelineVariable, text, err)
 	}
-	// What this program starts must not take the descriptor for its own.
+	// A child of this program must not inherit the descriptor.
 	syscall.CloseOnExec(fd)
 	if err := os.Unsetenv(lifelineVariable); err != nil {
 		return nil, err
@@ -79,7 +80,7 @@ func Follow(ctx context.Context) (context.Context, error) {
 	go func() {
 		_, _ = io.Copy(io.Discard, line) // until the other end is closed
 		cancel(errors.New("the program that started this one is gone"))
-		time.Sleep(lastLimit)
+		time.Sleep(orphanTimeout)
 		os.Exit(1)
 	}()
 	return ctx, nil

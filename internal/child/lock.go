@@ -17,8 +17,8 @@ const (
 	lockPoll = 200 * time.Millisecond
 )
 
-// LockDir takes the folder's lock, which ends with the process that holds it,
-// and waits until ctx ends for another that has it.
+// LockDir takes the folder's lock, which ends with the process that holds it. While
+// another process has the lock, LockDir waits, until ctx ends.
 func LockDir(ctx context.Context, dir string) (unlock func(), err error) {
 	poll := time.NewTicker(lockPoll)
 	defer poll.Stop()
@@ -35,8 +35,8 @@ func LockDir(ctx context.Context, dir string) (unlock func(), err error) {
 	}
 }
 
-// TryLockDir takes the folder's lock; unlock is nil when another process has
-// it, and so is alive.
+// TryLockDir takes the folder's lock; unlock is nil when another process has the
+// lock, which shows that the process is alive.
 func TryLockDir(dir string) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

@@ -17,25 +17,25 @@ const (
 	maxLineBytes = 8192 // longer lines are cut: a child must not fill our memory
 )
 
-// Lines lets several children write whole lines to one writer.
-type Lines struct {
+// SyncWriter lets several children write to one writer, one after the other.
+type SyncWriter struct {
 	mu sync.Mutex
 	w  io.Writer
 }
 
-// NewLines returns the writer's Lines.
-func NewLines(w io.Writer) *Lines { return &Lines{w: w} }
+// NewSyncWriter returns the writer's SyncWriter.
+func NewSyncWriter(w io.Writer) *SyncWriter { return &SyncWriter{w: w} }
 
 // Write hands p on in one piece.
-func (l *Lines) Write(p []byte) (int, error) {
+func (l *SyncWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.w.Write(p)
 }
 
-// Log remembers the last lines that are written to it, and hands each on behind
-// a name. It never fails: a program must not stop because nobody reads. It may be
-// read while it is written.
+// Log keeps the last lines that are written to it, and hands each line on with a name
+// before it. Writing never fails: a program must not stop because nobody reads. A Log
+// may be read while it is written.
 type Log struct {
 	prefix string
 	out    io.Writer // nil: lines are only remembered
@@ -45,7 +45,7 @@ type Log struct {
 	tail    []string
 }
 
-// NewLog returns the log of what has this name; "" puts nothing before a line.
+// NewLog returns a log that puts the name before each line; "" puts nothing.
 func NewLog(name string, out io.Writer) *Log {
 	l := &Log{out: out}
 	if name != "" {
@@ -92,8 +92,8 @@ func (l *Log) emit() {
 	}
 }
 
-// Last returns the last lines, one that is not finished yet included.
-func (l *Log) Last() []string {
+// LastLines returns the last lines, an unfinished line included.
+func (l *Log) LastLines() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	last := slices.Clone(l.tail)
@@ -105,7 +105,7 @@ func (l *Log) Last() []string {
 
 // Explain adds the last lines to err, or says that there are none.
 func (l *Log) Explain(err error) error {
-	lines := l.Last()
+	lines := l.LastLines()
 	if len(lines) == 0 {
 		return fmt.Errorf("%w; it printed nothing", err)
 	}

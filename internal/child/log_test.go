@@ -29,7 +29,7 @@ func TestLogKeepsTheLastLinesOnly(t *testing.T) {
 	for i := range 3 * TailLines {
 		fmt.Fprintf(l, "line %d\n", i)
 	}
-	tail := l.Last()
+	tail := l.LastLines()
 	if len(tail) != TailLines || tail[TailLines-1] != fmt.Sprintf("p | line %d", 3*TailLines-1) {
 		t.Errorf("tail is %q", tail)
 	}

@@ -24,8 +24,8 @@ type Owner struct {
 	Host      string
 }
 
-// Myself is this process as an owner.
-func Myself() Owner {
+// CurrentOwner is this process as an owner.
+func CurrentOwner() Owner {
 	o := Owner{PID: os.Getpid()}
 	o.Start, _ = StartOf(o.PID)
 	o.Namespace, _ = host.PIDNamespace()
@@ -48,10 +48,10 @@ func StartOf(pid int) (string, error) {
 	return strconv.FormatUint(ticks, 10), nil
 }
 
-// IsDead says whether the owner is provably dead, as me, on this machine, can
-// prove it: the owner ran here before the last boot, or it ran since, in my pid
-// namespace, and its pid is gone or another process's now. startOf is StartOf,
-// but in tests.
+// IsDead says whether this process, me, can prove that the owner is dead. That is so
+// when the owner ran on this host before the last boot. It is also so when the owner
+// ran since, in this process's pid namespace, and its pid is gone or another
+// process's. In tests startOf is not StartOf.
 func (o Owner) IsDead(me Owner, startOf func(pid int) (string, error)) bool {
 	if o.PID <= 0 || o.Boot == "" || o.Start == "" || o.Namespace == "" {
 		return false

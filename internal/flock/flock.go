@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Try takes the file's lock, and says whether it did. Neither taken nor an
-// error: another open file has it. An error is that of a file system without
-// locks, or the like.
+// Try takes the file's lock, and says whether it did. When the lock is not taken and
+// there is no error, another open file has the lock. A file system without locks
+// gives an error.
 func Try(file *os.File) (taken bool, err error) {
 	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {

@@ -41,9 +41,9 @@ func findCgroup(root fs.FS) Cgroup {
 	c := Cgroup{root: root}
 	places := readPlaces(root)
 	if _, found := places.of("cpu"); found {
-		c.cpu = c.chain1(places, "cpu", "cpu,cpuacct")
-		c.cpuacct = c.chain1(places, "cpuacct", "cpu,cpuacct")
-		c.memory = c.chain1(places, "memory")
+		c.cpu = c.chainV1(places, "cpu", "cpu,cpuacct")
+		c.cpuacct = c.chainV1(places, "cpuacct", "cpu,cpuacct")
+		c.memory = c.chainV1(places, "memory")
 		return c
 	}
 	own, _ := places.of("") // none: this process is at the mount
@@ -85,9 +85,10 @@ func (p places) of(controller string) (place, bool) {
 	return p[i], true
 }
 
-// chain1 is the chain of a controller of version 1, whose hierarchy is mounted
-// under the names of its controllers, of this one or of others.
-func (c Cgroup) chain1(places places, controller string, others ...string) []string {
+// chainV1 is the chain of a controller of version 1. Its hierarchy is mounted under
+// the joined names of its controllers, under this controller's name, or under another
+// name.
+func (c Cgroup) chainV1(places places, controller string, others ...string) []string {
 	own, _ := places.of(controller)
 	for _, name := range append([]string{strings.Join(own.controllers, ","), controller}, others...) {
 		if mount := path.Join(cgroupMount, name); name != "" && c.isThere(mount) {
@@ -149,10 +150,10 @@ func (c Cgroup) quota(group string) (quota, period float64) {
 	return quota, period
 }
 
-// Throttled is how long quotas have held this process back, added up over the
-// chain: each group holds back what is below it. A group without a quota holds
-// nothing back. The time is not known where a group's counter can't be read though
-// it has a quota, or though it is the process's own group.
+// Throttled is how long quotas have held this process back, added up over the chain:
+// each group holds back what is below it. A group without a quota holds nothing back.
+// The time is not known when a counter can't be read of a group that has a quota, or
+// of the process's own group.
 func (c Cgroup) Throttled() (total time.Duration, known bool) {
 	for i, group := range c.cpu {
 		counts, err := c.readCounts(group, "cpu.stat")
@@ -168,9 +169,9 @@ func (c Cgroup) Throttled() (total time.Duration, known bool) {
 	return total, true
 }
 
-// CgroupUse is what a group and all below it have used since it was made. A
+// CgroupUsage is what a group and all below it have used since it was made. A
 // figure that could not be read is not known.
-type CgroupUse struct {
+type CgroupUsage struct {
 	CPUSeconds       maybe.Number
 	Periods          maybe.Number // of its CPU quota
 	ThrottledPeriods maybe.Number // of these, the ones with a wait for the next
@@ -179,22 +180,22 @@ type CgroupUse struct {
 	OOMKills         maybe.Number
 }
 
-// Use reads the process's own group. The error names each file that can't be
-// read and the key that is missing; what is made of these is not known.
-func (c Cgroup) Use() (CgroupUse, error) {
+// Usage reads the process's own group. The error names each file that can't be read,
+// and each missing key. The figures that need them are not known.
+func (c Cgroup) Usage() (CgroupUsage, error) {
 	if c.v2 {
-		return c.use2()
+		return c.usageV2()
 	}
-	return c.use1()
+	return c.usageV1()
 }
 
-func (c Cgroup) use1() (CgroupUse, error) {
+func (c Cgroup) usageV1() (CgroupUsage, error) {
 	usage, errUsage := c.number(c.cpuacct[0], "cpuacct.usage")
 	used, errUsed := c.number(c.memory[0], "memory.usage_in_bytes")
 	cpu := c.open(c.cpu[0], "cpu.stat")
 	memory := c.open(c.memory[0], "memory.stat")
 	oom := c.open(c.memory[0], "memory.oom_control")
-	use := CgroupUse{
+	use := CgroupUsage{
 		CPUSeconds: seconds(usage, time.Nanosecond),
 		Periods:    cpu.get("nr_periods"), ThrottledPeriods: cpu.get("nr_throttled"),
 		ThrottledSeconds: seconds(cpu.get("throttled_time"), time.Nanosecond),
@@ -204,12 +205,12 @@ func (c Cgroup) use1() (CgroupUse, error) {
 	return use, errors.Join(errUsage, cpu.err, errUsed, memory.err, oom.err)
 }
 
-func (c Cgroup) use2() (CgroupUse, error) {
+func (c Cgroup) usageV2() (CgroupUsage, error) {
 	used, errUsed := c.number(c.memory[0], "memory.current")
 	cpu := c.open(c.cpu[0], "cpu.stat")
 	memory := c.open(c.memory[0], "memory.stat")
 	events := c.open(c.memory[0], "memory.events")
-	use := CgroupUse{
+	use := CgroupUsage{
 		CPUSeconds: seconds(cpu.get("usage_usec"), time.Microsecond),
 		Periods:    cpu.get("nr_periods"), ThrottledPeriods: cpu.get("nr_throttled"),
 		ThrottledSeconds: seconds(cpu.get("throttled_usec"), time.Microsecond),

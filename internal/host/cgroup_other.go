@@ -24,16 +24,16 @@ func CgroupIn(root fs.FS, name string) (Cgroup, error) {
 		c.v2, c.cpu, c.cpuacct, c.memory = true, chain, chain, chain
 		return c, err
 	}
-	cpu, errCPU := c.find1(name, "cpu", "cpu,cpuacct", "cpuacct,cpu")
-	cpuacct, errCPUacct := c.find1(name, "cpuacct", "cpu,cpuacct", "cpuacct,cpu")
-	memory, errMemory := c.find1(name, "memory")
+	cpu, errCPU := c.findV1(name, "cpu", "cpu,cpuacct", "cpuacct,cpu")
+	cpuacct, errCPUacct := c.findV1(name, "cpuacct", "cpu,cpuacct", "cpuacct,cpu")
+	memory, errMemory := c.findV1(name, "memory")
 	c.cpu, c.cpuacct, c.memory = []string{cpu}, []string{cpuacct}, []string{memory}
 	return c, errors.Join(errCPU, errCPUacct, errMemory)
 }
 
-// find1 finds a group in the hierarchy of version 1 that is mounted under the first of
+// findV1 finds a group in the hierarchy of version 1 that is mounted under the first of
 // these names that is there.
-func (c Cgroup) find1(name string, mounts ...string) (string, error) {
+func (c Cgroup) findV1(name string, mounts ...string) (string, error) {
 	for _, mount := range mounts {
 		if c.isThere(mount) {
 			return findGroup(c.root, mount, name)

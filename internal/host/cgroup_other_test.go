@@ -45,7 +45,7 @@ func TestCgroupIn(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		use, err := c.Use()
+		use, err := c.Usage()
 		if got := usesOf(use); err != nil || !maps.Equal(got, want) {
 			t.Errorf("%s: %v, %v, want %v", name, got, err, want)
 		}
@@ -102,7 +102,7 @@ func TestCgroupInFollowsTheLinkOfATree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if use, err := c.Use(); err != nil || use.CPUSeconds != maybe.Of(1.5) || use.WorkingSetBytes != maybe.Of(5) {
+	if use, err := c.Usage(); err != nil || use.CPUSeconds != maybe.Of(1.5) || use.WorkingSetBytes != maybe.Of(5) {
 		t.Errorf("%+v, %v", use, err)
 	}
 }

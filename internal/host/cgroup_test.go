@@ -163,15 +163,15 @@ func hosts() map[string]fstest.MapFS {
 	}
 }
 
-func TestCgroupUse(t *testing.T) {
-	want := CgroupUse{
+func TestCgroupUsage(t *testing.T) {
+	want := CgroupUsage{
 		CPUSeconds: maybe.Of(1.5), ThrottledSeconds: maybe.Of(2.5), Periods: maybe.Of(200), ThrottledPeriods: maybe.Of(50),
 		WorkingSetBytes: maybe.Of(600000), OOMKills: maybe.Of(2),
 	}
 	all := containers()
 	maps.Copy(all, hosts())
 	for name, root := range all {
-		got, err := findCgroup(root).Use()
+		got, err := findCgroup(root).Usage()
 		if err != nil || got != want {
 			t.Errorf("%s: %+v, error %v; want %+v", name, got, err, want)
 		}
@@ -179,7 +179,7 @@ func TestCgroupUse(t *testing.T) {
 }
 
 // Each file that is missing, and each that lacks its key, must be named.
-func TestCgroupUseNamesWhatIsMissing(t *testing.T) {
+func TestCgroupUsageNamesWhatIsMissing(t *testing.T) {
 	for name, root := range containers() {
 		for broken := range root {
 			if broken == "proc/self/cgroup" {
@@ -188,13 +188,13 @@ func TestCgroupUseNamesWhatIsMissing(t *testing.T) {
 			for what, text := range map[string]string{"empty": "", "wrong": "unknown 1\n", "garbage": "a b c\n", "no number": "oom_kill x\n"} {
 				changed := maps.Clone(root)
 				changed[broken] = &fstest.MapFile{Data: []byte(text)}
-				if _, err := findCgroup(changed).Use(); err == nil || !strings.Contains(err.Error(), broken) {
+				if _, err := findCgroup(changed).Usage(); err == nil || !strings.Contains(err.Error(), broken) {
 					t.Errorf("%s: %s is %s: error is %v", name, broken, what, err)
 				}
 			}
 			without := maps.Clone(root)
 			delete(without, broken)
-			_, err := findCgroup(without).Use()
+			_, err := findCgroup(without).Usage()
 			if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), broken) {
 				t.Errorf("%s: %s is not there: error is %v", name, broken, err)
 			}
@@ -205,7 +205,7 @@ func TestCgroupUseNamesWhatIsMissing(t *testing.T) {
 func TestMissingKeyIsNamed(t *testing.T) {
 	root := rootOf(below("sys/fs/cgroup/", group2Files))
 	root["sys/fs/cgroup/memory.events"] = &fstest.MapFile{Data: []byte("oom 3\n")}
-	use, err := findCgroup(root).Use()
+	use, err := findCgroup(root).Usage()
 	if err == nil || err.Error() != "sys/fs/cgroup/memory.events: no oom_kill" {
 		t.Errorf("error is %v", err)
 	}
@@ -215,13 +215,13 @@ func TestMissingKeyIsNamed(t *testing.T) {
 }
 
 func TestNoCgroupIsAnError(t *testing.T) {
-	if use, err := findCgroup(files()).Use(); err == nil || use != (CgroupUse{}) {
+	if use, err := findCgroup(files()).Usage(); err == nil || use != (CgroupUsage{}) {
 		t.Errorf("%+v is read of nothing, error %v", use, err)
 	}
 }
 
 // usesOf are the figures of a use by name, in a map that a test can range over.
-func usesOf(use CgroupUse) map[string]maybe.Number {
+func usesOf(use CgroupUsage) map[string]maybe.Number {
 	return map[string]maybe.Number{
 		"CPU": use.CPUSeconds, "periods": use.Periods, "throttled periods": use.ThrottledPeriods,
 		"throttled": use.ThrottledSeconds, "memory": use.WorkingSetBytes, "OOM kills": use.OOMKills,
@@ -229,7 +229,7 @@ func usesOf(use CgroupUse) map[string]maybe.Number {
 }
 
 // A file that is missing takes its figures away, and no others.
-func TestCgroupUseWithoutAFile(t *testing.T) {
+func TestCgroupUsageWithoutAFile(t *testing.T) {
 	const mount = "sys/fs/cgroup/"
 	periods := []string{"periods", "throttled periods", "throttled"}
 	for version, lost := range map[string]map[string][]string{
@@ -249,7 +249,7 @@ func TestCgroupUseWithoutAFile(t *testing.T) {
 				t.Fatalf("%s has no %s", version, file)
 			}
 			delete(root, file)
-			use, err := findCgroup(root).Use()
+			use, err := findCgroup(root).Usage()
 			if err == nil || !strings.Contains(err.Error(), file) {
 				t.Errorf("%s without %s: error is %v", version, file, err)
 			}
@@ -263,12 +263,12 @@ func TestCgroupUseWithoutAFile(t *testing.T) {
 }
 
 // A counter that is 0 was read.
-func TestCgroupUseOfZero(t *testing.T) {
+func TestCgroupUsageOfZero(t *testing.T) {
 	root := rootOf(below("sys/fs/cgroup/", map[string]string{
 		"cpu.stat":       "usage_usec 0\nnr_periods 0\nnr_throttled 0\nthrottled_usec 0\n",
 		"memory.current": "0\n", "memory.stat": "inactive_file 0\n", "memory.events": "oom_kill 0\n",
 	}))
-	use, err := findCgroup(root).Use()
+	use, err := findCgroup(root).Usage()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package host reads what the kernel tells about this computer and its
-// processes. It is the one place that takes measurements from procfs and cgroups.
+// Package host reads what the kernel tells about this computer and its processes. No
+// other package takes measurements from procfs and cgroups.
 //
 //   - process.go reads the process table: trees of processes and their use.
 //   - cgroup.go reads the cgroup of this process, in version 1 or 2, and
-//     cgroup_other.go finds that of another one.
+//     cgroup_other.go finds the cgroup of another process.
 //   - host.go reads the rest: the host's CPU time, its name and its size.
 //
-// procfs is parsed by github.com/prometheus/procfs. What is parsed by hand says
-// why. That library reads no counters of cgroups, so cgroup.go does. What can't be
-// read is an error that names the file, never a zero.
+// github.com/prometheus/procfs parses procfs. Code that parses by hand says why. That
+// library reads no counters of cgroups, so cgroup.go does. A file that can't be read
+// gives an error that names the file, never a zero.
 package host
 
 import (
@@ -116,8 +116,8 @@ func readCPUTime(root, name string) (CPUTime, error) {
 	return CPUTime{}, fmt.Errorf("%s/stat: no line %q", root, name)
 }
 
-// parseCPUTime leaves the last two times out: those of guests are within those
-// of the users.
+// parseCPUTime leaves the last two times out: guests' times are part of the users'
+// times.
 func parseCPUTime(text string) (CPUTime, error) {
 	const idle, waiting, stolen, guest = 3, 4, 7, 8
 	fields := strings.Fields(text)

@@ -214,11 +214,11 @@ func BenchmarkReadCPUTimeOfManyCores(b *testing.B) {
 	}
 }
 
-func BenchmarkCgroupUse(b *testing.B) {
+func BenchmarkCgroupUsage(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c := OwnCgroup()
-		_, _ = c.Use()
+		_, _ = c.Usage()
 		_, _ = c.Throttled()
 	}
 }

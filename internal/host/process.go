@@ -89,29 +89,29 @@ func (p Processes) Tree(root int) []int {
 	return members
 }
 
-// Use is what a tree of processes uses. A figure that could not be read is not
+// Usage is what a tree of processes uses. A figure that could not be read is not
 // known.
-type Use struct {
+type Usage struct {
 	CPUSeconds    maybe.Number
 	ResidentBytes maybe.Number
 }
 
-// TreeUse sums the tree of root. Memory that its members share, such as
+// TreeUsage sums the tree of root. Memory that its members share, such as
 // PostgreSQL's buffers, counts once: the private pages of each member, and the
 // shared pages of the member that maps most. When the memory can't be read, the
 // error says why and the CPU time is returned all the same.
-func (p Processes) TreeUse(root int) (Use, error) { return p.treeUse(procRoot, root) }
+func (p Processes) TreeUsage(root int) (Usage, error) { return p.treeUsage(procRoot, root) }
 
-func (p Processes) treeUse(mount string, root int) (Use, error) {
+func (p Processes) treeUsage(mount string, root int) (Usage, error) {
 	members := p.Tree(root)
 	if len(members) == 0 {
-		return Use{}, fmt.Errorf("process %d is not there", root)
+		return Usage{}, fmt.Errorf("process %d is not there", root)
 	}
 	var cpu time.Duration
 	for _, pid := range members {
 		cpu += p[pid].CPU
 	}
-	use := Use{CPUSeconds: maybe.Of(cpu.Seconds())}
+	use := Usage{CPUSeconds: maybe.Of(cpu.Seconds())}
 	resident, err := residentBytes(mount, members)
 	if err == nil {
 		use.ResidentBytes = maybe.Of(float64(resident))
@@ -119,8 +119,8 @@ func (p Processes) treeUse(mount string, root int) (Use, error) {
 	return use, err
 }
 
-// residentBytes is the memory of the members together, of which the first is the
-// root. It fails where the root's can't be read.
+// residentBytes is the memory of the members together. The first member is the root;
+// residentBytes fails when the root's memory can't be read.
 func residentBytes(mount string, members []int) (int64, error) {
 	proc, err := procfs.NewFS(mount)
 	if err != nil {
@@ -168,29 +168,29 @@ func startTicks(root string, pid int) (uint64, error) {
 		return 0, err
 	}
 	process, err := readProcess(listed)
-	return process.StartTicks, asGone(err)
+	return process.StartTicks, asNotExist(err)
 }
 
-// asGone makes the error of a process that ended between the opening and the
-// reading of its file the error of one that is not there.
-func asGone(err error) error {
+// asNotExist turns the error of a process that ended while its file was read into
+// fs.ErrNotExist.
+func asNotExist(err error) error {
 	if errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	}
 	return err
 }
 
-// Environment returns the variables that a process was started with, as
-// NAME=value. That of another user's process can't be read.
+// Environment returns the variables that a process was started with, as NAME=value.
+// The environment of another user's process can't be read.
 //
-// The library's reader is not used: it drops the last variable where no zero
-// byte ends it, and what is beyond the first MiB.
+// The library's reader is not used: it drops a last variable without a zero byte at
+// its end, and everything beyond the first MiB.
 func Environment(pid int) ([]string, error) { return environment(procRoot, pid) }
 
 func environment(root string, pid int) ([]string, error) {
 	text, err := os.ReadFile(filepath.Join(root, strconv.Itoa(pid), "environ"))
 	if err != nil {
-		return nil, asGone(err)
+		return nil, asNotExist(err)
 	}
 	variables := strings.TrimRight(string(text), "\x00")
 	if variables == "" {

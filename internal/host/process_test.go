@@ -130,13 +130,13 @@ func TestTreeUseCountsSharedPagesOnce(t *testing.T) {
 		12: {Parent: 10, CPU: 750 * time.Millisecond}, 13: {Parent: 1, CPU: time.Hour},
 		14: {Parent: 10}, // has ended meanwhile: there is no file
 	}
-	use, err := processes.treeUse(root, 10)
+	use, err := processes.treeUsage(root, 10)
 	const wantPages = 40 + 10 + 10 + 140
-	want := Use{CPUSeconds: maybe.Of(1.5), ResidentBytes: maybe.Of(float64(wantPages * os.Getpagesize()))}
+	want := Usage{CPUSeconds: maybe.Of(1.5), ResidentBytes: maybe.Of(float64(wantPages * os.Getpagesize()))}
 	if err != nil || use != want {
 		t.Errorf("the tree uses %+v, error %v; want %+v", use, err, want)
 	}
-	if _, err := processes.treeUse(root, 77); err == nil {
+	if _, err := processes.treeUsage(root, 77); err == nil {
 		t.Error("a process that is not there gives no error")
 	}
 }
@@ -144,11 +144,11 @@ func TestTreeUseCountsSharedPagesOnce(t *testing.T) {
 func TestPagesThatCannotBeParsed(t *testing.T) {
 	for _, bad := range []string{"5000 x", "5000", ""} {
 		root := writeTree(t, map[string]string{"42/statm": bad})
-		use, err := (Processes{42: {CPU: time.Second}}).treeUse(root, 42)
+		use, err := (Processes{42: {CPU: time.Second}}).treeUsage(root, 42)
 		if err == nil || !strings.Contains(err.Error(), "process 42: statm") {
 			t.Errorf("%q is %+v, error %v", bad, use, err)
 		}
-		if use != (Use{CPUSeconds: maybe.Of(1)}) {
+		if use != (Usage{CPUSeconds: maybe.Of(1)}) {
 			t.Errorf("%q: %+v, want the CPU time and no memory", bad, use)
 		}
 	}
@@ -156,8 +156,8 @@ func TestPagesThatCannotBeParsed(t *testing.T) {
 
 // Memory that can't be read is not known, CPU time of 0 is.
 func TestPagesThatCannotBeRead(t *testing.T) {
-	use, err := (Processes{42: {}}).treeUse(t.TempDir(), 42)
-	if !errors.Is(err, fs.ErrNotExist) || use != (Use{CPUSeconds: maybe.Of(0)}) {
+	use, err := (Processes{42: {}}).treeUsage(t.TempDir(), 42)
+	if !errors.Is(err, fs.ErrNotExist) || use != (Usage{CPUSeconds: maybe.Of(0)}) {
 		t.Errorf("%+v, error %v; want 0 s of CPU and no memory", use, err)
 	}
 }
@@ -206,10 +206,10 @@ func TestStartTicksOfAChild(t *testing.T) {
 // The kernel says ESRCH of a process that ends between open and read.
 func TestAsGone(t *testing.T) {
 	ended := fmt.Errorf("process 5: %w", &fs.PathError{Op: "read", Path: "/proc/5/stat", Err: unix.ESRCH})
-	if !errors.Is(asGone(ended), fs.ErrNotExist) || !errors.Is(asGone(ended), unix.ESRCH) {
+	if !errors.Is(asNotExist(ended), fs.ErrNotExist) || !errors.Is(asNotExist(ended), unix.ESRCH) {
 		t.Errorf("%v is not gone", ended)
 	}
-	if hidden := error(&fs.PathError{Op: "open", Err: unix.EACCES}); errors.Is(asGone(hidden), fs.ErrNotExist) || asGone(nil) != nil {
+	if hidden := error(&fs.PathError{Op: "open", Err: unix.EACCES}); errors.Is(asNotExist(hidden), fs.ErrNotExist) || asNotExist(nil) != nil {
 		t.Errorf("%v is gone", hidden)
 	}
 }

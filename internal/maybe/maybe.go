@@ -33,8 +33,8 @@ func (n Number) Get() (value float64, known bool) { return n.value, n.known }
 // Known says whether the figure is known.
 func (n Number) Known() bool { return n.known }
 
-// OrNaN returns the figure, or NaN: all that is computed with NaN is NaN, and no
-// comparison with NaN holds, so that nothing is concluded from it.
+// OrNaN returns the figure, or NaN. Everything that is computed with NaN is NaN, and
+// no comparison with NaN holds, so nothing is concluded from an unknown figure.
 func (n Number) OrNaN() float64 {
 	if !n.known {
 		return math.NaN()

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package outfile writes the files that a command makes for its user, so that
-// nothing of the user's is lost: what is written goes to a temporary file
-// beside, which takes the name when there is something to keep, whole. A run
-// that fails before leaves what was there.
+// Package outfile writes the files that a command makes for its user, and loses
+// nothing of the user's. It writes to a temporary file in the same folder, which
+// takes the name once the file is whole. A run that fails before leaves what was
+// there.
 //
-// What bears the name decides how it is written:
+// The file that has the name decides how outfile writes:
 //
 //   - nothing, or a plain file: through a temporary file. A plain file's mode
 //     stays, and its owner and group where the system allows that. Its
 //     extended attributes don't stay, and a hard link to it keeps the old
 //     contents: the name leads to a new file.
-//   - a symbolic link: what it leads to is written, also when that does not
-//     exist yet, and the link stays.
+//   - a symbolic link: outfile writes the link's target, also when the target does
+//     not exist yet. The link stays.
 //   - a character device or a FIFO: is opened and written to, never replaced.
 //   - /dev/stdout, /dev/fd/N: this process's own descriptor is written to
 //     where it stands, be it a pipe, a terminal or a file.
@@ -33,11 +33,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Reading FIFOs is somebody else's work: one piece that nobody takes for so
-// long is given up.
+// Another program reads a FIFO. A piece that the program does not take within
+// fifoTimeout is given up.
 const (
-	fifoPatience = time.Minute
-	fifoPiece    = 64 << 10
+	fifoTimeout = time.Minute
+	fifoPiece   = 64 << 10
 )
 
 // File is an output file that is not there before Commit. It is not safe for
@@ -150,13 +150,13 @@ func (f *File) Write(p []byte) (n int, err error) {
 
 func (f *File) writeFIFO(p []byte) (n int, err error) {
 	for n < len(p) {
-		if err := f.file.SetWriteDeadline(time.Now().Add(fifoPatience)); err != nil {
+		if err := f.file.SetWriteDeadline(time.Now().Add(fifoTimeout)); err != nil {
 			return n, err
 		}
 		written, err := f.file.Write(p[n:min(len(p), n+fifoPiece)])
 		n += written
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return n, fmt.Errorf("its reader took nothing for %v", fifoPatience)
+			return n, fmt.Errorf("its reader took nothing for %v", fifoTimeout)
 		}
 		if err != nil {
 			return n, err
@@ -214,8 +214,8 @@ func (f *File) Discard() error {
 	return errors.Join(err, f.file.Close())
 }
 
-// cause is err without the names in it: the temporary file's the user never
-// gave.
+// cause is err without the names in it: the user never gave the temporary file's
+// name.
 func cause(err error) error {
 	var at *fs.PathError
 	var between *os.LinkError

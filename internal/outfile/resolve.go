@@ -73,8 +73,8 @@ func resolve(path string) (target, error) {
 	return target{}, fmt.Errorf("%s leads through more than %d links, perhaps in a circle: name the file itself", path, maxLinks)
 }
 
-// descriptors are the folders in which Linux shows a process's descriptors as
-// links. What such a link says is no path: "pipe:[7]", or a deleted file.
+// descriptors are the folders in which Linux shows a process's descriptors as links.
+// The text of such a link is no path: "pipe:[7]", or a deleted file.
 var descriptors = regexp.MustCompile(`^/proc/(\d+)(/task/\d+)?/fd$`)
 
 // ownDescriptor is what /dev/stdout and /dev/fd/3 lead to.

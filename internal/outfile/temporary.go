@@ -59,8 +59,8 @@ func (f *File) openTemporary(t target) error {
 	return fmt.Errorf("%s can't be written: its temporary files %s* vanish: name a file elsewhere", f.path, prefix)
 }
 
-// replaceable refuses a file that could not be written, though its name may be
-// given to another, and one whose name can't.
+// replaceable refuses a file that can't be written, although another file could take
+// its name. It also refuses a file whose name no other file can take.
 func replaceable(path string, t target) error {
 	if t.info == nil {
 		return nil
@@ -96,9 +96,9 @@ func random() string {
 	return hex.EncodeToString(data[:])
 }
 
-// owned marks a new temporary file as that of a living process, by a lock that
-// ends with it. It is false when another process took the file for a dead
-// one's in the moment before.
+// owned marks a new temporary file as a living process's, by a lock that ends with
+// the process. It is false when another process has just taken the file for a dead
+// process's.
 func owned(file *os.File) bool {
 	if taken, err := flock.Try(file); !taken && err == nil {
 		return false
@@ -113,8 +113,8 @@ func owned(file *os.File) bool {
 	return err == nil && os.SameFile(info, there)
 }
 
-// removeStale removes the temporary files that killed processes left. What
-// can't be opened, locked or removed stays: it is in nobody's way.
+// removeStale removes the temporary files that killed processes left. A file that
+// can't be opened, locked or removed stays, and does no harm.
 func removeStale(prefix string) {
 	dir, err := os.Open(filepath.Dir(prefix))
 	if err != nil {

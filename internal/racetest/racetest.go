@@ -5,9 +5,10 @@ package racetest
 
 import "testing"
 
-// SkipSimulation leaves out, under the race detector, a test that runs whole
-// simulations: they are pure and of one goroutine, so there is no race to find,
-// and the detector makes minutes of their seconds. Without it they always run.
+// SkipSimulation skips, under the race detector, a test that runs whole simulations.
+// Simulations are pure and use one goroutine, so there is no race to find, and the
+// detector turns their seconds into minutes. Without the detector the test always
+// runs.
 func SkipSimulation(t testing.TB) {
 	t.Helper()
 	if Enabled {

@@ -13,12 +13,12 @@ import (
 	"headroom/scenarios"
 )
 
-// NearRates is the ratio up to which two rates are one.
+// NearRates is the ratio up to which two rates count as the same.
 const NearRates = 1.02
 
-// atCapacity is from which share of the capacity on a step shows what the
-// machines do there: soaks run at 0.93 of it, a staircase hovers about it.
-const atCapacity = 0.88
+// minCapacityShare is the smallest share of the capacity at which a step shows what the
+// machines do there: soaks run at 0.93 of the capacity, a staircase hovers about it.
+const minCapacityShare = 0.88
 
 // AtCapacity returns the steps just below the capacity that held: what the
 // machines did then is their demand at the capacity. Steps of a proof take no
@@ -31,7 +31,7 @@ func AtCapacity(trials []record.Trial, variant scenarios.Variant, capacity slo.C
 	for i := range trials {
 		t := &trials[i]
 		share := t.Measurement.OfferedRPS / capacity.PointRPS
-		if t.Variant != variant || t.Resize != nil || share < atCapacity || share > NearRates {
+		if t.Variant != variant || t.Resize != nil || share < minCapacityShare || share > NearRates {
 			continue
 		}
 		if slo.StepOf(t, s, true).Outcome == record.Held {
@@ -55,7 +55,7 @@ func CapacityWarnings(variant scenarios.Variant, c slo.Capacity) []string {
 	return warnings
 }
 
-// RangeOf is a capacity as a value with what it may lie between.
+// RangeOf is a capacity as a value with its range.
 func RangeOf(c slo.Capacity) Range {
 	if !c.Known() {
 		return Range{Missing: c.Missing}
@@ -69,20 +69,20 @@ func RangeOf(c slo.Capacity) Range {
 	return r
 }
 
-// Range is a value with what it may lie between.
+// Range is a value with the ends that it may lie between.
 type Range struct {
 	Point   float64
 	Low     float64
 	High    float64 // +Inf when nothing bounds it
 	Method  string  // how the ends were found
 	Missing string  // why there is none
-	// Blocks are the values by block, where there are some: a ratio goes by them.
+	// Blocks are the values by block, if there are any: a ratio is taken block by block.
 	Blocks map[int]float64
 }
 
 // invalidReasons is why a trial must not be averaged in, nil when it may. An
-// interrupted one is invalid even when nobody had the time to say so. An
-// overload is data: what could not be sent counts as slower than all others.
+// interrupted trial is invalid even when no reason was written. An overload is data: an
+// unsent request counts as slower than all others.
 func invalidReasons(t *record.Trial) []string {
 	if t.Valid() && t.Measurement.Interrupted {
 		return []string{"interrupted"}

@@ -32,7 +32,7 @@ func TestAtCapacity(t *testing.T) {
 		step(99, func(t *record.Trial) { t.Variant = scenarios.Before }),
 		step(98, func(t *record.Trial) { t.Resize = &record.Resize{} }),
 		step(97, func(t *record.Trial) { t.Verdict.Outcome = record.Failed }),
-		step(96, func(t *record.Trial) { t.Verdict.Outcome = record.Spoiled }),
+		step(96, func(t *record.Trial) { t.Verdict.Outcome = record.Invalid }),
 	}
 	var got []float64
 	for _, trial := range AtCapacity(trials, scenarios.After, slo.Capacity{PointRPS: 100}, s) {
@@ -123,13 +123,14 @@ func TestRatioOfRanges(t *testing.T) {
 	}
 }
 
-// A ratio goes by the blocks where both variants have them; else by what is known of
-// both together, and else by the ends of the ranges, which a capacity's may not.
-func TestRatioOfGiven(t *testing.T) {
+// A ratio is taken block by block where both variants have blocks, else from
+// AfterOverBefore, else from the ends of the ranges; a capacity's ratio is never taken
+// from the ends.
+func TestRatioOfRunMetrics(t *testing.T) {
 	plain := map[scenarios.Variant]Range{
 		scenarios.Before: {Point: 100, Low: 80, High: 125, Method: "m"}, scenarios.After: {Point: 300, Low: 200, High: 400, Method: "m"}}
-	for key, want := range map[scenarios.MetricKey]*Interval{LimitRPS: nil, CostPerUserUSD: {Low: 1.6, High: 5}} {
-		e := Given{key: plain}.Ratio(key)
+	for key, want := range map[scenarios.MetricKey]*Interval{CapacityRPS: nil, CostPerUserUSD: {Low: 1.6, High: 5}} {
+		e := RunMetrics{key: plain}.Ratio(key)
 		if e.Ratio != 3 || (e.Interval == nil) != (want == nil) {
 			t.Fatalf("%s: %+v", key, e)
 		}
@@ -139,20 +140,20 @@ func TestRatioOfGiven(t *testing.T) {
 		}
 	}
 	both := map[scenarios.Variant]Range{scenarios.Before: plain[scenarios.Before], scenarios.After: plain[scenarios.After],
-		BothSides: {Point: 2.9, Low: 2.5, High: 3.5}}
-	if e := (Given{CostPerUserUSD: both}).Ratio(CostPerUserUSD); e.Ratio != 2.9 || e.Interval.Low != 2.5 || e.Interval.High != 3.5 {
+		AfterOverBefore: {Point: 2.9, Low: 2.5, High: 3.5}}
+	if e := (RunMetrics{CostPerUserUSD: both}).Ratio(CostPerUserUSD); e.Ratio != 2.9 || e.Interval.Low != 2.5 || e.Interval.High != 3.5 {
 		t.Errorf("more is known of both: %+v", e)
 	}
 	blocks := map[scenarios.Variant]Range{
 		scenarios.Before: {Point: 100, Low: 80, High: 125, Blocks: map[int]float64{1: 100, 2: 100, 3: 100}},
 		scenarios.After:  {Point: 300, Low: 200, High: 400, Blocks: map[int]float64{1: 200, 2: 200, 3: 200}}}
-	e := Given{LimitRPS: blocks}.Ratio(LimitRPS)
+	e := RunMetrics{CapacityRPS: blocks}.Ratio(CapacityRPS)
 	near(t, "by blocks", e.Ratio, 2, 1e-12)
 	near(t, "by blocks, low", e.Interval.Low, 2*math.Exp(-slo.Resolution), 1e-12)
-	if e := (Given{}).Ratio(LimitRPS); e.Missing == "" && e.Ratio != 0 {
+	if e := (RunMetrics{}).Ratio(CapacityRPS); e.Missing == "" && e.Ratio != 0 {
 		t.Errorf("nothing is given: %+v", e)
 	}
-	level := Given{LimitRPS: plain}.Level(LimitRPS, scenarios.After)
+	level := RunMetrics{CapacityRPS: plain}.Level(CapacityRPS, scenarios.After)
 	if level.Value == nil || *level.Value != 300 {
 		t.Errorf("after's level is %+v", level)
 	}
@@ -168,7 +169,7 @@ func TestIntervalOfARange(t *testing.T) {
 	if i = (Range{Point: 2, Low: 2, High: 2, Method: "m"}).intervalOf(MonthlyUSD); !i.Exact() || i.Method != "exact" || i.Confidence != 0 {
 		t.Errorf("a price: %+v", i)
 	}
-	if i = (Range{Point: 2, Low: 1, High: 3, Method: "m"}).intervalOf(LimitRPS); i.Method != "m" {
+	if i = (Range{Point: 2, Low: 1, High: 3, Method: "m"}).intervalOf(CapacityRPS); i.Method != "m" {
 		t.Errorf("a capacity: %+v", i)
 	}
 	for _, r := range []Range{{Low: math.NaN(), High: 1}, {Low: 1, High: math.NaN()}} {

@@ -27,10 +27,10 @@ const (
 type Result struct {
 	scenarios.Claim
 	Verdict Verdict `json:"verdict"`
-	// Direction says, of a claim about a ratio, whether there is a change for
-	// the claimed side at all: "yes", "no" or "unclear". It is told where the
-	// change is shown for all rows of its table together, or follows from the
-	// claimed value, which was written down before.
+	// Direction says of a claim about a ratio whether the metric changed towards the
+	// claimed side at all: "yes", "no" or "unclear". Such a change is shown for all rows
+	// of its table together, or follows from the claimed value, which was written down
+	// before the run.
 	Direction string    `json:"direction,omitempty"`
 	Point     *float64  `json:"point,omitempty"`
 	Interval  *Interval `json:"interval,omitempty"`
@@ -40,22 +40,21 @@ type Result struct {
 	together bool // the change is shown for all rows of its table together, or stands in none
 }
 
-// Given holds the values of both variants that no slice has: the limits and
+// RunMetrics holds the values of both variants that no slice has: the capacities and
 // the costs, by metric.
-type Given map[scenarios.MetricKey]map[scenarios.Variant]Range
+type RunMetrics map[scenarios.MetricKey]map[scenarios.Variant]Range
 
-// BothSides is where Given holds after/before of a metric, where more is known
-// of it than the ranges of the two variants leave.
-const BothSides scenarios.Variant = "ratio"
+// AfterOverBefore is the key of a metric's ratio in RunMetrics, where the ratio is
+// known better than the ranges of the two variants tell.
+const AfterOverBefore scenarios.Variant = "ratio"
 
 // notEvidence is the reason that no quick run gives a verdict.
 const notEvidence = "quick run: not evidence"
 
-// Judge holds a claim against the trials. A verdict needs an interval wholly
-// on one side of the claimed value, and the interval needs three blocks; for
-// what the search or the price book gave, it is the range that they leave. A
-// quick run shows its figures and gives no verdict.
-func Judge(claim scenarios.Claim, table Table, given Given, quick bool) Result {
+// Judge decides a claim by the trials. A verdict needs an interval wholly on one side
+// of the claimed value, and an interval needs three blocks. A metric of the whole run
+// has its range as the interval. A quick run shows its figures and gives no verdict.
+func Judge(claim scenarios.Claim, table Table, runMetrics RunMetrics, quick bool) Result {
 	result := Result{Claim: claim}
 	metric, known := Describe(claim.Metric)
 	if !known {
@@ -63,7 +62,7 @@ func Judge(claim scenarios.Claim, table Table, given Given, quick bool) Result {
 	}
 	if oracle, counted := scenarios.OracleOf(claim.Metric); counted && claim.Value == 0 {
 		result.judgeNone(table, oracle)
-	} else if result.measure(table, given); result.Point != nil {
+	} else if result.measure(table, runMetrics); result.Point != nil {
 		result.decide(metric)
 	}
 	if quick && result.Verdict != NoVerdict {
@@ -78,9 +77,9 @@ func (r Result) without(v Verdict, reason string) Result {
 }
 
 // measure finds the claim's value and interval, or says why there is none.
-func (r *Result) measure(table Table, given Given) {
-	if values, ok := given[r.Metric]; ok {
-		r.measureGiven(values)
+func (r *Result) measure(table Table, runMetrics RunMetrics) {
+	if values, ok := runMetrics[r.Metric]; ok {
+		r.measureRunMetric(values)
 		return
 	}
 	comparison := table.At(r.At)
@@ -115,7 +114,7 @@ func (r *Result) take(point float64, interval *Interval, together bool, missing 
 	r.Point, r.Interval, r.together = &point, interval, together
 }
 
-// ofVariant measures where the claim's variant has a valid slice at its rate.
+// ofVariant measures if the claim's variant has a valid slice at its rate.
 func (r *Result) ofVariant(table Table, measure func()) {
 	if reason := table.AllInvalid(r.At, scenarios.Variant(r.Compare)); reason != "" {
 		*r = r.without(NoVerdict, reason)
@@ -124,9 +123,9 @@ func (r *Result) ofVariant(table Table, measure func()) {
 	measure()
 }
 
-func (r *Result) measureGiven(values map[scenarios.Variant]Range) {
+func (r *Result) measureRunMetric(values map[scenarios.Variant]Range) {
 	if r.Compare == "ratio" {
-		e := ratioOfGiven(r.Metric, values)
+		e := ratioOfRunMetric(r.Metric, values)
 		r.take(e.Ratio, e.Interval, true, e.Missing)
 		return
 	}
@@ -134,7 +133,7 @@ func (r *Result) measureGiven(values map[scenarios.Variant]Range) {
 	r.take(v.Point, v.intervalOf(r.Metric), true, v.Missing)
 }
 
-// interval is nil when what the value may lie between is not known.
+// interval is the range as an interval; nil when its ends are not known.
 func (v Range) interval() *Interval {
 	if math.IsNaN(v.Low) || math.IsNaN(v.High) {
 		return nil
@@ -145,31 +144,32 @@ func (v Range) interval() *Interval {
 	return &Interval{Low: v.Low, High: v.High, Confidence: Confidence, Method: v.Method}
 }
 
-// intervalOf is the interval of a metric. A user's cost has one of all that goes
-// into it.
+// intervalOf is the interval of a metric. Each cost's interval comes from the
+// capacities and the downloads.
 func (v Range) intervalOf(key scenarios.MetricKey) *Interval {
 	i := v.interval()
-	if i != nil && !i.Exact() && key != LimitRPS {
+	if i != nil && !i.Exact() && key != CapacityRPS {
 		i.Method = "from the ranges of the capacities and of what is downloaded"
 	}
 	return i
 }
 
 // Level returns a variant's value for a report.
-func (g Given) Level(key scenarios.MetricKey, variant scenarios.Variant) Level {
+func (g RunMetrics) Level(key scenarios.MetricKey, variant scenarios.Variant) Level {
 	v := g[key][variant]
 	return Value{V: v.Point, Missing: v.Missing}.Level()
 }
 
 // Ratio returns after/before for a report.
-func (g Given) Ratio(key scenarios.MetricKey) Effect {
-	return ratioOfGiven(key, g[key])
+func (g RunMetrics) Ratio(key scenarios.MetricKey) Effect {
+	return ratioOfRunMetric(key, g[key])
 }
 
-// ratioOfGiven is after/before of one metric. Where both have values by block the
-// ratio goes by them, as every other metric's does. With too few of them it has no
-// interval: two ranges of one start each say less than they seem to.
-func ratioOfGiven(key scenarios.MetricKey, values map[scenarios.Variant]Range) Effect {
+// ratioOfRunMetric is after/before of one metric. Where both variants have values by
+// block, the ratio is taken block by block, as every other metric's is. With too few
+// blocks the ratio has no interval: two ranges from one start each say less than they
+// seem to.
+func ratioOfRunMetric(key scenarios.MetricKey, values map[scenarios.Variant]Range) Effect {
 	before, after := values[scenarios.Before], values[scenarios.After]
 	v := ratioOfRanges(before, after)
 	if v.Missing != "" {
@@ -178,17 +178,17 @@ func ratioOfGiven(key scenarios.MetricKey, values map[scenarios.Variant]Range) E
 	if pairs := pairsOfRanges(before, after); len(pairs) > 0 {
 		return ratioOf(pairs, slo.Resolution)
 	}
-	if both, known := values[BothSides]; known {
+	if both, known := values[AfterOverBefore]; known {
 		v = both
 	}
 	e := Effect{Pairs: []Pair{}, Ratio: v.Point}
-	if key != LimitRPS {
+	if key != CapacityRPS {
 		e.Interval = v.intervalOf(key)
 	}
 	return e
 }
 
-// ratioOfRanges is after/before with the widest bounds that both leave.
+// ratioOfRanges is after/before with the widest ends that both ranges allow.
 func ratioOfRanges(before, after Range) Range {
 	for _, side := range []struct {
 		name  string
@@ -208,8 +208,8 @@ func ratioOfRanges(before, after Range) Range {
 	return ratio
 }
 
-// claimed is a claim's number, with all of its digits: of 0.225 "0.23" would be
-// another.
+// claimed is a claim's number with all of its digits: "0.23" for 0.225 would be another
+// claim.
 func claimed(v float64) string {
 	text := FormatNumber(v)
 	if read, err := strconv.ParseFloat(strings.ReplaceAll(text, ",", ""), 64); err == nil && read == v {
@@ -251,8 +251,8 @@ func (r *Result) decide(metric Metric) {
 	r.Summary = fmt.Sprintf("%s: %s; %s", word, r.Direction, r.Summary)
 }
 
-// direction says whether there is a change for the claimed side, where size
-// says whether it reaches the claimed value.
+// direction says whether the metric changed towards the claimed side; size says whether
+// the change reaches the claimed value.
 func (r *Result) direction(size string) string {
 	beyond1 := r.Value <= 1 // the claimed value lies on the claimed side of 1
 	if r.Op == ">=" {
@@ -266,9 +266,9 @@ func (r *Result) direction(size string) string {
 	return r.against(1, true)
 }
 
-// against says on which side of value the interval lies: "yes" for the
-// claimed one, "no" for the other, "unclear" when it spans it or is absent.
-// The value itself is on the claimed side, unless strict.
+// against says on which side of value the interval lies: "yes" for the claimed side,
+// "no" for the other, "unclear" when the interval spans the value or is absent. The
+// value itself is on the claimed side, unless strict.
 func (r *Result) against(value float64, strict bool) string {
 	if r.Interval == nil {
 		return "unclear"

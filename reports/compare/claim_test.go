@@ -106,9 +106,9 @@ func TestDirectionNeedsTheWholeTable(t *testing.T) {
 	}
 }
 
-func TestJudgeAgainstGiven(t *testing.T) {
-	given := Given{
-		LimitRPS: {
+func TestJudgeAgainstRunMetrics(t *testing.T) {
+	runMetrics := RunMetrics{
+		CapacityRPS: {
 			scenarios.Before: {Point: 100, Low: 96, High: 104, Blocks: map[int]float64{1: 98, 2: 102, 3: 100, 4: 97, 5: 103}},
 			scenarios.After:  {Point: 320, Low: 315, High: 326, Blocks: map[int]float64{1: 318, 2: 325, 3: 320, 4: 314, 5: 322}},
 		},
@@ -121,27 +121,27 @@ func TestJudgeAgainstGiven(t *testing.T) {
 			scenarios.After:  {Point: 250, Low: 250, High: 250},
 		},
 	}
-	open := Given{LimitRPS: {
+	open := RunMetrics{CapacityRPS: {
 		scenarios.Before: {Point: 100, Low: 96, High: 104, Blocks: map[int]float64{1: 98, 2: 102, 3: 100}},
 		scenarios.After:  {Point: 320, Low: 320, High: math.Inf(1)},
 	}}
 	tests := []struct {
-		name    string
-		given   Given
-		claim   scenarios.Claim
-		verdict Verdict
-		summary string
+		name       string
+		runMetrics RunMetrics
+		claim      scenarios.Claim
+		verdict    Verdict
+		summary    string
 	}{
-		{"four times", given, scenarios.Claim{Metric: LimitRPS, Compare: "ratio", Op: ">=", Value: 4}, Refuted, "higher: yes; >= 4.00x: no, 3.2"},
-		{"three times", given, scenarios.Claim{Metric: LimitRPS, Compare: "ratio", Op: ">=", Value: 3}, Confirmed, ">= 3.00x: yes"},
-		{"of one variant", given, scenarios.Claim{Metric: LimitRPS, Compare: "after", Op: ">=", Value: 318}, Inconclusive, "(315-326)"},
-		{"exact", given, scenarios.Claim{Metric: MonthlyUSD, Compare: "ratio", Op: "<=", Value: 2.5}, Confirmed, "lower: no; <= 2.50x: yes"},
-		{"unknown", given, scenarios.Claim{Metric: CostPerUserUSD, Compare: "ratio", Op: "<=", Value: 1}, Inconclusive, "before: no probe held"},
-		{"after never failed", open, scenarios.Claim{Metric: LimitRPS, Compare: "ratio", Op: ">=", Value: 2.9}, Inconclusive, "unclear"},
+		{"four times", runMetrics, scenarios.Claim{Metric: CapacityRPS, Compare: "ratio", Op: ">=", Value: 4}, Refuted, "higher: yes; >= 4.00x: no, 3.2"},
+		{"three times", runMetrics, scenarios.Claim{Metric: CapacityRPS, Compare: "ratio", Op: ">=", Value: 3}, Confirmed, ">= 3.00x: yes"},
+		{"of one variant", runMetrics, scenarios.Claim{Metric: CapacityRPS, Compare: "after", Op: ">=", Value: 318}, Inconclusive, "(315-326)"},
+		{"exact", runMetrics, scenarios.Claim{Metric: MonthlyUSD, Compare: "ratio", Op: "<=", Value: 2.5}, Confirmed, "lower: no; <= 2.50x: yes"},
+		{"unknown", runMetrics, scenarios.Claim{Metric: CostPerUserUSD, Compare: "ratio", Op: "<=", Value: 1}, Inconclusive, "before: no probe held"},
+		{"after never failed", open, scenarios.Claim{Metric: CapacityRPS, Compare: "ratio", Op: ">=", Value: 2.9}, Inconclusive, "unclear"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := Judge(tt.claim, tableOfKinds(nil, kinds.Data()), tt.given, false)
+			r := Judge(tt.claim, tableOfKinds(nil, kinds.Data()), tt.runMetrics, false)
 			if r.Verdict != tt.verdict || !strings.Contains(r.Summary, tt.summary) {
 				t.Errorf("%s: %q, want %s: ...%q...", r.Verdict, r.Summary, tt.verdict, tt.summary)
 			}

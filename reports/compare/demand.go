@@ -12,13 +12,13 @@ import (
 	"headroom/scenarios"
 )
 
-// Demand is what one machine did of a sample's work, or each of several that
-// are alike.
+// Demand is one machine's part of a sample's work, or the mean part of several machines
+// that are alike.
 type Demand struct {
 	Machine        string          `json:"machine"` // the group's name where it stands for several
 	Group          string          `json:"group"`
 	Machines       int             `json:"machines"`                    // that it is the mean of
-	CPUms          maybe.Number    `json:"cpu_ms_per_request,omitzero"` // its service demand: CPU time there, by completed request
+	CPUms          maybe.Number    `json:"cpu_ms_per_request,omitzero"` // service demand: CPU time by completed request
 	QuotaCPUs      float64         `json:"quota_cpus"`
 	Utilisation    maybe.Number    `json:"utilisation,omitzero"`     // CPU used of what it may use, 0..1
 	ThrottledShare maybe.Number    `json:"throttled_share,omitzero"` // of the CPU periods
@@ -97,13 +97,12 @@ func CPUNotKnown(demands []Demand) []string {
 	return machines
 }
 
-// alike is by how much the utilisation of machines may differ for their mean
+// maxUtilisationSpread is by how much the utilisation of machines may differ for their mean
 // to speak for them.
-const alike = 0.1
+const maxUtilisationSpread = 0.1
 
-// Collapse puts the mean of a group's machines in the place of machines that
-// are about equally busy. Where one stands out, or is known and another not, all
-// are shown.
+// Collapse replaces a group's machines by their mean when they are about equally busy.
+// All stay when one stands out, or when the CPU time of only some is known.
 func Collapse(demands []Demand) []Demand {
 	byGroup := map[string][]Demand{}
 	for _, d := range demands {
@@ -114,7 +113,7 @@ func Collapse(demands []Demand) []Demand {
 		group := byGroup[d.Group]
 		busiest, idlest := group[0], group[len(group)-1]
 		switch {
-		case len(group) == 1 || busiest.Utilisation.OrNaN()-idlest.Utilisation.OrNaN() > alike ||
+		case len(group) == 1 || busiest.Utilisation.OrNaN()-idlest.Utilisation.OrNaN() > maxUtilisationSpread ||
 			busiest.Utilisation.Known() != idlest.Utilisation.Known() || !sameProcesses(group):
 			out = append(out, d)
 		case d.Machine == busiest.Machine:
@@ -175,9 +174,9 @@ func meanDemand(group []Demand) Demand {
 	return mean
 }
 
-// BoundRPS is X_max = 1 / max(D_k / cores_k): the throughput at which the first
-// machine has no CPU left. 0 without a demand, and where the CPU time of a machine
-// is not known: it may be the first.
+// BoundRPS is X_max = 1 / max(D_k / cores_k): the throughput at which the first machine
+// has no CPU left. It is 0 without a demand, and where a machine's CPU time is not
+// known: that machine may be the first.
 func BoundRPS(demands []Demand) float64 {
 	bound := math.Inf(1)
 	for _, d := range demands {
@@ -202,10 +201,10 @@ func (s Sample) PoolWaitMS() float64 {
 	return waited / float64(max(s.Sent, 1))
 }
 
-// Statements is how long a request's statements took in the databases, and the CPU
-// that these had meanwhile, in ms: the rest the statements waited there, for locks,
-// a disk or a turn on the CPU. false when they were not counted, or the CPU time is
-// not known.
+// Statements is how long a request's statements took in the databases, and the CPU time
+// that the databases used meanwhile, in ms. For the rest the statements waited, for
+// locks, a disk or a turn on the CPU. false when statements were not counted, or the
+// CPU time is not known.
 func (s Sample) Statements() (ms, cpuMS float64, ok bool) {
 	took, ok := s.count(scenarios.MeaningStatementTime)
 	if !ok || s.Succeeded == 0 {

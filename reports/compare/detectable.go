@@ -10,19 +10,17 @@ import (
 // power is the chance of detection that the minimum detectable effect is for.
 const power = 0.8
 
-// shifts are, by number of blocks, the smallest true shifts that the interval
-// of estimateCentre leaves 0 out for in 80 of 100 repetitions, in standard
-// deviations of the blocks. Up to six blocks they are exact, by the noncentral t
-// distribution. From seven on they are simulated, as TestShifts does, with a
-// million repetitions each.
+// shifts are, by number of blocks, the smallest true shifts that estimateCentre's
+// interval separates from 0 in 80 of 100 repetitions, in standard deviations of the
+// blocks. Up to six blocks they are exact, by the noncentral t distribution. From seven
+// on they are simulated, as TestShifts does, with a million repetitions each.
 var shifts = [...]float64{
 	3: 3.264, 4: 2.128, 5: 1.682, 6: 1.435,
 	7: 1.331, 8: 1.249, 9: 1.148, 10: 1.019, 11: 0.988, 12: 0.935,
 }
 
-// rankLoss is by how much the shift that ranks find is larger than what
-// Student's t finds, in large samples of normal values: ranks have the
-// efficiency 3/pi.
+// rankLoss is the shift that ranks find over the shift that Student's t finds, in large
+// samples of normal values: ranks have the efficiency 3/pi.
 var rankLoss = math.Sqrt(math.Pi / 3)
 
 // detectableShift is the smallest true shift that an interval over so many
@@ -35,17 +33,17 @@ func detectableShift(blocks int) float64 {
 	return rankLoss * (studentQuantile((1+Confidence)/2, blocks-1) + studentQuantile(power, blocks-1)) / math.Sqrt(float64(blocks))
 }
 
-// detectable is the smallest true shift that so many blocks find, which scatter by
-// sd. It has to leave an interval of the resolution to both sides of the estimate,
-// which is itself off by as much.
+// detectable is the smallest true shift that so many blocks find when they scatter by
+// sd. The interval is at least a resolution wide to each side, and the estimate may be
+// off by another.
 func detectable(blocks int, sd, resolution float64) float64 {
 	return max(detectableShift(blocks)*sd, 2*resolution)
 }
 
-// WithScatterOf is the effect with what is detectable by the scatter of its own
-// blocks and of those of the same metric in earlier runs, each about its own mean.
-// A ratio less the driver's scatters in another way than a raw one, so the one
-// lends nothing to the other.
+// WithScatterOf is the effect with what is detectable by the scatter of its own blocks
+// and of the same metric's blocks in earlier runs, each about its own run's mean. A
+// ratio that is divided by the driver's scatters in another way than a raw one, so the
+// two are not pooled.
 func (e Effect) WithScatterOf(earlier []Effect) Effect {
 	if e.DetectableRatio == 0 {
 		return e
@@ -53,7 +51,7 @@ func (e Effect) WithScatterOf(earlier []Effect) Effect {
 	squares, freedom := 0.0, 0
 	for _, run := range slices.Concat([]Effect{e}, earlier) {
 		d, why := logRatios(run.Pairs)
-		if run.Missing == "" && why == "" && (run.Basis == lessDriver) == (e.Basis == lessDriver) {
+		if run.Missing == "" && why == "" && (run.Basis == correctedBasis) == (e.Basis == correctedBasis) {
 			squares, freedom = squares+squaresAbout(meanOf(d), d), freedom+len(d)-1
 		}
 	}

@@ -13,9 +13,9 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// simulatedShift is the shift that the rule finds in 80 of 100 repetitions. With
-// a shift every interval moves by it, so it is the one that lifts the low end of
-// 80 of 100 intervals of no shift above 0.
+// simulatedShift is the shift that the rule finds in 80 of 100 repetitions. A shift
+// moves every interval by as much, so the one that is sought lifts the low end above 0
+// in 80 of 100 intervals of unshifted blocks.
 func simulatedShift(random *rand.Rand, blocks, runs int) float64 {
 	low := make([]float64, runs)
 	d := make([]float64, blocks)
@@ -50,7 +50,7 @@ func TestShifts(t *testing.T) {
 
 // Up to six blocks the table is exact: P[t(n-1, shift sqrt n) > t] = 0.8.
 func TestStudentShiftsAreExact(t *testing.T) {
-	for blocks := FewestBlocks; blocks < fewestRankBlocks; blocks++ {
+	for blocks := MinBlocks; blocks < minRankBlocks; blocks++ {
 		threshold := studentQuantile((1+Confidence)/2, blocks-1)
 		found := 1 - distuv.NoncentralT{Nu: float64(blocks - 1), Mu: shifts[blocks] * math.Sqrt(float64(blocks))}.CDF(threshold)
 		near(t, fmt.Sprintf("power with %d blocks", blocks), found, power, 0.0005)
@@ -65,7 +65,7 @@ func TestScatterOfEarlierRuns(t *testing.T) {
 		for i, x := range d {
 			pairs = append(pairs, Pair{Block: i + 1, Before: 1, After: math.Exp(x)})
 		}
-		return ratioOf(pairs, finest)
+		return ratioOf(pairs, minResolution)
 	}
 	own, other := effect(-0.1, 0, 0.1), effect(0.3, 0.5, 0.4, 0.4)
 	near(t, "alone", own.DetectableRatio, math.Exp(3.264*0.1), 1e-9)
@@ -75,7 +75,7 @@ func TestScatterOfEarlierRuns(t *testing.T) {
 		t.Errorf("an earlier run changed the ratio: %+v", pooled)
 	}
 	less := other
-	less.Basis = lessDriver
+	less.Basis = correctedBasis
 	for name, lends := range map[string]Effect{"less the driver's": less, "missing": {Missing: "no PostgreSQL"}, "without blocks": {Ratio: 2}} {
 		near(t, name+" lends nothing", own.WithScatterOf([]Effect{lends}).DetectableRatio, own.DetectableRatio, 1e-12)
 	}
@@ -83,5 +83,5 @@ func TestScatterOfEarlierRuns(t *testing.T) {
 		t.Errorf("two blocks give no interval, and find nothing: %+v", e)
 	}
 	same := effect(0, 0, 0)
-	near(t, "no finer than the resolution", same.WithScatterOf([]Effect{same}).DetectableRatio, math.Exp(2*finest), 1e-12)
+	near(t, "no finer than the resolution", same.WithScatterOf([]Effect{same}).DetectableRatio, math.Exp(2*minResolution), 1e-12)
 }

@@ -19,11 +19,11 @@ const (
 	nearInFlight = 0.10
 )
 
-// The driver's CPU is taken where the slices of one variant within a block scatter
-// clearly less with it, in the sum of squares, and there are enough of them to tell.
+// The driver's CPU is used where it makes the slices of one variant within a block
+// scatter clearly less, in the sum of squares, and there are enough of them to tell.
 const (
 	clearlyLess = 0.8
-	fewestFree  = 4
+	minFreedom  = 4
 )
 
 // SameWork says what has to agree for the driver to have done the same work for both
@@ -32,8 +32,8 @@ func SameWork() string {
 	return fmt.Sprintf("rates or bytes per response apart by more than %.0f%%, requests in flight by more than %.0f%%", 100*nearBytes, 100*nearInFlight)
 }
 
-// lessDriver is the Basis of a ratio from which the driver's own was taken.
-const lessDriver = "divided by that of the driver's own CPU per request, so that the computer's speed falls out"
+// correctedBasis is the Basis of a ratio that was divided by the driver's.
+const correctedBasis = "divided by that of the driver's own CPU per request, so that the computer's speed falls out"
 
 // cpuPerSuccess says whether a metric is CPU time per success, the database's or
 // one machine's.
@@ -42,30 +42,30 @@ func cpuPerSuccess(key scenarios.MetricKey) bool {
 	return key == scenarios.MetricDBCPUPerRequest || base == "cpu_ms_per_request" && arg != ""
 }
 
-// raw begins the Basis of a ratio that stays as it was measured.
-const raw = "not corrected for the computer's speed: "
+// uncorrected begins the Basis of a ratio that stays as it was measured.
+const uncorrected = "not corrected for the computer's speed: "
 
-// takeDriver puts the driver's CPU per request of the same slices into the pairs
-// of a CPU metric, and says so; or says why the pairs stay as they are.
+// correctForSpeed adds the driver's CPU per request of the same slices to the pairs of
+// a CPU metric. The basis says so, or says why the pairs stay as they are.
 //
-// The driver does the same for each request of both variants, so that only the
-// computer's speed moves its CPU time, and that moves the variants' CPU time
-// alike: less the driver's, the logarithm of their ratio scattered by 3.7% in
-// place of 5.3%, and by 2.9% in place of 3.6% (A against A, docs/measurement.md,
-// "Comparing before and after"). What the driver does is not the same where the
-// responses, the requests in flight or the rates differ.
-func (c Comparison) takeDriver(key scenarios.MetricKey, pairs []Pair) (basis string) {
+// The driver does the same for each request of both variants, so only the computer's
+// speed moves its CPU time, and the speed moves the variants' CPU time alike. Divided
+// by the driver's, the logarithm of the variants' ratio scattered by 3.7% in place of
+// 5.3%, and by 2.9% in place of 3.6% (A against A, docs/measurement.md, "Comparing
+// before and after"). The driver's work is not the same where the responses, the
+// requests in flight or the rates differ.
+func (c Comparison) correctForSpeed(key scenarios.MetricKey, pairs []Pair) (basis string) {
 	if why := c.driverDiffers(); why != "" {
-		return raw + why
+		return uncorrected + why
 	}
 	if c.driverScatters(key) {
-		return raw + "slices of one variant scatter no less when divided by the driver's CPU per request"
+		return uncorrected + "slices of one variant scatter no less when divided by the driver's CPU per request"
 	}
 	for i, p := range pairs {
 		pairs[i].DriverBefore = c.before[p.Block].driverMillis().V
 		pairs[i].DriverAfter = c.after[p.Block].driverMillis().V
 	}
-	return lessDriver
+	return correctedBasis
 }
 
 // driverDiffers says what makes the driver's work for a request of the one
@@ -93,11 +93,10 @@ func (c Comparison) driverDiffers() string {
 	return ""
 }
 
-// driverScatters says whether slices of one variant in one block scatter more
-// less the driver's CPU than with it: then the driver's CPU tells something else
-// than the computer's speed. Between those slices nothing was changed, and how
-// they scatter about their mean says nothing of the mean: to decide by them
-// leaves the intervals as they are.
+// driverScatters says whether slices of one variant in one block scatter more when
+// divided by the driver's CPU: then the driver's CPU tells something else than the
+// computer's speed. Nothing was changed between those slices, and their scatter about
+// their mean says nothing of the mean, so the choice leaves the intervals as they are.
 func (c Comparison) driverScatters(key scenarios.MetricKey) bool {
 	plain, less, freedom := 0.0, 0.0, 0
 	for _, v := range scenarios.Variants() {
@@ -116,10 +115,10 @@ func (c Comparison) driverScatters(key scenarios.MetricKey) bool {
 			freedom += max(len(own)-1, 0)
 		}
 	}
-	if plain <= finest*finest*float64(max(freedom, 1)) {
-		return less > plain+finest*finest // below the figures' resolution there is no scatter
+	if plain <= minResolution*minResolution*float64(max(freedom, 1)) {
+		return less > plain+minResolution*minResolution // below the figures' resolution there is no scatter
 	}
-	return freedom < fewestFree || less > clearlyLess*plain
+	return freedom < minFreedom || less > clearlyLess*plain
 }
 
 // useOf is what was counted and used in one slice, without its response times.
@@ -138,8 +137,8 @@ func (s Sample) driverMillis() Value {
 	return per(cpu*1000, float64(s.Sent), "no request was sent")
 }
 
-// inFlight is how many requests were under way in the mean, from the moment that
-// they were due: by Little's law the sum of their response times, by the time.
+// inFlight is the mean number of requests under way, each from the moment that it was
+// due: by Little's law the sum of the response times over the duration.
 func (s Sample) inFlight() float64 {
 	return s.all.response.Mean().Seconds() * float64(s.all.response.Count()) / s.DurationS
 }

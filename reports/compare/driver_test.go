@@ -57,13 +57,13 @@ func TestTheComputersSpeedFallsOut(t *testing.T) {
 				continue
 			}
 			told++
-			if e.Basis != lessDriver {
+			if e.Basis != correctedBasis {
 				t.Errorf("%s is %s", keys[i], e.Basis)
 			}
 			near(t, string(keys[i]), e.Ratio, 1, 1e-12)
-			near(t, string(keys[i])+" low", e.Interval.Low, math.Exp(-finest), 1e-12)
-			near(t, string(keys[i])+" high", e.Interval.High, math.Exp(finest), 1e-12)
-			near(t, string(keys[i])+" detectable", e.DetectableRatio, math.Exp(2*finest), 1e-12)
+			near(t, string(keys[i])+" low", e.Interval.Low, math.Exp(-minResolution), 1e-12)
+			near(t, string(keys[i])+" high", e.Interval.High, math.Exp(minResolution), 1e-12)
+			near(t, string(keys[i])+" detectable", e.DetectableRatio, math.Exp(2*minResolution), 1e-12)
 			if p := e.Pairs[2]; math.Abs(p.After/p.Before-1.1) > 1e-9 || math.Abs(p.DriverAfter/p.DriverBefore-1.1) > 1e-9 {
 				t.Errorf("%s: the third block is %+v", keys[i], p)
 			}
@@ -104,17 +104,17 @@ func TestRawCPU(t *testing.T) {
 		want   string
 	}{
 		{"bytes", func(t *record.Trial) { t.Measurement.BytesIn += t.Measurement.BytesIn / 20 },
-			raw + "bytes per response differ, 1,024 before and 1,075 after"},
-		{"few bytes", func(t *record.Trial) { t.Measurement.BytesIn += t.Measurement.BytesIn / 128 }, lessDriver},
+			uncorrected + "bytes per response differ, 1,024 before and 1,075 after"},
+		{"few bytes", func(t *record.Trial) { t.Measurement.BytesIn += t.Measurement.BytesIn / 128 }, correctedBasis},
 		{"in flight", func(t *record.Trial) { // 15 ms in the mean, and 18
 			t.Measurement.Response = slice(scenarios.After, 1, 400, 12, 2).Measurement.Response
-		}, raw + "mean requests in flight differ, 0.60 before and 0.72 after"},
+		}, uncorrected + "mean requests in flight differ, 0.60 before and 0.72 after"},
 		{"about as many in flight", func(t *record.Trial) {
 			t.Measurement.Response = slice(scenarios.After, 1, 400, 10.9, 2).Measurement.Response
-		}, lessDriver},
-		{"rate", func(t *record.Trial) { t.Measurement.OfferedRPS *= 1.02 }, raw + "requests/s differ, 40.0 before and 40.8 after"},
-		{"unknown", func(t *record.Trial) { t.Measurement.Driver.CPUSeconds = maybe.Number{} }, raw + "the driver's CPU time is not known"},
-		{"none", func(t *record.Trial) { t.Measurement.Driver.CPUSeconds = maybe.Of(0) }, raw + "the driver's CPU time is not known"},
+		}, correctedBasis},
+		{"rate", func(t *record.Trial) { t.Measurement.OfferedRPS *= 1.02 }, uncorrected + "requests/s differ, 40.0 before and 40.8 after"},
+		{"unknown", func(t *record.Trial) { t.Measurement.Driver.CPUSeconds = maybe.Number{} }, uncorrected + "the driver's CPU time is not known"},
+		{"none", func(t *record.Trial) { t.Measurement.Driver.CPUSeconds = maybe.Of(0) }, uncorrected + "the driver's CPU time is not known"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -128,8 +128,8 @@ func TestRawCPU(t *testing.T) {
 			if e.Basis != tt.want {
 				t.Errorf("%q, want %q", e.Basis, tt.want)
 			}
-			raw := strings.HasPrefix(tt.want, raw)
-			if raw != (e.Interval.High > 1.01) || raw != (e.Pairs[2].DriverAfter == 0) {
+			uncorrected := strings.HasPrefix(tt.want, uncorrected)
+			if uncorrected != (e.Interval.High > 1.01) || uncorrected != (e.Pairs[2].DriverAfter == 0) {
 				t.Errorf("%q: %+v, interval %+v", e.Basis, e.Pairs[2], e.Interval)
 			}
 		})
@@ -161,8 +161,8 @@ func TestADriverThatScattersIsNotTaken(t *testing.T) {
 		speed, driver float64
 		want          string
 	}{
-		"follows the computer": {0.05, 0.01, lessDriver},
-		"scatters by itself":   {0.01, 0.05, raw + "slices of one variant scatter no less"},
+		"follows the computer": {0.05, 0.01, correctedBasis},
+		"scatters by itself":   {0.01, 0.05, uncorrected + "slices of one variant scatter no less"},
 	} {
 		table := tableOfKinds(scattering(5, test.speed, test.driver, random), kinds.Data())
 		if e := table.At("common").Ratio("db_cpu_ms_per_request"); !strings.HasPrefix(e.Basis, test.want) {
@@ -198,7 +198,7 @@ func TestCoverageOfTheChosenBasis(t *testing.T) {
 			if e.Interval.holds(1) {
 				held++
 			}
-			if e.Basis == lessDriver {
+			if e.Basis == correctedBasis {
 				less++
 			}
 		}
@@ -237,9 +237,9 @@ func TestNearEnoughForTheSameWork(t *testing.T) {
 	}
 }
 
-// The driver's CPU is taken where its own squares leave less than 80%, by four
-// degrees of freedom at least; where the figures hardly scatter, where it adds no
-// more than the figures' resolution.
+// The driver's CPU is used where it leaves less than 80% of the squares, with four
+// degrees of freedom at least. Where the figures hardly scatter, it is used if it adds
+// no more than their resolution.
 func TestWhenADriverIsTaken(t *testing.T) {
 	type logs = [][]float64 // by block and slice, in ln
 	// comparing has so many slices of the one machine, whose CPU and whose driver's

@@ -11,19 +11,19 @@ import (
 // Confidence is what every interval aims at.
 const Confidence = 0.95
 
-// Blocks that an interval needs, and the number from which on it comes from
-// ranks. With fewer than three no interval is given, and so no verdict. Ranks
-// reach 95% with six blocks, but the interval is then the whole range, and
-// finds no more than Student's does with five.
+// Blocks that an interval needs, and the number from which on ranks give the interval.
+// With fewer than three blocks there is no interval, and so no verdict. Ranks reach 95%
+// with six blocks, but their interval is then the whole range, and finds no more than
+// Student's does with five.
 const (
-	FewestBlocks     = 3
-	fewestRankBlocks = 7
+	MinBlocks     = 3
+	minRankBlocks = 7
 )
 
-// finest is the resolution of a ratio of two figures at best: a histogram has
+// minResolution is the resolution of a ratio of two figures at best: a histogram has
 // three significant digits. Blocks that agree to the last digit do not show
 // more than that.
-const finest = 0.001
+const minResolution = 0.001
 
 // Interval is a range for a value.
 type Interval struct {
@@ -69,14 +69,14 @@ type estimate struct {
 func estimateCentre(d []float64, resolution float64) estimate {
 	e := estimate{point: HodgesLehmann(d), detectable: math.NaN()}
 	n := len(d)
-	if n < FewestBlocks {
+	if n < MinBlocks {
 		return e
 	}
 	low, high, attained := SignedRankInterval(d, Confidence)
 	i := Interval{Low: low, High: high, Confidence: attained, RankConfidence: attained,
 		Method: fmt.Sprintf("exact signed-rank over %d blocks", n)}
 	mean, sd := meanAndSD(d)
-	if n < fewestRankBlocks {
+	if n < minRankBlocks {
 		half := studentQuantile((1+Confidence)/2, n-1) * sd / math.Sqrt(float64(n))
 		i = Interval{Low: mean - half, High: mean + half, Confidence: Confidence, RankConfidence: attained,
 			Method: fmt.Sprintf("Student's t over %d blocks", n)}
@@ -95,15 +95,15 @@ type Pair struct {
 	Block  int     `json:"block"`
 	Before float64 `json:"before"`
 	After  float64 `json:"after"`
-	// The driver's CPU in ms per request of the same slices, where the ratio is
-	// less the driver's; else 0.
+	// The driver's CPU in ms per request of the same slices, where the ratio is divided
+	// by the driver's; else 0.
 	DriverBefore float64 `json:"driver_before,omitempty"`
 	DriverAfter  float64 `json:"driver_after,omitempty"`
 }
 
-// logRatio is ln(after/before), less that of the driver's CPU where the pair has
-// it. It is a difference of logarithms, not the logarithm of a ratio, so that
-// swapping the variants negates it to the last bit.
+// logRatio is ln(after/before), minus the same of the driver's CPU where the pair has
+// it. A difference of logarithms, not the logarithm of a ratio: swapping the variants
+// negates it to the last bit.
 func (p Pair) logRatio() float64 {
 	d := math.Log(p.After) - math.Log(p.Before)
 	if p.DriverBefore > 0 && p.DriverAfter > 0 {
@@ -128,8 +128,8 @@ type Effect struct {
 	// together. Only such a change has a direction.
 	Survives bool   `json:"survives,omitempty"`
 	Missing  string `json:"missing,omitempty"` // why there is no ratio
-	// Basis says, of a ratio of CPU per success, whether it is less the driver's,
-	// or raw and why.
+	// Basis says whether a ratio of CPU per success is divided by the driver's, or why it
+	// is raw.
 	Basis string `json:"basis,omitempty"`
 
 	resolution float64 // of the logarithm of the ratio

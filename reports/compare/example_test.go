@@ -8,7 +8,7 @@ import (
 	"headroom/reports/compare"
 )
 
-// One block that a disturbance spoiled moves the centre a little, and the mean to
+// One disturbed block moves the centre a little, and the mean to
 // 26.5.
 func ExampleHodgesLehmann() {
 	fmt.Println(compare.HodgesLehmann([]float64{1, 2, 3, 100}))

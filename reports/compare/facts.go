@@ -25,8 +25,8 @@ func counting(meaning scenarios.Meaning) fact {
 // place is a process and its machine.
 type place struct{ machine, process string }
 
-// learn keeps what the run's scenario tells of a machine's processes in a variant.
-func (s *Sample) learn(v scenarios.Variant, use record.MachineUse) {
+// addFacts keeps what the run's scenario tells of a machine's processes in a variant.
+func (s *Sample) addFacts(v scenarios.Variant, use record.MachineUse) {
 	for _, p := range use.Processes {
 		at := place{use.Machine, p.Name}
 		if _, learnt := s.facts[at]; learnt {
@@ -45,8 +45,8 @@ func (s Sample) factsOf(m record.MachineUse, p record.ProcessUse) scenarios.Fact
 	return s.facts[place{m.Machine, p.Name}]
 }
 
-// each calls f for every process that a fact is true of and says whether there was
-// one.
+// each calls f for every process that a fact is true of, and says whether there was
+// any.
 func (s Sample) each(is fact, f func(record.MachineUse, record.ProcessUse)) bool {
 	found := false
 	for _, m := range s.machines {
@@ -66,15 +66,15 @@ func (s Sample) count(meaning scenarios.Meaning) (sum float64, found bool) {
 	s.each(counting(meaning), func(m record.MachineUse, p record.ProcessUse) {
 		for _, c := range s.factsOf(m, p).Counters {
 			if v, told := p.Counts[c.Key]; told && c.Meaning == meaning {
-				sum, found = sum+v*worth(c), true
+				sum, found = sum+v*counterScale(c), true
 			}
 		}
 	})
 	return sum, found
 }
 
-// worth is what one of a counter is: of a time how many ms.
-func worth(c scenarios.Counter) float64 {
+// counterScale brings a counter to its meaning's unit: ms for times.
+func counterScale(c scenarios.Counter) float64 {
 	if c.Unit == "s" {
 		return 1e3
 	}
@@ -93,14 +93,14 @@ func (s Sample) WhoCounts(meaning scenarios.Meaning) string {
 	return s.labels(counting(meaning), "the database")
 }
 
-// uncounted says that nobody told a counter; none is who should have, where the
-// scenario has nobody who counts it.
+// uncounted says that no process told a counter. none names who should have, where no
+// process of the scenario counts it.
 func (s Sample) uncounted(meaning scenarios.Meaning, none, what string) string {
 	return fmt.Sprintf("%s's %s were not counted", s.labels(counting(meaning), none), what)
 }
 
 // labels names the processes that a fact is true of: those that were read, else those
-// that the scenario has. Where the scenario has nobody either, the name is none.
+// of the scenario. Without any the name is none.
 func (s Sample) labels(is fact, none string) string {
 	var labels []string
 	add := func(f scenarios.Facts) {

@@ -14,7 +14,7 @@ import (
 func (c Comparison) Tables() (rows, details []scenarios.MetricKey) {
 	for _, m := range scenarios.Metrics() {
 		switch {
-		case m.Headline && c.tells(m):
+		case m.Headline && c.applies(m):
 			rows = append(rows, m.Key)
 		case m.Detail:
 			details = append(details, m.Key)
@@ -39,9 +39,9 @@ func withArgument(base scenarios.MetricKey, of string) scenarios.MetricKey {
 	return scenarios.MetricKey(fmt.Sprintf("%s[%s]", base, of))
 }
 
-// tells says whether a headline metric tells anything: those of a pattern only
-// where one of the variants has it.
-func (c Comparison) tells(m scenarios.Metric) bool {
+// applies says whether a headline metric has a row: a metric of a pattern has one only
+// where one of the variants has the pattern.
+func (c Comparison) applies(m scenarios.Metric) bool {
 	return m.TellsWith == "" || c.allBefore.Value(m.TellsWith).OK() || c.allAfter.Value(m.TellsWith).OK()
 }
 

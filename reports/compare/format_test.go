@@ -92,14 +92,14 @@ func TestLogRatios(t *testing.T) {
 }
 
 // Other pairs are judged by the same resolution.
-func TestAgain(t *testing.T) {
+func TestWithPairs(t *testing.T) {
 	alike := func(ratio float64) (pairs []Pair) {
 		for block := 1; block <= 4; block++ {
 			pairs = append(pairs, Pair{Block: block, Before: 1, After: ratio})
 		}
 		return pairs
 	}
-	e := ratioOf(alike(2), 0.03).Again(alike(3))
+	e := ratioOf(alike(2), 0.03).WithPairs(alike(3))
 	near(t, "ratio", e.Ratio, 3, 1e-12)
 	near(t, "low", e.Interval.Low, 3*math.Exp(-0.03), 1e-12)
 	near(t, "high", e.Interval.High, 3*math.Exp(0.03), 1e-12)

@@ -138,8 +138,8 @@ func TestNoneInSoaksToo(t *testing.T) {
 	if r := Judge(none, table, nil, false); r.Verdict != Confirmed {
 		t.Errorf("a soak that was set aside lost one: %s, %q", r.Verdict, r.Summary)
 	}
-	if spoiled := table.SpoiledChecks(scenarios.After); spoiled.Slices != 1 || spoiled.Oracle(scenarios.OracleLost).Violations != 1 {
-		t.Errorf("what was set aside: %+v", spoiled.Oracle(scenarios.OracleLost))
+	if invalid := table.InvalidChecks(scenarios.After); invalid.Slices != 1 || invalid.Oracle(scenarios.OracleLost).Violations != 1 {
+		t.Errorf("what was set aside: %+v", invalid.Oracle(scenarios.OracleLost))
 	}
 	if checks := table.Checks(scenarios.After); checks.Slices != 3 {
 		t.Errorf("%d slices with checks, want 3", checks.Slices)

@@ -108,7 +108,7 @@ func (s Sample) dbCPUPerRequest() Value {
 	return s.cpuPerRequest(cpu, s.labels(isDatabase, "the database"))
 }
 
-// cpuPerRequest is CPU time of somebody's in ms for a request.
+// cpuPerRequest is CPU time in ms for a request; whose names the owner in a reason.
 func (s Sample) cpuPerRequest(cpuSeconds maybe.Number, whose string) Value {
 	cpu, known := cpuSeconds.Get()
 	if !known {
@@ -117,17 +117,16 @@ func (s Sample) cpuPerRequest(cpuSeconds maybe.Number, whose string) Value {
 	return s.perRequest(cpu * 1000)
 }
 
-// cpuNotKnown is the value of what rests on somebody's CPU time.
+// cpuNotKnown is the value of a metric whose CPU time is not known.
 func cpuNotKnown(whose string) Value { return missing("the CPU time of %s is not known", whose) }
 
 func (s Sample) noDatabase() Value { return missing("no %s", s.labels(isDatabase, "database")) }
 
-// databaseDemandShare is the service demand of the database (the busiest, if
-// several) over the largest of any other process, both per CPU that the machine
-// may use, external machines excepted. It is above 1 when the database runs out
-// first, by as much as it does: a figure that ended at 1 would have no scatter
-// there, and no interval. It is not known when one process's CPU time is not, which
-// may be the largest.
+// databaseDemandShare is the service demand of the database (the busiest, if several)
+// over the largest of any other process, both per CPU that the machine may use,
+// external machines excepted. The share is above 1 when the database runs out first: a
+// figure that ended at 1 would have no scatter there, and no interval. It is not known
+// when any process's CPU time is not: that process may be the largest.
 func (s Sample) databaseDemandShare() Value {
 	database, other := 0.0, 0.0
 	for _, m := range s.machines {
@@ -150,7 +149,7 @@ func (s Sample) databaseDemandShare() Value {
 	return per(database, other, fmt.Sprintf("no process but %s used CPU on a machine with a quota", s.labels(isDatabase, "the database")))
 }
 
-// countPer is what all processes counted of a meaning by a number of requests.
+// countPer is what all processes counted of a meaning, over a number of requests.
 func (s Sample) countPer(counted scenarios.Meaning, requests int64, uncounted, none string) Value {
 	count, ok := s.count(counted)
 	if !ok {
@@ -159,8 +158,7 @@ func (s Sample) countPer(counted scenarios.Meaning, requests int64, uncounted, n
 	return ratioOfCount(count, float64(requests), none)
 }
 
-// countBy is what all processes counted of a meaning by what they counted of
-// another.
+// countBy is what all processes counted of one meaning, over their count of another.
 func (s Sample) countBy(counted, by scenarios.Meaning, uncounted, none string) Value {
 	count, ok1 := s.count(counted)
 	of, ok2 := s.count(by)

@@ -9,10 +9,11 @@ import (
 	"headroom/scenarios"
 )
 
-// The metrics whose values do not come from a slice but from the search for a limit
-// and the price book: see Given. No claim speaks of the two parts of a user's cost.
+// The metrics whose values come from the search for a capacity and from the price book,
+// and not from slices: see RunMetrics. No claim speaks of the two parts of a user's
+// cost.
 const (
-	LimitRPS            = scenarios.MetricLimitRPS
+	CapacityRPS         = scenarios.MetricCapacityRPS
 	MonthlyUSD          = scenarios.MetricMonthlyUSD
 	CostPerUserUSD      = scenarios.MetricCostPerUserUSD
 	InfraPerUserUSD     = scenarios.MetricInfraPerUserUSD

@@ -17,8 +17,8 @@ import (
 // lagQuantiles are the metrics of a replica's lag.
 var lagQuantiles = map[scenarios.MetricKey]float64{scenarios.MetricLagP50: 0.5, scenarios.MetricLagP99: 0.99}
 
-// notMeasured begins a reason that no figure can be given. A check that says
-// so itself is not to say it twice.
+// notMeasured begins the reason why there is no figure, once: a check's own reason may
+// begin with it.
 const notMeasured = "not measured: "
 
 // addOracle adds what a check found in one slice. Counts add up and ages are
@@ -107,8 +107,8 @@ func (s Sample) lagMS(q float64) Value {
 	return QuantileMillis(*o.Age, o.Age.Count(), q)
 }
 
-// dbCPUShare is how much of what its machine may use the database used, the
-// busiest if there are several: not known when that is not known of one.
+// dbCPUShare is the part of its machine's CPUs that the database used, the busiest one
+// if there are several. It is not known when one database's CPU time is not.
 func (s Sample) dbCPUShare() Value {
 	busiest, limited := 0.0, false
 	found := s.each(isDatabase, func(m record.MachineUse, p record.ProcessUse) {
@@ -140,14 +140,13 @@ func (s Sample) headerShare(header string) Value {
 // Headers lists the response headers that were counted, sorted.
 func (s Sample) Headers() []string { return slices.Sorted(maps.Keys(s.headers)) }
 
-// mostUnseen is the share of violations that a claim of none must rule out.
-const mostUnseen = 0.01
+// maxUnseenShare is the share of violations that a claim of none must rule out.
+const maxUnseenShare = 0.01
 
-// judgeNone decides a claim that a check finds no violation in the variant's
-// valid slices, at whatever rate: what may not happen may happen nowhere. A
-// single one refutes it. Without any it takes enough checks to confirm, in
-// three blocks at least: the share must be below 1% also if violations come in
-// bursts.
+// judgeNone decides a claim that a check finds no violation in the variant's valid
+// slices, at any rate. A single violation refutes the claim. Confirming it takes enough
+// checks in at least three blocks: the share must be below 1% even if violations come
+// in bursts.
 func (r *Result) judgeNone(table Table, name scenarios.OracleName) {
 	variant := scenarios.Variant(r.Compare)
 	checks := table.Checks(variant)
@@ -170,24 +169,24 @@ func (r *Result) judgeNone(table Table, name scenarios.OracleName) {
 	switch {
 	case o.Violations > 0:
 		r.Verdict, r.Summary = Refuted, "none: no, "+seen
-	case checks.blocksWith(o) < FewestBlocks:
+	case checks.blocksWith(o) < MinBlocks:
 		r.Verdict, r.Summary, r.Reason = Inconclusive, "none: unclear, "+seen, "fewer than three blocks with checks"
-	case r.Interval.High < mostUnseen:
+	case r.Interval.High < maxUnseenShare:
 		r.Verdict, r.Summary = Confirmed, seen
 	default:
 		r.Verdict, r.Summary = Inconclusive, "none: unclear, "+seen
 		r.Reason = fmt.Sprintf("too few checks: without a violation it takes %s to rule out %s in bursts of %d",
-			FormatCount(checksNeeded()), FormatShare(mostUnseen), burst)
+			FormatCount(checksNeeded()), FormatShare(maxUnseenShare), burst)
 	}
 	if o.Unknown != "" && r.Reason == "" {
 		r.Reason = "not all could be checked: " + o.Unknown
 	}
 }
 
-// checksNeeded is how many checks without a violation rule out mostUnseen, if
+// checksNeeded is how many checks without a violation rule out maxUnseenShare, if
 // violations come in bursts.
 func checksNeeded() int {
-	return int(math.Ceil(burst * math.Log((1-Confidence)/2) / math.Log(1-mostUnseen)))
+	return int(math.Ceil(burst * math.Log((1-Confidence)/2) / math.Log(1-maxUnseenShare)))
 }
 
 // CountText is "none seen in 8,000 (< 0.046%, in bursts < 0.92%)" or "98 of
@@ -223,13 +222,12 @@ func (r *Result) measureLag(table Table, q float64) {
 	r.Point, r.Interval = &v.V, lagInterval(*sample.Oracle(scenarios.OracleLag).Age, comparison.inOrder(variant), q, v.V)
 }
 
-// lagInterval is the 95% interval of a quantile of the lag over blocks
-// (Woodruff 1952): that of the share 1-q above it, by how far the blocks' shares
-// above quantileMS scatter, and then the samples that leave its two ends above
-// them. Where many samples are alike fewer than 1-q lie above the quantile, so
-// their share is not what the interval is about. Lag lasts for seconds and
-// replicas lag together, so samples are not independent; blocks are. nil with
-// fewer than three.
+// lagInterval is the 95% interval of a quantile of the lag over blocks (Woodruff 1952);
+// nil with fewer than three. The scatter of the blocks' shares above quantileMS gives
+// an interval of the share 1-q; the samples that leave its two ends above them are the
+// interval of the lag. Where many samples are alike, fewer than 1-q lie above the
+// quantile, so the interval is not about their share. Lag lasts for seconds and
+// replicas lag together, so samples are not independent; blocks are.
 func lagInterval(all record.Histogram, blocks []Sample, q, quantileMS float64) *Interval {
 	limit := time.Duration(math.Round(quantileMS * float64(time.Millisecond)))
 	var above, from []tally // more than the quantile, and at least as much
@@ -270,10 +268,9 @@ type Checks struct {
 // whatever rate.
 func (t Table) Checks(variant scenarios.Variant) Checks { return t.checksOf(t.valid, variant) }
 
-// SpoiledChecks does the same for the slices that were set aside: what went
-// wrong there went wrong all the same.
-func (t Table) SpoiledChecks(variant scenarios.Variant) Checks {
-	return t.checksOf(t.spoiled, variant)
+// InvalidChecks does the same for the invalid slices: what went wrong there did happen.
+func (t Table) InvalidChecks(variant scenarios.Variant) Checks {
+	return t.checksOf(t.invalid, variant)
 }
 
 func (t Table) checksOf(trials map[cell][]record.Trial, variant scenarios.Variant) Checks {
@@ -296,12 +293,12 @@ func (t Table) checksOf(trials map[cell][]record.Trial, variant scenarios.Varian
 	return c
 }
 
-// Interval is the 95% interval of the share of violations of a check that
-// Oracle or Oracles gave: over blocks where there is a violation; nil then with
-// fewer than three. Without one it is what bursts may hide.
+// Interval is the 95% interval of the share of violations of a check that Oracle or
+// Oracles gave. With a violation the blocks give the interval; nil with fewer than
+// three. Without a violation the interval is what bursts may hide.
 func (c Checks) Interval(o record.Oracle) *Interval {
 	counts := c.tallies(o)
-	if o.Violations == 0 && o.Checked > 0 && len(counts) < FewestBlocks {
+	if o.Violations == 0 && o.Checked > 0 && len(counts) < MinBlocks {
 		return &Interval{Low: 0, High: noneBelow(float64(o.Checked) / burst), Confidence: Confidence, Method: unseenMethod}
 	}
 	return shareInterval(counts)

@@ -126,11 +126,11 @@ func TestJudgeNone(t *testing.T) {
 	if r := Judge(none, tableOfKinds(with(3, oracle(0, 0, "not measured: no session wrote")), kinds.Data()), nil, false); r.Summary != "not measured: no session wrote" {
 		t.Errorf("a check that says itself that it was not measured gives %q", r.Summary)
 	}
-	spoiled := with(3, oracle(500, 0, ""))
-	for i := range spoiled {
-		spoiled[i].Invalid = []string{"steal 4%"}
+	invalid := with(3, oracle(500, 0, ""))
+	for i := range invalid {
+		invalid[i].Invalid = []string{"steal 4%"}
 	}
-	if r := Judge(none, tableOfKinds(spoiled, kinds.Data()), nil, false); r.Verdict != NoVerdict || !strings.Contains(r.Reason, "steal") {
+	if r := Judge(none, tableOfKinds(invalid, kinds.Data()), nil, false); r.Verdict != NoVerdict || !strings.Contains(r.Reason, "steal") {
 		t.Errorf("invalid slices give %s (%s)", r.Verdict, r.Reason)
 	}
 }

@@ -19,15 +19,14 @@ import (
 // ProofFactor is how many times as large a proof makes machines.
 const ProofFactor = 1.25
 
-// What a proof is held to.
+// Thresholds of a proof.
 const (
-	// leastMoved is what the whole interval of the named machines' effect has to
-	// lie above: there is always another limit behind the bottleneck, so not all
-	// of ProofFactor need come through.
-	leastMoved = 1.05
-	// mostStill is how far from 1 the effect of the others may come out: less
-	// than a step of the search near saturation scatters.
-	mostStill = 1.07
+	// minMovedRatio must lie below the whole interval of the named machines' effect. It
+	// is less than ProofFactor, as there is always another bottleneck behind the first.
+	minMovedRatio = 1.05
+	// maxStayedRatio is how far from 1 the effect of the other machines may be: less than
+	// a step of the search near saturation scatters.
+	maxStayedRatio = 1.07
 )
 
 // Aim is what the proof of a variant's bottleneck is to try.
@@ -74,9 +73,9 @@ func AimProof(run record.Run, trials []record.Trial, v scenarios.Variant) (Aim, 
 	return aim, nil
 }
 
-// proofScale is what all machines are multiplied by for the larger ones to fit
-// into what the variants may use: CPUs that are not there would be taken from
-// the driver, and the proof be of that.
+// proofScale is the factor of all machines that makes the larger ones fit into the CPUs
+// that the variants may use. CPUs that are not there would be taken from the driver,
+// and the proof would be about that.
 func proofScale(shares record.Shares, v scenarios.Variant, quotas map[string]float64, largest float64) float64 {
 	sum := 0.0
 	for _, cpus := range quotas {
@@ -105,16 +104,16 @@ type Proof struct {
 	NamedEffect Effect `json:"named_effect"`
 	OtherEffect Effect `json:"other_effect"`
 	Steps       int    `json:"steps"`
-	Disturbed   int    `json:"disturbed"` // steps that say nothing
+	Invalid     int    `json:"disturbed"` // steps that say nothing
 	// Warnings are what may have kept a machine from using what it was given.
 	Warnings []string `json:"warnings,omitempty"`
 }
 
-// JudgeProof reads a proof off the steps that were measured for it. It is nil
-// when none was asked for. The capacity moved with the named machines when the
-// interval of its ratio lies above leastMoved. It stayed with the others when
-// theirs comes out within mostStill of 1, with an interval that holds 1 or lies all
-// within mostStill. Anything else proves nothing.
+// JudgeProof judges a proof by the steps that were measured for it; nil when none was
+// asked for. The capacity moved with the named machines when the interval of its ratio
+// lies above minMovedRatio. It stayed with the other machines when their ratio is
+// within maxStayedRatio of 1, and the interval holds 1 or lies wholly within
+// maxStayedRatio. Anything else proves nothing.
 func JudgeProof(run record.Run, trials []record.Trial, v scenarios.Variant) *Proof {
 	if run.Prove != v {
 		return nil
@@ -128,7 +127,7 @@ func JudgeProof(run record.Run, trials []record.Trial, v scenarios.Variant) *Pro
 		}
 		return p
 	}
-	p.NamedEffect, p.OtherEffect = ratioOf(pairsOf(rounds, record.ResizeNamed), finest), ratioOf(pairsOf(rounds, record.ResizeOther), finest)
+	p.NamedEffect, p.OtherEffect = ratioOf(pairsOf(rounds, record.ResizeNamed), minResolution), ratioOf(pairsOf(rounds, record.ResizeOther), minResolution)
 	p.BaseRPS, p.NamedRPS, p.OtherRPS = overRounds(rounds, record.ResizeBase), overRounds(rounds, record.ResizeNamed), overRounds(rounds, record.ResizeOther)
 	p.Reason = p.doubt(run.Quick, len(rounds))
 	p.Proved = p.Reason == ""
@@ -174,7 +173,7 @@ func (p *Proof) read(trials []record.Trial, v scenarios.Variant, s scenarios.SLO
 			p.Other = t.Resize.Group
 		}
 		if o := slo.StepOf(&t, s, true).Outcome; o != record.Held && o != record.Failed || !(t.Measurement.OfferedRPS > 0) {
-			p.Disturbed++
+			p.Invalid++
 			continue
 		}
 		of := sums[t.Resize.Round]
@@ -223,13 +222,13 @@ func (p *Proof) doubt(quick bool, rounds int) string {
 	named, other := p.NamedEffect.Interval, p.OtherEffect.Interval
 	switch {
 	case named == nil || other == nil:
-		return fmt.Sprintf("%d rounds with all three systems, at the least %d are needed", rounds, FewestBlocks)
+		return fmt.Sprintf("%d rounds with all three systems, at the least %d are needed", rounds, MinBlocks)
 	case quick:
 		return "a quick run is not evidence"
-	case named.High < leastMoved:
-		return fmt.Sprintf("the capacity rose by less than %s with %s larger", percentOver(leastMoved), p.Named)
-	case named.Low <= leastMoved:
-		return fmt.Sprintf("whether the capacity rose by more than %s with %s larger can't be told from the scatter", percentOver(leastMoved), p.Named)
+	case named.High < minMovedRatio:
+		return fmt.Sprintf("the capacity rose by less than %s with %s larger", percentOver(minMovedRatio), p.Named)
+	case named.Low <= minMovedRatio:
+		return fmt.Sprintf("whether the capacity rose by more than %s with %s larger can't be told from the scatter", percentOver(minMovedRatio), p.Named)
 	case stayed(p.OtherEffect):
 		return ""
 	case other.Low > 1:
@@ -237,26 +236,26 @@ func (p *Proof) doubt(quick bool, rounds int) string {
 	case other.High < 1:
 		return fmt.Sprintf("the capacity fell with %s larger, which it can't: something else changed", p.Other)
 	}
-	return fmt.Sprintf("whether the capacity moved by less than %s with %s larger can't be told from the scatter", percentOver(mostStill), p.Other)
+	return fmt.Sprintf("whether the capacity moved by less than %s with %s larger can't be told from the scatter", percentOver(maxStayedRatio), p.Other)
 }
 
 // percentOver is a ratio above 1 in percent of 1: "7%".
 func percentOver(ratio float64) string { return fmt.Sprintf("%.0f%%", (ratio-1)*100) }
 
-// Stillness says of a proof how still the capacity stayed with the other machines:
-// by its interval where that is narrow enough, else by the estimate.
-func (p *Proof) Stillness() string {
-	bound := percentOver(mostStill)
-	if i := p.OtherEffect.Interval; still(i.Low) && still(i.High) {
+// StayedText says how little the capacity moved with the other machines: by the
+// interval where that is narrow enough, else by the estimate.
+func (p *Proof) StayedText() string {
+	bound := percentOver(maxStayedRatio)
+	if i := p.OtherEffect.Interval; withinStayed(i.Low) && withinStayed(i.High) {
 		return fmt.Sprintf("the capacity moved by less than %s with %s", bound, p.Other)
 	}
 	return fmt.Sprintf("the capacity came out within %s of the same with %s, with an interval that goes further", bound, p.Other)
 }
 
-// still says that a ratio is no further from 1 than mostStill.
-func still(ratio float64) bool { return ratio <= mostStill && ratio >= 1/mostStill }
+// withinStayed says that a ratio is no further from 1 than maxStayedRatio.
+func withinStayed(ratio float64) bool { return ratio <= maxStayedRatio && ratio >= 1/maxStayedRatio }
 
 func stayed(e Effect) bool {
 	holdsOne := e.Interval.Low <= 1 && e.Interval.High >= 1
-	return still(e.Ratio) && (holdsOne || still(e.Interval.Low) && still(e.Interval.High))
+	return withinStayed(e.Ratio) && (holdsOne || withinStayed(e.Interval.Low) && withinStayed(e.Interval.High))
 }

@@ -196,9 +196,8 @@ func TestProofOfWhatIsSizedAtItsStart(t *testing.T) {
 	}
 }
 
-// What a proof says of the other machines is no more than the rule that it was held
-// to.
-func TestStillness(t *testing.T) {
+// What a proof says of the other machines is no more than its rule says.
+func TestStayedText(t *testing.T) {
 	for _, test := range []struct {
 		low, ratio, high float64
 		want             string
@@ -207,7 +206,7 @@ func TestStillness(t *testing.T) {
 		{0.95, 1.01, 1.09, "the capacity came out within 7% of the same with cache, with an interval that goes further"},
 	} {
 		p := Proof{Other: "cache", OtherEffect: Effect{Ratio: test.ratio, Interval: &Interval{Low: test.low, High: test.high}}}
-		if got := p.Stillness(); got != test.want {
+		if got := p.StayedText(); got != test.want {
 			t.Errorf("%v: %s", test, got)
 		}
 	}
@@ -216,9 +215,9 @@ func TestStillness(t *testing.T) {
 // The pages' texts take the bounds from the rule; so must the guides.
 func TestGuidesNameTheRulesBounds(t *testing.T) {
 	for file, wants := range map[string][]string{
-		"../../docs/reading.md": {"surely rises by more than " + percentOver(leastMoved) + " with the first, and comes out within " + percentOver(mostStill) + " of the same"},
-		"../../docs/measurement.md": {fmt.Sprintf("interval lies above %g, and the other's estimate within %s of 1", leastMoved, percentOver(mostStill)),
-			"rose by less than " + percentOver(leastMoved) + " with the named group", "`limits: start` may have sized", "answer to more CPU is not known"},
+		"../../docs/reading.md": {"surely rises by more than " + percentOver(minMovedRatio) + " with the first, and comes out within " + percentOver(maxStayedRatio) + " of the same"},
+		"../../docs/measurement.md": {fmt.Sprintf("interval lies above %g, and the other's estimate within %s of 1", minMovedRatio, percentOver(maxStayedRatio)),
+			"rose by less than " + percentOver(minMovedRatio) + " with the named group", "`limits: start` may have sized", "answer to more CPU is not known"},
 	} {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -250,13 +249,13 @@ func TestProofIsNotEvidenceWhenQuickAndNilWhenNotAsked(t *testing.T) {
 
 // A step that says nothing takes no part, and a round that lacks a system
 // neither.
-func TestDisturbedStepsTakeNoPart(t *testing.T) {
+func TestInvalidStepsTakeNoPart(t *testing.T) {
 	base := []float64{200, 204, 196, 200}
 	trials := steps(t, base, []float64{245, 250, 240, 2000}, base)
-	spoiled := &trials[len(trials)-2] // of the fourth round
-	spoiled.Invalid = []string{"machine database restarted"}
+	invalid := &trials[len(trials)-2] // of the fourth round
+	invalid.Invalid = []string{"machine database restarted"}
 	p := JudgeProof(proofRun(t), append(measured(t), trials...), scenarios.After)
-	if !p.Proved || p.Disturbed != 1 || len(p.NamedEffect.Pairs) != 3 {
+	if !p.Proved || p.Invalid != 1 || len(p.NamedEffect.Pairs) != 3 {
 		t.Errorf("%+v", p)
 	}
 }
@@ -358,7 +357,7 @@ func TestCapacitiesOfAProof(t *testing.T) {
 	near(t, "base", p.BaseRPS, math.Cbrt(200*200*400), 1e-9) // of the first round sqrt(100 * 400)
 	near(t, "named", p.NamedRPS, math.Cbrt(100*400*800), 1e-9)
 	near(t, "other", p.OtherRPS, 200, 1e-9)
-	if p.Steps != 12 || p.Disturbed != 0 || len(p.OtherEffect.Pairs) != 3 || p.OtherEffect.Pairs[2].Block != 3 {
+	if p.Steps != 12 || p.Invalid != 0 || len(p.OtherEffect.Pairs) != 3 || p.OtherEffect.Pairs[2].Block != 3 {
 		t.Errorf("%+v", p)
 	}
 	near(t, "the first round's ratio", p.NamedEffect.Pairs[0].After/p.NamedEffect.Pairs[0].Before, 0.5, 1e-9)

@@ -37,19 +37,19 @@ type Value struct {
 // step is the smallest change that the value can show: a count changes by one,
 // and no figure has more than three significant digits.
 func (v Value) step() float64 {
-	step := finest * math.Abs(v.V)
+	step := minResolution * math.Abs(v.V)
 	if v.of > 0 {
 		step = max(step, 1/v.of)
 	}
 	if step == 0 {
-		return finest
+		return minResolution
 	}
 	return step
 }
 
-// grain is what one more of the count changes in the value, as a share of it; 0
+// relativeStep is what one more of the count changes in the value, as a share of it; 0
 // when the value is no count.
-func (v Value) grain() float64 {
+func (v Value) relativeStep() float64 {
 	if !(v.of > 0) || !(v.V > 0) {
 		return 0
 	}
@@ -93,8 +93,7 @@ type Sample struct {
 	machines  []record.MachineUse
 	oracles   []record.Oracle
 	headers   map[string]int64 // answers by header, as counted
-	// driverCPU are the seconds of the driver's own; not known when they are not of
-	// every slice.
+	// driverCPU is the driver's own CPU time in s; not known when one slice's is not.
 	driverCPU maybe.Number
 	Timeline  []record.Second
 }
@@ -109,15 +108,14 @@ func newSample(scenario *scenarios.Scenario) Sample {
 	return Sample{scenario: scenario, facts: map[place]scenarios.Facts{}, driverCPU: maybe.Of(0)}
 }
 
-// Pool adds slices up of a scenario of which the kinds of its processes are all that
-// is known: PoolOf takes the whole scenario. Without kinds no counter of a process has
-// a meaning.
+// Pool adds up slices when only the kinds of the scenario's processes are known; PoolOf
+// takes the whole scenario. Without kinds no counter of a process has a meaning.
 func Pool(trials []record.Trial, kinds []scenarios.Kind) Sample {
 	return PoolOf(trials, &scenarios.Scenario{Kinds: kinds})
 }
 
-// PoolOf adds slices of a run of the scenario up. Whether they are valid is the
-// caller's to ask.
+// PoolOf adds up slices of a run of the scenario. The caller has checked that they are
+// valid.
 func PoolOf(trials []record.Trial, scenario *scenarios.Scenario) Sample {
 	s := newSample(scenario)
 	for _, t := range trials {
@@ -162,7 +160,7 @@ func (s *Sample) addUse(t record.Trial) {
 		s.driverCPU = maybe.Number{}
 	}
 	for _, use := range t.Machines {
-		s.learn(t.Variant, use)
+		s.addFacts(t.Variant, use)
 		s.addMachine(use)
 	}
 }
@@ -180,8 +178,8 @@ func (s *Sample) addSecond(second record.Second) {
 	sum.Response.Merge(second.Response)
 }
 
-// addMachine adds what a machine used in a slice. A figure that one slice lacks is
-// not known of their sum.
+// addMachine adds what a machine used in a slice. A figure that one slice lacks is not
+// known for the sum.
 func (s *Sample) addMachine(use record.MachineUse) {
 	zero := maybe.Of(0)
 	m := entry(&s.machines, func(have record.MachineUse) bool { return have.Machine == use.Machine },
@@ -205,8 +203,8 @@ func addProcess(m *record.MachineUse, p record.ProcessUse) {
 	}
 }
 
-// entry returns the first entry of a list that is the one looked for. Where there
-// is none it is fresh, put at the list's end.
+// entry returns the first entry of a list that is accepts. Without one it appends fresh
+// and returns that.
 func entry[T any](list *[]T, is func(T) bool, fresh T) *T {
 	i := slices.IndexFunc(*list, is)
 	if i < 0 {
@@ -256,7 +254,7 @@ func QuantileMillis(h record.Histogram, sent int64, q float64) Value {
 	if need := record.SamplesNeeded(q); sent < need {
 		return missing("insufficient: %d samples, p%.6g needs %d", sent, q*100, need)
 	}
-	rank := sent - record.MostAbove(q, sent)
+	rank := sent - record.AllowedAbove(q, sent)
 	if rank > h.Count() {
 		return missing("beyond what was measured: %d of %d requests could not be sent, or took longer than the histogram holds", sent-h.Count(), sent)
 	}
@@ -268,8 +266,8 @@ func (e endpointSample) quantile(q float64) Value { return QuantileMillis(e.resp
 // MeanMS is the mean response time in ms.
 func (s Sample) MeanMS() float64 { return s.all.response.Mean().Seconds() * 1e3 }
 
-// processCPU is the CPU time of a process. Alone on its machine it is the
-// machine's: the kernel's own account misses no short-lived child.
+// processCPU is the CPU time of a process. A process alone on its machine has the
+// machine's: the kernel's account of the machine misses no short-lived child.
 func processCPU(m record.MachineUse, p record.ProcessUse) maybe.Number {
 	if len(m.Processes) == 1 {
 		return m.CPUSeconds

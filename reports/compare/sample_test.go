@@ -76,10 +76,10 @@ func TestPoolAddsUp(t *testing.T) {
 
 // The smallest change of a count is one of what it was divided by; of any figure its
 // third digit.
-func TestStepAndGrain(t *testing.T) {
+func TestStepAndRelativeStep(t *testing.T) {
 	for _, test := range []struct {
-		v           Value
-		step, grain float64
+		v                  Value
+		step, relativeStep float64
 	}{
 		{Value{V: 5}, 0.005, 0},
 		{Value{V: -5}, 0.005, 0},
@@ -89,7 +89,7 @@ func TestStepAndGrain(t *testing.T) {
 		{Value{V: 0.5, of: 10_000}, 0.0005, 0.0002},
 	} {
 		near(t, "step", test.v.step(), test.step, 1e-15)
-		near(t, "grain", test.v.grain(), test.grain, 1e-15)
+		near(t, "relative step", test.v.relativeStep(), test.relativeStep, 1e-15)
 	}
 }
 
@@ -228,7 +228,7 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("%s: %+v (%v), want %+v", key, got, ok, want)
 		}
 	}
-	for key, want := range map[scenarios.MetricKey]bool{LimitRPS: true, DownloadsPerUserUSD: true, "p50_ms": false} {
+	for key, want := range map[scenarios.MetricKey]bool{CapacityRPS: true, DownloadsPerUserUSD: true, "p50_ms": false} {
 		if got := Rateless(key); got != want {
 			t.Errorf("%s has no rate: %v", key, got)
 		}

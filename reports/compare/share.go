@@ -35,19 +35,18 @@ func totals(blocks []tally) (count, of float64) {
 // shareInterval is the 95% interval of a share, from what each block counted;
 // nil with fewer than three blocks.
 //
-// What is counted comes in bursts, and blocks differ, so the counts are not
-// worth as many independent ones. How many they are worth says the variance
-// between blocks (Korn and Graubard, Survey Methodology 1998): n / deff, where
-// deff is the variance of the share over blocks by that of independent counts,
-// and at least 1; less for the few blocks that deff is known from. With them the
-// interval is Clopper and Pearson's. Where all blocks agree on nothing, or on
-// all, there is no variance: then counts are taken to come in bursts of 20, and
-// no interval ends nearer to 0, or to 1, than that. TestShareCoverage has what
-// it covers.
+// What is counted comes in bursts, and blocks differ, so the counts are worth fewer
+// independent ones. The variance between blocks gives that number (Korn and Graubard,
+// Survey Methodology 1998): n / deff, where deff is the variance of the share over
+// blocks by that of independent counts, and at least 1. The number is smaller when few
+// blocks give deff. The interval is Clopper and Pearson's of that number. Where the
+// share is 0 in all blocks, or 1 in all, there is no variance: then counts are taken to
+// come in bursts of 20, and no interval ends nearer to 0, or to 1, than that.
+// TestShareCoverage has the coverage.
 func shareInterval(blocks []tally) *Interval { return intervalAbout(blocks, shareOf(blocks)) }
 
-// intervalAbout is shareInterval where the share over all blocks is another than
-// the one counted. The counts then only say what they are worth.
+// intervalAbout is shareInterval about another share than the one counted. The counts
+// then only give the number of independent ones.
 func intervalAbout(blocks []tally, share float64) *Interval {
 	_, of := totals(blocks)
 	known := 0.0
@@ -56,7 +55,7 @@ func intervalAbout(blocks []tally, share float64) *Interval {
 			known++
 		}
 	}
-	if known < FewestBlocks {
+	if known < MinBlocks {
 		return nil
 	}
 	i := &Interval{Confidence: Confidence, Method: fmt.Sprintf("Clopper-Pearson, with as many counts as %.0f blocks show them to be worth", known)}
@@ -73,8 +72,8 @@ func intervalAbout(blocks []tally, share float64) *Interval {
 	return i
 }
 
-// effectiveCount is how many independent counts the blocks' are worth.
-// Where all agree on nothing, or on all, they are taken to come in bursts.
+// effectiveCount is how many independent counts the blocks' are worth. Where the share
+// is 0 in all blocks, or 1 in all, counts are taken to come in bursts.
 func effectiveCount(blocks []tally, known float64) float64 {
 	const normalQuantile = 1.959964 // of (1+Confidence)/2
 	count, of := totals(blocks)

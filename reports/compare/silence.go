@@ -11,13 +11,13 @@ import (
 	"headroom/scenarios"
 )
 
-// Where a stretch without a correct answer is named.
+// Thresholds from which a stretch without a correct answer is named.
 const (
 	shortestSilence = time.Second
-	// fewestDue requests, and leastDueRPS a second, must have been due in it:
+	// minDue requests, and minDueRPS a second, must have been due in it:
 	// exp(-15) of the gaps between Poisson arrivals are as long by chance.
-	fewestDue   = 15
-	leastDueRPS = 5
+	minDue    = 15
+	minDueRPS = 5
 	// queueDelay times the SLO's latency is what a queue alone may delay an answer
 	// by: a step's in-flight cap lets hardly more wait (docs/measurement.md,
 	// "Capacity under an SLO", 9).
@@ -38,14 +38,14 @@ type Silence struct {
 	SetAside bool               `json:"set_aside,omitempty"` // the trial was invalid
 }
 
-// Silences finds them in all trials, in their order. Steps that may ask for too much
-// take part: a server that gets too much still answers at the rate that it can, so
-// when nothing comes any more it stood still or broke down, which its queue does
-// not explain. Only what passes before their first answer is left out: where all
-// requests share a CPU, the first one is late for all the others. A step without
-// any answer is named. Trials that were set aside take part too: what stopped the
-// variant may be why. What came before the first request of a trial or behind its
-// last is not seen, nor is a trial of before it was stored when answers came.
+// Silences finds the silences of all trials, in their order. Overloaded steps take
+// part: an overloaded server still answers at the rate that it can, so silence means
+// that the server stood still or broke down. Only the time before their first answer is
+// left out: where all requests share a CPU, the first one is late for all the others. A
+// step without any answer is named. Invalid trials take part too: what stopped the
+// variant may be why they are invalid. What came before a trial's first request or
+// after its last is not seen, nor is any silence of an old trial, which does not store
+// when answers came.
 func Silences(trials []record.Trial, slo scenarios.SLO) []Silence {
 	shortest := max(shortestSilence, queueDelay*slo.LoosestLatency())
 	var found []Silence
@@ -57,7 +57,7 @@ func Silences(trials []record.Trial, slo scenarios.SLO) []Silence {
 
 func silencesOf(t *record.Trial, shortest time.Duration) []Silence {
 	m := t.Measurement
-	if m.OfferedRPS < leastDueRPS {
+	if m.OfferedRPS < minDueRPS {
 		return nil
 	}
 	var found []Silence
@@ -73,7 +73,7 @@ func silencesOf(t *record.Trial, shortest time.Duration) []Silence {
 			length = len(counts) - from
 		}
 		seconds := toMillis(min(float64(from+length)*m.Answers.StepS, window) - float64(from)*m.Answers.StepS)
-		if due := m.OfferedRPS * seconds; seconds >= shortest.Seconds() && due >= fewestDue {
+		if due := m.OfferedRPS * seconds; seconds >= shortest.Seconds() && due >= minDue {
 			found = append(found, Silence{Variant: t.Variant, At: answersBegan(t, from), Seconds: seconds, Due: due,
 				Block: t.Block, RateName: t.RateName, RateRPS: m.OfferedRPS, Order: t.Order, SetAside: setAside(t)})
 		}

@@ -127,18 +127,18 @@ func TestTheFirstAnswerOfAnOverloadIsLate(t *testing.T) {
 // A step takes no part by its verdict, a slice by its validity.
 func TestSetAside(t *testing.T) {
 	held := &record.Verdict{Outcome: record.Held}
-	spoiled := &record.Verdict{Outcome: record.Spoiled}
+	invalid := &record.Verdict{Outcome: record.Invalid}
 	late := []string{"late"}
 	for _, test := range []struct {
 		trial record.Trial
 		want  bool
 	}{
 		{record.Trial{Kind: record.KindProbe, Verdict: held, Invalid: late}, false},
-		{record.Trial{Kind: record.KindProbe, Verdict: spoiled}, true},
+		{record.Trial{Kind: record.KindProbe, Verdict: invalid}, true},
 		{record.Trial{Kind: record.KindProbe, Invalid: late}, true},
 		{record.Trial{Kind: record.KindProbe}, false},
 		{record.Trial{Kind: record.KindSlice, Verdict: held, Invalid: late}, true},
-		{record.Trial{Kind: record.KindSlice, Verdict: spoiled}, false},
+		{record.Trial{Kind: record.KindSlice, Verdict: invalid}, false},
 		{record.Trial{Kind: record.KindSlice, Measurement: record.Measurement{Interrupted: true}}, true},
 	} {
 		if got := setAside(&test.trial); got != test.want {

@@ -120,24 +120,24 @@ func TestStudentBeyond(t *testing.T) {
 }
 
 func TestEstimateCentre(t *testing.T) {
-	if e := estimateCentre([]float64{2}, finest); e.interval != nil || e.point != 2 || !math.IsNaN(e.detectable) {
+	if e := estimateCentre([]float64{2}, minResolution); e.interval != nil || e.point != 2 || !math.IsNaN(e.detectable) {
 		t.Errorf("one block: %+v", e)
 	}
-	if e := estimateCentre([]float64{1, 2}, finest); e.interval != nil || e.point != 1.5 || !math.IsNaN(e.detectable) {
+	if e := estimateCentre([]float64{1, 2}, minResolution); e.interval != nil || e.point != 1.5 || !math.IsNaN(e.detectable) {
 		t.Errorf("two blocks, of which nothing can be found: %+v", e)
 	}
 	// Mean 2, standard deviation 1, standard error 1/sqrt 3, t(2) = 4.30265.
-	e := estimateCentre([]float64{1, 2, 3}, finest)
+	e := estimateCentre([]float64{1, 2, 3}, minResolution)
 	near(t, "low", e.interval.Low, 2-4.30265/math.Sqrt(3), 1e-5)
 	near(t, "high", e.interval.High, 2+4.30265/math.Sqrt(3), 1e-5)
 	near(t, "rank confidence", e.interval.RankConfidence, 0.75, 1e-15)
 	near(t, "detectable", e.detectable, shifts[3], 1e-15)
 	// Six blocks: Student's too, which lies within their range here and need not.
-	e = estimateCentre([]float64{1, 2, 3, 4, 5, 6}, finest)
+	e = estimateCentre([]float64{1, 2, 3, 4, 5, 6}, minResolution)
 	near(t, "six blocks, low", e.interval.Low, 3.5-2.57058*math.Sqrt(3.5/6), 1e-5)
 	near(t, "six blocks, confidence", e.interval.Confidence, Confidence, 0)
 	// Seven: ranks, which leave out two Walsh averages at each end.
-	e = estimateCentre([]float64{1, 2, 3, 4, 5, 6, 7}, finest)
+	e = estimateCentre([]float64{1, 2, 3, 4, 5, 6, 7}, minResolution)
 	near(t, "seven blocks, low", e.interval.Low, 2, 0)
 	near(t, "seven blocks, confidence", e.interval.Confidence, 1-6.0/128, 1e-15)
 }
@@ -146,7 +146,7 @@ func TestEstimateCentre(t *testing.T) {
 // at the least, and what is told to be detectable wider.
 func TestNoIntervalIsOfNoWidth(t *testing.T) {
 	for _, blocks := range []int{3, 5, 6, 7, 12} {
-		for _, resolution := range []float64{finest, 0.03} {
+		for _, resolution := range []float64{minResolution, 0.03} {
 			d := make([]float64, blocks)
 			for i := range d {
 				d[i] = 0.5
@@ -174,7 +174,7 @@ func TestCoverage(t *testing.T) {
 			for i := range d {
 				d[i] = 0.7 + 0.2*random.NormFloat64()
 			}
-			if estimateCentre(d, finest).interval.holds(0.7) {
+			if estimateCentre(d, minResolution).interval.holds(0.7) {
 				held++
 			}
 		}

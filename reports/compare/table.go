@@ -21,9 +21,9 @@ type Invalid struct {
 	RateName scenarios.RateName `json:"rate_name"`
 	RateRPS  float64            `json:"rate_rps"`
 	Reasons  []string           `json:"reasons"`
-	// Judged is the verdict of a step that is clear all the same: where answers took
-	// too long from the actual send on, the driver's own delay is no matter. Only
-	// latencies of such a step take no part.
+	// Judged is the verdict of an invalid step whose verdict is clear all the same: where
+	// answers took too long from the actual send on, the driver's own delay does not
+	// matter. Only the latencies of such a step take no part.
 	Judged record.Outcome `json:"judged,omitempty"`
 }
 
@@ -40,13 +40,13 @@ type Table struct {
 
 	scenario *scenarios.Scenario
 	valid    map[cell][]record.Trial
-	spoiled  map[cell][]record.Trial
+	invalid  map[cell][]record.Trial
 	rates    []scenarios.RateName
 }
 
 // TableOf sorts the trials of a run of the scenario into a table.
 func TableOf(trials []record.Trial, scenario *scenarios.Scenario) Table {
-	t := Table{scenario: scenario, valid: map[cell][]record.Trial{}, spoiled: map[cell][]record.Trial{}}
+	t := Table{scenario: scenario, valid: map[cell][]record.Trial{}, invalid: map[cell][]record.Trial{}}
 	for _, trial := range trials {
 		reasons := invalidReasons(&trial)
 		if len(reasons) > 0 {
@@ -66,7 +66,7 @@ func TableOf(trials []record.Trial, scenario *scenarios.Scenario) Table {
 			continue
 		}
 		if len(reasons) > 0 {
-			t.spoiled[c] = append(t.spoiled[c], trial)
+			t.invalid[c] = append(t.invalid[c], trial)
 			continue
 		}
 		t.valid[c] = append(t.valid[c], trial)
@@ -94,11 +94,11 @@ func (t Table) Pooled(rate scenarios.RateName, variant scenarios.Variant) Sample
 // slice was valid, else "".
 func (t Table) AllInvalid(rate scenarios.RateName, variant scenarios.Variant) string {
 	c := cell{rate, variant}
-	if len(t.valid[c]) > 0 || len(t.spoiled[c]) == 0 {
+	if len(t.valid[c]) > 0 || len(t.invalid[c]) == 0 {
 		return ""
 	}
 	var reasons []string
-	for _, trial := range t.spoiled[c] {
+	for _, trial := range t.invalid[c] {
 		reasons = append(reasons, invalidReasons(&trial)...)
 	}
 	return fmt.Sprintf("every slice of %s was invalid: %s", variant, joined(reasons))
@@ -181,7 +181,7 @@ func (c Comparison) Ratio(key scenarios.MetricKey) Effect {
 	if !cpuPerSuccess(key) {
 		return ratioOf(pairs, resolution)
 	}
-	basis := c.takeDriver(key, pairs)
+	basis := c.correctForSpeed(key, pairs)
 	e := ratioOf(pairs, resolution)
 	if e.Missing == "" {
 		e.Basis = basis
@@ -189,15 +189,15 @@ func (c Comparison) Ratio(key scenarios.MetricKey) Effect {
 	return e
 }
 
-// pairs returns the blocks with a number on both sides, the resolution of their
-// ratios in the mean, and why the first of the others has none.
+// pairs returns the blocks with a number on both sides, the mean resolution of their
+// ratios, and why the first of the other blocks has no number.
 func (c Comparison) pairs(key scenarios.MetricKey) (pairs []Pair, resolution float64, why string) {
 	for _, block := range c.Blocks() {
 		before, after := c.before[block].Value(key), c.after[block].Value(key)
 		switch {
 		case before.OK() && after.OK():
 			pairs = append(pairs, Pair{Block: block, Before: before.V, After: after.V})
-			resolution += max(finest, before.grain()+after.grain())
+			resolution += max(minResolution, before.relativeStep()+after.relativeStep())
 		case why != "":
 		case !before.OK():
 			why = fmt.Sprintf("before: %s", before.Missing)
@@ -241,8 +241,8 @@ func (c Comparison) inOrder(variant scenarios.Variant) []Sample {
 	return blocks
 }
 
-// estimateLevel estimates a figure from its value in each block. A share is
-// counted, and goes by its counts. No figure is below 0.
+// estimateLevel estimates a figure from its value in each block. A share is estimated
+// from its counts. No figure is below 0.
 func estimateLevel(values []Value) estimate {
 	if !slices.ContainsFunc(values, func(v Value) bool { return !v.part }) {
 		counts := make([]tally, len(values))

@@ -70,7 +70,7 @@ func TestWhatWasJudged(t *testing.T) {
 		want    record.Outcome
 	}{
 		{record.KindProbe, record.Held, record.Held}, {record.KindProbe, record.Failed, record.Failed},
-		{record.KindProbe, record.Spoiled, ""}, {record.KindProbe, record.Saturated, ""}, {record.KindSlice, record.Held, ""},
+		{record.KindProbe, record.Invalid, ""}, {record.KindProbe, record.Saturated, ""}, {record.KindSlice, record.Held, ""},
 	} {
 		trial := record.Trial{Kind: test.kind, Invalid: []string{"late"}, Verdict: &record.Verdict{Outcome: test.outcome}}
 		if got := tableOfKinds([]record.Trial{trial}, kinds.Data()).Invalid[0].Judged; got != test.want {

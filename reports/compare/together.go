@@ -8,15 +8,15 @@ import (
 	"slices"
 )
 
-// mostEnumerated is the number of blocks up to which all sign flips are tried.
-const mostEnumerated = 16
+// maxEnumerated is the number of blocks up to which all sign flips are tried.
+const maxEnumerated = 16
 
-// leastP is the smallest p that is given: 0 stands for none.
-const leastP = 1e-9
+// minP is the smallest p that is given: 0 stands for none.
+const minP = 1e-9
 
-// adjustTogether sets PAdjusted and Survives of a table's effects, for all of
-// them together: the chance that a table without any change shows a change as
-// clear as this one's in any row is PAdjusted at most.
+// adjustTogether sets PAdjusted and Survives of a table's effects, for all of them
+// together. PAdjusted bounds the chance that a table without any change shows a change
+// as clear as this one in any row.
 //
 // From 7 to 16 blocks that is Westfall and Young's max-T over shared sign
 // flips. With fewer, sign flips have too few outcomes: with 5 blocks no p falls
@@ -34,7 +34,7 @@ func adjustTogether(effects []*Effect) {
 	var taking []*Effect
 	blocks := 0
 	for _, e := range effects {
-		if d, why := logRatios(e.Pairs); e.Missing == "" && why == "" && len(d) >= FewestBlocks {
+		if d, why := logRatios(e.Pairs); e.Missing == "" && why == "" && len(d) >= MinBlocks {
 			rows, taking = append(rows, newRow(d, e.resolution)), append(taking, e)
 			blocks = max(blocks, len(d))
 		}
@@ -45,22 +45,21 @@ func adjustTogether(effects []*Effect) {
 	}
 }
 
-// adjusted is each row's p for all of them together, where the longest has so
-// many blocks; 0: none.
+// adjusted is each row's p for all rows together, where the longest row has so many
+// blocks; 0: none.
 func adjusted(rows []row, blocks int) []float64 {
-	if blocks >= fewestRankBlocks && blocks <= mostEnumerated {
+	if blocks >= minRankBlocks && blocks <= maxEnumerated {
 		return maxT(rows, blocks)
 	}
 	return holm(rows)
 }
 
-// row is one metric's differences, a block each, with what sign flips leave as
-// it is.
+// row is one metric's differences, one a block, with what sign flips don't change.
 type row struct {
 	d       []float64
 	squares float64
-	// least is the standard error that makes the interval as wide as the
-	// figures' resolution: none is smaller.
+	// least is the smallest standard error: with it the interval is as wide as the
+	// figures' resolution.
 	least float64
 }
 
@@ -92,7 +91,7 @@ func holm(rows []row) []float64 {
 	p := make([]float64, len(rows))
 	for i, r := range rows {
 		order[i] = i
-		p[i] = max(leastP, studentBeyond(r.student(0), len(r.d)-1))
+		p[i] = max(minP, studentBeyond(r.student(0), len(r.d)-1))
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[a], p[b]) })
 	adjusted, least := make([]float64, len(rows)), 0.0

@@ -16,7 +16,7 @@ func effectsOf(rows [][]float64) []*Effect {
 		for block, x := range d {
 			pairs = append(pairs, Pair{Block: block + 1, Before: 1, After: math.Exp(x)})
 		}
-		e := ratioOf(pairs, finest)
+		e := ratioOf(pairs, minResolution)
 		effects = append(effects, &e)
 	}
 	adjustTogether(effects)
@@ -28,16 +28,16 @@ func TestMaxT(t *testing.T) {
 	mixed := []float64{0.1, -0.2, 0.3, -0.1, 0.2, -0.3, 0.05}
 	// All blocks of the first row agree: only it and its mirror image are as
 	// extreme, 2 of 128. The other is smaller under all flips but its own two.
-	got := maxT([]row{newRow(up, finest), newRow(mixed, finest)}, 7)
+	got := maxT([]row{newRow(up, minResolution), newRow(mixed, minResolution)}, 7)
 	near(t, "clear row", got[0], 2.0/128, 1e-15)
 	if got[1] < 0.5 {
 		t.Errorf("a row without a change has p %v", got[1])
 	}
 	// The same row twice counts once: that is what sign flips are shared for.
-	got = maxT([]row{newRow(up, finest), newRow(up, finest), newRow(up, finest)}, 7)
+	got = maxT([]row{newRow(up, minResolution), newRow(up, minResolution), newRow(up, minResolution)}, 7)
 	near(t, "three alike", got[0], 2.0/128, 1e-15)
 	// A row that lacks a block has no p.
-	got = maxT([]row{newRow(up, finest), newRow(up[:6], finest)}, 7)
+	got = maxT([]row{newRow(up, minResolution), newRow(up[:6], minResolution)}, 7)
 	if got[1] != 0 {
 		t.Errorf("a row with a missing block has p %v", got[1])
 	}
@@ -74,7 +74,7 @@ func TestStudentOfARow(t *testing.T) {
 
 // From 7 to 16 blocks signs are flipped, with fewer or more it is Student's p.
 func TestWhichAdjustment(t *testing.T) {
-	for blocks, want := range map[int]float64{6: leastP, 7: 2.0 / (1 << 7), 16: 2.0 / (1 << 16), 17: leastP} {
+	for blocks, want := range map[int]float64{6: minP, 7: 2.0 / (1 << 7), 16: 2.0 / (1 << 16), 17: minP} {
 		d := make([]float64, blocks)
 		for i := range d {
 			d[i] = 5 // far beyond the resolution: Student's p is as good as none
@@ -133,7 +133,7 @@ func falseTables(random *rand.Rand, tables, rows, blocks int, correlation float6
 			for k := range d {
 				d[k] = 0.05 * (math.Sqrt(correlation)*shared[k] + math.Sqrt(1-correlation)*random.NormFloat64())
 			}
-			table[i] = newRow(d, finest)
+			table[i] = newRow(d, minResolution)
 		}
 		for _, p := range adjusted(table, blocks) {
 			if p <= 1-Confidence {

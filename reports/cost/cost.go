@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package cost prices a topology: what a variant costs a month, how many users
-// its limit carries, and so what a user costs. It is pure; prices come from a
+// its capacity carries, and so what a user costs. It is pure; prices come from a
 // price book, a YAML file of machine sizes with its source and date.
 //
 // The rules are those of docs/measurement.md, "Cost".
@@ -79,19 +79,19 @@ func (b Book) EgressPerUser(bytesPerRequest, requestsPerUserPerS float64) float6
 	return bytesPerRequest * requestsPerUserPerS * HoursPerMonth * 3600 / gib * b.Egress.USDPerGiB
 }
 
-// Users is how many users a limit carries. The limit was measured in a wind
-// tunnel in which one vCPU is unitCPUs CPUs (0: at full scale); it is scaled
-// to the machines that are paid for in proportion, which is an assumption.
-// It is 0 when there is no limit.
-func Users(limitRPS, unitCPUs, requestsPerUserPerS float64) float64 {
-	if !(limitRPS > 0) || !(requestsPerUserPerS > 0) {
+// Users is how many users a capacity carries; 0 without a capacity. The capacity was
+// measured on a scaled-down system, in which one vCPU is unitCPUs CPUs (0: at full
+// scale). It is scaled in proportion to the machines that are paid for, which is an
+// assumption.
+func Users(capacityRPS, unitCPUs, requestsPerUserPerS float64) float64 {
+	if !(capacityRPS > 0) || !(requestsPerUserPerS > 0) {
 		return 0
 	}
-	return limitRPS / fullScale(unitCPUs) / requestsPerUserPerS
+	return capacityRPS / fullScale(unitCPUs) / requestsPerUserPerS
 }
 
-// RateOf is the inverse of Users: the rate in the wind tunnel that stands for
-// so many users.
+// RateOf is the inverse of Users: the rate of the scaled-down system that stands for so
+// many users.
 func RateOf(users, unitCPUs, requestsPerUserPerS float64) float64 {
 	return users * requestsPerUserPerS * fullScale(unitCPUs)
 }
@@ -103,6 +103,6 @@ func fullScale(unitCPUs float64) float64 {
 	return unitCPUs
 }
 
-// FullScaleRPS is the rate of the machines that are paid for that a rate in
-// the wind tunnel stands for, in proportion.
+// FullScaleRPS is the rate at full scale that a rate of the scaled-down system stands
+// for, in proportion.
 func FullScaleRPS(rps, unitCPUs float64) float64 { return rps / fullScale(unitCPUs) }

@@ -11,16 +11,16 @@ import (
 // one. Both are bought in whole copies, so the two can change places many times.
 type Crossing struct {
 	First float64 // the smallest number of users at which dear costs less; 0: none
-	// Good is the number from which on dear costs less at every number of users;
+	// ForGood is the number from which on dear costs less at every number of users;
 	// 0: there is none, or not within Compared.
-	Good float64
-	// Compared is up to how many users the two were held against each other; 0:
-	// as far as it takes to know for all numbers.
+	ForGood float64
+	// Compared is up to how many users the two were compared; 0: as far as it takes to
+	// know for all numbers.
 	Compared float64
 }
 
-// mostSteps is how many steps of both offers are looked at.
-const mostSteps = 100_000
+// maxSteps is how many steps of both offers are looked at.
+const maxSteps = 100_000
 
 // BreakEven finds where dear, whose copy costs no less than cheap's, costs less
 // in total; false when one of the two is not known.
@@ -29,13 +29,13 @@ func BreakEven(cheap, dear Offer) (Crossing, bool) {
 		return Crossing{}, false
 	}
 	p := pair{cheap, dear}
-	settled := p.settled()
-	limit := math.Floor(mostSteps / (1/cheap.CopyUsers + 1/dear.CopyUsers))
+	decidedBeyond := p.decidedBeyond()
+	limit := math.Floor(maxSteps / (1/cheap.CopyUsers + 1/dear.CopyUsers))
 	var c Crossing
-	if settled > limit {
-		settled, c.Compared = limit, limit
+	if decidedBeyond > limit {
+		decidedBeyond, c.Compared = limit, limit
 	}
-	for _, s := range p.stretches(settled) {
+	for _, s := range p.stretches(decidedBeyond) {
 		at, ok := p.firstBelow(s)
 		if ok {
 			c.First = at
@@ -43,10 +43,10 @@ func BreakEven(cheap, dear Offer) (Crossing, bool) {
 		}
 	}
 	if c.First > 0 && c.Compared == 0 && dear.perUserInBulk() < cheap.perUserInBulk() {
-		c.Good = 1
-		for _, s := range slices.Backward(p.stretches(settled)) {
+		c.ForGood = 1
+		for _, s := range slices.Backward(p.stretches(decidedBeyond)) {
 			if last, ok := p.lastNotBelow(s); ok {
-				c.Good = last + 1
+				c.ForGood = last + 1
 				break
 			}
 		}
@@ -59,10 +59,10 @@ func (o Offer) perUserInBulk() float64 { return o.CopyUSD/o.CopyUsers + o.UserUS
 
 type pair struct{ cheap, dear Offer }
 
-// settled is a number of users beyond which one of the two is always the
-// cheaper: with so many, even a copy too much costs less than what a user is
-// cheaper in bulk. +Inf when users cost the same in bulk.
-func (p pair) settled() float64 {
+// decidedBeyond is a number of users beyond which one of the two is always the cheaper:
+// there even one copy too many costs less than the difference in bulk. +Inf when users
+// cost the same in bulk.
+func (p pair) decidedBeyond() float64 {
 	cheap, dear := p.cheap.perUserInBulk(), p.dear.perUserInBulk()
 	switch {
 	case dear < cheap:
@@ -135,8 +135,8 @@ func (p pair) lastNotBelow(s stretch) (float64, bool) {
 	return p.turn(s) - 1, true
 }
 
-// turn is the smallest number of users in a stretch at which dear costs less,
-// which it does not at the start and does at the end.
+// turn is the smallest number of users in a stretch at which dear costs less. Dear does
+// not cost less at the stretch's start, and does at its end.
 func (p pair) turn(s stretch) float64 {
 	low, high := s.from, s.to
 	for high-low > 1 {

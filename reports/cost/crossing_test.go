@@ -32,15 +32,14 @@ func TestBreakEven(t *testing.T) {
 	}
 	for _, tt := range tests {
 		got, ok := BreakEven(tt.cheap, tt.dear)
-		if got.First != tt.first || got.Good != tt.good || ok != tt.ok {
+		if got.First != tt.first || got.ForGood != tt.good || ok != tt.ok {
 			t.Errorf("%s: %+v %v, want %v, for good from %v, %v", tt.name, got, ok, tt.first, tt.good, tt.ok)
 		}
 	}
 }
 
-// Below the first number the dearer never costs less, and from the last on
-// always. Of 1,663 such pairs the one number that was given before was untrue
-// above itself in 999.
+// Below the first number the dearer never costs less, and from the last on always. The
+// one number that was given before was untrue further up in 999 of 1,663 such pairs.
 func TestBreakEvenOfRandomPairs(t *testing.T) {
 	random := rand.New(rand.NewPCG(6, 45))
 	crossed, notAtOnce, never := 0, 0, 0
@@ -68,16 +67,16 @@ func TestBreakEvenOfRandomPairs(t *testing.T) {
 		if first != c.First && (first > 0 || c.First <= upTo) {
 			t.Fatalf("%+v, %+v: the first time is at %v, not %v", cheap, dear, first, c.First)
 		}
-		if c.Good > 0 && c.Good <= upTo && last+1 != c.Good {
-			t.Fatalf("%+v, %+v: for good from %v on, not %v", cheap, dear, last+1, c.Good)
+		if c.ForGood > 0 && c.ForGood <= upTo && last+1 != c.ForGood {
+			t.Fatalf("%+v, %+v: for good from %v on, not %v", cheap, dear, last+1, c.ForGood)
 		}
-		if bulk := dear.perUserInBulk() < cheap.perUserInBulk(); c.Compared == 0 && bulk != (c.Good > 0) {
-			t.Fatalf("%+v, %+v: cheaper in bulk %v, for good from %v", cheap, dear, bulk, c.Good)
+		if bulk := dear.perUserInBulk() < cheap.perUserInBulk(); c.Compared == 0 && bulk != (c.ForGood > 0) {
+			t.Fatalf("%+v, %+v: cheaper in bulk %v, for good from %v", cheap, dear, bulk, c.ForGood)
 		}
 		switch {
 		case c.First == 0:
 			never++
-		case c.Good != c.First:
+		case c.ForGood != c.First:
 			notAtOnce++
 			fallthrough
 		default:
@@ -108,7 +107,7 @@ func TestHowFarOffersAreCompared(t *testing.T) {
 		{Offer{100, 1000, 0}, Offer{160, 2000, 0}, 160/(0.1-0.08) + 1}, {Offer{100, 1000, 0}, Offer{300, 2000, 0}, 100/(0.15-0.1) + 1},
 		{Offer{100, 1000, 0}, Offer{200, 2000, 0}, math.Inf(1)},
 	} {
-		if got := (pair{test.cheap, test.dear}).settled(); got != test.want && math.Abs(got-test.want) > 1.5 {
+		if got := (pair{test.cheap, test.dear}).decidedBeyond(); got != test.want && math.Abs(got-test.want) > 1.5 {
 			t.Errorf("%+v and %+v are settled at %v, want %v", test.cheap, test.dear, got, test.want)
 		}
 	}

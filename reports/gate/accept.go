@@ -17,13 +17,13 @@ import (
 	"headroom/scenarios"
 )
 
-// Acceptance lets a timed regression pass: it is known, and somebody says why.
+// Acceptance lets a known timed regression pass, with somebody's reason.
 //
-// One file serves all scenarios of a project. An entry with a scenario's name
-// holds for that one alone, whose gate refuses it where it has no such metric. An
-// entry without holds wherever there is such a metric, so that it can be refused
-// only where it has not the form of one, cpu GROUP or p50; where a scenario has
-// none of that name a note says so.
+// One file serves all scenarios of a project. An entry with a scenario's name holds for
+// that scenario alone, whose gate refuses an entry without such a metric. An entry
+// without a name holds wherever there is such a metric. It is refused only when it
+// lacks a metric's form, cpu GROUP or p50; a scenario that lacks the metric says so in
+// a note.
 type Acceptance struct {
 	Scenario string // "" every one that has the metric
 	Metric   string // a timed metric's key, "cpu app"

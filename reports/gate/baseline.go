@@ -31,8 +31,8 @@ type Baseline struct {
 	FillRPS  float64 `json:"fill_rps"` // the traffic that caches were filled as by
 	Requests int     `json:"requests"` // of each endpoint
 	Runs     int     `json:"runs"`     // that the tolerances come from
-	// MadeWith are the versions that it was counted with, by the names of MadeWith;
-	// none in files of before they were written.
+	// MadeWith are the versions that the baseline was counted with, by the names of the
+	// function MadeWith; none in older files.
 	MadeWith map[string]string `json:"made_with,omitempty"`
 	Metrics  []Count           `json:"metrics"` // sorted
 }
@@ -153,9 +153,9 @@ var dotted = regexp.MustCompile(`\d+(\.\d+)+`)
 // says: 17.6 of "17.6-0+deb13u1" and of "postgres (PostgreSQL) 17.6 (Debian ...)".
 func plainVersion(text string) string { return cmp.Or(dotted.FindString(text), text) }
 
-// Differences says in which versions those of now differ from the baseline's, and
-// what may come of it. What either does not tell is no difference, nor is a server
-// that a scenario with such kinds does not run.
+// Differences says which versions now differ from the baseline's, and what may come of
+// that. A version that either side does not tell is no difference, nor is that of a
+// server that a scenario with such kinds does not run.
 func (b Baseline) Differences(now map[string]string, kinds []scenarios.Kind) []string {
 	var out []string
 	for _, i := range ingredients(kinds) {

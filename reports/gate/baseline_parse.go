@@ -23,7 +23,7 @@ type baselineText struct {
 
 // fault is what is wrong at an offset, with its line and what to do.
 func (t baselineText) fault(offset int64, format string, args ...any) error {
-	return fmt.Errorf("%s:%d: %s: %s", t.file, t.line(offset), fmt.Sprintf(format, args...), t.renew())
+	return fmt.Errorf("%s:%d: %s: %s", t.file, t.line(offset), fmt.Sprintf(format, args...), t.renewHint())
 }
 
 func (t baselineText) line(offset int64) int {
@@ -41,8 +41,8 @@ func (t baselineText) update() string {
 	return fmt.Sprintf("headroom baseline --update %s --file %s", name, t.file)
 }
 
-// renew is what to do with a file that can't be read.
-func (t baselineText) renew() string { return "remove the file, then run " + t.update() }
+// renewHint is what to do with a file that can't be read.
+func (t baselineText) renewHint() string { return "remove the file, then run " + t.update() }
 
 // ParseBaseline reads a baseline. What is no whole baseline of this format is
 // refused with its line.
@@ -61,11 +61,11 @@ func ParseBaseline(file string, data []byte) (Baseline, error) {
 	case version.Format == nil:
 		return Baseline{}, t.fault(0, "has no format, so it is no baseline")
 	case *version.Format > BaselineFormat:
-		return Baseline{}, fmt.Errorf("%s:1: has format %d, and this headroom reads %d: use the headroom that wrote it, or %s", file, *version.Format, BaselineFormat, t.renew())
+		return Baseline{}, fmt.Errorf("%s:1: has format %d, and this headroom reads %d: use the headroom that wrote it, or %s", file, *version.Format, BaselineFormat, t.renewHint())
 	case *version.Format < BaselineFormat:
 		return Baseline{}, t.fault(0, "has format %d, and this headroom reads %d", *version.Format, BaselineFormat)
 	}
-	if key, at := doubledKey(data); key != "" {
+	if key, at := duplicateKey(data); key != "" {
 		return Baseline{}, t.fault(at, "%q stands twice", key)
 	}
 	b, raw, err := t.head()
@@ -75,8 +75,7 @@ func ParseBaseline(file string, data []byte) (Baseline, error) {
 	return b, err
 }
 
-// conflict refuses what a merge left undecided: neither side may be taken without
-// anybody having said which.
+// conflict refuses what a merge left undecided: somebody has to choose a side.
 func (t baselineText) conflict() error {
 	at := int64(0)
 	for line := range bytes.Lines(t.data) {
@@ -107,9 +106,9 @@ func (t baselineText) jsonFault(offset int64, err error) error {
 	return t.fault(offset, "%s: it is no baseline", what)
 }
 
-// doubledKey is the first key that stands twice in one object, and where: JSON's
+// duplicateKey is the first key that stands twice in one object, and where: JSON's
 // readers take the last, and people the first that they see.
-func doubledKey(data []byte) (key string, at int64) {
+func duplicateKey(data []byte) (key string, at int64) {
 	type level struct {
 		keys  map[string]bool // nil: of a list
 		value bool            // the key's value comes next
@@ -156,7 +155,7 @@ func (t baselineText) head() (b Baseline, raw []rawMetric, err error) {
 		FillRPS *float64          `json:"fill_rps"`
 		Metrics []json.RawMessage `json:"metrics"`
 	}
-	if err := strictly(t.data, &head); err != nil {
+	if err := decodeStrict(t.data, &head); err != nil {
 		return b, nil, t.jsonFault(t.unknown(err), err)
 	}
 	b = Baseline(head.fields)
@@ -185,8 +184,8 @@ func (t baselineText) head() (b Baseline, raw []rawMetric, err error) {
 	return b, raw, nil
 }
 
-// strictly decodes JSON that has no unknown field.
-func strictly(data []byte, into any) error {
+// decodeStrict decodes JSON that has no unknown field.
+func decodeStrict(data []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	return decoder.Decode(into)
@@ -223,7 +222,7 @@ func (t baselineText) metrics(b *Baseline, raw []rawMetric) error {
 			Count
 			Value *float64 `json:"value"`
 		}
-		if err := strictly(r.text, &line); err != nil {
+		if err := decodeStrict(r.text, &line); err != nil {
 			return t.jsonFault(r.at, err)
 		}
 		m := line.Count

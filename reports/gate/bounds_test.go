@@ -48,7 +48,7 @@ func TestEvidenceOfEachBound(t *testing.T) {
 	near(t, "a pass of just 10%", forPass(about(1.10)), none, 1e-9)
 	near(t, "a drift of nothing", forDrift(about(1)), none, 1e-9)
 	for name, e := range map[string]float64{"10% slower": forRegression(about(1.10)), "no slower": forPass(about(1)), "10% faster": forPass(about(0.9))} {
-		if e < enough {
+		if e < evidenceThreshold {
 			t.Errorf("%s: evidence %v", name, e)
 		}
 	}
@@ -76,18 +76,18 @@ func TestIntervalOfASeries(t *testing.T) {
 // Blocks beyond the twentieth change nothing, of the rule and of its control.
 func TestNoLookBeyondTheLast(t *testing.T) {
 	var d []float64
-	for i := range MostBlocks {
+	for i := range MaxBlocks {
 		d = append(d, 0.06+0.1*float64(1-2*(i%2)))
 	}
 	twenty := Decide([]Series{of(d...)}, nil)[0]
 	if twenty.Status != StatusOpen {
-		t.Fatalf("after %d blocks: %+v", MostBlocks, twenty)
+		t.Fatalf("after %d blocks: %+v", MaxBlocks, twenty)
 	}
 	more := of(append(slices.Clone(d), 0.06, 0.06, 0.06, 0.06)...)
 	if got := Decide([]Series{more}, nil)[0]; got.For != twenty.For || got.Against != twenty.Against || got.Status != StatusOpen {
 		t.Errorf("after %d blocks: %+v, before %+v", len(more.D), got, twenty)
 	}
-	more.Null[0] = append(slices.Clone(more.Null[0][:MostBlocks]), 9, 9, 9, 9)
+	more.Null[0] = append(slices.Clone(more.Null[0][:MaxBlocks]), 9, 9, 9, 9)
 	if got := Decide([]Series{more}, nil)[0]; got.Status != StatusOpen {
 		t.Errorf("a control that drifts later: %+v", got)
 	}
@@ -100,7 +100,7 @@ func TestDriftOfManyMetrics(t *testing.T) {
 	s.Null[0] = []float64{0.05, 0.06, 0.045, 0.055, 0.05, 0.052}
 	e := forDrift(s.Null[0])
 	metrics := 1
-	for e >= enough*float64(2*metrics) {
+	for e >= evidenceThreshold*float64(2*metrics) {
 		metrics++
 	}
 	if metrics == 1 {
@@ -130,7 +130,7 @@ func TestVerdictOfStatuses(t *testing.T) {
 		{[]Status{StatusAbsent, StatusRegression}, nil, "", Regression, true},
 		{[]Status{StatusSame}, []Status{StatusRegression, StatusOpen}, "", Regression, false},
 		{[]Status{StatusAbsent, StatusSame}, nil, "", NoVerdict, true},
-		{[]Status{StatusUnbelievable}, nil, "", NoVerdict, true},
+		{[]Status{StatusImplausible}, nil, "", NoVerdict, true},
 		{[]Status{StatusSame}, []Status{StatusOpen}, "", NoVerdict, false},
 		{[]Status{StatusSame}, []Status{StatusUnmeasurable}, "", NoVerdict, false},
 		{nil, []Status{StatusAbsent}, "", NoVerdict, true},
@@ -199,10 +199,10 @@ func TestWhatGoesOnUnasked(t *testing.T) {
 			t.Errorf("%s: %v (%v), want %v (%v)", test.name, got, known, test.want, test.known)
 		}
 	}
-	spoilt := trials(idleReading{2, 10}, idleReading{2, 10})
-	spoilt[1].Invalid = []string{"restarted"}
-	if _, known := idleOf(spoilt).during(scenarios.After, machine(1), "", "allocations"); known {
-		t.Error("a reading that was spoilt is known")
+	invalid := trials(idleReading{2, 10}, idleReading{2, 10})
+	invalid[1].Invalid = []string{"restarted"}
+	if _, known := idleOf(invalid).during(scenarios.After, machine(1), "", "allocations"); known {
+		t.Error("a reading that was invalid is known")
 	}
 	one := trial(scenarios.After, "GET /")
 	one.Machines[1].WindowS = 100 // it does more unasked than was counted

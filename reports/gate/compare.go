@@ -20,9 +20,9 @@ type CountResult struct {
 }
 
 const (
-	// unbelievable is how much less work is improved beyond belief: more often the
-	// work was not done.
-	unbelievable = 0.30
+	// implausibleDrop is how much less work is too much to believe: more often the work
+	// was not done.
+	implausibleDrop = 0.30
 	// rounding is what two values may differ by that are the same: see round.
 	rounding = 1e-6
 )
@@ -52,16 +52,16 @@ func Compare(b Baseline, run Counts, expect bool) []CountResult {
 // whether it does what the old one did: there is no verdict until somebody says
 // that it was intended.
 type comparison struct {
-	run     Counts
-	expect  bool
-	found   map[Count]float64
-	known   map[Count]bool   // what the baseline declares
-	places  map[place]bool   // that the baseline has
-	silent  map[place]bool   // whose machines counted nothing, though the baseline has counts of them
-	sums    map[part]total   // of all names
-	came    map[part][]Count // names that the baseline does not have
-	gone    map[part][]Count // names that only the baseline has
-	renamed map[named]string // by the new name the old one
+	run       Counts
+	expect    bool
+	found     map[Count]float64
+	known     map[Count]bool   // what the baseline declares
+	places    map[place]bool   // that the baseline has
+	uncounted map[place]bool   // whose machines counted nothing, though the baseline has counts of them
+	sums      map[part]total   // of all names
+	newNames  map[part][]Count // names that the baseline does not have
+	lostNames map[part][]Count // names that only the baseline has
+	renamed   map[named]string // by the new name the old one
 }
 
 // part is all of one metric at an endpoint.
@@ -86,12 +86,12 @@ func (t total) grown() bool {
 	return t.measured > t.value+t.within+rounding*float64(t.rows)
 }
 
-func (t total) fallen() bool { return t.measured < t.value*(1-unbelievable) }
+func (t total) implausible() bool { return t.measured < t.value*(1-implausibleDrop) }
 
 func newComparison(b Baseline, run Counts, expect bool) *comparison {
 	c := &comparison{
-		run: run, expect: expect, found: map[Count]float64{}, known: map[Count]bool{}, places: map[place]bool{}, silent: map[place]bool{},
-		sums: map[part]total{}, came: map[part][]Count{}, gone: map[part][]Count{}, renamed: map[named]string{},
+		run: run, expect: expect, found: map[Count]float64{}, known: map[Count]bool{}, places: map[place]bool{}, uncounted: map[place]bool{},
+		sums: map[part]total{}, newNames: map[part][]Count{}, lostNames: map[part][]Count{}, renamed: map[named]string{},
 	}
 	for _, m := range run.metrics {
 		c.found[m.id()] = m.Value
@@ -104,10 +104,10 @@ func newComparison(b Baseline, run Counts, expect bool) *comparison {
 		c.sums[at] = t
 		_, found := c.found[m.id()]
 		if !found && m.Value > 0 && s.noun != "" {
-			c.gone[at] = append(c.gone[at], m)
+			c.lostNames[at] = append(c.lostNames[at], m)
 		}
 		if m.Value > 0 && s.of != "" {
-			c.silent[at.place] = true
+			c.uncounted[at.place] = true
 		}
 	}
 	for _, m := range run.metrics {
@@ -116,24 +116,24 @@ func newComparison(b Baseline, run Counts, expect bool) *comparison {
 		t.measured, t.rows = t.measured+m.Value, t.rows+1
 		c.sums[at] = t
 		if !c.known[m.id()] && s.noun != "" {
-			c.came[at] = append(c.came[at], m)
+			c.newNames[at] = append(c.newNames[at], m)
 		}
 		if s.of != "" {
-			delete(c.silent, at.place)
+			delete(c.uncounted, at.place)
 		}
 	}
-	c.pair()
+	c.pairRenamed()
 	return c
 }
 
-// pair finds the names that took the place of another: where one went and one
-// came, and both as often.
-func (c *comparison) pair() {
-	for at, came := range c.came {
-		gone := c.gone[at]
+// pairRenamed finds the names that took another's place: one name was lost, one is new,
+// and both count the same.
+func (c *comparison) pairRenamed() {
+	for at, newNames := range c.newNames {
+		lostNames := c.lostNames[at]
 		s, _ := sourceOf(at.metric)
-		if s.exact && len(came) == 1 && len(gone) == 1 && math.Abs(came[0].Value-gone[0].Value) <= gone[0].Within+rounding {
-			c.renamed[named{at.place, came[0].Of}] = gone[0].Of
+		if s.exact && len(newNames) == 1 && len(lostNames) == 1 && math.Abs(newNames[0].Value-lostNames[0].Value) <= lostNames[0].Within+rounding {
+			c.renamed[named{at.place, newNames[0].Of}] = lostNames[0].Of
 		}
 	}
 }
@@ -164,11 +164,11 @@ func (c *comparison) declared(m Count) CountResult {
 		return r
 	}
 	r.judge(measured, c.expect)
-	if at, s := m.part(); !found && r.Status == StatusUnbelievable && len(c.came[at]) > 0 {
+	if at, s := m.part(); !found && r.Status == StatusImplausible && len(c.newNames[at]) > 0 {
 		switch sum := c.sums[part{at.place, s.sum}]; {
 		case sum.grown():
 			r.Why = fmt.Sprintf("another %s stands in its place", s.noun)
-		case !sum.fallen():
+		case !sum.implausible():
 			r.Why = s.another()
 		}
 	}
@@ -187,7 +187,7 @@ func (c *comparison) absent(m Count, found bool) string {
 		return ""
 	case !c.run.read[at][s.key]:
 		return cmp.Or(c.run.unread[at][s.key], notRead(s.countedBy(c.run.scenario)...))
-	case c.silent[at]:
+	case c.uncounted[at]:
 		return "its machines counted nothing at all, and the baseline has counts of them: were they asked?"
 	}
 	return ""
@@ -204,7 +204,7 @@ func (c *comparison) undeclared(m Count) CountResult {
 		r.Status, r.Why = StatusAbsent, "the baseline does not have this endpoint"
 	case r.Status != StatusRegression || s.noun == "" || c.sums[part{at.place, s.sum}].grown():
 	default:
-		r.Status, r.Why = StatusUnbelievable, s.another()
+		r.Status, r.Why = StatusImplausible, s.another()
 		if old := c.renamed[named{at.place, m.Of}]; old != "" {
 			r.Why = fmt.Sprintf("the %s changed: was %s; %s", s.noun, quoted(old), s.notGrown())
 		}
@@ -238,9 +238,9 @@ func (r *CountResult) judge(measured float64, expect bool) {
 	case expect || s.key == errorsKey: // fewer failures are no work that is missing
 		r.Status = StatusBetter
 	case s.suspicious(r.Of):
-		r.Status, r.Why = StatusUnbelievable, "less of this than the baseline: work may not be done any more"
-	case measured < r.Value*(1-unbelievable):
-		r.Status = StatusUnbelievable
+		r.Status, r.Why = StatusImplausible, "less of this than the baseline: work may not be done any more"
+	case measured < r.Value*(1-implausibleDrop):
+		r.Status = StatusImplausible
 		r.Why = "improved, or not done any more? If it was intended, renew the baseline, or say --expect"
 	default:
 		r.Status = StatusBetter

@@ -52,7 +52,7 @@ const (
 func TestChangedText(t *testing.T) {
 	for _, expect := range []bool{false, true} {
 		results := against(t, []record.Work{statement(feedSQL, 1, 160)}, []record.Work{statement(aliasSQL, 1, 160)}, expect)
-		want := StatusUnbelievable
+		want := StatusImplausible
 		if expect {
 			want = StatusBetter
 		}
@@ -91,10 +91,10 @@ func TestJoinInPlaceOfNPlus1(t *testing.T) {
 	}
 	before, now := work()
 	results := against(t, before, now, false)
-	if status, why := outcome(t, results, "statement calls", feedSQL); status != StatusUnbelievable || why != "another text; "+notGrown {
+	if status, why := outcome(t, results, "statement calls", feedSQL); status != StatusImplausible || why != "another text; "+notGrown {
 		t.Errorf("the JOIN is %s: %s", status, why)
 	}
-	if status, why := outcome(t, results, "statement calls", authorSQL); status != StatusUnbelievable || !strings.HasPrefix(why, "improved, or not done any more?") {
+	if status, why := outcome(t, results, "statement calls", authorSQL); status != StatusImplausible || !strings.HasPrefix(why, "improved, or not done any more?") {
 		t.Errorf("the authors are %s: %s", status, why)
 	}
 	before, now = work()
@@ -114,7 +114,7 @@ func TestNewTextOnTop(t *testing.T) {
 		}
 	}
 	results = against(t, []record.Work{statement(feedSQL, 1, 160)}, []record.Work{statement(aliasSQL, 1, 160), statement(authorSQL, 1, 3)}, false)
-	if status, why := outcome(t, results, "statement calls", feedSQL); status != StatusUnbelievable || why != "another text stands in its place" {
+	if status, why := outcome(t, results, "statement calls", feedSQL); status != StatusImplausible || why != "another text stands in its place" {
 		t.Errorf("the old text is %s: %s", status, why)
 	}
 }
@@ -130,7 +130,7 @@ func TestNewTextWhereThereWasNone(t *testing.T) {
 // Commands and tables come and go as texts do.
 func TestAnotherTableOrCommand(t *testing.T) {
 	results := against(t, []record.Work{table("posts", 50), table("users", 50)}, []record.Work{table("feed_items", 50)}, false)
-	if status, why := outcome(t, results, "table rows", "feed_items"); status != StatusUnbelievable || !strings.HasPrefix(why, "another table; ") {
+	if status, why := outcome(t, results, "table rows", "feed_items"); status != StatusImplausible || !strings.HasPrefix(why, "another table; ") {
 		t.Errorf("fewer rows of another table are %s: %s", status, why)
 	}
 	results = against(t, []record.Work{table("posts", 50)}, []record.Work{table("posts", 50), table("users", 1)}, false)
@@ -166,12 +166,12 @@ func TestJudgeACount(t *testing.T) {
 		{"just the tolerance less", Count{Metric: "allocations", Value: 100, Within: 5}, 95, StatusSame, StatusSame},
 		{"a little less", Count{Metric: "allocations", Value: 100, Within: 5}, 94.999, StatusBetter, StatusBetter},
 		{"30% less", Count{Metric: "allocations", Value: 100}, 70, StatusBetter, StatusBetter},
-		{"more than 30% less", Count{Metric: "allocations", Value: 100}, 69.999, StatusUnbelievable, StatusBetter},
+		{"more than 30% less", Count{Metric: "allocations", Value: 100}, 69.999, StatusImplausible, StatusBetter},
 		{"what rounding does, more", Count{Metric: "statements", Value: 1}, 1.0000009, StatusSame, StatusSame},
 		{"what rounding does, less", Count{Metric: "statements", Value: 1}, 0.9999991, StatusSame, StatusSame},
 		{"more than rounding does", Count{Metric: "statements", Value: 1}, 1.000002, StatusRegression, StatusRegression},
-		{"an answer that is shorter", Count{Metric: "response", Value: 100}, 99, StatusUnbelievable, StatusBetter},
-		{"a row that is not written", Count{Metric: "statement calls", Of: insertSQL, Value: 100}, 99, StatusUnbelievable, StatusBetter},
+		{"an answer that is shorter", Count{Metric: "response", Value: 100}, 99, StatusImplausible, StatusBetter},
+		{"a row that is not written", Count{Metric: "statement calls", Of: insertSQL, Value: 100}, 99, StatusImplausible, StatusBetter},
 		{"a row that is not read", Count{Metric: "statement calls", Of: feedSQL, Value: 100}, 99, StatusBetter, StatusBetter},
 		{"fewer failures", Count{Metric: errorsKey, Value: 1}, 0, StatusBetter, StatusBetter},
 		{"no number", Count{Metric: "allocations", Value: 100}, math.NaN(), StatusAbsent, StatusAbsent},
@@ -190,8 +190,8 @@ func TestJudgeACount(t *testing.T) {
 // add, and has fallen by more than 30%.
 func TestSumsOfAnEndpoint(t *testing.T) {
 	for _, test := range []struct {
-		total         total
-		grown, fallen bool
+		total              total
+		grown, implausible bool
 	}{
 		{total{value: 100, within: 5, measured: 105, rows: 2}, false, false},
 		{total{value: 100, within: 5, measured: 105.0000019, rows: 2}, false, false},
@@ -200,8 +200,8 @@ func TestSumsOfAnEndpoint(t *testing.T) {
 		{total{value: 100, measured: 69.9}, false, true},
 		{total{}, false, false},
 	} {
-		if grown, fallen := test.total.grown(), test.total.fallen(); grown != test.grown || fallen != test.fallen {
-			t.Errorf("%+v: grown %v, fallen %v", test.total, grown, fallen)
+		if grown, implausible := test.total.grown(), test.total.implausible(); grown != test.grown || implausible != test.implausible {
+			t.Errorf("%+v: grown %v, implausible %v", test.total, grown, implausible)
 		}
 	}
 }

@@ -19,12 +19,12 @@ const (
 )
 
 const (
-	// leastMore of all requests, beyond twice before's share, is what after may
-	// fail more without a word.
-	leastMore = 0.001
-	// byChance is how seldom equal sides may come out so far apart for it to be
-	// called a regression.
-	byChance = 0.001
+	// minExtraFailures is the share of all requests by which after may fail more than
+	// twice before's share.
+	minExtraFailures = 0.001
+	// significance is the chance of equal sides to come out so far apart, below which the
+	// difference is called a regression.
+	significance = 0.001
 )
 
 // correctness says that the row is one of Correctness, and no timed metric.
@@ -32,10 +32,10 @@ func (t Timed) correctness() bool {
 	return t.Key == keyFailures || strings.HasPrefix(t.Key, keyAnswers)
 }
 
-// Correctness holds what failed, and what oracles found, in the gate's slices of
-// after against those of before. What fails is cheap: without this a gate would
-// take an after that answers with errors for a faster one. A slice that the driver
-// or the host spoiled does not count, as what failed there may be theirs.
+// Correctness compares what failed, and what oracles found, in the gate's slices of
+// after with those of before. A failure is cheap: without this check a gate would take
+// an after that answers with errors for a faster one. An invalid slice does not count,
+// as its failures may be the driver's or the host's.
 //
 // Requests have one row, and each oracle that checked anything has one.
 func Correctness(trials []record.Trial, s *scenarios.Scenario) []Timed {
@@ -104,8 +104,8 @@ func violated(trials []record.Trial, v scenarios.Variant, name scenarios.OracleN
 	return out
 }
 
-// allowedFailures is the share of requests that the SLO lets fail. What failed is
-// slower than any quantile, so a quantile lets fail what lies beyond it.
+// allowedFailures is the share of requests that the SLO lets fail. A failed request
+// counts as slower than any quantile, so a quantile lets the share beyond it fail.
 func allowedFailures(s scenarios.SLO) float64 {
 	allowed := 1.0
 	for _, c := range s.Conditions {
@@ -118,7 +118,7 @@ func allowedFailures(s scenarios.SLO) float64 {
 		}
 	}
 	if allowed == 1 {
-		return leastMore // the SLO says nothing of all requests
+		return minExtraFailures // the SLO says nothing of all requests
 	}
 	return allowed
 }
@@ -144,9 +144,10 @@ type check struct {
 func (c check) judge(before, after tally) Timed {
 	t := Timed{Key: c.key, Label: c.label, Status: StatusSame}
 	figures := fmt.Sprintf("before %v, after %v; %.3g%% are allowed", before, after, 100*c.allowed)
-	tooMany, more := after.exceeds(c.allowed), after.share() > 2*before.share()+leastMore
-	// An oracle raises no false alarm: where nothing is allowed, one is one.
-	surely := c.allowed == 0 && before.bad == 0 || chance(before, after) <= byChance
+	tooMany, more := after.exceeds(c.allowed), after.share() > 2*before.share()+minExtraFailures
+	// An oracle raises no false alarm: where no violation is allowed, a single one
+	// counts.
+	surely := c.allowed == 0 && before.bad == 0 || pValue(before, after) <= significance
 	switch {
 	case after.of == 0 || c.requests && before.of == 0:
 		t.Status, t.Why = StatusAbsent, "one side has nothing to be judged by: "+figures
@@ -166,9 +167,9 @@ func (c check) judge(before, after tally) Timed {
 	return t
 }
 
-// chance is how often after would have so many of all bad ones, or more, if both
-// sides were equal (binomial). Bad ones that come together say as much as one.
-func chance(before, after tally) float64 {
+// pValue is how often after would have so many of all bad ones, or more, if both sides
+// were equal (binomial). A burst of bad ones says as much as one.
+func pValue(before, after tally) float64 {
 	if after.bad == 0 {
 		return 1
 	}

@@ -176,7 +176,7 @@ func TestChanceOfFailures(t *testing.T) {
 		{even, even, 1},
 		{even, bursts, math.Pow(0.5, 20/burst)},
 	} {
-		if got := chance(test.before, test.after); math.Abs(got-test.want) > 1e-9 {
+		if got := pValue(test.before, test.after); math.Abs(got-test.want) > 1e-9 {
 			t.Errorf("%v and %v: %v, want %v", test.before, test.after, got, test.want)
 		}
 	}
@@ -188,17 +188,17 @@ func TestChanceOfFailures(t *testing.T) {
 func TestChanceOfUnequalSides(t *testing.T) {
 	before := tally{of: 3000, bySlice: []int64{0, 0}}
 	after := tally{bad: 5, of: 1000, bySlice: []int64{3, 2}}
-	if got, want := chance(before, after), math.Pow(0.25, 5); math.Abs(got-want) > 1e-9 {
+	if got, want := pValue(before, after), math.Pow(0.25, 5); math.Abs(got-want) > 1e-9 {
 		t.Errorf("five of a quarter: %v, want %v", got, want)
 	}
 	// 0 and 4 have the mean 2 and the variance 8: bursts of 4, whichever side they
 	// came on. Two bursts against one are P[Beta(2, 2) < 1/2] = 1/2.
 	burst, even := tally{bad: 4, of: 1000, bySlice: []int64{0, 4}}, tally{bad: 8, of: 1000, bySlice: []int64{4, 4}}
-	if got := chance(burst, even); math.Abs(got-0.5) > 1e-9 {
+	if got := pValue(burst, even); math.Abs(got-0.5) > 1e-9 {
 		t.Errorf("two bursts against one: %v, want 0.5", got)
 	}
 	// One burst against two: P[Beta(1, 3) < 1/2] = 1 - 1/8.
-	if got := chance(even, burst); math.Abs(got-0.875) > 1e-9 {
+	if got := pValue(even, burst); math.Abs(got-0.875) > 1e-9 {
 		t.Errorf("one burst against two: %v, want 0.875", got)
 	}
 }

@@ -19,9 +19,9 @@ import (
 // source says where a counted metric comes from.
 type source struct {
 	key, unit string
-	// of is what the processes count whose counts are added up; "": the driver's own. A
-	// process that was read has these counters always, work or none: with them no work
-	// means that none was done.
+	// of is the meaning whose counters are added up over the processes; "": the driver's
+	// own counts. A process that was read always has these counters: without work they
+	// say that no work was done.
 	of    scenarios.Meaning
 	work  string // the metric is of work of this sort, or "": of the counters of the meaning
 	each  string // of work: which of its counts
@@ -36,9 +36,9 @@ type source struct {
 	// noun is what a name is called. Where names may change (a statement is written
 	// anew), sum is the metric in which that shows by itself: see comparison.
 	noun, sum string
-	// least is the share of a value that is always tolerated, however well a few
-	// runs agreed. most and floor are the share and the tolerance by request up to
-	// which none is too large to be of use: see tooWide; 0 is what all have.
+	// least is the share of a value that is always tolerated, however well a few runs
+	// agreed. most and floor bound a useful tolerance, as a share and by request: see
+	// tooWide; 0 is the common bound.
 	least, most, floor float64
 }
 
@@ -82,11 +82,11 @@ var rowWords = regexp.MustCompile(`(?i)\b(INSERT|UPDATE|DELETE|MERGE)\b`)
 
 func writesRows(statement string) bool { return rowWords.MatchString(statement) }
 
-// onlyLooking are the commands that leave a cache as it is. A script may do
+// readOnlyCommands are the commands that leave a cache as it is. A script may do
 // anything.
-var onlyLooking = []string{"get", "mget", "exists", "ttl", "pttl", "type", "strlen", "hget", "hmget", "hgetall", "hexists", "scard", "sismember", "smembers", "zscore", "zcard", "zrange", "zcount"}
+var readOnlyCommands = []string{"get", "mget", "exists", "ttl", "pttl", "type", "strlen", "hget", "hmget", "hgetall", "hexists", "scard", "sismember", "smembers", "zscore", "zcard", "zrange", "zcount"}
 
-func changesCache(command string) bool { return !slices.Contains(onlyLooking, command) }
+func changesCache(command string) bool { return !slices.Contains(readOnlyCommands, command) }
 
 // suspicious says whether less of this name is no gain by itself.
 func (s source) suspicious(of string) bool { return s.bothWays != nil && s.bothWays(of) }
@@ -198,18 +198,18 @@ type idleReading struct{ windowS, n float64 }
 
 // idleCounts are what counters grew by when nobody asked.
 type idleCounts struct {
-	of     map[counter][]idleReading
-	spoilt map[scenarios.Variant]string // why a variant has none
+	of      map[counter][]idleReading
+	invalid map[scenarios.Variant]string // why a variant has none
 }
 
 func idleOf(trials []record.Trial) idleCounts {
-	idle := idleCounts{of: map[counter][]idleReading{}, spoilt: map[scenarios.Variant]string{}}
+	idle := idleCounts{of: map[counter][]idleReading{}, invalid: map[scenarios.Variant]string{}}
 	for _, t := range trials {
 		if t.Kind != record.KindCount || t.RateName != record.RateIdle {
 			continue
 		}
 		if len(t.Invalid) > 0 {
-			idle.spoilt[t.Variant] = t.Invalid[0]
+			idle.invalid[t.Variant] = t.Invalid[0]
 			continue
 		}
 		for _, m := range t.Machines {
@@ -225,17 +225,16 @@ func idleOf(trials []record.Trial) idleCounts {
 	return idle
 }
 
-// during is what a counter of a process grows by in the machine's window when
-// nobody asks; known is false where that was not counted. A reading itself makes
-// the process work too, whatever the window: with a long window and some of hardly
-// any length, the line through all (least squares) tells that from what goes by
-// time.
+// during is what a counter of a process grows by in the machine's window when nobody
+// asks; known is false where that was not counted. A reading itself makes the process
+// work too, whatever the window. A line (least squares) through readings of a long
+// window and of very short ones tells that work from what goes by time.
 func (i idleCounts) during(v scenarios.Variant, m record.MachineUse, process, name string) (n float64, known bool) {
 	if m.WindowS == 0 {
 		return 0, true
 	}
 	readings := i.of[counter{v, m.Machine, process, name}]
-	if len(readings) == 0 || i.spoilt[v] != "" {
+	if len(readings) == 0 || i.invalid[v] != "" {
 		return 0, false
 	}
 	var mean idleReading
@@ -285,9 +284,8 @@ func whoIs(scenario *scenarios.Scenario, name scenarios.KindName, process string
 	return string(name)
 }
 
-// readable says whether processes that count the source's meaning were there, and
-// why their counters can't be used, if so: a counter that was not read is not one
-// of 0.
+// readable says whether processes that count the source's meaning were there, and why
+// their counters can't be used, if so: a counter that was not read is not 0.
 func (s source) readable(t *record.Trial, scenario *scenarios.Scenario, idle idleCounts) (there bool, why string) {
 	if s.of == "" {
 		return true, ""
@@ -302,7 +300,7 @@ func (s source) readable(t *record.Trial, scenario *scenarios.Scenario, idle idl
 		}
 		for _, key := range u.keys {
 			if _, known := idle.during(t.Variant, u.machine, u.Name, key); !known {
-				return true, fmt.Sprintf("how much of it the %s does unasked is not known: %s", u.who, cmp.Or(idle.spoilt[t.Variant], "it was not counted"))
+				return true, fmt.Sprintf("how much of it the %s does unasked is not known: %s", u.who, cmp.Or(idle.invalid[t.Variant], "it was not counted"))
 			}
 		}
 	}
@@ -325,7 +323,7 @@ func (s source) countedBy(scenario *scenarios.Scenario) []string {
 		}
 	}
 	for _, v := range scenarios.Variants() {
-		for _, at := range scenario.Topology(v).Counting(s.of) {
+		for _, at := range scenario.Topology(v).ProcessesCounting(s.of) {
 			if name := at.Process.Name; at.Process.Service != nil && !slices.Contains(names, name) {
 				names = append(names, name)
 			}

@@ -326,7 +326,7 @@ func TestCountedLessIsSuspicious(t *testing.T) {
 			var doubted []string
 			for _, r := range Compare(Baseline{Metrics: metrics}, test.run, expect) {
 				switch r.Status {
-				case StatusUnbelievable:
+				case StatusImplausible:
 					doubted = append(doubted, r.Metric)
 					if r.Why != "less of this than the baseline: work may not be done any more" {
 						t.Errorf("%s: %s", name, r.Why)
@@ -403,7 +403,7 @@ func TestCountedWithoutReadings(t *testing.T) {
 	}
 }
 
-// Without a sound idle count nobody knows how much of the allocations is the
+// Without a valid idle count nobody knows how much of the allocations is the
 // requests': they are absent, and nothing else is.
 func TestCountedWithoutIdle(t *testing.T) {
 	trials := good()
@@ -413,9 +413,9 @@ func TestCountedWithoutIdle(t *testing.T) {
 	for i := range trials {
 		trials[i].Machines[1].WindowS = 1
 	}
-	sound := trial(scenarios.Before, record.RateIdle)
-	sound.Machines[1].WindowS, sound.Machines[1].Processes[0].Counts["allocations"] = 2, 0
-	for _, r := range Compare(baseline(t), Counted(known(), append(trials, idle, sound), requests), true) {
+	validIdle := trial(scenarios.Before, record.RateIdle)
+	validIdle.Machines[1].WindowS, validIdle.Machines[1].Processes[0].Counts["allocations"] = 2, 0
+	for _, r := range Compare(baseline(t), Counted(known(), append(trials, idle, validIdle), requests), true) {
 		want, why := StatusSame, ""
 		if r.Variant == scenarios.After && r.Metric == "allocations" {
 			want, why = StatusAbsent, "how much of it the shop does unasked is not known: machine app: counter cpu_s went backwards"

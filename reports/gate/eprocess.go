@@ -11,26 +11,26 @@ const (
 	// pass excludes.
 	tolerated = 0.02
 	excluded  = 0.10
-	// enough is how large an e-process grows by chance at most one time in so
-	// many. A regression takes that times the number of timed metrics, as each
-	// may raise the alarm; a pass takes it of each metric.
-	enough = 100
+	// evidenceThreshold is the value that an e-process reaches by chance at most one time
+	// in so many. A regression takes that times the number of timed metrics, as each may
+	// raise the alarm; a pass takes it of each metric.
+	evidenceThreshold = 100
 
-	FirstLook  = 4  // blocks before the first look
-	MostBlocks = 20 // without a verdict by then there is none
-	// lookEvery so many blocks there is a look: a block's order of slices is the
-	// last one's mirror image, and what the order does falls out of two together.
+	FirstLook = 4  // blocks before the first look
+	MaxBlocks = 20 // without a verdict by then there is none
+	// lookEvery is the number of blocks between looks: a block's order of slices mirrors
+	// the last one's, so the effect of the order cancels over two.
 	lookEvery = 2
 )
 
 // IsLook says whether a series is looked at when it has so many blocks.
 func IsLook(blocks int) bool {
-	return blocks >= FirstLook && blocks <= MostBlocks && (blocks-FirstLook)%lookEvery == 0
+	return blocks >= FirstLook && blocks <= MaxBlocks && (blocks-FirstLook)%lookEvery == 0
 }
 
-// leastScatter of a block's D: histograms and counters have three significant
+// minScatter of a block's D: histograms and counters have three significant
 // digits, and blocks that agree to the last one are no proof of certainty.
-const leastScatter = 0.001
+const minScatter = 0.001
 
 // effects are the sizes that evidence is looked for, in standard deviations of
 // D, in equal mixture: nobody knows beforehand how large a regression is.
@@ -39,7 +39,7 @@ var effects = [...]float64{1, 2, 4}
 // tOf is Student's t of the values d against a mean of null.
 func tOf(d []float64, null float64) float64 {
 	mean, sd := meanAndSD(d)
-	return (mean - null) / (max(sd, leastScatter) / math.Sqrt(float64(len(d))))
+	return (mean - null) / (max(sd, minScatter) / math.Sqrt(float64(len(d))))
 }
 
 // evidenceOfT is the right-Haar likelihood ratio of Student's t over n values: a

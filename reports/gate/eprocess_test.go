@@ -16,7 +16,7 @@ import (
 // The recursion is the integral, where there is evidence; where x is far below
 // 0, both are nothing beside the value at 0.
 func TestMoment(t *testing.T) {
-	for power := 0; power < MostBlocks; power++ {
+	for power := 0; power < MaxBlocks; power++ {
 		for _, x := range []float64{-6, -2, -0.3, 0, 0.7, 3, 9} {
 			want := quad.Fixed(func(s float64) float64 { return math.Pow(s, float64(power)) * math.Exp(-(s-x)*(s-x)/2) }, 0, 40, 4000, nil, 0)
 			if got := moment(power, x); math.Abs(got-want) > 1e-9*(want+moment(power, 0)) {
@@ -29,7 +29,7 @@ func TestMoment(t *testing.T) {
 // The evidence is a mixture of likelihood ratios: its mean under the null is 1,
 // as the noncentral densities integrate to 1.
 func TestEvidenceIntegratesTo1(t *testing.T) {
-	for _, n := range []int{4, 7, MostBlocks} {
+	for _, n := range []int{4, 7, MaxBlocks} {
 		student := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(n - 1)}
 		mean := quad.Fixed(func(u float64) float64 { // u = atan(t)
 			x := math.Tan(u)
@@ -56,7 +56,7 @@ func TestEvidenceGrowsWithT(t *testing.T) {
 // side as with the other.
 func TestLooks(t *testing.T) {
 	var at []int
-	for blocks := range MostBlocks + 5 {
+	for blocks := range MaxBlocks + 5 {
 		if IsLook(blocks) {
 			at = append(at, blocks)
 		}
@@ -69,7 +69,7 @@ func TestLooks(t *testing.T) {
 // Drift is found to whichever side, and equal slices show none.
 func TestForDrift(t *testing.T) {
 	up, down := []float64{0.05, 0.06, 0.045, 0.055, 0.05, 0.052}, []float64{-0.05, -0.06, -0.045, -0.055, -0.05, -0.052}
-	if a, b := forDrift(up), forDrift(down); a < 6*enough || a != b {
+	if a, b := forDrift(up), forDrift(down); a < 6*evidenceThreshold || a != b {
 		t.Errorf("evidence of a drift up %v, down %v", a, b)
 	}
 	if e := forDrift(calm(6)[0]); e > 1 {
@@ -96,7 +96,7 @@ func gates(n int, shift, sd float64, accepted *Acceptance) (alarm, pass, open fl
 	for range n {
 		var s Series
 		var status Status
-		for block := 1; block <= MostBlocks; block++ {
+		for block := 1; block <= MaxBlocks; block++ {
 			s.D, s.Null = append(s.D, shift+sd*random.NormFloat64()), calm(block)
 			if !IsLook(block) {
 				continue
@@ -200,7 +200,7 @@ func TestDecideLooksAtPairsOfBlocks(t *testing.T) {
 func TestDecideTogether(t *testing.T) {
 	d := []float64{0.10, 0.088, 0.112, 0.092}
 	e := forRegression(d)
-	if e < enough || e >= 4*enough {
+	if e < evidenceThreshold || e >= 4*evidenceThreshold {
 		t.Fatalf("evidence %v does not tell one metric from four", e)
 	}
 	one, four := Decide([]Series{of(d...)}, nil), Decide([]Series{of(d...), of(d...), of(d...), of(d...)}, nil)
@@ -230,8 +230,8 @@ func TestFinished(t *testing.T) {
 		{timed(StatusOpen, StatusRegression), 5, true},
 		{timed(StatusSame, StatusSame), 4, true},
 		{timed(StatusSame, StatusAccepted), 4, true},
-		{timed(StatusOpen), MostBlocks, true},
-		{timed(StatusOpen), MostBlocks - 1, false},
+		{timed(StatusOpen), MaxBlocks, true},
+		{timed(StatusOpen), MaxBlocks - 1, false},
 		{timed(StatusAbsent), 1, false},
 		{timed(StatusAbsent, StatusOpen), 6, false},
 		{append(timed(StatusOpen), failing), 3, false},

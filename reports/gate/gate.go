@@ -51,7 +51,7 @@ const (
 	StatusSame         Status = "same"
 	StatusRegression   Status = "regression"
 	StatusBetter       Status = "better"
-	StatusUnbelievable Status = "not believed" // less work, or work of another name, and not expected
+	StatusImplausible  Status = "not believed" // less work, or work of another name, and not expected
 	StatusAbsent       Status = "absent"       // declared, and there is no number
 	StatusOpen         Status = "open"         // neither shown nor excluded
 	StatusUnmeasurable Status = "unmeasurable here"
@@ -145,11 +145,11 @@ func Red(counted []CountResult) bool {
 	return slices.ContainsFunc(counted, func(c CountResult) bool { return c.Status == StatusRegression })
 }
 
-// LacksData says that something that was to be gated gave no number, or not one
-// to be believed. A noisy machine is no reason for that, so no setting lets such
-// a gate pass: an endpoint that fails every request would be green.
+// LacksData says that something that was to be gated gave no number, or an implausible
+// one. A noisy machine is no reason for that, so no setting lets such a gate pass: else
+// an endpoint that fails every request would be green.
 func (r Result) LacksData() bool {
-	return len(r.Counted)+len(r.Timed) == 0 && r.Unfit == "" || r.count(StatusAbsent)+r.count(StatusUnbelievable) > 0
+	return len(r.Counted)+len(r.Timed) == 0 && r.Unfit == "" || r.count(StatusAbsent)+r.count(StatusImplausible) > 0
 }
 
 // ofNoise says that a quieter machine could give the metric a verdict.

@@ -13,18 +13,17 @@ import (
 	"headroom/scenarios"
 )
 
-// Hash says by what a scenario's counts are made: topologies, mix, data and
-// settings. What alters no count may change: labels, texts, claims and facts; what
-// oracles read of answers; rates, arrivals and timeouts, as a count has no clock;
-// sizes of machines, as it limits none.
+// Hash says by what a scenario's counts are made: topologies, mix, data and settings.
+// What alters no count may change: labels, texts, claims and facts; what oracles read
+// of answers; rates, arrivals and timeouts, as a count has no clock; sizes of machines,
+// as a count limits none.
 //
-// A setting at its kind's fallback is left out, so that a new setting leaves every
-// hash as it is. A fallback that changes does too: what that does to counts the
-// counts themselves show.
+// A setting at its kind's default is left out, so a new setting leaves every hash as it
+// is. So does a default that changes: the counts themselves show its effect.
 //
-// A secret of a service or a seed has no part in it: the trials file does not tell the secret,
-// and the hash of what the file tells is to be the same. What an image holds is in no
-// hash either; its name is.
+// A secret of a service or a seed has no part in the hash: the trials file does not
+// tell the secret, and the hash of what the file tells is to be the same. What an image
+// holds has no part either; its name has.
 func Hash(s *scenarios.Scenario) string {
 	s = s.Masked()
 	sum := sha256.Sum256([]byte(strings.Join(hashed(s), "\n")))
@@ -90,9 +89,9 @@ func hashedFiles(what string, files []scenarios.File) []string {
 	return lines
 }
 
-// hashedService are how a service runs and what of it is counted. From when on it has
-// its quota alters counts: what sees more CPUs at its start makes a larger pool. When
-// it is ready alters none.
+// hashedService are how a service runs and what of it is counted. The moment from which
+// it has its quota alters counts: a program that sees more CPUs at its start makes a
+// larger pool. The moment at which it is ready alters none.
 func hashedService(s scenarios.Service) []string {
 	lines := []string{fmt.Sprintf("service image %q command %q data %q limits %q attach %q", s.Image, s.Command, s.Data, s.Limits, s.Attach)}
 	if b := s.Build; b != nil {

@@ -78,7 +78,7 @@ func TestHashIsStable(t *testing.T) {
 			s.Title, s.Question, s.Sources, s.After.Label = "another title", "what?", []string{"a source"}, "another label"
 			s.Claims, s.SLO, s.Oracles, s.Gate = []scenarios.Claim{{ID: "c"}}, scenarios.SLO{Text: "p99<1s"}, []scenarios.OracleName{"stale"}, []string{"app"}
 			s.Load.Mix[0].Object, s.Load.Mix[0].Creates = "user {user}", "posts"
-			s.Load.Mix[0].Version, s.Load.Mix[0].ID = scenarios.Reading{From: "etag"}, scenarios.Reading{From: "location"}
+			s.Load.Mix[0].Version, s.Load.Mix[0].ID = scenarios.Extractor{From: "etag"}, scenarios.Extractor{From: "location"}
 		},
 		"a fact": func(s *scenarios.Scenario) { shopOf(s).Facts.Seeds = true },
 	} {
@@ -225,7 +225,7 @@ func TestHashKnowsEveryField(t *testing.T) {
 		reflect.TypeFor[scenarios.Load]():       {"Arrivals", "Timeout", "RequestsPerUserPerS", "Keys", "Mix", "MaxInFlight", "Connections", "WarmupSeconds"},
 		reflect.TypeFor[scenarios.Keys]():       {"Distribution", "Exponent", "Count"},
 		reflect.TypeFor[scenarios.Endpoint]():   {"Name", "Method", "Path", "Body", "Weight", "Expect", "From", "Session", "Object", "Version", "Creates", "ID"},
-		reflect.TypeFor[scenarios.Reading]():    {"From", "Name"},
+		reflect.TypeFor[scenarios.Extractor]():  {"From", "Name"},
 		reflect.TypeFor[scenarios.Service]():    {"Image", "Build", "Command", "Env", "Files", "Ready", "Data", "Limits", "Counters", "Attach"},
 		reflect.TypeFor[scenarios.Build]():      {"Context", "Dockerfile", "Target", "Args", "Dir"},
 		reflect.TypeFor[scenarios.File]():       {"Path", "From", "SHA256", "Content"},

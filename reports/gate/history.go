@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// Outcome is one gate in a history. A gate with planted differences belongs into
-// none: what it finds tells nothing of the commit.
+// Outcome is one gate in a history. A gate with planted differences belongs in
+// no history: what it finds tells nothing of the commit.
 type Outcome struct {
 	At       time.Time `json:"at"`
 	Scenario string    `json:"scenario"`
@@ -41,14 +41,14 @@ func FileHash(data []byte) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// longestOutcome bounds a line of a history.
-const longestOutcome = 1 << 20 // bytes
+// maxOutcomeBytes bounds a line of a history.
+const maxOutcomeBytes = 1 << 20 // bytes
 
 // ReadHistory reads outcomes, a JSON line each, in the order in which they came.
 func ReadHistory(file string, r io.Reader) ([]Outcome, error) {
 	var out []Outcome
 	scanner := bufio.NewScanner(r)
-	scanner.Buffer(nil, longestOutcome)
+	scanner.Buffer(nil, maxOutcomeBytes)
 	line := 0
 	for scanner.Scan() {
 		line++

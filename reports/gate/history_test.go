@@ -31,7 +31,7 @@ func TestHistory(t *testing.T) {
 	if _, err := ReadHistory("h", strings.NewReader(historyText+"{")); err == nil || !strings.Contains(err.Error(), "h:11:") {
 		t.Errorf("a cut line: %v", err)
 	}
-	if _, err := ReadHistory("h", strings.NewReader(historyText+strings.Repeat("x", longestOutcome+1))); err == nil || !strings.Contains(err.Error(), "h:11: ") {
+	if _, err := ReadHistory("h", strings.NewReader(historyText+strings.Repeat("x", maxOutcomeBytes+1))); err == nil || !strings.Contains(err.Error(), "h:11: ") {
 		t.Errorf("a line without an end: %v", err)
 	}
 }

@@ -16,25 +16,23 @@ func Suspects(results []CountResult) bool {
 }
 
 func (r CountResult) suspect() bool {
-	return r.Status == StatusRegression || r.Status == StatusUnbelievable
+	return r.Status == StatusRegression || r.Status == StatusImplausible
 }
 
-// Repeated judges by two counts, both with fresh starts, of which the second was
-// made because the first is suspect. What the change does it does in both; what
-// chance did it hardly does again. A baseline's exact metric that agreed in five
-// runs may still differ in up to 45% of them (0.55^5 = 5%): once in two counts
-// proves nothing.
+// Repeated judges by two counts, both with fresh starts; the second was made because
+// the first is suspect. What the change does shows in both, what chance did hardly
+// shows again. A baseline's exact metric that agreed in five runs may still differ in
+// up to 45% of them (0.55^5 = 5%): a difference in one count of two proves nothing.
 //
-// So a regression stands only where both counts have it, and the second can but
-// acquit: what the first found in order stays so whatever the second says, or two
-// looks would make twice as many false alarms. The price: a metric that a change
-// makes scatter, and that is beyond its tolerance in one count of two, is let pass
-// three times in four. Its Why keeps both values, so that who reads may see it.
+// So a regression stands only where both counts have it, and the second can but acquit:
+// what was in order in the first stays so, or two looks would make twice as many false
+// alarms. The price: a metric that a change makes scatter, beyond its tolerance in one
+// count of two, passes three times in four. Its Why keeps both values for the reader.
 //
 //   - Failed requests are not forgiven: that they happened is a fact and no estimate.
-//   - What the first has no number of, the second's only one is taken for.
-//   - What is beyond its tolerance in both, but in opposite directions, is not the
-//     same, and no regression that was found twice: there is no verdict.
+//   - A metric without a number in the first count takes the second's.
+//   - A metric beyond its tolerance in both counts, but in opposite directions, is no
+//     regression that was found twice: there is no verdict.
 func Repeated(first, second []CountResult) []CountResult {
 	again, lacks := map[Count]CountResult{}, map[place]string{}
 	for _, r := range second {
@@ -71,7 +69,7 @@ func (r CountResult) repeated(again CountResult) CountResult {
 	}
 	out := again
 	if again.suspect() {
-		out.Status = StatusUnbelievable
+		out.Status = StatusImplausible
 	}
 	out.Why = fmt.Sprintf("differed once in two counts: %s, %s", figure(r.Measured), figure(again.Measured))
 	return out

@@ -29,14 +29,14 @@ func TestRepeated(t *testing.T) {
 		{StatusRegression, StatusRegression, "statements", StatusRegression, 2, ""},
 		{StatusRegression, StatusSame, "statements", StatusSame, 1, once},
 		{StatusRegression, StatusBetter, "statements", StatusBetter, 1, once},
-		{StatusRegression, StatusUnbelievable, "statements", StatusUnbelievable, 1, once},
+		{StatusRegression, StatusImplausible, "statements", StatusImplausible, 1, once},
 		{StatusRegression, StatusAbsent, "statements", StatusAbsent, 0, ""},
 		{StatusRegression, StatusSame, errorsKey, StatusRegression, 2, ""},
-		{StatusUnbelievable, StatusUnbelievable, "statements", StatusUnbelievable, 2, ""},
-		{StatusUnbelievable, StatusSame, "statements", StatusSame, 1, once},
-		{StatusUnbelievable, StatusRegression, "statements", StatusUnbelievable, 1, once},
+		{StatusImplausible, StatusImplausible, "statements", StatusImplausible, 2, ""},
+		{StatusImplausible, StatusSame, "statements", StatusSame, 1, once},
+		{StatusImplausible, StatusRegression, "statements", StatusImplausible, 1, once},
 		{StatusSame, StatusRegression, "statements", StatusSame, 2, ""},
-		{StatusBetter, StatusUnbelievable, "statements", StatusBetter, 2, ""},
+		{StatusBetter, StatusImplausible, "statements", StatusBetter, 2, ""},
 		{StatusSame, StatusAbsent, "statements", StatusSame, 2, ""},
 		{StatusAbsent, StatusSame, "statements", StatusSame, 1, ""},
 		{StatusAbsent, StatusRegression, "statements", StatusRegression, 1, ""},
@@ -70,7 +70,7 @@ func TestRepeatedNames(t *testing.T) {
 
 func TestSuspects(t *testing.T) {
 	for status, want := range map[Status]bool{
-		StatusRegression: true, StatusUnbelievable: true, StatusSame: false, StatusBetter: false, StatusAbsent: false,
+		StatusRegression: true, StatusImplausible: true, StatusSame: false, StatusBetter: false, StatusAbsent: false,
 	} {
 		if got := Suspects([]CountResult{countedAs(StatusSame, 1, "messages"), countedAs(status, 1, "statements")}); got != want {
 			t.Errorf("%s is suspect: %v", status, got)

@@ -14,16 +14,16 @@ import (
 	"headroom/scenarios"
 )
 
-// slicesOfBlock are needed of each side in a block. A block that the driver or the
-// host spoiled is left out, but not too many: a machine that spoils more is none
-// to measure on.
+// slicesOfBlock are needed of each side in a block. A block with an invalid slice is
+// left out, but not too many: a machine that disturbs more blocks is not fit to measure
+// on.
 const (
-	slicesOfBlock = 3
-	mostSpoilt    = 3
+	slicesOfBlock    = 3
+	maxInvalidBlocks = 3
 )
 
-// The driver's own CPU time by request tells how fast the host was in a slice.
-// It falls out of the ratio where both sides gave the driver the same work:
+// The driver's own CPU time by request tells how fast the host was in a slice. The
+// host's speed cancels in the ratio where both sides gave the driver the same work:
 // docs/measurement.md, "Comparing before and after".
 const (
 	sameBytes    = 0.01
@@ -72,8 +72,8 @@ func sideOf(trials []record.Trial) side {
 	return s
 }
 
-// lnRatio is ln(after/before) of a group's CPU seconds by success, less, where it
-// is adjusted, the driver's by request.
+// lnRatio is ln(after/before) of a group's CPU seconds by success; adjusted, minus that
+// of the driver's by request.
 func lnRatio(before, after side, group string, adjusted bool) float64 {
 	d := math.Log(after.cpu[group]/after.succeeded) - math.Log(before.cpu[group]/before.succeeded)
 	if adjusted {
@@ -82,15 +82,15 @@ func lnRatio(before, after side, group string, adjusted bool) float64 {
 	return d
 }
 
-// sameWork says that both sides gave the driver the same work, so that its CPU
-// time tells the host's speed. It is said once, by the first blocks together, for
-// all blocks of a gate: by each block for itself a ratio near the bound would go
-// now by the one measure and now by the other.
+// sameWork says that both sides gave the driver the same work, so that its CPU time
+// tells the host's speed. The first blocks together decide for all blocks of a gate: if
+// each block decided, a ratio near the bound would change its measure from block to
+// block.
 func sameWork(blocks []block) bool {
 	var trials [2][]record.Trial
 	used := 0
 	for _, b := range blocks {
-		if b.spoilt() != "" {
+		if b.invalid() != "" {
 			continue
 		}
 		for i, v := range scenarios.Variants() {
@@ -106,11 +106,11 @@ func sameWork(blocks []block) bool {
 		used++
 	}
 	before, after := sideOf(trials[0]), sideOf(trials[1])
-	return alike(before.bytes/before.succeeded, after.bytes/after.succeeded, sameBytes) &&
-		alike(before.inFlight/before.duration, after.inFlight/after.duration, sameInFlight)
+	return nearlyEqual(before.bytes/before.succeeded, after.bytes/after.succeeded, sameBytes) &&
+		nearlyEqual(before.inFlight/before.duration, after.inFlight/after.duration, sameInFlight)
 }
 
-func alike(a, b, within float64) bool { return math.Abs(a-b) <= within*max(a, b) }
+func nearlyEqual(a, b, within float64) bool { return math.Abs(a-b) <= within*max(a, b) }
 
 // keyCPU and labelCPU stand before a group's name, in the key and in the label of
 // its CPU time.
@@ -155,11 +155,11 @@ func metricsOf(blocks []block, s *scenarios.Scenario) []metric {
 	}})
 }
 
-// cpuMissing says of which machine of a group the CPU time is not known in a block
-// that is used; "" it is of all.
+// cpuMissing names the machine of a group whose CPU time is not known in a block that
+// is used; "" when all are known.
 func cpuMissing(blocks []block, group string) string {
 	for _, b := range blocks {
-		if b.spoilt() != "" {
+		if b.invalid() != "" {
 			continue
 		}
 		for _, v := range scenarios.Variants() {
@@ -188,15 +188,15 @@ func TimedSeries(trials []record.Trial, s *scenarios.Scenario) []Series {
 	return out
 }
 
-// Warming holds each side's first slice of every block against its other slices of
-// that block: D is ln(first/others). Where its mean is not 0, a block began before
-// its sides were warm.
+// Warming compares each side's first slice of every block with its other slices of that
+// block: D is ln(first/others). Where its mean is not 0, a block began before its sides
+// were warm.
 func Warming(trials []record.Trial, s *scenarios.Scenario) []Series {
 	blocks := blocksOf(trials)
 	var out []Series
 	for _, m := range metricsOf(blocks, s) {
 		for _, b := range blocks {
-			if b.spoilt() != "" {
+			if b.invalid() != "" {
 				continue
 			}
 			for _, v := range scenarios.Variants() {
@@ -258,16 +258,16 @@ func (s *Series) fill(blocks []block, ln lnOf) {
 	if len(blocks) == 0 {
 		s.Missing = "no block was measured"
 	}
-	spoilt := spoiltOf(blocks)
-	if len(spoilt) > mostSpoilt {
-		s.Missing = fmt.Sprintf("%d of %d blocks have an invalid slice, at most %d may: %s", len(spoilt), len(blocks), mostSpoilt, spoilt[0])
+	invalid := invalidBlocks(blocks)
+	if len(invalid) > maxInvalidBlocks {
+		s.Missing = fmt.Sprintf("%d of %d blocks have an invalid slice, at most %d may: %s", len(invalid), len(blocks), maxInvalidBlocks, invalid[0])
 		return
 	}
 	if s.Missing != "" {
 		return
 	}
 	for _, b := range blocks {
-		if b.spoilt() != "" {
+		if b.invalid() != "" {
 			continue
 		}
 		for i, v := range scenarios.Variants() {
@@ -279,8 +279,8 @@ func (s *Series) fill(blocks []block, ln lnOf) {
 	}
 }
 
-// spoilt says why the block can't be used; "" it can.
-func (b block) spoilt() string {
+// invalid says why the block can't be used; "" when it can.
+func (b block) invalid() string {
 	for _, v := range scenarios.Variants() {
 		if n := len(b.slices[v]); n < slicesOfBlock {
 			return fmt.Sprintf("block %d has %d valid slices of %s, of %d", b.number, n, v, slicesOfBlock)
@@ -289,19 +289,19 @@ func (b block) spoilt() string {
 	return ""
 }
 
-// spoiltOf says of each block that can't be used why.
-func spoiltOf(blocks []block) []string {
+// invalidBlocks says why each unusable block is invalid.
+func invalidBlocks(blocks []block) []string {
 	var out []string
 	for _, b := range blocks {
-		if why := b.spoilt(); why != "" {
+		if why := b.invalid(); why != "" {
 			out = append(out, why)
 		}
 	}
 	return out
 }
 
-// SpoiltBlocks says of each of a gate's blocks that was left out why.
-func SpoiltBlocks(trials []record.Trial) []string { return spoiltOf(blocksOf(trials)) }
+// InvalidBlocks says why each of a gate's left-out blocks is invalid.
+func InvalidBlocks(trials []record.Trial) []string { return invalidBlocks(blocksOf(trials)) }
 
 // nullOf compares two neighbouring slices of one side, the later with the
 // earlier. In ABBAAB each side has one such pair; where a slice of it was

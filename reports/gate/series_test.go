@@ -135,9 +135,9 @@ func TestDriverStaysInWhereBytesDiffer(t *testing.T) {
 	}
 }
 
-// One block whose answers differ a little more than the others' does not make it
-// go by another measure than they do, neither among the blocks that decide nor
-// behind them: the driver's CPU time falls out of all of them or of none.
+// A block whose answers differ a little more than the others' is measured as the others
+// are, among the blocks that decide and behind them: the driver's CPU time is divided
+// out of all blocks or of none.
 func TestAdjustedIsDecidedOnce(t *testing.T) {
 	for _, test := range []struct {
 		name       string
@@ -174,7 +174,7 @@ func TestAdjustedIsDecidedOnce(t *testing.T) {
 	}
 }
 
-// A side's first slice of a block is held against its others, block by block.
+// A side's first slice of a block is compared with its others, block by block.
 func TestWarming(t *testing.T) {
 	first := map[[2]string]bool{}
 	series := Warming(gateRun(5, 1.3, func(trial *record.Trial) {
@@ -250,8 +250,8 @@ func TestTimedSeriesWithoutData(t *testing.T) {
 	}
 }
 
-// A block that was spoiled is left out, and the others decide.
-func TestSpoiltBlocksAreLeftOut(t *testing.T) {
+// An invalid block is left out, and the others decide.
+func TestInvalidBlocksAreLeftOut(t *testing.T) {
 	trials := gateRun(7, 1.2, func(t *record.Trial) {
 		if t.Order == 8 {
 			t.Invalid = []string{"stolen"}
@@ -261,7 +261,7 @@ func TestSpoiltBlocksAreLeftOut(t *testing.T) {
 	if timed := Decide(series, nil); len(series[0].D) != 6 || timed[0].Status != StatusRegression {
 		t.Errorf("%d blocks, %+v", len(series[0].D), timed[0])
 	}
-	if why := SpoiltBlocks(trials); len(why) != 1 || !strings.HasPrefix(why[0], "block 2 has 2 valid slices of ") {
+	if why := InvalidBlocks(trials); len(why) != 1 || !strings.HasPrefix(why[0], "block 2 has 2 valid slices of ") {
 		t.Errorf("left out: %q", why)
 	}
 }
@@ -286,25 +286,25 @@ func TestUnfitMachineHasNoVerdict(t *testing.T) {
 }
 
 // The figures of the sentence agree with the long simulation's table.
-func TestChance(t *testing.T) {
+func TestPower(t *testing.T) {
 	for _, test := range []struct {
 		slowdown, sd float64
 		metrics      int
 		want         float64
 	}{{0.05, 0.025, 1, 0.25}, {0.05, 0.025, 3, 0.12}, {0.10, 0.025, 1, 1}, {0.10, 0.044, 1, 0.997}, {0.10, 0.044, 3, 0.99}, {0.20, 0.044, 3, 1}} {
-		if got := Chance(test.slowdown, test.sd, test.metrics); math.Abs(got-test.want) > 0.04 {
+		if got := Power(test.slowdown, test.sd, test.metrics); math.Abs(got-test.want) > 0.04 {
 			t.Errorf("%+v: %v", test, got)
 		}
 	}
 }
 
 // Two figures are alike by a share of the larger, that share included.
-func TestAlike(t *testing.T) {
+func TestNearlyEqual(t *testing.T) {
 	for _, test := range []struct {
 		a, b, within float64
 		want         bool
 	}{{100, 90, 0.1, true}, {90, 100, 0.1, true}, {100, 89.9, 0.1, false}, {89.9, 100, 0.1, false}, {0, 0, 0.1, true}} {
-		if got := alike(test.a, test.b, test.within); got != test.want {
+		if got := nearlyEqual(test.a, test.b, test.within); got != test.want {
 			t.Errorf("%v and %v are alike by %v: %v", test.a, test.b, test.within, got)
 		}
 	}
@@ -347,22 +347,22 @@ func TestWhenTheDriverFallsOut(t *testing.T) {
 	}
 }
 
-// Up to three blocks may be spoilt; trials count by their order and not by their
+// Up to three blocks may be invalid; trials count by their order and not by their
 // place, and only those of a gate.
 func TestWhichSlicesCount(t *testing.T) {
-	spoil := func(most int) func(*record.Trial) {
+	invalidate := func(most int) func(*record.Trial) {
 		return func(trial *record.Trial) {
 			if trial.Block <= most && trial.Order%6 == 1 {
 				trial.Invalid = []string{"stolen"}
 			}
 		}
 	}
-	three, four := TimedSeries(gateRun(8, 1.1, spoil(3)), gateScenario(t))[0], TimedSeries(gateRun(8, 1.1, spoil(4)), gateScenario(t))[0]
+	three, four := TimedSeries(gateRun(8, 1.1, invalidate(3)), gateScenario(t))[0], TimedSeries(gateRun(8, 1.1, invalidate(4)), gateScenario(t))[0]
 	if three.Missing != "" || len(three.D) != 5 {
-		t.Errorf("three of eight spoilt: %q, %d blocks", three.Missing, len(three.D))
+		t.Errorf("three of eight invalid: %q, %d blocks", three.Missing, len(three.D))
 	}
 	if !strings.HasPrefix(four.Missing, "4 of 8 blocks have an invalid slice, at most 3 may: block 1 has 2 valid slices of ") || len(four.D) != 0 {
-		t.Errorf("four of eight spoilt: %q", four.Missing)
+		t.Errorf("four of eight invalid: %q", four.Missing)
 	}
 	trials := gateRun(4, 1.1, nil)
 	want := TimedSeries(trials, gateScenario(t))

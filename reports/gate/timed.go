@@ -35,7 +35,7 @@ type Timed struct {
 	Low    float64 `json:"low,omitempty"`   // of its 95% interval
 	High   float64 `json:"high,omitempty"`
 	SD     float64 `json:"sd,omitempty"` // of ln(ratio) from block to block
-	// SDAtMost is the upper limit of SD at 80%.
+	// SDAtMost is the upper confidence limit of SD at 80%.
 	SDAtMost float64   `json:"sd_at_most,omitempty"`
 	Blocks   []float64 `json:"ln_ratio_by_block,omitempty"`
 	// For and Against are the e-processes at the last look: of a regression
@@ -46,9 +46,9 @@ type Timed struct {
 	Accepted string  `json:"accepted,omitempty"` // why a regression is let pass
 }
 
-// Decide holds every series against the rule. The metrics alarm together: with
-// more of them each needs more evidence. What is accepted, as InForce says, is
-// no regression: the rule asks what lies beyond it.
+// Decide applies the rule to every series. The metrics alarm together: with more of
+// them each needs more evidence. What is accepted, as InForce says, is no regression:
+// the rule asks what lies beyond it.
 func Decide(series []Series, accepted []Acceptance) []Timed {
 	out := make([]Timed, len(series))
 	for i, s := range series {
@@ -71,7 +71,7 @@ func Finished(timed []Timed, blocks int) bool {
 			failing = true
 		}
 	}
-	return blocks >= MostBlocks || blocks >= FirstLook && (!open || failing)
+	return blocks >= MaxBlocks || blocks >= FirstLook && (!open || failing)
 }
 
 func (s Series) decide(metrics int, accepted *Acceptance) Timed {
@@ -103,10 +103,10 @@ func (s Series) decide(metrics int, accepted *Acceptance) Timed {
 	return t
 }
 
-// look goes through all looks: what was reached at one stays reached, and a
-// regression at any weighs more than a pass. An acceptance moves both of the
-// rule's bounds, 2% and 10%, by what it lets pass. Where the estimate is within
-// 2% all the same, nothing needs accepting, and 10% must be excluded as ever.
+// look goes through all looks: what was reached at one stays reached, and a regression
+// at any weighs more than a pass. An acceptance moves both of the rule's bounds, 2% and
+// 10%, by what it lets pass. Where the estimate is within 2% anyway nothing needs
+// accepting, and a pass must exclude 10% as ever.
 func (t *Timed) look(d []float64, metrics int, accepted *Acceptance) {
 	beyond, bounds := d, "neither a regression is shown nor 10% excluded"
 	if accepted != nil {
@@ -117,17 +117,17 @@ func (t *Timed) look(d []float64, metrics int, accepted *Acceptance) {
 		bounds = fmt.Sprintf("neither more than the accepted %+.3g%% is shown nor %+.3g%% excluded", percent(accepted.UpTo), percent(accepted.UpTo*(1+excluded)))
 	}
 	passed, same := false, false
-	for n := FirstLook; n <= min(len(d), MostBlocks); n += lookEvery {
+	for n := FirstLook; n <= min(len(d), MaxBlocks); n += lookEvery {
 		t.For, t.Against = forRegression(beyond[:n]), forPass(beyond[:n])
-		if t.For >= enough*float64(metrics) {
+		if t.For >= evidenceThreshold*float64(metrics) {
 			t.Status, t.Why = StatusRegression, fmt.Sprintf("%s in %d blocks", t.words(), n)
 			if accepted != nil {
 				t.Why += fmt.Sprintf(": more than the accepted %+.3g%%", percent(accepted.UpTo))
 			}
 			return
 		}
-		passed = passed || t.Against >= enough
-		same = same || passed && (accepted == nil || forPass(d[:n]) >= enough)
+		passed = passed || t.Against >= evidenceThreshold
+		same = same || passed && (accepted == nil || forPass(d[:n]) >= evidenceThreshold)
 	}
 	switch {
 	case passed && accepted != nil && t.Ratio > 1+tolerated:
@@ -139,29 +139,29 @@ func (t *Timed) look(d []float64, metrics int, accepted *Acceptance) {
 	}
 }
 
-// scatterLimit is how surely blocks scatter by no more than ScatterAtMost.
-const scatterLimit = 0.80
+// scatterConfidence is the confidence that blocks scatter by no more than
+// ScatterAtMost.
+const scatterConfidence = 0.80
 
-// ScatterAtMost is the upper limit of SD, by chi-square: of a gate that ended
-// early the blocks scattered little by chance, so that SD itself promises too
-// much.
+// ScatterAtMost is the upper confidence limit of SD, by chi-square: the blocks of a
+// gate that ended early scattered little by chance, so SD itself promises too much.
 func (t Timed) ScatterAtMost() float64 {
 	freedom := float64(len(t.Blocks) - 1)
 	if freedom < 1 {
 		return 0
 	}
-	return t.SD * math.Sqrt(freedom/distuv.ChiSquared{K: freedom}.Quantile(1-scatterLimit))
+	return t.SD * math.Sqrt(freedom/distuv.ChiSquared{K: freedom}.Quantile(1-scatterConfidence))
 }
 
-// drifts is the null control: equal slices of one side must not differ. It goes
-// by the same evidence as the rule itself, so it holds at every look, and what it
-// has once shown stays shown. By chance it takes a pass from one gate in a
-// hundred at most, all sides and metrics together.
+// drifts is the null control: equal slices of one side must not differ. It goes by the
+// same evidence as the rule itself, so it holds at every look, and a drift once shown
+// stays shown. By chance the control takes the pass from one gate in a hundred at most,
+// over all sides and metrics together.
 func (s Series) drifts(metrics int) string {
 	for i, side := range []string{"before", "after"} {
 		null := s.Null[i]
-		for n := FirstLook; n <= min(len(null), MostBlocks); n += lookEvery {
-			if forDrift(null[:n]) >= enough*float64(2*metrics) {
+		for n := FirstLook; n <= min(len(null), MaxBlocks); n += lookEvery {
+			if forDrift(null[:n]) >= evidenceThreshold*float64(2*metrics) {
 				mean, _ := meanAndSD(null[:n])
 				return fmt.Sprintf("two neighbouring slices of %s, which are equal, differ by %+.1f%% in the mean: this machine drifts", side, percent(math.Exp(mean)))
 			}
@@ -185,7 +185,7 @@ func (s Series) uncontrolled() string {
 func studentInterval(d []float64, confidence float64) (mean, low, high float64) {
 	mean, sd := meanAndSD(d)
 	student := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: float64(len(d) - 1)}
-	half := student.Quantile((1+confidence)/2) * max(sd, leastScatter) / math.Sqrt(float64(len(d)))
+	half := student.Quantile((1+confidence)/2) * max(sd, minScatter) / math.Sqrt(float64(len(d)))
 	return mean, mean - half, mean + half
 }
 

@@ -12,9 +12,9 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// alarms is how often a baseline's measured tolerances may be exceeded by chance
+// falseAlarmRate is how often a baseline's measured tolerances may be exceeded by chance
 // in one gate, all of its metrics together.
-const alarms = 0.01
+const falseAlarmRate = 0.01
 
 // Changes says what renewing did to a baseline's lines.
 type Changes struct{ Changed, New, Gone, Kept int }
@@ -27,11 +27,10 @@ func (c Changes) String() string {
 // the least, each with what its values differed by; what is exact and agreed has
 // no tolerance. A tolerance that is too large to be of use is an error.
 //
-// Of the old lines, if there are any, one stays as it is where every run's value
-// lies within its tolerance: written anew it would move a little each time, its
-// tolerance would shrink to that of some lucky runs, and a diff would show what
-// nobody changed. One whose tolerance is too large is written anew, and all are
-// where fresh says so.
+// An old line stays as it is where every run's value lies within its tolerance. Written
+// anew, the line would move a little each time, its tolerance would shrink to that of
+// some lucky runs, and a diff would show what nobody changed. A line whose tolerance is
+// too large is written anew; fresh renews all lines.
 func Renew(old []Count, runs []Counts, fresh bool) ([]Count, Changes, error) {
 	var changes Changes
 	rows, err := mergeRows(runs)
@@ -84,7 +83,7 @@ func mergeRows(runs []Counts) ([]row, error) {
 	}
 	scattered := 0
 	for _, r := range rows {
-		if r.loose() {
+		if r.toleranced() {
 			scattered++
 		}
 	}
@@ -144,9 +143,9 @@ func (c Counts) incomplete() error {
 
 func (r row) spread() float64 { return slices.Max(r.values) - slices.Min(r.values) }
 
-// loose says that the row has a tolerance: its source is not exact, or its runs
+// toleranced says that the row has a tolerance: its source is not exact, or its runs
 // disagreed all the same.
-func (r row) loose() bool {
+func (r row) toleranced() bool {
 	s, _ := sourceOf(r.Metric)
 	return !s.exact || r.spread() > 0
 }
@@ -158,13 +157,12 @@ func (r row) within(line Count) bool {
 }
 
 const (
-	// lent is how many degrees of freedom the source's scatter lends to each row's
+	// priorFreedom is how many degrees of freedom the source's scatter lends to each row's
 	// own: three or four runs alone can be alike by chance.
-	lent = 4
-	// leastCounted is how much a row must count in a run for its scatter to be lent:
-	// of what happens a few times one more is a large share, and says nothing of the
-	// others.
-	leastCounted = 10
+	priorFreedom = 4
+	// minCounted is how much a row must count in a run for its scatter to be lent: of a
+	// few events one more is a large share, and says nothing of other rows.
+	minCounted = 10
 )
 
 // withTolerance gives the rows of one source their tolerance: a prediction
@@ -176,30 +174,30 @@ const (
 // agree, the source's least share is what they are allowed.
 func withTolerance(rows []row, requests, runs, scattered int) []row {
 	s, own := source{}, float64(runs-1)
-	var lenders []float64
+	var variances []float64
 	for _, r := range rows {
 		s, _ = sourceOf(r.Metric)
-		if r.loose() && r.Value*float64(requests) >= leastCounted {
-			lenders = append(lenders, r.variance())
+		if r.toleranced() && r.Value*float64(requests) >= minCounted {
+			variances = append(variances, r.variance())
 		}
 	}
-	prior := middle(lenders)
-	student := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: own + lent}
-	reach := student.Quantile(1-alarms/float64(2*max(scattered, 1))) * math.Sqrt(1+1/float64(runs))
+	prior := median(variances)
+	student := distuv.StudentsT{Mu: 0, Sigma: 1, Nu: own + priorFreedom}
+	reach := student.Quantile(1-falseAlarmRate/float64(2*max(scattered, 1))) * math.Sqrt(1+1/float64(runs))
 	for i := range rows {
 		r := &rows[i]
-		if !r.loose() {
+		if !r.toleranced() {
 			continue
 		}
-		variance := max(r.variance(), (own*r.variance()+lent*prior)/(own+lent))
-		r.Within = coarse(max(reach*math.Sqrt(variance)*r.Value, r.spread(), s.least*r.Value))
+		variance := max(r.variance(), (own*r.variance()+priorFreedom*prior)/(own+priorFreedom))
+		r.Within = roundUp(max(reach*math.Sqrt(variance)*r.Value, r.spread(), s.least*r.Value))
 		r.Value = roundLike(r.Value, r.Within)
 	}
 	return rows
 }
 
-// middle is the median: of an even number the mean of the middle two, of none 0.
-func middle(values []float64) float64 {
+// median is the middle value, or the mean of the two in the middle; 0 of none.
+func median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0
 	}
@@ -220,9 +218,9 @@ func (r row) variance() float64 {
 	return sd * sd / (mean * mean)
 }
 
-// coarse rounds up to three digits: a tolerance is no more exact, and a diff is
+// roundUp rounds up to three digits: a tolerance is no more exact, and a diff is
 // read by people.
-func coarse(v float64) float64 {
+func roundUp(v float64) float64 {
 	if !(v > 0) {
 		return 0
 	}
@@ -245,8 +243,8 @@ func unitOfDigits(v float64) float64 { return math.Pow(10, math.Floor(math.Log10
 // A tolerance is of no use where an N+1 or a lost index would fit into it, and
 // equal runs that differ so much have a cause that can be found.
 const (
-	mostShare      = 0.10 // of the value, a tolerance may be
-	mostExactShare = 0.03 // where two runs should agree to the digit
+	maxShare      = 0.10 // of the value, a tolerance may be
+	maxExactShare = 0.03 // where two runs should agree to the digit
 	// smallTolerance, by request, is never too large, where a source has no floor
 	// of its own: 5 more of 100 requests.
 	smallTolerance = 0.05
@@ -255,9 +253,9 @@ const (
 // tooWide says that the line's tolerance is too large to be of use.
 func (c Count) tooWide() bool {
 	s, _ := sourceOf(c.Metric)
-	share, floor := mostShare, smallTolerance
+	share, floor := maxShare, smallTolerance
 	if s.exact {
-		share = mostExactShare
+		share = maxExactShare
 	}
 	share, floor = cmp.Or(s.most, share), cmp.Or(s.floor, floor)
 	return c.Within > share*c.Value && c.Within > floor

@@ -222,13 +222,13 @@ func TestTooWideAtItsBounds(t *testing.T) {
 
 func TestFiguresOfTolerances(t *testing.T) {
 	for v, want := range map[float64]float64{42.81: 42.9, 42.9: 42.9, 0.01234: 0.0124, 100: 100, 100.2: 101, 9.991: 10, 1234: 1240, 0: 0, -1: 0} {
-		near(t, "three digits, rounded up", coarse(v), want, 1e-9)
+		near(t, "three digits, rounded up", roundUp(v), want, 1e-9)
 	}
 	for _, test := range []struct {
 		values []float64
 		want   float64
 	}{{nil, 0}, {[]float64{5}, 5}, {[]float64{3, 1, 2}, 2}, {[]float64{4, 1, 2, 3}, 2.5}} {
-		near(t, "median", middle(test.values), test.want, 1e-12)
+		near(t, "median", median(test.values), test.want, 1e-12)
 	}
 	near(t, "variance as a share", row{values: []float64{90, 100, 110}}.variance(), 0.01, 1e-12)
 	near(t, "variance of nothing", row{values: []float64{0, 0}}.variance(), 0, 0)
@@ -243,11 +243,11 @@ func TestFiguresOfTolerances(t *testing.T) {
 		}
 	}
 	for metric, want := range map[string]bool{"allocations": true, "statements": false} {
-		if got := (row{Count: Count{Metric: metric}, values: []float64{1, 1}}).loose(); got != want {
+		if got := (row{Count: Count{Metric: metric}, values: []float64{1, 1}}).toleranced(); got != want {
 			t.Errorf("equal runs of %s have a tolerance: %v", metric, got)
 		}
 	}
-	if !(row{Count: Count{Metric: "statements"}, values: []float64{1, 2}}).loose() {
+	if !(row{Count: Count{Metric: "statements"}, values: []float64{1, 2}}).toleranced() {
 		t.Error("runs that differ have none")
 	}
 }

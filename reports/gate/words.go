@@ -31,7 +31,7 @@ func (r Result) passed() string {
 	}
 	if timed := r.compared(); len(timed) > 0 {
 		if labels := labelsOf(timed, StatusSame); len(labels) > 0 {
-			said = append(said, "10% or more is excluded in "+listed(labels)+".")
+			said = append(said, "10% or more is excluded in "+joinAnd(labels)+".")
 		}
 		said = append(said, couldHaveFound(timed), "p95 and p99 do not gate.")
 	} else {
@@ -51,7 +51,7 @@ func (r Result) passed() string {
 	return strings.Join(said, " ")
 }
 
-// countsHeld says how exactly the counts are held, so that nobody takes a loose
+// countsHeld says how exactly the counts are compared, so that nobody takes a loose
 // count for an exact one.
 func (r Result) countsHeld() string {
 	exact := 0
@@ -60,23 +60,23 @@ func (r Result) countsHeld() string {
 		if c.Within == 0 {
 			exact++
 		}
-		if c.looseness() > loosest.looseness() {
+		if c.relativeTolerance() > loosest.relativeTolerance() {
 			loosest = c
 		}
 	}
 	switch n := len(r.Counted); {
 	case exact == n:
 		return fmt.Sprintf("%d counts agree with the baseline to the digit.", n)
-	case loosest.looseness() == 0:
+	case loosest.relativeTolerance() == 0:
 		return fmt.Sprintf("%d counts are held against the baseline, %d of them to the digit.", n, exact)
 	default:
 		return fmt.Sprintf("%d counts are held against the baseline, %d of them to the digit, the others to within %.2g%% at most (%s).",
-			n, exact, 100*loosest.looseness(), loosest.name())
+			n, exact, 100*loosest.relativeTolerance(), loosest.name())
 	}
 }
 
-// looseness is the count's tolerance as a share of its value.
-func (c CountResult) looseness() float64 {
+// relativeTolerance is the count's tolerance as a share of its value.
+func (c CountResult) relativeTolerance() float64 {
 	if c.Value == 0 {
 		return 0
 	}
@@ -96,7 +96,7 @@ func couldHaveFound(timed []Timed) string {
 			worst = t
 		}
 	}
-	find := func(slowdown float64) float64 { return 100 * Chance(slowdown, worst.SDAtMost, len(timed)) }
+	find := func(slowdown float64) float64 { return 100 * Power(slowdown, worst.SDAtMost, len(timed)) }
 	return fmt.Sprintf("Blocks scatter by up to %.1f%% (%s). Of 100 such gates %.0f find 5%% more, %.0f find 10%% and %.0f find 20%%.",
 		100*worst.SDAtMost, worst.Label, find(0.05), find(0.10), find(0.20))
 }
@@ -121,8 +121,8 @@ func (r Result) count(of Status) int {
 	return n
 }
 
-// listed joins words as people do.
-func listed(words []string) string {
+// joinAnd joins words as people do.
+func joinAnd(words []string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")
 	}
@@ -173,8 +173,8 @@ func (c CountResult) growth() float64 {
 	return *c.Measured - c.Value
 }
 
-// mostSaid is how many metrics of an endpoint the sentence names.
-const mostSaid = 3
+// maxNamedMetrics is how many metrics of an endpoint the sentence names.
+const maxNamedMetrics = 3
 
 // endpointWords says what a request of the first failing endpoint costs more of.
 // A statement is named once.
@@ -184,7 +184,7 @@ func endpointWords(failing []CountResult) string {
 	seen, named := map[string]bool{}, map[string]bool{}
 	for _, c := range failing {
 		sameEndpoint := c.Variant == first.Variant && c.Endpoint == first.Endpoint
-		if !sameEndpoint || seen[c.Metric] || c.Of != "" && named[c.Of] || len(parts) == mostSaid {
+		if !sameEndpoint || seen[c.Metric] || c.Of != "" && named[c.Of] || len(parts) == maxNamedMetrics {
 			continue
 		}
 		seen[c.Metric], named[c.Of] = true, true
@@ -231,7 +231,7 @@ func (r Result) undecided() string {
 	} else if len(r.Counted)+len(r.Timed) == 0 {
 		return "nothing was measured"
 	}
-	for _, s := range []Status{StatusAbsent, StatusUnbelievable} {
+	for _, s := range []Status{StatusAbsent, StatusImplausible} {
 		var first *CountResult
 		n := 0
 		for i := range r.Counted {
@@ -257,7 +257,7 @@ func (r Result) undecided() string {
 
 func (c CountResult) whyUndecided(n int) string {
 	out := fmt.Sprintf("%s: %s", c.name(), c.Why)
-	if c.Status == StatusUnbelievable {
+	if c.Status == StatusImplausible {
 		out = fmt.Sprintf("%s: %s instead of %s; %s", c.name(), figure(c.Measured), figure(&c.Value), c.Why)
 	}
 	if n > 1 {
@@ -320,7 +320,7 @@ func (r Result) next() string {
 	if r.Verdict == Regression {
 		return strings.Join(said, " ")
 	}
-	if r.count(StatusUnbelievable) > 0 {
+	if r.count(StatusImplausible) > 0 {
 		said = append(said, fmt.Sprintf("If the change is meant to do less work, or work of another name, run `%s` and commit its diff in the same change. If not, find out why the work was not done.", r.renewal()))
 	}
 	if r.count(StatusAbsent) > 0 {

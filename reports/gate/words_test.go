@@ -25,7 +25,7 @@ func TestFigures(t *testing.T) {
 		t.Errorf("no number is %q", got)
 	}
 	for want, words := range map[string][]string{"": nil, "a": {"a"}, "a and b": {"a", "b"}, "a, b and c": {"a", "b", "c"}} {
-		if got := listed(words); got != want {
+		if got := joinAnd(words); got != want {
 			t.Errorf("%v are %q, want %q", words, got, want)
 		}
 	}
@@ -84,10 +84,10 @@ func TestWhatAPassCouldHaveFound(t *testing.T) {
 		}
 	}
 	// A gate of hardly any scatter finds each of them, and none of what is not there.
-	if a, b := Chance(0.12, 0.002, 3), Chance(0, 0.002, 3); a != 1 || b != 0 {
+	if a, b := Power(0.12, 0.002, 3), Power(0, 0.002, 3); a != 1 || b != 0 {
 		t.Errorf("12%% are found in %v of gates that scatter by 0.2%%, nothing in %v", a, b)
 	}
-	if Chance(0.05, 0.025, 0) != Chance(0.05, 0.025, 1) {
+	if Power(0.05, 0.025, 0) != Power(0.05, 0.025, 1) {
 		t.Error("without a metric there is none to be found")
 	}
 }
@@ -129,7 +129,7 @@ func TestRedSentence(t *testing.T) {
 // Without a verdict the first of each kind says why, and how many more there are.
 func TestUndecidedSentence(t *testing.T) {
 	absent := CountResult{Count: Count{Variant: scenarios.After, Endpoint: "GET /", Metric: "messages"}, Status: StatusAbsent, Why: "not read"}
-	doubted := countOf("allocations", "", StatusUnbelievable, 50, 0, 20)
+	doubted := countOf("allocations", "", StatusImplausible, 50, 0, 20)
 	doubted.Why = "why?"
 	for want, r := range map[string]Result{
 		"No verdict: nothing was measured.":                                               {},
@@ -149,7 +149,7 @@ func TestUndecidedSentence(t *testing.T) {
 
 // What a reader does next, for each cause.
 func TestNextSteps(t *testing.T) {
-	grown, doubted, absent := countOf("statements", "", StatusRegression, 1, 0, 2), countOf("statements", "", StatusUnbelievable, 2, 0, 1), countOf("statements", "", StatusAbsent, 2, 0, 1)
+	grown, doubted, absent := countOf("statements", "", StatusRegression, 1, 0, 2), countOf("statements", "", StatusImplausible, 2, 0, 1), countOf("statements", "", StatusAbsent, 2, 0, 1)
 	at := time.Date(2026, 11, 27, 4, 0, 0, 0, time.UTC)
 	slower := Timed{Key: "cpu app", Label: "app", Status: StatusRegression, Ratio: 1.065}
 	wrong := Timed{Key: keyFailures, Label: "failed", Status: StatusRegression}

@@ -30,7 +30,7 @@ func WriteTable(w io.Writer, r Result) error {
 	var out strings.Builder
 	out.WriteString(r.Sentence + "\n")
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
-	if rows := r.telling(); len(rows) > 0 {
+	if rows := r.differing(); len(rows) > 0 {
 		fmt.Fprint(table, "\ncounted, a request\tbaseline\tmeasured\t\n")
 		for _, c := range rows {
 			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.name(), baselineFigure(c), figure(c.Measured), c.verdict())
@@ -58,9 +58,9 @@ func WriteTable(w io.Writer, r Result) error {
 	return err
 }
 
-// telling are the counted metrics that are not the same, regressions first. What
+// differing are the counted metrics that are not the same, regressions first. What
 // an endpoint lacks for one reason is one row.
-func (r Result) telling() []CountResult {
+func (r Result) differing() []CountResult {
 	rows := r.failing()
 	type lack struct {
 		place
@@ -121,10 +121,10 @@ func (c CountResult) verdict() string {
 }
 
 const (
-	// mostMarkdown is below what GitHub takes as a comment (65,536 characters).
-	mostMarkdown    = 60_000 // bytes
-	mostAnnotations = 10     // that GitHub shows of one step
-	mostFirst       = 15     // rows that are not folded
+	// maxMarkdownBytes is below what GitHub takes as a comment (65,536 characters).
+	maxMarkdownBytes = 60_000 // bytes
+	maxAnnotations   = 10     // that GitHub shows of one step
+	maxUnfoldedRows  = 15     // rows that are not folded
 )
 
 // Marker finds a gate's comment again, so that CI updates one.
@@ -138,8 +138,8 @@ func WriteMarkdown(w io.Writer, r Result) error {
 	if next := r.next(); next != "" {
 		out.WriteString("\n**What to do:** " + next + "\n")
 	}
-	rows := r.telling()
-	first := rows[:min(len(rows), mostFirst)]
+	rows := r.differing()
+	first := rows[:min(len(rows), maxUnfoldedRows)]
 	if len(first) > 0 {
 		out.WriteString("\n| counted, a request | baseline | measured | |\n|---|---:|---:|---|\n")
 		for _, c := range first {
@@ -197,7 +197,7 @@ func (r Result) fold(out *strings.Builder, more bool, rest []CountResult) {
 	for i, c := range rest {
 		cells := c.cells()
 		left := fmt.Sprintf("\n%d more stand in gate.json.\n", len(rest)-i)
-		if out.Len()+len(cells)+len(left)+len(end) > mostMarkdown {
+		if out.Len()+len(cells)+len(left)+len(end) > maxMarkdownBytes {
 			out.WriteString(left)
 			break
 		}
@@ -221,11 +221,11 @@ func WriteAnnotations(w io.Writer, r Result) error {
 	add := func(level, title, text string) {
 		lines = append(lines, fmt.Sprintf("::%s title=%s::%s\n", level, escapeProperty(title), escapeData(text)))
 	}
-	for _, c := range r.telling() {
+	for _, c := range r.differing() {
 		switch c.Status {
 		case StatusRegression:
 			add("error", "headroom gate: "+string(c.Variant)+" "+c.Endpoint, c.change())
-		case StatusAbsent, StatusUnbelievable:
+		case StatusAbsent, StatusImplausible:
 			add("warning", "headroom gate: "+string(c.Variant)+" "+c.Endpoint, c.whyUndecided(1))
 		}
 	}
@@ -240,8 +240,8 @@ func WriteAnnotations(w io.Writer, r Result) error {
 	if r.Unfit != "" {
 		add("warning", "headroom gate", r.Unfit)
 	}
-	if more := len(lines) - mostAnnotations; more > 0 {
-		lines = lines[:mostAnnotations-1]
+	if more := len(lines) - maxAnnotations; more > 0 {
+		lines = lines[:maxAnnotations-1]
 		add("notice", "headroom gate", fmt.Sprintf("%d more findings stand in the summary", more+1))
 	}
 	_, err := io.WriteString(w, strings.Join(lines, ""))

@@ -47,7 +47,7 @@ func WriteHTML(w io.Writer, r Result, style string) error {
 		Alarm         float64
 		Telling, Same []countRow
 		Timed         []timedRow
-	}{Result: r, Style: template.CSS(style), Next: r.next(), About: r.about(), Alarm: enough * float64(len(r.compared())), Telling: rowsOfPage(r.telling())}
+	}{Result: r, Style: template.CSS(style), Next: r.next(), About: r.about(), Alarm: evidenceThreshold * float64(len(r.compared())), Telling: rowsOfPage(r.differing())}
 	view.Heading = map[Verdict]string{Pass: "No regression", Regression: "A regression", NoVerdict: "No verdict"}[r.Verdict]
 	var same []CountResult
 	for _, c := range r.Counted {

@@ -14,21 +14,21 @@ import (
 
 // Thresholds of what is read off the trials.
 const (
-	keptUp    = 0.98 // answered of planned, for a point of the law
-	fewest    = 100  // requests behind a point of the law
-	nearLimit = 0.5  // demands are read at rates of at least so much of the capacity: they fall with load
+	minAnsweredShare = 0.98 // answered of planned, for a point of the law
+	minRequests      = 100  // requests behind a point of the law
+	nearCapacity     = 0.5  // demands are read at rates of at least so much of the capacity: they fall with load
 )
 
-// unsettled are the steps that are loaded on purpose with what does not last.
-var unsettled = []scenarios.RateName{record.RateOverload, record.RateRecover}
+// transientSteps are the steps whose load is not meant to last.
+var transientSteps = []scenarios.RateName{record.RateOverload, record.RateRecover}
 
-// sound returns the trials of a variant that say how it works when it works:
-// valid, and with every due request sent.
-func sound(trials []record.Trial, v scenarios.Variant) []record.Trial {
+// steadyTrials returns a variant's trials of steady operation: valid, and with every
+// due request sent.
+func steadyTrials(trials []record.Trial, v scenarios.Variant) []record.Trial {
 	var out []record.Trial
 	for _, t := range trials {
 		m := t.Measurement
-		if t.Variant == v && t.Resize == nil && t.Valid() && !m.Interrupted && m.Unsent == 0 && m.OfferedRPS > 0 && !slices.Contains(unsettled, t.RateName) {
+		if t.Variant == v && t.Resize == nil && t.Valid() && !m.Interrupted && m.Unsent == 0 && m.OfferedRPS > 0 && !slices.Contains(transientSteps, t.RateName) {
 			out = append(out, t)
 		}
 	}
@@ -41,7 +41,7 @@ func lawPoints(trials []record.Trial) []Point {
 	var sums []sum
 	for _, t := range trials {
 		m := t.Measurement
-		if m.Sent < fewest || float64(m.Succeeded) < keptUp*float64(m.Planned) || m.Clipped > 0 || !(m.DurationS > 0) {
+		if m.Sent < minRequests || float64(m.Succeeded) < minAnsweredShare*float64(m.Planned) || m.Clipped > 0 || !(m.DurationS > 0) {
 			continue
 		}
 		i := slices.IndexFunc(sums, func(s sum) bool { return near(s.offered, m.OfferedRPS) })
@@ -106,10 +106,10 @@ func (g Group) known() bool { return g.DemandMS.OrNaN() > 0 && g.CPUs > 0 }
 func (g Group) idle() bool { return g.DemandMS.Known() && !g.known() && g.CPUs > 0 }
 
 // groupsOf reads the service demands off the trials at rates near the capacity.
-func groupsOf(t scenarios.Topology, trials []record.Trial, limitRPS float64) []Group {
+func groupsOf(t scenarios.Topology, trials []record.Trial, capacityRPS float64) []Group {
 	var loaded []record.Trial
 	for _, trial := range trials {
-		if trial.Measurement.OfferedRPS >= nearLimit*limitRPS {
+		if trial.Measurement.OfferedRPS >= nearCapacity*capacityRPS {
 			loaded = append(loaded, trial)
 		}
 	}
@@ -127,7 +127,7 @@ func groupsOf(t scenarios.Topology, trials []record.Trial, limitRPS float64) []G
 		if !g.Stateless {
 			g.Keeps = keeps
 		}
-		for _, m := range t.Of(g.Name) {
+		for _, m := range t.MachinesOf(g.Name) {
 			g.CPUs += cpus[m.Name]
 			var demandMS maybe.Number
 			if demand := sample.Value(scenarios.MetricKey("cpu_ms_per_request[" + m.Name + "]")); demand.OK() {

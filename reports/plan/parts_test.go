@@ -67,14 +67,14 @@ func TestBytesOfARequest(t *testing.T) {
 }
 
 // Only what says how the variant works when it works.
-func TestSoundTrials(t *testing.T) {
+func TestSteadyTrials(t *testing.T) {
 	trials := func(change func(*record.Trial)) []record.Trial {
 		one := record.Trial{Kind: record.KindProbe, Variant: scenarios.After, RateName: record.RateCurve, Measurement: record.Measurement{OfferedRPS: 10}}
 		change(&one)
 		return []record.Trial{one}
 	}
-	if got := sound(trials(func(*record.Trial) {}), scenarios.After); len(got) != 1 {
-		t.Fatalf("a sound one: %+v", got)
+	if got := steadyTrials(trials(func(*record.Trial) {}), scenarios.After); len(got) != 1 {
+		t.Fatalf("a steady one: %+v", got)
 	}
 	for name, change := range map[string]func(*record.Trial){
 		"the other variant": func(t *record.Trial) { t.Variant = scenarios.Before },
@@ -86,8 +86,8 @@ func TestSoundTrials(t *testing.T) {
 		"an overload":       func(t *record.Trial) { t.RateName = record.RateOverload },
 		"a recovery":        func(t *record.Trial) { t.RateName = record.RateRecover },
 	} {
-		if got := sound(trials(change), scenarios.After); len(got) != 0 {
-			t.Errorf("%s is sound: %+v", name, got)
+		if got := steadyTrials(trials(change), scenarios.After); len(got) != 0 {
+			t.Errorf("%s is steady: %+v", name, got)
 		}
 	}
 }
@@ -202,11 +202,11 @@ func TestBoundOfAPlan(t *testing.T) {
 		{"a peak above the bound", []Group{app(500), data("db", 400)}, 450, "db", 400},
 		{"a peak below what held", []Group{app(500), data("db", 400)}, 149, "db", 400},
 	} {
-		o := Option{Limit: Capacity{RPS: 150}}
+		o := Option{Capacity: Capacity{RPS: 150}}
 		if test.peak > 0 {
 			o.LawPeak = &Figure{Value: test.peak}
 		}
-		o.bind(test.groups)
+		o.setBound(test.groups)
 		switch {
 		case (o.Bound == nil) != (test.want == ""):
 			t.Errorf("%s: %+v", test.name, o.Bound)
@@ -241,7 +241,7 @@ func TestRefusals(t *testing.T) {
 		{"below the bound", 299, docker, []Group{app, data}, 300, ""},
 		{"at the bound", 300, docker, []Group{app, data}, 300, "its db, which can't be copied, can answer 300 at most"},
 	} {
-		o := Option{RateRPS: test.rate, Limit: Capacity{RPS: 100}}
+		o := Option{RateRPS: test.rate, Capacity: Capacity{RPS: 100}}
 		if test.bound > 0 {
 			o.Bound = &Bound{Machine: "db", RPS: Figure{Value: test.bound}}
 		}
@@ -265,7 +265,7 @@ func TestCopiesOfAPlan(t *testing.T) {
 		{300, map[string]int{"app": 4, "db": 1, "idle": 3}}, // the database as busy as an app was
 		{300.1, nil},
 	} {
-		o := Option{RateRPS: test.rate, Limit: Capacity{RPS: 150}}
+		o := Option{RateRPS: test.rate, Capacity: Capacity{RPS: 150}}
 		got, why := o.copies([]Group{app, data, idle})
 		if (test.want == nil) != (why != "") {
 			t.Errorf("at %v: %v, %q", test.rate, got, why)
@@ -294,11 +294,11 @@ func TestCapacityOfAPlan(t *testing.T) {
 		"its capacity under this SLO is not known: why; measure":                    {FailedRPS: 20, HeldRPS: 10, Missing: "why"},
 		"its capacity under this SLO is not known: no step; measure":                {Missing: "no step"},
 	} {
-		if got := unknownLimit(c); !strings.HasPrefix(got, want) {
+		if got := unknownCapacity(c); !strings.HasPrefix(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	o := Option{Limit: Capacity{RPS: 100}}
+	o := Option{Capacity: Capacity{RPS: 100}}
 	if at := o.beyond(100); at != (Figure{Value: 100, Basis: Interpolated}) {
 		t.Errorf("what held: %+v", at)
 	}
@@ -440,9 +440,9 @@ func TestPlanInWords(t *testing.T) {
 		says string
 		want bool
 	}{
-		"a law that is far off":                {Option{Law: &beyond, Limit: Capacity{RPS: 100}, RateRPS: 100}, "mean response  not told: at rates left out", true},
-		"a law that is near enough":            {Option{Law: &law, Limit: Capacity{RPS: 100}, RateRPS: 100}, "not told", false},
-		"a law beyond what held":               {Option{Law: &beyond, Limit: Capacity{RPS: 100}, RateRPS: 101}, "not told", false},
+		"a law that is far off":                {Option{Law: &beyond, Capacity: Capacity{RPS: 100}, RateRPS: 100}, "mean response  not told: at rates left out", true},
+		"a law that is near enough":            {Option{Law: &law, Capacity: Capacity{RPS: 100}, RateRPS: 100}, "not told", false},
+		"a law beyond what held":               {Option{Law: &beyond, Capacity: Capacity{RPS: 100}, RateRPS: 101}, "not told", false},
 		"a bound at four times":                {Option{Bound: &Bound{"db", Figure{Value: 400, Basis: Extrapolated, Factor: 4}}}, "400 requests/s is the most that db can answer (extrapolated 4.00x)", true},
 		"a bound beyond four times":            {Option{Bound: &Bound{"db", Figure{Value: 410, Basis: Extrapolated, Factor: 4.1}}}, "what db can answer at most is beyond 4x the largest rate that held: no number", true},
 		"a group of which nothing is known":    {Option{Machines: []Machines{{Group: Group{Name: "app", Size: "small", Stateless: true}, Copies: Figure{2, Measured, 0}}}}, "app            2 small (measured), can be copied; CPU use not known", true},

@@ -8,7 +8,7 @@
 //     the SLO that is asked for, or with its run's own (slo.CapacityOf).
 //  2. Up to that capacity the answer is the variant as it was measured.
 //  3. Beyond it, operational laws: each machine's service demand, read near
-//     the limit, says how busy it would be. Stateless machines are copied
+//     the capacity, says how busy it would be. Stateless machines are copied
 //     until none is busier than the busiest was when the SLO was seen to hold;
 //     a machine that keeps data or a queue stays one, and bounds the rate.
 //  4. The Universal Scalability Law, where it can be fitted, lowers that bound
@@ -86,7 +86,7 @@ type Option struct {
 	RealRPS             float64           `json:"real_rps"`  // what the users ask for
 	RateRPS             float64           `json:"rate_rps"`  // the same at the run's scale
 	UnitCPUs            float64           `json:"unit_cpus"` // the scale: CPUs here for one vCPU; 0 is full scale
-	Limit               Capacity          `json:"capacity"`  // at the run's scale
+	Capacity            Capacity          `json:"capacity"`  // at the run's scale
 	Carries             bool              `json:"carries"`
 	Reason              string            `json:"reason,omitempty"` // why no number is given
 	Machines            []Machines        `json:"machines"`
@@ -181,10 +181,10 @@ func assess(ask Ask, log *record.Log, v scenarios.Variant) (Option, error) {
 	topology := run.Scenario.Topology(v)
 	asked := ask.sloOf(run)
 	same := slices.Equal(asked.Conditions, run.Scenario.SLO.Conditions)
-	limit := slo.CapacityOf(log.Trials, v, asked, same)
-	capacity := capacityOf(limit)
+	measured := slo.CapacityOf(log.Trials, v, asked, same)
+	capacity := capacityOf(measured)
 	o := Option{RunID: run.ID, Variant: v, Label: topology.Label, SLO: asked.Text, UnitCPUs: run.Shares.UnitCPUs, Machines: []Machines{},
-		RequestsPerUserPerS: ask.RequestsPerUserPerS, Warnings: append(compare.CapacityWarnings(v, limit), warningsOf(log, capacity)...)}
+		RequestsPerUserPerS: ask.RequestsPerUserPerS, Warnings: append(compare.CapacityWarnings(v, measured), warningsOf(log, capacity)...)}
 	if o.RequestsPerUserPerS == 0 {
 		o.RequestsPerUserPerS = run.Scenario.Load.RequestsPerUserPerS
 	}
@@ -194,15 +194,15 @@ func assess(ask Ask, log *record.Log, v scenarios.Variant) (Option, error) {
 	o.RealRPS = ask.Users * o.RequestsPerUserPerS
 	o.RateRPS = cost.RateOf(ask.Users, run.Shares.UnitCPUs, o.RequestsPerUserPerS)
 	capacity.Users = cost.Users(capacity.RPS, run.Shares.UnitCPUs, o.RequestsPerUserPerS)
-	o.Limit = capacity
+	o.Capacity = capacity
 	if capacity.RPS == 0 {
-		o.Reason = unknownLimit(limit)
+		o.Reason = unknownCapacity(measured)
 		return o, nil
 	}
-	trials := sound(log.Trials, v)
+	trials := steadyTrials(log.Trials, v)
 	groups := groupsOf(topology, trials, capacity.RPS)
 	o.fitLaw(lawPoints(trials))
-	o.bind(groups)
+	o.setBound(groups)
 	if o.Reason = o.refusal(run, groups); o.Reason != "" {
 		return o, nil
 	}
@@ -245,7 +245,7 @@ func capacityOf(c slo.Capacity) Capacity {
 	return out
 }
 
-func unknownLimit(c slo.Capacity) string {
+func unknownCapacity(c slo.Capacity) string {
 	const remedy = "; measure it with this SLO in the scenario, for example headroom run phase3"
 	if c.FailedRPS > 0 && c.HeldRPS == 0 {
 		return fmt.Sprintf("this SLO failed at the lowest rate that was tried, %s requests/s%s", compare.FormatRate(c.FailedRPS), remedy)
@@ -255,8 +255,8 @@ func unknownLimit(c slo.Capacity) string {
 
 // basis is what numbers at the asked rate rest on.
 func (o *Option) basis(trials []record.Trial, s scenarios.SLO, same bool) Figure {
-	if o.RateRPS > o.Limit.RPS {
-		return Figure{Basis: Extrapolated, Factor: o.RateRPS / o.Limit.RPS}
+	if o.RateRPS > o.Capacity.RPS {
+		return Figure{Basis: Extrapolated, Factor: o.RateRPS / o.Capacity.RPS}
 	}
 	for i := range trials {
 		if near(trials[i].Measurement.OfferedRPS, o.RateRPS) && slo.StepOf(&trials[i], s, same).Outcome == record.Held {
@@ -273,7 +273,7 @@ func (f Figure) of(value float64) Figure {
 
 // beyond is a figure at a rate of its own.
 func (o *Option) beyond(rps float64) Figure {
-	if factor := rps / o.Limit.RPS; factor > 1 {
+	if factor := rps / o.Capacity.RPS; factor > 1 {
 		return Figure{Value: rps, Basis: Extrapolated, Factor: factor}
 	}
 	return Figure{Value: rps, Basis: Interpolated}
@@ -286,21 +286,22 @@ func (o *Option) fitLaw(points []Point) {
 		return
 	}
 	o.Law = &law
-	if peak := law.PeakRPS(); peak <= maxFactor*o.Limit.RPS {
+	if peak := law.PeakRPS(); peak <= maxFactor*o.Capacity.RPS {
 		figure := o.beyond(peak)
 		o.LawPeak = &figure
 	}
-	// Of the variant as it was measured: with more copies it is another system.
-	if seconds, ok := law.ResponseS(o.RateRPS); ok && o.RateRPS <= o.Limit.RPS && law.HeldOutResponseError <= maxHeldOutError {
+	// The law is of the variant as it was measured: with more copies the variant is
+	// another system.
+	if seconds, ok := law.ResponseS(o.RateRPS); ok && o.RateRPS <= o.Capacity.RPS && law.HeldOutResponseError <= maxHeldOutError {
 		o.ResponseMS = &Figure{Value: seconds * 1000}
 	}
 }
 
-// bind finds the machine that runs out first of those that can't be copied.
-// Where that is also the first of all, the law's peak is its peak, and the smaller one counts.
-// One that can't be copied and of which the demand is not known may be the first: then
-// none is named.
-func (o *Option) bind(groups []Group) {
+// setBound finds the machine that runs out first of those that can't be copied. If that
+// machine is also the first of all, the law's peak is its peak, and the smaller one
+// counts. A machine that can't be copied and whose demand is not known may be the
+// first: then none is named.
+func (o *Option) setBound(groups []Group) {
 	first := math.Inf(1)
 	for _, g := range groups {
 		switch {
@@ -318,7 +319,7 @@ func (o *Option) bind(groups []Group) {
 			continue
 		}
 		bound := g.boundRPS()
-		if o.LawPeak != nil && bound == first && o.LawPeak.Value > o.Limit.RPS {
+		if o.LawPeak != nil && bound == first && o.LawPeak.Value > o.Capacity.RPS {
 			bound = min(bound, o.LawPeak.Value)
 		}
 		if o.Bound == nil || bound < o.Bound.RPS.Value {
@@ -329,7 +330,7 @@ func (o *Option) bind(groups []Group) {
 
 // refusal says why nothing is told beyond the measured capacity.
 func (o *Option) refusal(run record.Run, groups []Group) string {
-	held := o.Limit.RPS
+	held := o.Capacity.RPS
 	if o.RateRPS <= held {
 		return ""
 	}
@@ -364,10 +365,10 @@ func (o *Option) copies(groups []Group) (map[string]int, string) {
 	for _, g := range groups {
 		needed[g.Name] = g.Measured
 		if g.known() {
-			busiest = max(busiest, g.share(o.Limit.RPS, g.Measured))
+			busiest = max(busiest, g.share(o.Capacity.RPS, g.Measured))
 		}
 	}
-	if o.RateRPS <= o.Limit.RPS {
+	if o.RateRPS <= o.Capacity.RPS {
 		return needed, ""
 	}
 	for _, g := range groups {

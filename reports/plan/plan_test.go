@@ -207,12 +207,12 @@ func TestDearerAndStatefulVariants(t *testing.T) {
 func TestCapacityIsJudgedByTheAskedSLO(t *testing.T) {
 	strict := answer(t, usersAt(100), "p99<15ms", synthetic()).Options[0]
 	// Only the short steps at 20/s and 50/s were faster.
-	if strict.Limit.Confirmed || strict.Limit.RPS > 50 || strict.Limit.RPS < 20 {
-		t.Errorf("strict: %+v", strict.Limit)
+	if strict.Capacity.Confirmed || strict.Capacity.RPS > 50 || strict.Capacity.RPS < 20 {
+		t.Errorf("strict: %+v", strict.Capacity)
 	}
 	medium := answer(t, usersAt(100), "p99<50ms", synthetic()).Options[0]
-	if medium.Limit.Confirmed || medium.Limit.RPS >= heldRPS || medium.Limit.RPS < 50 {
-		t.Errorf("p99<50ms: %+v, want less than what was soaked with another SLO", medium.Limit)
+	if medium.Capacity.Confirmed || medium.Capacity.RPS >= heldRPS || medium.Capacity.RPS < 50 {
+		t.Errorf("p99<50ms: %+v, want less than what was soaked with another SLO", medium.Capacity)
 	}
 	none := answer(t, usersAt(100), "GET /nowhere p99<20ms", synthetic())
 	if none.Best != nil || !strings.Contains(none.Options[0].Reason, "GET /nowhere p99<20ms: no request was sent") {
@@ -314,7 +314,7 @@ func TestPlanFromARecordedRun(t *testing.T) {
 	}
 	most := map[scenarios.Variant]float64{}
 	for _, o := range p.Options {
-		most[o.Variant] = o.Limit.Users
+		most[o.Variant] = o.Capacity.Users
 	}
 	if !(most[scenarios.After] > most[scenarios.Before]) || most[scenarios.Before] == 0 {
 		t.Fatalf("users that were measured: %v, want more after", most)

@@ -11,8 +11,8 @@ import (
 	"headroom/scenarios"
 )
 
-// commonSLO is the text of the SLO that all variants are judged by. Where the
-// runs' own are taken and differ there is none, and a note says whose is which.
+// commonSLO is the text of the SLO that all variants are judged by. There is none where
+// the runs' own SLOs are taken and differ; a note then says which run has which.
 func commonSLO(ask Ask, runs []*record.Log) (text string, notes []string, err error) {
 	type judged struct {
 		slo scenarios.SLO

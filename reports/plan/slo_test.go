@@ -53,8 +53,8 @@ func TestRunsOwnSLO(t *testing.T) {
 				t.Errorf("SLO %q, want %q; best %+v", p.SLO, test.slo, p.Best)
 			}
 			for _, o := range p.Options {
-				if o.Limit.Confirmed != test.soaked[o.RunID] || o.Limit.Confirmed != (o.Limit.RPS == heldRPS) {
-					t.Errorf("%s is planned with %v by %q, confirmed %v", o.RunID, o.Limit.RPS, o.SLO, o.Limit.Confirmed)
+				if o.Capacity.Confirmed != test.soaked[o.RunID] || o.Capacity.Confirmed != (o.Capacity.RPS == heldRPS) {
+					t.Errorf("%s is planned with %v by %q, confirmed %v", o.RunID, o.Capacity.RPS, o.SLO, o.Capacity.Confirmed)
 				}
 			}
 			var text strings.Builder

@@ -95,8 +95,7 @@ func Fit(points []Point) (Law, error) {
 	return law, nil
 }
 
-// responseError is by how much of it the law's response time at the point's
-// rate is off.
+// responseError is the relative error of the law's response time at the point's rate.
 func (l Law) responseError(p Point) float64 {
 	seconds, ok := l.ResponseS(p.RPS)
 	if !ok {

@@ -170,8 +170,8 @@ func noisyPoints() []Point {
 	return points
 }
 
-// The best fit is the one of which every small change makes the sum of the squared
-// relative errors larger, each weighted by its requests.
+// Every small change of the best fit makes the sum of the squared relative errors
+// larger, each weighted by its requests.
 func TestFitIsTheLeastSquares(t *testing.T) {
 	points := noisyPoints()
 	law, ok := fit(points)

@@ -34,7 +34,7 @@ func warningsOf(log *record.Log, capacity Capacity) []string {
 func edgeWarnings(t scenarios.Topology, groups []Group, copies map[string]int) []string {
 	var warnings []string
 	for _, g := range groups {
-		edge := slices.ContainsFunc(t.Of(g.Name), scenarios.Machine.HoldsAnswers)
+		edge := slices.ContainsFunc(t.MachinesOf(g.Name), scenarios.Machine.HoldsAnswers)
 		if edge && copies[g.Name] > g.Measured {
 			warnings = append(warnings, fmt.Sprintf("each copy of %s fills a cache of its own, so the machines behind it get a larger share of the requests than was measured", g.Name))
 		}
@@ -48,9 +48,9 @@ const (
 	maxConnections = "max_connections"
 )
 
-// endsAtAPool says whether what a process takes for its database keeps no rows: its
-// connections are shared there.
-func endsAtAPool(t scenarios.Topology, p scenarios.Process) bool {
+// linksToPool says whether a process's database is a pool, which keeps no rows and
+// shares its connections.
+func linksToPool(t scenarios.Topology, p scenarios.Process) bool {
 	return slices.ContainsFunc(p.Targets(scenarios.RoleDatabase), func(address string) bool {
 		at, err := t.Find(address)
 		return err == nil && !at.Process.Facts.Database
@@ -60,8 +60,8 @@ func endsAtAPool(t scenarios.Topology, p scenarios.Process) bool {
 // poolWarning tells when all copies' connections are more than the databases take.
 func poolWarning(t scenarios.Topology, copies map[string]int) []string {
 	connections, most := 0.0, 0
-	for _, at := range t.Having(poolSize) {
-		if endsAtAPool(t, at.Process) {
+	for _, at := range t.ProcessesWithSetting(poolSize) {
+		if linksToPool(t, at.Process) {
 			continue
 		}
 		pool, _ := strconv.Atoi(at.Process.Settings[poolSize])
@@ -69,7 +69,7 @@ func poolWarning(t scenarios.Topology, copies map[string]int) []string {
 		connections += float64(pool*copies[at.Machine.GroupName()]) / float64(measured)
 	}
 	var takers []string
-	for _, at := range t.Having(maxConnections) {
+	for _, at := range t.ProcessesWithSetting(maxConnections) {
 		limit, _ := strconv.Atoi(at.Process.Settings[maxConnections])
 		most += limit
 		if label := at.Process.Facts.Label; !slices.Contains(takers, label) {

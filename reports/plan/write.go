@@ -74,8 +74,8 @@ func (o Option) write(out *strings.Builder, ownSLO bool) {
 		line("SLO", "%s", o.SLO)
 	}
 	line("asked for", "%s requests/s, which is %s at the run's scale", compare.FormatRate(o.RealRPS), compare.FormatRate(o.RateRPS))
-	if o.Limit.RPS > 0 {
-		line("capacity", "%s, so the plan takes %s requests/s: %s users", o.Limit.text(), compare.FormatRate(o.Limit.RPS), compare.FormatNumber(math.Floor(o.Limit.Users)))
+	if o.Capacity.RPS > 0 {
+		line("capacity", "%s, so the plan takes %s requests/s: %s users", o.Capacity.text(), compare.FormatRate(o.Capacity.RPS), compare.FormatNumber(math.Floor(o.Capacity.Users)))
 	}
 	if !o.Carries {
 		line("no number", "%s", o.Reason)
@@ -93,7 +93,7 @@ func (o Option) write(out *strings.Builder, ownSLO bool) {
 	}
 	if o.ResponseMS != nil {
 		line("mean response", "%s ms (by the fitted law, %s; %s)", compare.FormatNumber(o.ResponseMS.Value), o.ResponseMS.basis(), o.Law.responseText())
-	} else if o.Law != nil && o.RateRPS <= o.Limit.RPS && o.Law.HeldOutResponseError > maxHeldOutError {
+	} else if o.Law != nil && o.RateRPS <= o.Capacity.RPS && o.Law.HeldOutResponseError > maxHeldOutError {
 		line("mean response", "not told: %s", o.Law.responseText())
 	}
 	if b := o.Bound; b != nil {
@@ -103,7 +103,7 @@ func (o Option) write(out *strings.Builder, ownSLO bool) {
 			line("bound", "%s requests/s is the most that %s can answer %s", compare.FormatRate(b.RPS.Value), b.Machine, b.RPS.mark())
 		}
 	}
-	if o.Limit.RPS > 0 {
+	if o.Capacity.RPS > 0 {
 		line("scaling law", "%s", o.lawText())
 	}
 	for _, w := range o.Warnings {

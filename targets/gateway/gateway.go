@@ -5,10 +5,10 @@
 // The way of a request: a correlation id (this file) -> session and rate limit
 // (limiter.go) -> the next upstream (proxy.go).
 //
-// Gives: what every service would need is in one place: who asks, how often,
-// under which id, and what may be asked at all. Costs: one more hop, its time
-// and its machine, in every request, and one more thing that can be away.
-// Measured by scenario final (after).
+// Gives: one place for what every service would need: who asks, how often, under
+// which id, and which paths are open. Costs: one more hop in every request, with its
+// time and its machine, and one more part that can fail. Measured by scenario final
+// (after).
 package gateway
 
 import (
@@ -32,9 +32,9 @@ const (
 	sessionHeader     = "X-Session"
 	maxWord           = 64 // bytes of a correlation id or a session
 
-	// cacheLimit bounds each step with Valkey. A limiter that is slower than
+	// cacheTimeout bounds each step with Valkey. A limiter that is slower than
 	// this admits.
-	cacheLimit = 250 * time.Millisecond
+	cacheTimeout = 250 * time.Millisecond
 )
 
 // gateway answers all routes.
@@ -52,7 +52,7 @@ type gateway struct {
 // not serve; a stop by ctx is none.
 func Run(ctx context.Context, c Config, logOut io.Writer) error {
 	log := slog.New(slog.NewJSONHandler(logOut, nil))
-	cache := valkeypool.Open(c.Cache, cacheLimit)
+	cache := valkeypool.Open(c.Cache, cacheTimeout)
 	defer cache.Close()
 	proxy := newProxy(c.Upstreams, log)
 	defer proxy.close()
@@ -60,8 +60,8 @@ func Run(ctx context.Context, c Config, logOut io.Writer) error {
 	return program.Serve(ctx, c.Listen, g.routes(cache.Ping), log)
 }
 
-// routes lets through what users may ask for. The insides of the services
-// behind it, /metrics and /internal, are not for them.
+// routes lets through the paths that users may ask for. The services' own paths,
+// /metrics and /internal, are not for users.
 func (g *gateway) routes(pingCache func(context.Context) error) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/api/", g.pass)
@@ -92,7 +92,8 @@ func (g *gateway) pass(w http.ResponseWriter, r *http.Request) {
 	g.proxy.ServeHTTP(w, r)
 }
 
-// admit says whether a request of a session may pass; else it has answered.
+// admit says whether a request of a session may pass. When it may not, admit has
+// answered it.
 func (g *gateway) admit(w http.ResponseWriter, r *http.Request, session string) bool {
 	if !program.Word(session, maxWord) {
 		program.Refuse(w, http.StatusBadRequest, "a session has at most 64 letters, digits, dots, dashes and underscores")

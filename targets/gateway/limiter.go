@@ -12,8 +12,8 @@ import (
 	"headroom/targets/valkeypool"
 )
 
-// sessionFor is how long a session lasts after its login.
-const sessionFor = 30 * time.Minute
+// sessionTTL is how long a session lasts after its login.
+const sessionTTL = 30 * time.Minute
 
 // admission is what the sessions' store says to one request.
 type admission struct {
@@ -26,13 +26,13 @@ type admission struct {
 // user. One script does all of it: one round trip, and nothing comes between
 // its steps.
 //
-// Gives: one user cannot take what all share. Costs: a round trip to Valkey
-// before every request of a session; with Valkey away every request passes
-// unlimited (limiter_errors_total counts them), for a shop that is open to too
-// many is better than one that is closed to all. Requests without a session are
-// anonymous and not limited at all: limiting them needs something that stands
-// for a user, and an address does not when all come through the same edge.
-// Measured by scenario final (after), setting limiter.
+// Gives: one user can't take what all share. Costs: a round trip to Valkey before
+// every request of a session. When Valkey is away, every request passes unlimited,
+// because a shop that is too open is better than a closed one; limiter_errors_total
+// counts such requests. Requests without a session are not limited at all. To limit
+// them, something would have to stand for a user. An address does not, because all
+// users come through the same edge. Measured by scenario final (after), setting
+// limiter.
 type limiter struct {
 	cache  *valkeypool.Pool
 	script *redis.Script
@@ -48,7 +48,7 @@ func newLimiter(cache *valkeypool.Pool, c Config) *limiter {
 // admit asks for one request of a session.
 func (l *limiter) admit(ctx context.Context, id string) (admission, error) {
 	answer, err := redis.Int64s(l.cache.Run(ctx, l.script, "gw:session:"+id, "gw:rate:"+id,
-		sessionFor.Milliseconds(), l.limit, l.window.Microseconds()))
+		sessionTTL.Milliseconds(), l.limit, l.window.Microseconds()))
 	if err != nil {
 		return admission{}, fmt.Errorf("session %s: %w", id, err)
 	}
@@ -87,11 +87,11 @@ redis.call('PEXPIRE', KEYS[2], math.ceil(window / 1000) + 1)
 return {created, 0}`
 
 // fixed counts in windows that begin with a session's first request: INCR, then
-// EXPIRE. The usual sample sends them apart, and when the program dies between
-// the two the key never expires and the user is locked out; in a script they
-// are one step. What stays is the fault of fixed windows: limit requests at the
-// end of one and limit at the begin of the next are all admitted, twice the
-// limit within a moment.
+// EXPIRE. The usual sample sends the two commands apart. When the program dies
+// between them, the key never expires and the user is locked out. In a script they
+// are one step. The fault of fixed windows stays: limit requests at the end of one
+// window and limit at the begin of the next are all admitted. That is twice the limit
+// within a moment.
 const fixed = `
 local n = redis.call('INCR', KEYS[2])
 if n == 1 then redis.call('PEXPIRE', KEYS[2], math.ceil(window / 1000)) end

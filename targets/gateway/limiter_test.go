@@ -136,11 +136,11 @@ func TestSessions(t *testing.T) {
 		if !c.admit("a").created || c.admit("a").created || !c.admit("b").created {
 			t.Errorf("%s: a session is created by its first request only", kind)
 		}
-		c.pass(sessionFor)
+		c.pass(sessionTTL)
 		if !c.admit("a").created {
-			t.Errorf("%s: the session outlives %v", kind, sessionFor)
+			t.Errorf("%s: the session outlives %v", kind, sessionTTL)
 		}
-		c.pass(sessionFor)
+		c.pass(sessionTTL)
 		if keys := c.server.Keys(); len(keys) != 0 {
 			t.Errorf("%s: %q never expire", kind, keys)
 		}

@@ -20,18 +20,18 @@ import (
 )
 
 const (
-	connectLimit = 2 * time.Second
-	answerLimit  = 15 * time.Second // until an upstream's header comes
-	idleLimit    = time.Minute
-	maxIdle      = 256 // kept connections to each upstream
-	maxOpen      = 2048
-	copyBytes    = 32 << 10
+	connectTimeout = 2 * time.Second
+	answerTimeout  = 15 * time.Second // until an upstream's header comes
+	idleTimeout    = time.Minute
+	maxIdle        = 256 // kept connections to each upstream
+	maxOpen        = 2048
+	copyBytes      = 32 << 10
 	// statusClientGone is what nginx logs when the client left before the answer.
 	statusClientGone = 499
 )
 
-// proxy passes requests on, to each upstream in turn. One that is away is not
-// taken out of the round: that is the work of the balancer behind it.
+// proxy passes requests on, to each upstream in turn. It does not take an upstream
+// that is away out of the round: the balancer behind it does that.
 type proxy struct {
 	*httputil.ReverseProxy
 	upstreams []string
@@ -42,8 +42,8 @@ type proxy struct {
 
 func newProxy(upstreams []string, log *slog.Logger) *proxy {
 	p := &proxy{upstreams: upstreams, transport: &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: connectLimit}).DialContext,
-		ResponseHeaderTimeout: answerLimit, IdleConnTimeout: idleLimit,
+		DialContext:           (&net.Dialer{Timeout: connectTimeout}).DialContext,
+		ResponseHeaderTimeout: answerTimeout, IdleConnTimeout: idleTimeout,
 		MaxIdleConnsPerHost: maxIdle, MaxConnsPerHost: maxOpen,
 		DisableCompression: true, // the client's own business
 	}}

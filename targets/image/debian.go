@@ -24,11 +24,11 @@ const (
 	ourDebian = "headroom/debian:trixie"
 	suite     = "trixie"
 
-	pullAnswerTimeout = 15 * time.Second // until the registry says its first word
-	pullTimeout       = 5 * time.Minute
-	debootstrapLimit  = 20 * time.Minute
-	installLimit      = 5 * time.Minute
-	stopGrace         = 10 * time.Second
+	pullAnswerTimeout  = 15 * time.Second // until the registry says its first word
+	pullTimeout        = 5 * time.Minute
+	debootstrapTimeout = 20 * time.Minute
+	installTimeout     = 5 * time.Minute
+	stopGrace          = 10 * time.Second
 )
 
 // treeExcludes leaves out of the imported tree what the base does not need.
@@ -37,8 +37,8 @@ var treeExcludes = []string{
 	"./usr/share/info", "./usr/share/locale", "./proc", "./sys",
 }
 
-// ensureDebian returns the tag of a Debian trixie image: one that is here,
-// else pulled, else made here.
+// ensureDebian returns the tag of a Debian trixie image. It takes an image that is
+// here, else pulls one, else makes one here.
 func ensureDebian(ctx context.Context, cli *client.Client, progress io.Writer) (string, error) {
 	for _, tag := range []string{officialDebian, ourDebian} {
 		if id, err := find(ctx, cli, tag); err != nil || id != "" {
@@ -74,8 +74,8 @@ Do one of: let Docker reach a registry; load the image (docker load); or, as roo
 
 func (e *noDebianError) Unwrap() []error { return []error{e.pull, e.local} }
 
-// pull gets the official image. A registry that stays silent is given up soon,
-// one that answers may take its time.
+// pull gets the official image. It soon gives up a registry that stays silent. A
+// registry that answers may take its time.
 func pull(ctx context.Context, cli *client.Client) error {
 	ctx, stop := context.WithTimeoutCause(ctx, pullTimeout, fmt.Errorf("not pulled within %v", pullTimeout))
 	defer stop()
@@ -112,7 +112,7 @@ func debootstrap(ctx context.Context, cli *client.Client, progress io.Writer) (e
 	defer func() { err = errors.Join(err, removeTree(dir)) }()
 
 	start := time.Now()
-	if err := run(ctx, debootstrapLimit, program, "--variant=minbase", suite, dir); err != nil {
+	if err := run(ctx, debootstrapTimeout, program, "--variant=minbase", suite, dir); err != nil {
 		return err
 	}
 	fmt.Fprintf(progress, "image: debootstrap took %.0f s; importing...\n", time.Since(start).Seconds())
@@ -130,7 +130,7 @@ func findDebootstrap(ctx context.Context, progress io.Writer) (string, error) {
 		return "", errors.New("is not installed, and this system has no apt-get to install it with")
 	}
 	fmt.Fprintf(progress, "image: installing debootstrap with apt-get...\n")
-	if err := run(ctx, installLimit, apt, "install", "-y", "--no-install-recommends", name); err != nil {
+	if err := run(ctx, installTimeout, apt, "install", "-y", "--no-install-recommends", name); err != nil {
 		return "", fmt.Errorf("is not installed, and installing it failed: %w", err)
 	}
 	return exec.LookPath(name)
@@ -138,7 +138,7 @@ func findDebootstrap(ctx context.Context, progress io.Writer) (string, error) {
 
 // importTree streams a tree into the engine as our own Debian image.
 func importTree(ctx context.Context, cli *client.Client, dir string) error {
-	ctx, cancel := context.WithTimeout(ctx, installLimit)
+	ctx, cancel := context.WithTimeout(ctx, installTimeout)
 	defer cancel()
 	args := []string{"-C", dir, "--numeric-owner", "--one-file-system"}
 	for _, path := range treeExcludes {
@@ -180,8 +180,8 @@ func sendTree(ctx context.Context, cli *client.Client, stream io.Reader) error {
 }
 
 // run runs a program to its end; its error holds the last lines it printed.
-func run(ctx context.Context, limit time.Duration, program string, args ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+func run(ctx context.Context, timeout time.Duration, program string, args ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
 	// debootstrap takes its mounts down on SIGTERM, not on SIGKILL.
@@ -193,7 +193,7 @@ func run(ctx context.Context, limit time.Duration, program string, args ...strin
 	case err == nil:
 		return nil
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		err = fmt.Errorf("not done after %v", limit)
+		err = fmt.Errorf("not done after %v", timeout)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}

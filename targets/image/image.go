@@ -43,8 +43,8 @@ const (
 
 	baseBuildTimeout    = 30 * time.Minute // minutes on an idle computer; the limit is for one that hangs
 	machineBuildTimeout = 5 * time.Minute
-	// A long run of another binary may stand between two containers: its image
-	// is spared while it is young or among the newest.
+	// A long run of another binary may be between two containers, so no container uses
+	// its image now. The image stays while it is young or among the newest.
 	pruneAge  = 15 * time.Minute
 	pruneKeep = 4
 )
@@ -82,14 +82,15 @@ func baseFile(packages []string) []byte {
 // servers, and other numbers for their users.
 func BaseTag(packages []string) string { return repoBase + ":" + shortHash(baseFile(packages)) }
 
-// Ensure returns the machine image for the headroom executable at path
-// binary, with the packages of the servers, building what is missing: seconds when only the binary is new,
-// minutes the first time. Lines about slow steps go to progress. Machine images
-// of earlier binaries that no container uses are removed, but for the newest.
+// Ensure returns the machine image for the headroom executable at path binary, with
+// the packages of the servers. It builds what is missing, which takes seconds when
+// only the binary is new, and minutes the first time. Lines about slow steps go to
+// progress. Machine images of earlier binaries that no container uses are removed,
+// but for the newest.
 //
-// It fails when the binary is not a static Linux one, when the engine does not
-// answer, and, naming which, when neither the base image nor a registry nor
-// debootstrap is there to start from.
+// It fails when the binary is not a static Linux one, and when the engine does not
+// answer. It also fails when there is no base image, no registry and no debootstrap
+// to start from; the error says why each is missing.
 func Ensure(ctx context.Context, cli *client.Client, binary string, packages []string, progress io.Writer) (Ref, error) {
 	content, err := readStatic(binary)
 	if err != nil {
@@ -126,8 +127,8 @@ func Ensure(ctx context.Context, cli *client.Client, binary string, packages []s
 	return Ref{Tag: tag, ID: id}, nil
 }
 
-// EnsureBase returns the tag of the base image, which has the server programs
-// and not headroom itself, building it when it is missing: minutes.
+// EnsureBase returns the tag of the base image, which has the server programs and not
+// headroom itself. It builds a missing image, which takes minutes.
 func EnsureBase(ctx context.Context, cli *client.Client, packages []string, progress io.Writer) (string, error) {
 	dockerfile, tag := baseFile(packages), BaseTag(packages)
 	if id, err := find(ctx, cli, tag); err != nil || id != "" {

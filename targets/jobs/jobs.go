@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package jobs says what a checkout leaves for later, and how it is called in
-// the queue. Package queue publishes them, package worker does them.
+// Package jobs says which work a checkout leaves for later, and how the queue names
+// it. Package queue publishes the jobs, package worker does them.
 package jobs
 
 import (

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package kinds is the one list of what a process of a scenario may be. A kind is a
+// Package kinds lists the kinds of process that a scenario may have. A kind is a
 // folder below this one: kind.go says what the rest of headroom has to know of the
-// kind, and the files beside kind.go run it. A further kind is a further folder and
-// a line in All; a protocol or a meaning that no kind had is a line in package
+// kind, and the files beside kind.go run it. A further kind is a further folder and a
+// line in All; a protocol or a meaning that no kind had is a line in package
 // scenarios.
 package kinds
 

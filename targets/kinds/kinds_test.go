@@ -45,7 +45,8 @@ func TestKindsSayWhatTheyAre(t *testing.T) {
 			}
 			ports[k.Port+i] = k.Name
 		}
-		if (f.Database || f.Seeds) && (f.Keeps != scenarios.KeepsData || !f.Stores) || f.Keeps == scenarios.KeepsQueue && !f.Stores {
+		// What a service keeps, the scenario says.
+		if !k.Service && (f.Database || f.Seeds) && (f.Keeps != scenarios.KeepsData || !f.Stores) || f.Keeps == scenarios.KeepsQueue && !f.Stores {
 			t.Errorf("%s: its facts don't agree: %+v", k.Name, f)
 		}
 		if f.Relays && (f.Server != nil || f.Ports < 2) {
@@ -133,7 +134,7 @@ func TestSettingsOfKinds(t *testing.T) {
 			if kept, err := s.Read(s.Default); err != nil || kept != s.Default {
 				t.Errorf("%s: %s: the default %q is kept as %q, %v", k.Name, s.Name, s.Default, kept, err)
 			}
-			for _, c := range s.Matters {
+			for _, c := range s.RelevantWhen {
 				checkCondition(t, k, c)
 			}
 		}
@@ -180,7 +181,7 @@ func TestRulesOfKinds(t *testing.T) {
 				checkCondition(t, k, c)
 			}
 		}
-		if wrong := k.Wrong(k.Process("p")); wrong != "" {
+		if wrong := k.BrokenRule(k.Process("p")); wrong != "" {
 			t.Errorf("%s: its own defaults are refused: %s", k.Name, wrong)
 		}
 	}
@@ -210,8 +211,8 @@ func checkCondition(t *testing.T, k scenarios.Kind, c scenarios.Condition) {
 func checkValues(t *testing.T, k scenarios.Kind, s scenarios.SettingSpec, c scenarios.Condition) {
 	t.Helper()
 	values := []string{c.Is}
-	if c.Least != "" || c.Step != "" {
-		values = []string{c.Least, c.Step}
+	if c.Min != "" || c.Step != "" {
+		values = []string{c.Min, c.Step}
 		if s.Type != scenarios.TypeDuration || c.Is != "" {
 			t.Errorf("%s: a condition has bounds for %s, which is no time, or a value too: %+v", k.Name, c.Setting, c)
 		}
@@ -296,7 +297,7 @@ func TestEveryKindHasAProgram(t *testing.T) {
 		planned := k.Process("p")
 		made := k.New(
 			spec.Process{Name: "p", Kind: k.Name, Facts: k.Facts, Port: 1, Settings: planned.Settings},
-			machine.Host{Machine: "m", Dir: t.TempDir(), Family: &child.Family{}, Log: child.NewLines(&bytes.Buffer{})},
+			machine.Host{Machine: "m", Dir: t.TempDir(), Runner: &child.Runner{}, Log: child.NewSyncWriter(&bytes.Buffer{})},
 		)
 		_, counts := made.(machine.Counter)
 		if !counts && len(k.Facts.Counters) > 0 {
@@ -306,7 +307,7 @@ func TestEveryKindHasAProgram(t *testing.T) {
 			t.Errorf("a %s counts, and has nothing to count", k.Name)
 		}
 		_, reads := made.(machine.RowReader)
-		_, tells := made.(machine.LagTeller)
+		_, tells := made.(machine.LagReporter)
 		if reads != k.Facts.Database || tells != k.Facts.Database {
 			t.Errorf("%s is a database: %v; reads rows: %v, tells lag: %v", k.Name, k.Facts.Database, reads, tells)
 		}
@@ -353,12 +354,12 @@ func TestKindsThatAttach(t *testing.T) {
 // What a machine asks of some programs alone is there under its right name.
 func TestProgramsThatDoMore(t *testing.T) {
 	database, isAll := find(t, "postgres").New(spec.Process{}, machine.Host{}).(interface {
-		machine.Settler
+		machine.Preparer
 		machine.Stopper
 		machine.Worker
 	})
 	if !isAll {
-		t.Fatal("the database does not settle, stop or tell its work")
+		t.Fatal("the database does not prepare itself, stop or tell its work")
 	}
 	if signal := database.StopSignal(); signal != syscall.SIGINT {
 		t.Errorf("the database stops by %v, which waits for clients", signal)

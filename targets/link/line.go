@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// wire is one direction of the link, shared by all its connections: what is
-// sent leaves one piece after the other, as fast as the bandwidth lets it.
+// wire is one direction of the link, shared by all its connections. Pieces leave one
+// after the other, as fast as the bandwidth lets them.
 type wire struct {
 	perSecond int64
 
@@ -17,8 +17,8 @@ type wire struct {
 	free time.Time // when all that was sent before has left
 }
 
-// leaves says when the last of n bytes that come at now has left.
-func (w *wire) leaves(now time.Time, n int) time.Time {
+// departure says when the last of n bytes that come at now has left.
+func (w *wire) departure(now time.Time, n int) time.Time {
 	takes := time.Duration(float64(n) / float64(w.perSecond) * float64(time.Second))
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -37,10 +37,10 @@ type timing struct {
 	last          time.Time // arrival of what was sent before
 }
 
-// arrives is for n bytes that are sent at now. Order is kept: what jitter would
-// let overtake arrives with what was before it, as TCP delivers it.
-func (t *timing) arrives(now time.Time, n int) time.Time {
-	at := t.wire.leaves(now, n)
+// arrival says when n bytes arrive that are sent at now. Bytes that jitter would let
+// overtake arrive with the bytes before them, because TCP keeps the order.
+func (t *timing) arrival(now time.Time, n int) time.Time {
+	at := t.wire.departure(now, n)
 	if at.Before(t.opens) {
 		at = t.opens
 	}

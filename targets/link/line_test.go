@@ -24,7 +24,7 @@ func TestArrives(t *testing.T) {
 		{one, 200, 5, 245}, // idle wire
 		{one, 200, 5, 250}, // one after the other
 	} {
-		if got := step.of.arrives(ms(step.now), step.n); !got.Equal(ms(step.arrivesMS)) {
+		if got := step.of.arrival(ms(step.now), step.n); !got.Equal(ms(step.arrivesMS)) {
 			t.Errorf("step %d arrives after %v, want %d ms", i, got.Sub(zero), step.arrivesMS)
 		}
 	}
@@ -37,7 +37,7 @@ func TestJitterKeepsOrderAndBounds(t *testing.T) {
 	spread := false
 	for range 1000 {
 		now = now.Add(time.Millisecond)
-		at := line.arrives(now, 1)
+		at := line.arrival(now, 1)
 		took := at.Sub(now)
 		if at.Before(last) || took < delay || took > delay+jitter+time.Millisecond {
 			t.Fatalf("arrives %v after it was sent, the one before at %v", took, last)

@@ -3,25 +3,24 @@
 // Package link is a TCP link with a delay: distance between two machines that
 // stand side by side.
 //
-// Bytes that a side sends arrive at the other after a one-way delay, plus a
-// jitter, at no more than the bandwidth, in order; see line.go for when and
-// relay.go for how. The end of a stream (FIN) and a broken connection (RST)
-// travel as bytes do.
+// The bytes of one side arrive at the other in order, after a one-way delay plus a
+// jitter, and no faster than the bandwidth. line.go computes when, relay.go carries
+// them. The end of a stream (FIN) and a broken connection (RST) travel as bytes do.
 //
-// A connection over a distance costs a round trip before the first byte can be
-// sent. Here the client's own handshake, with the link beside it, takes no
-// time, so the link makes up for it: what a client sends within two delays
-// of connecting leaves only then, and its first byte arrives after three.
-// A server that speaks first is heard after four, as over a real distance. A
-// connection that stood unused for longer than its handshake would have taken
-// costs nothing more: who keeps connections open is rewarded, as in life. TLS's
-// further round trips are its own: they cross the link.
+// A connection over a distance costs a round trip before the first byte can be sent.
+// The link stands beside the client, so the client's own handshake takes no time
+// here. The link makes up for that: bytes that a client sends within two delays of
+// connecting leave after two delays, and the first of them arrives after three. The
+// first byte of a server that speaks first arrives after four, as over a real
+// distance. A connection that was unused for longer than its handshake would have
+// taken costs nothing more, so keeping connections open pays, as over a real
+// distance. TLS's further round trips cross the link as bytes.
 //
-// Gives: phase 6's users live across an ocean, on one computer. Costs: it is
-// an emulation. There is no loss and no congestion control, so a big answer
-// comes at the link's bandwidth at once, and not after TCP's slow start; the
-// relay needs CPU time of its own machine (see the benchmark). Measured by
-// scenario phase6, in both variants.
+// Gives: phase 6's users live across an ocean, on one computer. Costs: it is an
+// emulation. There is no loss and no congestion control, so a big answer comes at the
+// link's bandwidth from the start, without TCP's slow start. The relay needs CPU time
+// of its own machine (see the benchmark). Measured by scenario phase6, in both
+// variants.
 package link
 
 import (
@@ -40,7 +39,7 @@ import (
 )
 
 const (
-	dialLimit      = 5 * time.Second
+	dialTimeout    = 5 * time.Second
 	maxConnections = 8192
 )
 
@@ -54,9 +53,9 @@ type relay struct {
 	open, opened, refused, dialErrors, bytes atomic.Int64
 }
 
-// Run relays until ctx ends; then it cuts what is still open. It starts and
-// stays up whether or not the far side is there; GET /health on the control
-// port tells. The error says why it could not serve; a stop by ctx is none.
+// Run relays until ctx ends; then it cuts the open connections. It starts and stays
+// up whether or not the far side is there; GET /health on the control port tells. The
+// error says why it could not serve; a stop by ctx is none.
 func Run(ctx context.Context, c Config, logOut io.Writer) error {
 	log := slog.New(slog.NewJSONHandler(logOut, nil))
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
@@ -143,7 +142,7 @@ func (r *relay) accept(ctx context.Context, listener *net.TCPListener) error {
 
 // connect relays one connection to its end.
 func (r *relay) connect(ctx context.Context, near *net.TCPConn, accepted time.Time) {
-	dialing, cancel := context.WithTimeout(ctx, dialLimit)
+	dialing, cancel := context.WithTimeout(ctx, dialTimeout)
 	conn, err := (&net.Dialer{}).DialContext(dialing, "tcp", r.config.To)
 	cancel()
 	if err != nil {

@@ -65,7 +65,7 @@ func (s *stream) read(stop <-chan struct{}) {
 		if err != nil {
 			c.end = endOf(err)
 		}
-		c.at = s.timing.arrives(time.Now(), c.n)
+		c.at = s.timing.arrival(time.Now(), c.n)
 		select {
 		case s.line <- c:
 		case <-stop:
@@ -84,8 +84,8 @@ func endOf(err error) ending {
 	return reset
 }
 
-// write delivers each chunk when it arrives. When the receiver is gone, the
-// sender learns it as it would: by a reset, one way later.
+// write delivers each chunk when it arrives. When the receiver is gone, the sender
+// gets a reset one delay later, as over a real distance.
 func (s *stream) write(stop <-chan struct{}) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	observeLimit    = 2 * time.Second // for all counters of a machine
-	agentCloseLimit = time.Second
+	observeTimeout    = 2 * time.Second // for all counters of a machine
+	agentCloseTimeout = time.Second
 )
 
 // agent answers for one machine.
@@ -47,15 +47,15 @@ func (a *agent) handler() http.Handler {
 		writeJSON(w, a.observe(r.Context()))
 	})
 	mux.HandleFunc("GET "+spec.WorkPath, a.serveWork)
-	mux.HandleFunc("GET "+spec.QuietPath, a.serveQuiet)
+	mux.HandleFunc("GET "+spec.QuiescePath, a.serveQuiesce)
 	mux.HandleFunc("GET /lag", a.serveLag)
 	mux.HandleFunc("POST /rows", a.serveRows)
 	mux.HandleFunc("POST "+spec.AskPath, a.ask)
-	return proven(a.spec.Nonce, mux)
+	return withNonce(a.spec.Nonce, mux)
 }
 
-// proven adds to each answer the nonce of the run.
-func proven(nonce string, answers http.Handler) http.Handler {
+// withNonce adds to each answer the nonce of the run.
+func withNonce(nonce string, answers http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(spec.NonceHeader, nonce)
 		answers.ServeHTTP(w, r)
@@ -66,7 +66,7 @@ func proven(nonce string, answers http.Handler) http.Handler {
 func serve(ctx context.Context, listener net.Listener, answers http.Handler) error {
 	server := &http.Server{Handler: answers, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() {
-		closing, cancel := context.WithTimeout(context.Background(), agentCloseLimit)
+		closing, cancel := context.WithTimeout(context.Background(), agentCloseTimeout)
 		defer cancel()
 		if server.Shutdown(closing) != nil {
 			server.Close()
@@ -82,7 +82,7 @@ func serve(ctx context.Context, listener net.Listener, answers http.Handler) err
 // observe reads everything. A figure that can't be read is left out and named in
 // Unread; a fault is named in Errors.
 func (a *agent) observe(ctx context.Context) spec.Counters {
-	ctx, cancel := context.WithTimeout(ctx, observeLimit)
+	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
 	defer cancel()
 	now := time.Now()
 	c := spec.Counters{
@@ -109,7 +109,7 @@ func (a *agent) observe(ctx context.Context) spec.Counters {
 		return c
 	}
 	if a.spec.Local == nil {
-		use, err := host.OwnCgroup().Use()
+		use, err := host.OwnCgroup().Usage()
 		unread("cgroup", err)
 		setMachine(&c, use)
 		received, sent, err := host.NetworkBytes()
@@ -124,17 +124,17 @@ func (a *agent) observe(ctx context.Context) spec.Counters {
 	unread("processes", err)
 	a.observeProcesses(processes, countErrors, &c, fail, unread)
 	if a.spec.Local != nil {
-		unread("agent", addUp(processes, &c))
+		unread("agent", sumProcesses(processes, &c))
 	}
 	return c
 }
 
 // errSharedHost is why a machine that shares its host has no figures of the kernel:
-// these would be the host's.
+// the kernel's figures are the host's.
 var errSharedHost = errors.New("shares its host: it has no cgroup and no network of its own")
 
 // setMachine fills in what the kernel says of the whole machine.
-func setMachine(c *spec.Counters, use host.CgroupUse) {
+func setMachine(c *spec.Counters, use host.CgroupUsage) {
 	c.CPUSecondsTotal, c.MemoryBytes, c.OOMKillsTotal = use.CPUSeconds, use.WorkingSetBytes, use.OOMKills
 	c.PeriodsTotal, c.ThrottledPeriods, c.ThrottledSTotal = use.Periods, use.ThrottledPeriods, use.ThrottledSeconds
 }
@@ -152,7 +152,7 @@ func (a *agent) observeProcesses(processes host.Processes, countErrors []error, 
 	for i, p := range a.spec.Processes {
 		out := &c.Processes[i]
 		out.Name, out.Kind = p.Name, p.Kind
-		tellCounts(p.Name, countErrors[i], fail, unread)
+		reportCounts(p.Name, countErrors[i], fail, unread)
 		pid := a.pidOf(p.Name)
 		if pid == 0 {
 			fail(p.Name, errors.New("not started"))
@@ -165,21 +165,21 @@ func (a *agent) observeProcesses(processes host.Processes, countErrors []error, 
 			fail(p.Name, fmt.Errorf("process %d is not there", pid))
 			continue
 		}
-		use, err := processes.TreeUse(pid)
+		use, err := processes.TreeUsage(pid)
 		out.CPUSecondsTotal, out.RSSBytes = use.CPUSeconds, use.ResidentBytes
 		unread(p.Name, err)
 	}
 }
 
-// addUp makes the machine's use the sum of its processes' and the agent's own. A
-// sum of which a part is not known is not known either.
-func addUp(processes host.Processes, c *spec.Counters) error {
+// sumProcesses makes the machine's use the sum of its processes' and the agent's own.
+// When a part of the sum is not known, the sum is not known.
+func sumProcesses(processes host.Processes, c *spec.Counters) error {
 	self := os.Getpid()
 	own, there := processes[self]
 	if !there {
 		return errors.New("the agent's own process is not in the process table")
 	}
-	use, err := host.Processes{self: own}.TreeUse(self)
+	use, err := host.Processes{self: own}.TreeUsage(self)
 	c.CPUSecondsTotal, c.MemoryBytes = use.CPUSeconds, use.ResidentBytes
 	for _, p := range c.Processes {
 		c.CPUSecondsTotal = c.CPUSecondsTotal.Plus(p.CPUSecondsTotal)
@@ -203,11 +203,11 @@ func (a *agent) readCounts(ctx context.Context, into []spec.ProcessCounters) []e
 	return failed
 }
 
-// tellCounts tells why a process's counters are not all there.
-func tellCounts(process string, err error, fail, unread func(string, error)) {
-	var uncounted *Uncounted
-	if errors.As(err, &uncounted) {
-		unread(process, uncounted)
+// reportCounts tells why some of a process's counters are missing.
+func reportCounts(process string, err error, fail, unread func(string, error)) {
+	var unknown *UnknownCountersError
+	if errors.As(err, &unknown) {
+		unread(process, unknown)
 		return
 	}
 	fail(process, err)

@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	rowsLimit    = 10 * time.Second
+	rowsTimeout  = 10 * time.Second
 	maxRowsBytes = spec.MaxRowIDs*24 + 1024 // of a request: a number of 64 bits and its comma, and the rest
 )
 
-// serveLag answers GET /lag?from=NS&till=NS; what is not said is no bound.
+// serveLag answers GET /lag?from=NS&till=NS. A bound that is missing does not apply.
 func (a *agent) serveLag(w http.ResponseWriter, r *http.Request) {
 	from, errFrom := nanosOf(r, "from", 0)
 	till, errTill := nanosOf(r, "till", math.MaxInt64)
@@ -30,16 +30,16 @@ func (a *agent) serveLag(w http.ResponseWriter, r *http.Request) {
 	}
 	samples := []spec.LagSample{}
 	for i, p := range a.programs {
-		database, tells := p.(LagTeller)
+		database, tells := p.(LagReporter)
 		if !tells {
 			continue
 		}
-		some, err := database.Lag(from, till)
+		found, err := database.Lag(from, till)
 		if err != nil {
 			http.Error(w, a.spec.Processes[i].Name+": "+err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		samples = append(samples, some...)
+		samples = append(samples, found...)
 	}
 	writeJSON(w, samples)
 }
@@ -74,7 +74,7 @@ func (a *agent) serveRows(w http.ResponseWriter, r *http.Request) {
 		if p.Name != request.Process || !reads {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), rowsLimit)
+		ctx, cancel := context.WithTimeout(r.Context(), rowsTimeout)
 		defer cancel()
 		found, err := database.Rows(ctx, request.Table, request.IDs)
 		if err != nil {

@@ -117,7 +117,7 @@ func TestAgentObserve(t *testing.T) {
 // stand those that the program has: that is no fault.
 func TestAgentObservesWhatCountsInPart(t *testing.T) {
 	a := testAgent(nil)
-	a.programs[0] = fakeCounter{values: map[string]float64{"keys": 3}, err: fmt.Errorf("asking: %w", &Uncounted{Why: errors.New("no hits on the page")})}
+	a.programs[0] = fakeCounter{values: map[string]float64{"keys": 3}, err: fmt.Errorf("asking: %w", &UnknownCountersError{Why: errors.New("no hits on the page")})}
 	var c spec.Counters
 	if err := json.Unmarshal(ask(t, a, "/observe").Body.Bytes(), &c); err != nil {
 		t.Fatal(err)
@@ -150,7 +150,7 @@ func TestSetMachine(t *testing.T) {
 		MemoryBytes: maybe.Of(600000), OOMKillsTotal: maybe.Of(2),
 	}
 	var got spec.Counters
-	setMachine(&got, host.CgroupUse{
+	setMachine(&got, host.CgroupUsage{
 		CPUSeconds: maybe.Of(1.5), ThrottledSeconds: maybe.Of(2.5), Periods: maybe.Of(200), ThrottledPeriods: maybe.Of(50),
 		WorkingSetBytes: maybe.Of(600000), OOMKills: maybe.Of(2),
 	})
@@ -192,7 +192,7 @@ func TestAgentObserveOnASharedHost(t *testing.T) {
 // What can't be read has no key and a reason; what was read as 0 is a 0.
 func TestCountersWithoutAFigure(t *testing.T) {
 	c := spec.Counters{Processes: []spec.ProcessCounters{{Name: "db"}}}
-	setMachine(&c, host.CgroupUse{OOMKills: maybe.Of(0)})
+	setMachine(&c, host.CgroupUsage{OOMKills: maybe.Of(0)})
 	setNetwork(&c, 0, 5, nil)
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -226,7 +226,7 @@ func TestAgentWithoutTheProcessTable(t *testing.T) {
 			}
 		},
 		func(source string, err error) { reasons = append(reasons, source) })
-	if err := addUp(nil, &c); err == nil || c.CPUSecondsTotal.Known() || c.MemoryBytes.Known() || c.Processes[0].CPUSecondsTotal.Known() || c.Processes[0].RSSBytes.Known() {
+	if err := sumProcesses(nil, &c); err == nil || c.CPUSecondsTotal.Known() || c.MemoryBytes.Known() || c.Processes[0].CPUSecondsTotal.Known() || c.Processes[0].RSSBytes.Known() {
 		t.Errorf("%+v, error %v", c, err)
 	}
 	if !slices.Equal(faults, []string{"broken: not started"}) || len(reasons) > 0 {

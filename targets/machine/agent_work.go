@@ -9,13 +9,13 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// serveQuiet answers GET /quiet once every program is quiet.
-func (a *agent) serveQuiet(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), rowsLimit)
+// serveQuiesce answers GET /quiesce once every program is quiet.
+func (a *agent) serveQuiesce(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), rowsTimeout)
 	defer cancel()
 	for i, p := range a.programs {
-		if quieter, can := p.(Quieter); can {
-			if err := quieter.Quiet(ctx); err != nil {
+		if quiescer, can := p.(Quiescer); can {
+			if err := quiescer.Quiesce(ctx); err != nil {
 				http.Error(w, a.spec.Processes[i].Name+": "+err.Error(), http.StatusServiceUnavailable)
 				return
 			}
@@ -25,7 +25,7 @@ func (a *agent) serveQuiet(w http.ResponseWriter, r *http.Request) {
 
 // serveWork answers GET /work.
 func (a *agent) serveWork(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), rowsLimit)
+	ctx, cancel := context.WithTimeout(r.Context(), rowsTimeout)
 	defer cancel()
 	all := []spec.Work{}
 	for i, p := range a.programs {
@@ -33,12 +33,12 @@ func (a *agent) serveWork(w http.ResponseWriter, r *http.Request) {
 		if !tells {
 			continue
 		}
-		some, err := worker.Work(ctx)
+		items, err := worker.Work(ctx)
 		if err != nil {
 			http.Error(w, a.spec.Processes[i].Name+": "+err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		for _, item := range some {
+		for _, item := range items {
 			item.Process = a.spec.Processes[i].Name
 			all = append(all, item)
 		}

@@ -39,29 +39,29 @@ func TestAgentWork(t *testing.T) {
 	}
 }
 
-// fakeQuieter is quiet, or says why it is not.
-type fakeQuieter struct {
+// fakeQuiescer is quiet, or says why it is not.
+type fakeQuiescer struct {
 	fakeCounter
 	asked *int
 	err   error
 }
 
-func (f fakeQuieter) Quiet(context.Context) error {
+func (f fakeQuiescer) Quiesce(context.Context) error {
 	*f.asked++
 	return f.err
 }
 
 func TestAgentQuiet(t *testing.T) {
 	a, asked := testAgent(nil), 0
-	if res := ask(t, a, spec.QuietPath); res.Code != http.StatusOK {
+	if res := ask(t, a, spec.QuiescePath); res.Code != http.StatusOK {
 		t.Errorf("nobody to be quiet: %d %s", res.Code, res.Body)
 	}
-	a.programs[0] = fakeQuieter{asked: &asked}
-	if res := ask(t, a, spec.QuietPath); res.Code != http.StatusOK || asked != 1 {
+	a.programs[0] = fakeQuiescer{asked: &asked}
+	if res := ask(t, a, spec.QuiescePath); res.Code != http.StatusOK || asked != 1 {
 		t.Errorf("%d %s, asked %d times", res.Code, res.Body, asked)
 	}
-	a.programs[1] = fakeQuieter{asked: &asked, err: errors.New("replicas have not told")}
-	if res := ask(t, a, spec.QuietPath); res.Code != http.StatusServiceUnavailable || !strings.Contains(res.Body.String(), "broken: replicas have not told") {
+	a.programs[1] = fakeQuiescer{asked: &asked, err: errors.New("replicas have not told")}
+	if res := ask(t, a, spec.QuiescePath); res.Code != http.StatusServiceUnavailable || !strings.Contains(res.Body.String(), "broken: replicas have not told") {
 		t.Errorf("%d %s", res.Code, res.Body)
 	}
 }

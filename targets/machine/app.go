@@ -20,11 +20,11 @@ import (
 // the shop, the mail provider and the like, its spec.Process as JSON.
 const EnvProcess = "HEADROOM_PROCESS"
 
-// GoProcs is GOMAXPROCS of our own programs, and of others in Go. Go follows the CPU quota by
-// itself, but the quota arrives after readiness and Go looks again only now and
-// then, so that the value would change inside a slice and differ with the host.
-// Two, its own least for a quota below one CPU, let the garbage collector and
-// the network run beside a handler.
+// GoProcs is GOMAXPROCS of our own programs, and of others in Go. Go follows the CPU
+// quota by itself. But the quota arrives after readiness, and Go looks only now and
+// then, so the value would change inside a slice, and differ with the host. Two is
+// Go's own minimum for a quota below one CPU: the garbage collector and the network
+// run beside a handler.
 const GoProcs = 2
 
 // maxAppAnswer bounds what we read from one of our programs.
@@ -39,11 +39,11 @@ type app struct {
 // countedApp is a program of our own that answers GET /internal/counters.
 type countedApp struct{ *app }
 
-// NewUncounted is a program of our own that counts nothing.
-func NewUncounted(p spec.Process, _ Host) Program { return newApp(p) }
+// NewApp is a program of our own without counters.
+func NewApp(p spec.Process, _ Host) Program { return newApp(p) }
 
-// NewCounted is a program of our own that tells what it counts.
-func NewCounted(p spec.Process, _ Host) Program { return countedApp{newApp(p)} }
+// NewCountedApp is a program of our own with counters.
+func NewCountedApp(p spec.Process, _ Host) Program { return countedApp{newApp(p)} }
 
 func newApp(p spec.Process) *app {
 	return &app{spec: p, client: &http.Client{Transport: &http.Transport{MaxIdleConns: 1}}}

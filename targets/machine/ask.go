@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	askLimit = 10 * time.Second
-	askBytes = spec.MaxQuestionBytes // each way
+	askTimeout = 10 * time.Second
+	askBytes   = spec.MaxQuestionBytes // each way
 )
 
 // askClient keeps no connection: questions are rare, and processes come and go.
@@ -27,16 +27,16 @@ var askClient = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // stay inside
 }
 
-// ask answers POST /ask: it relays a question to the inside of one of this
-// machine's own programs, whose ports nobody outside can reach, and the answer
-// back, status included. What it refuses itself is 4xx or 502.
+// ask answers POST /ask. It relays a question to one of this machine's own programs,
+// whose ports nobody outside can reach, and relays the answer with its status. When
+// ask itself refuses, the status is 4xx or 502.
 func (a *agent) ask(w http.ResponseWriter, r *http.Request) {
 	var q spec.Question
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, askBytes)).Decode(&q); err != nil {
 		http.Error(w, "the question is not JSON of at most 4 MiB: "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	address, err := a.insideOf(q)
+	address, err := a.internalAddress(q)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -51,8 +51,8 @@ func (a *agent) ask(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(answer) // who asked may have gone
 }
 
-// insideOf is where the process of a question answers such questions.
-func (a *agent) insideOf(q spec.Question) (string, error) {
+// internalAddress is the address at which the process of a question answers it.
+func (a *agent) internalAddress(q spec.Question) (string, error) {
 	if !strings.HasPrefix(q.Path, "/internal/") || path.Clean(q.Path) != q.Path || strings.ContainsAny(q.Path, "?#%\\") {
 		return "", fmt.Errorf("path %q: only a plain path below /internal/ can be asked", q.Path)
 	}
@@ -70,7 +70,7 @@ func (a *agent) insideOf(q spec.Question) (string, error) {
 
 // relayQuestion gets the url, or posts the body to it when there is one.
 func relayQuestion(ctx context.Context, url string, body []byte) (status int, answer []byte, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	method := http.MethodGet
 	if len(body) > 0 {

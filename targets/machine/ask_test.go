@@ -89,7 +89,7 @@ func FuzzInsideOf(f *testing.F) {
 	f.Add("/internal/..//x")
 	a := &agent{spec: spec.Spec{Processes: []spec.Process{{Name: "mail", Kind: "mail", Port: 8025}}}}
 	f.Fuzz(func(t *testing.T, path string) {
-		address, err := a.insideOf(spec.Question{Process: "mail", Path: path})
+		address, err := a.internalAddress(spec.Question{Process: "mail", Path: path})
 		if err != nil {
 			return
 		}

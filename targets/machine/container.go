@@ -17,8 +17,8 @@ import (
 // groups of the engine's host, which costs CPU time beside the measured machines.
 const searchEvery = 10 * time.Second
 
-// container is a machine that an agent sees from outside: a container of an image of
-// the user's own.
+// container is a machine that an agent sees from outside: it runs an image of the
+// user's own.
 type container struct {
 	id      string
 	cgroups fs.FS // of the engine's host
@@ -30,21 +30,21 @@ type container struct {
 }
 
 // use reads the container's cgroup, which is there once the container runs.
-func (m *container) use() (host.CgroupUse, error) {
+func (m *container) use() (host.CgroupUsage, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.cgroup == nil {
 		if m.missing != nil && time.Since(m.searched) < searchEvery {
-			return host.CgroupUse{}, m.missing
+			return host.CgroupUsage{}, m.missing
 		}
 		found, err := host.CgroupIn(m.cgroups, m.id)
 		if err != nil {
 			m.searched, m.missing = time.Now(), err
-			return host.CgroupUse{}, err
+			return host.CgroupUsage{}, err
 		}
 		m.cgroup = &found
 	}
-	return m.cgroup.Use()
+	return m.cgroup.Usage()
 }
 
 // errOutside is why a machine that is seen from outside lacks a figure.
@@ -63,6 +63,6 @@ func (a *agent) observeContainer(ctx context.Context, c *spec.Counters, fail, un
 	for i, p := range a.spec.Processes {
 		out := &c.Processes[i]
 		out.Name, out.Kind, out.CPUSecondsTotal = p.Name, p.Kind, use.CPUSeconds
-		tellCounts(p.Name, countErrors[i], fail, unread)
+		reportCounts(p.Name, countErrors[i], fail, unread)
 	}
 }

@@ -23,9 +23,9 @@ type Kind struct {
 	New func(spec.Process, Host) Program
 	// Server finds the program that is not ours; nil of a program of our own.
 	Server *Server
-	// Attach makes a program that is not started here and only asked, by its protocol;
-	// its Command is an error. nil: the kind's code can't ask a program that it did not
-	// start.
+	// Attach makes a program that is asked by its protocol and not started here; its
+	// Command returns an error. It is nil when the kind's code can't ask a program that
+	// it did not start.
 	Attach func(spec.Process) (Program, error)
 }
 
@@ -34,8 +34,8 @@ type Host struct {
 	Machine string
 	Dir     string        // the process's own folder: there when the process begins with data or has run before
 	Seeding bool          // the program runs only to have its data made
-	Family  *child.Family // starts what the program needs beside itself
-	Log     *child.Lines
+	Runner  *child.Runner // starts what the program needs beside itself
+	Log     *child.SyncWriter
 }
 
 // Program is what the supervisor must know of a process to run it.
@@ -49,22 +49,22 @@ type Program interface {
 	Close()
 }
 
-// Settler is a program that prepares something after its first Ready and before the
+// Preparer is a program that prepares something after its first Ready and before the
 // next process starts.
-type Settler interface {
-	Settle(context.Context) error
+type Preparer interface {
+	Prepare(context.Context) error
 }
 
-// Patient is a program that says how long it may take to answer. Each question to it may
-// take long too.
-type Patient interface {
-	ReadyWithin() time.Duration
+// SlowStarter is a program that says how long it may take to get ready. Each question
+// to it may take long too.
+type SlowStarter interface {
+	ReadyTimeout() time.Duration
 }
 
 // Seeder is a program whose data a seed command may make.
 type Seeder interface {
-	// SeedEnv is the command's environment, made of ours: by its variables the command
-	// finds the program, and nothing else of the same sort.
+	// SeedEnv is the command's environment, made from ours. Its variables lead the
+	// command to this program, and to no other of the same kind.
 	SeedEnv(environ []string) []string
 	// Seeded puts the data in order behind the command. The program is stopped next,
 	// and its folder kept.
@@ -76,33 +76,33 @@ type Stopper interface {
 	StopSignal() syscall.Signal
 }
 
-// Counter is a program that tells what it counts: the keys of its kind's Counters,
-// and others. A key of a total ends in _total. Counters that the program does not have
-// are an Uncounted, beside which the others stand.
+// Counter is a program that has counters: the keys of its kind's Counters, and
+// others. A key of a total ends in _total. When the program lacks some counters,
+// Count returns the others and an UnknownCountersError.
 type Counter interface {
 	Count(context.Context) (map[string]float64, error)
 }
 
-// Uncounted says why some counters of a program are not known. That is no fault of
-// the program, as another error of a Counter is.
-type Uncounted struct{ Why error }
+// UnknownCountersError says why some counters of a program are not known. Unlike
+// other errors of a Counter, it is no fault of the program.
+type UnknownCountersError struct{ Why error }
 
 // Error is the reason.
-func (u *Uncounted) Error() string { return u.Why.Error() }
+func (u *UnknownCountersError) Error() string { return u.Why.Error() }
 
 // Unwrap returns the reason.
-func (u *Uncounted) Unwrap() error { return u.Why }
+func (u *UnknownCountersError) Unwrap() error { return u.Why }
 
-// CheckCounts is nil of a program that tells what it counts, that says why it can't, or
-// that counts nothing.
+// CheckCounts is nil when the program's counters can be read, when the program says
+// why they can't, or when it has none.
 func CheckCounts(ctx context.Context, p Program) error {
 	counter, counts := p.(Counter)
 	if !counts {
 		return nil
 	}
 	_, err := counter.Count(ctx)
-	var uncounted *Uncounted
-	if err == nil || errors.As(err, &uncounted) {
+	var unknown *UnknownCountersError
+	if err == nil || errors.As(err, &unknown) {
 		return nil
 	}
 	return fmt.Errorf("its counters: %w", err)
@@ -111,11 +111,11 @@ func CheckCounts(ctx context.Context, p Program) error {
 // ErrOnlyAsked is what Command returns of a program that Kind.Attach made.
 var ErrOnlyAsked = errors.New("the program is only asked, and not started here")
 
-// Quieter is a program in which something goes on by the clock that alters what work
-// costs. Quiet has it go on now, so that it does not for a while, and is an error
-// while that is not done.
-type Quieter interface {
-	Quiet(context.Context) error
+// Quiescer is a program with timed background work that alters what a request costs.
+// Quiesce runs that work now, so it does not run again for a while. Quiesce returns
+// an error until the work is done.
+type Quiescer interface {
+	Quiesce(context.Context) error
 }
 
 // Worker is a program that tells what its counters are made of.
@@ -128,9 +128,9 @@ type RowReader interface {
 	Rows(ctx context.Context, table string, ids []int64) ([]int64, error)
 }
 
-// LagTeller is a database that tells how far its replicas were behind it between
+// LagReporter is a database that tells how far its replicas were behind it between
 // two moments of the monotonic clock, in ns.
-type LagTeller interface {
+type LagReporter interface {
 	Lag(from, till int64) ([]spec.LagSample, error)
 }
 

@@ -9,12 +9,12 @@
 //  4. a signal stops the processes in reverse order; a process that dies by
 //     itself ends the machine, which names it.
 //
-// The package knows no kind of process: a Kind brings its Program, and what the
-// Program can do beyond running is asked of its interfaces.
+// The package knows no kind of process: a Kind brings its Program. The Program's
+// interfaces say what the Program can do beyond running.
 //
-// A machine may also make a dataset (see seed.go): what a process begins with. And
-// where a machine runs an image of the user's own, in which none of this can be, an
-// observer beside it answers as its agent would (see observe.go).
+// A machine may also make a dataset, with which a process begins (see seed.go).
+// Nothing of this package can run in an image of the user's own: an observer beside
+// such a machine answers in place of its agent (see observe.go).
 package machine
 
 import (
@@ -47,16 +47,16 @@ const reapEvery = 10 * time.Second
 // that a process may be: each process gets the facts of its kind.
 func SpecFromEnv(kinds []Kind) (spec.Spec, error) {
 	var s spec.Spec
-	if err := fromEnv(spec.EnvSpec, "a machine", &s); err != nil {
+	if err := decodeEnv(spec.EnvSpec, "a machine", &s); err != nil {
 		return spec.Spec{}, err
 	}
-	giveFacts(kinds, s.Processes)
+	setFacts(kinds, s.Processes)
 	return s, checkSpec(s)
 }
 
-// fromEnv decodes what a stage hands over in an environment variable to what it
-// starts.
-func fromEnv(name, started string, into any) error {
+// decodeEnv decodes an environment variable in which a stage hands over a value to a
+// program that it starts.
+func decodeEnv(name, started string, into any) error {
 	text, set := os.LookupEnv(name)
 	if !set {
 		return fmt.Errorf("machine: %s is not set: a stage sets it when it starts %s", name, started)
@@ -69,8 +69,8 @@ func fromEnv(name, started string, into any) error {
 	return nil
 }
 
-// giveFacts gives each process the facts of its kind, where that is known.
-func giveFacts(kinds []Kind, processes []spec.Process) {
+// setFacts gives each process the facts of its kind, where that is known.
+func setFacts(kinds []Kind, processes []spec.Process) {
 	for i, p := range processes {
 		if kind, known := scenarios.KindOf(Data(kinds), p.Kind); known {
 			processes[i].Facts = kind.Facts
@@ -126,9 +126,9 @@ func checkSpec(s spec.Spec) error {
 	return nil
 }
 
-// newProgram makes the program of a process, whose settings must be those of its
-// kind.
-func newProgram(kinds []Kind, s spec.Spec, p spec.Process, family *child.Family, out *child.Lines) (Program, error) {
+// newProgram makes the program of a process. The process must have the settings of
+// its kind.
+func newProgram(kinds []Kind, s spec.Spec, p spec.Process, runner *child.Runner, out *child.SyncWriter) (Program, error) {
 	kind, known := kindOf(kinds, p.Kind)
 	if !known {
 		return nil, fmt.Errorf("process %s: unknown kind %q", p.Name, p.Kind)
@@ -139,7 +139,7 @@ func newProgram(kinds []Kind, s spec.Spec, p spec.Process, family *child.Family,
 	if kind.Service && p.Service == nil {
 		return nil, fmt.Errorf("process %s: nothing says how this %s runs", p.Name, p.Kind)
 	}
-	return kind.New(p, Host{Machine: s.Machine, Dir: folderOf(s, p), Seeding: s.Seed != nil, Family: family, Log: out}), nil
+	return kind.New(p, Host{Machine: s.Machine, Dir: folderOf(s, p), Seeding: s.Seed != nil, Runner: runner, Log: out}), nil
 }
 
 func kindOf(kinds []Kind, name scenarios.KindName) (Kind, bool) {
@@ -159,33 +159,33 @@ func folderOf(s spec.Spec, p spec.Process) string {
 	return filepath.Join(s.DataDir(), p.Name)
 }
 
-// Run runs the machine until ctx ends or a SIGTERM or SIGINT arrives, which
-// stop it in order and give nil, or until a process dies, does not get ready or
-// does not stop, which give an error that names it and holds the last lines of
-// its log. The processes' logs go to logOut, each line behind its process's
-// name. kinds are all that a process may be. A spec with a seed makes its dataset
-// and returns, and one that begins another's data copies them and returns.
+// Run runs the machine until ctx ends, or a SIGTERM or SIGINT arrives: then it stops
+// the processes in order and returns nil. When a process dies, does not get ready or
+// does not stop, Run returns an error, which names the process and holds the last
+// lines of its log. The processes' logs go to logOut, each line behind its process's
+// name. kinds are all that a process may be. A spec with a seed makes its dataset and
+// returns. One that begins another machine's data copies the data and returns.
 func Run(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Writer) error {
 	ctx, stopSignals := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stopSignals()
 	if s.Seed != nil {
 		return makeDataset(ctx, kinds, s, logOut)
 	}
-	out := child.NewLines(logOut)
-	family := &child.Family{}
+	out := child.NewSyncWriter(logOut)
+	runner := &child.Runner{}
 	if s.Begin != nil {
-		return beginFor(ctx, *s.Begin, family, out)
+		return beginFor(ctx, *s.Begin, runner, out)
 	}
-	super := &supervisor{out: out, family: family, readyLimit: readyLimit, stopLimit: stopLimit}
+	super := &supervisor{out: out, runner: runner, readyTimeout: readyTimeout, stopTimeout: stopTimeout}
 	a := &agent{spec: s, started: time.Now(), ready: super.ready, pidOf: super.pidOf}
-	var programs []named
+	var programs []namedProgram
 	for _, p := range s.Processes {
-		made, err := newProgram(kinds, s, p, family, out)
+		made, err := newProgram(kinds, s, p, runner, out)
 		if err != nil {
 			return fmt.Errorf("machine %s: %w", s.Machine, err)
 		}
 		defer made.Close()
-		programs = append(programs, named{name: p.Name, Program: made, prepare: beginWith(p.Dataset, dataOf(p, folderOf(s, p)), family, out)})
+		programs = append(programs, namedProgram{name: p.Name, Program: made, beforeStart: datasetCopier(p.Dataset, dataOf(p, folderOf(s, p)), runner, out)})
 		a.programs = append(a.programs, made)
 	}
 	listener, err := net.Listen("tcp", s.AgentAddress())
@@ -203,7 +203,7 @@ func Run(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Writer) error
 		cancel() // a machine that cannot be observed must not go on
 	})
 	if os.Getpid() == 1 {
-		background.Go(func() { reapUntil(agentCtx, family) })
+		background.Go(func() { reapUntil(agentCtx, runner) })
 	}
 	err = super.run(ctx, programs)
 	stopAgent()
@@ -215,7 +215,7 @@ func Run(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Writer) error
 }
 
 // reapUntil does PID 1's duty until ctx ends.
-func reapUntil(ctx context.Context, family *child.Family) {
+func reapUntil(ctx context.Context, runner *child.Runner) {
 	tick := time.NewTicker(reapEvery)
 	defer tick.Stop()
 	for {
@@ -225,7 +225,7 @@ func reapUntil(ctx context.Context, family *child.Family) {
 		case <-tick.C:
 			// When the table can't be read the next round tries again.
 			if orphans, err := zombiesOf(os.Getpid()); err == nil {
-				family.Reap(orphans)
+				runner.Reap(orphans)
 			}
 		}
 	}

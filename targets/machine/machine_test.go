@@ -110,10 +110,10 @@ func TestNewProgramTellsTheHost(t *testing.T) {
 		got = h
 		return fakeProgram{}
 	}
-	family, log := &child.Family{}, child.NewLines(&bytes.Buffer{})
+	runner, log := &child.Runner{}, child.NewSyncWriter(&bytes.Buffer{})
 	s := spec.Spec{Machine: "m", Local: &spec.Local{DataDir: "/data"}}
-	_, err := newProgram([]Kind{kind}, s, spec.Process{Name: "x", Kind: "abacus", Settings: map[string]string{"beads": "3"}}, family, log)
-	want := Host{Machine: "m", Dir: "/data/x", Family: family, Log: log}
+	_, err := newProgram([]Kind{kind}, s, spec.Process{Name: "x", Kind: "abacus", Settings: map[string]string{"beads": "3"}}, runner, log)
+	want := Host{Machine: "m", Dir: "/data/x", Runner: runner, Log: log}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}

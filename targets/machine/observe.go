@@ -26,14 +26,14 @@ import (
 // spec.EnvObserver. kinds are all that a process may be.
 func ObserverFromEnv(kinds []Kind) (spec.Observer, error) {
 	var o spec.Observer
-	if err := fromEnv(spec.EnvObserver, "an observer", &o); err != nil {
+	if err := decodeEnv(spec.EnvObserver, "an observer", &o); err != nil {
 		return spec.Observer{}, err
 	}
 	if len(o.Machines) == 0 {
 		return o, fmt.Errorf("machine: %s: has no machine to answer for", spec.EnvObserver)
 	}
 	for _, m := range o.Machines {
-		giveFacts(kinds, m.Spec.Processes)
+		setFacts(kinds, m.Spec.Processes)
 		if err := checkObserved(m); err != nil {
 			return o, err
 		}
@@ -52,15 +52,15 @@ func checkObserved(m spec.Observed) error {
 	return nil
 }
 
-// Observe answers for machines without an agent until ctx ends or a SIGTERM or SIGINT
-// arrives, which gives nil. kinds are all that a process may be: whether a machine is
-// ready is asked by the Attach of its process's kind, and its counters by that of the
-// kind that the process is attached as, if there is one. A machine whose counters can't
-// be asked for is not ready. What is worth telling goes to logOut.
+// Observe answers for machines without an agent. It returns nil when ctx ends, or a
+// SIGTERM or SIGINT arrives. kinds are all that a process may be. The Attach of the
+// process's own kind asks whether the machine is ready. The Attach of the kind that
+// the process is attached as, if there is one, asks for the counters. A machine whose
+// counters can't be read is not ready. Log lines go to logOut.
 func Observe(ctx context.Context, kinds []Kind, o spec.Observer, logOut io.Writer) error {
 	ctx, stopSignals := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stopSignals()
-	answers, err := newObserver(ctx, kinds, o, os.DirFS(spec.HostCgroupDir), child.NewLines(logOut))
+	answers, err := newObserver(ctx, kinds, o, os.DirFS(spec.HostCgroupDir), child.NewSyncWriter(logOut))
 	if err != nil {
 		return fmt.Errorf("observer: %w", err)
 	}
@@ -83,7 +83,7 @@ type observer struct {
 }
 
 // newObserver makes the agents. cgroups are those of the engine's host.
-func newObserver(ctx context.Context, kinds []Kind, o spec.Observer, cgroups fs.FS, out *child.Lines) (*observer, error) {
+func newObserver(ctx context.Context, kinds []Kind, o spec.Observer, cgroups fs.FS, out *child.SyncWriter) (*observer, error) {
 	all := &observer{nonce: o.Nonce}
 	for _, m := range o.Machines {
 		a := &agent{spec: m.Spec, started: time.Now(), container: &container{id: m.ContainerID, cgroups: cgroups}}
@@ -97,7 +97,7 @@ func newObserver(ctx context.Context, kinds []Kind, o spec.Observer, cgroups fs.
 }
 
 // attach has an agent ask the one process of its machine.
-func (o *observer) attach(ctx context.Context, a *agent, kinds []Kind, out *child.Lines) error {
+func (o *observer) attach(ctx context.Context, a *agent, kinds []Kind, out *child.SyncWriter) error {
 	p := a.spec.Processes[0]
 	own, err := attachTo(kinds, p, p.Kind)
 	if err != nil {
@@ -111,12 +111,12 @@ func (o *observer) attach(ctx context.Context, a *agent, kinds []Kind, out *chil
 		}
 		o.programs, a.programs = append(o.programs, counted), []Program{counted}
 	}
-	super := &supervisor{out: out, readyLimit: readyLimit}
-	asked := observedProgram{Program: own, counts: a.programs[0], within: cmp.Or(p.Service.Ready.Within, readyLimit)}
+	super := &supervisor{out: out, readyTimeout: readyTimeout}
+	asked := observedProgram{Program: own, counts: a.programs[0], within: cmp.Or(p.Service.Ready.Within, readyTimeout)}
 	// Before the first question the machine does not run yet.
 	begin := sync.OnceFunc(func() {
-		super.say("asking " + p.Name)
-		go super.awaitObserved(ctx, a.spec.Machine, named{name: p.Name, Program: asked})
+		super.setStatus("asking " + p.Name)
+		go super.awaitObserved(ctx, a.spec.Machine, namedProgram{name: p.Name, Program: asked})
 	})
 	a.ready = func() error {
 		begin()
@@ -133,8 +133,9 @@ type observedProgram struct {
 	within  time.Duration
 }
 
-// Ready is nil once the process answers, its counters included: with a wrong password or
-// path the system does not start, and no slice lacks what the scenario asks for.
+// Ready is nil once the process answers and its counters can be read. So a system
+// with a wrong password or path does not start, and no slice lacks the counters that
+// the scenario asks for.
 func (o observedProgram) Ready(ctx context.Context) error {
 	if err := o.Program.Ready(ctx); err != nil {
 		return err
@@ -142,24 +143,24 @@ func (o observedProgram) Ready(ctx context.Context) error {
 	return CheckCounts(ctx, o.counts)
 }
 
-// ReadyWithin is how long the process may take.
-func (o observedProgram) ReadyWithin() time.Duration { return o.within }
+// ReadyTimeout is how long the process may take.
+func (o observedProgram) ReadyTimeout() time.Duration { return o.within }
 
 // awaitObserved asks the process of a machine without an agent until the process is
 // ready or its time is over, and says which.
-func (s *supervisor) awaitObserved(ctx context.Context, machine string, p named) {
-	began, limit := time.Now(), p.readyWithin(s.readyLimit)
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready within %v", limit))
+func (s *supervisor) awaitObserved(ctx context.Context, machine string, p namedProgram) {
+	began, timeout := time.Now(), p.readyTimeout(s.readyTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not ready within %v", timeout))
 	defer cancel()
 	if err := s.awaitReady(ctx, p); err != nil {
-		s.say(fmt.Sprintf("%s: %v", p.name, err))
+		s.setStatus(fmt.Sprintf("%s: %v", p.name, err))
 		return
 	}
 	fmt.Fprintf(s.out, "observer | machine %s ready after %.1f s\n", machine, time.Since(began).Seconds())
-	s.say("")
+	s.setStatus("")
 }
 
-// attachTo makes what asks a process by the protocol of a kind.
+// attachTo makes the program that asks a process by the protocol of a kind.
 func attachTo(kinds []Kind, p spec.Process, as scenarios.KindName) (Program, error) {
 	kind, _ := kindOf(kinds, as)
 	if kind.Attach == nil {
@@ -180,7 +181,7 @@ func (o *observer) handler() http.Handler {
 		path := spec.ObservedPath(a.spec.Machine)
 		mux.Handle(path+"/", http.StripPrefix(path, a.handler()))
 	}
-	return proven(o.nonce, mux)
+	return withNonce(o.nonce, mux)
 }
 
 // close gives back what the questions to the programs took.

@@ -58,7 +58,7 @@ func ownKinds(p ownProgram) []Kind {
 			return fakeCounter{err: errors.New("password authentication failed")}, nil
 		}},
 		{Kind: scenarios.Kind{Name: "sparing", Attaches: true}, Attach: func(spec.Process) (Program, error) {
-			return fakeCounter{err: &Uncounted{Why: errors.New("no extension")}}, nil
+			return fakeCounter{err: &UnknownCountersError{Why: errors.New("no extension")}}, nil
 		}},
 		{Kind: scenarios.Kind{Name: "broken", Attaches: true}, Attach: func(spec.Process) (Program, error) { return nil, errors.New("no user") }},
 		abacus("abacus"),
@@ -83,7 +83,7 @@ func cgroupOf(machine string) fstest.MapFS {
 
 func observerOf(t *testing.T, p ownProgram, machines ...spec.Observed) *observer {
 	t.Helper()
-	o, err := newObserver(t.Context(), ownKinds(p), spec.Observer{Nonce: "n-9", Machines: machines}, cgroupOf("web"), child.NewLines(&bytes.Buffer{}))
+	o, err := newObserver(t.Context(), ownKinds(p), spec.Observer{Nonce: "n-9", Machines: machines}, cgroupOf("web"), child.NewSyncWriter(&bytes.Buffer{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestObserverRefuses(t *testing.T) {
 	} {
 		p := newOwnProgram()
 		o := spec.Observer{Machines: []spec.Observed{observed("web", ""), observed("db", attach)}}
-		_, err := newObserver(t.Context(), ownKinds(p), o, fstest.MapFS{}, child.NewLines(&bytes.Buffer{}))
+		_, err := newObserver(t.Context(), ownKinds(p), o, fstest.MapFS{}, child.NewSyncWriter(&bytes.Buffer{}))
 		if err == nil || err.Error() != want {
 			t.Errorf("error is %v, want %q", err, want)
 		}

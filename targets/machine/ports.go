@@ -9,8 +9,8 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// portsOf are the ports that a process takes. Some tell about themselves on the port
-// after their own, where only their users' language is spoken.
+// portsOf are the ports that a process takes. Some programs speak only their users'
+// protocol at their port, and answer questions about themselves at the next one.
 func portsOf(p spec.Process) []int {
 	ports := make([]int, max(1, p.Facts.Ports))
 	for i := range ports {
@@ -19,13 +19,13 @@ func portsOf(p spec.Process) []int {
 	return ports
 }
 
-// ownAddress is where a program of ours answers for itself, as host:port: at the
-// next port where its own is others' traffic.
+// ownAddress is where a program of ours answers questions about itself, as host:port.
+// A program that relays others' traffic answers at the port after its own.
 func ownAddress(p spec.Process) string {
 	if p.Facts.Relays {
-		return NextPort(p.Near())
+		return NextPort(p.LocalAddress())
 	}
-	return p.Near()
+	return p.LocalAddress()
 }
 
 // NextPort turns host:port into host:port+1.

@@ -21,7 +21,7 @@ import (
 // who are not root; a variable for the tests.
 var serverDirs = []string{"/usr/sbin", "/usr/local/sbin"}
 
-const versionLimit = 5 * time.Second
+const versionTimeout = 5 * time.Second
 
 // CheckPrograms returns one error that names every server program that the named
 // kinds need and this host does not have, and what to install.
@@ -55,7 +55,7 @@ func Versions(ctx context.Context, kinds []Kind, names []scenarios.KindName) (ma
 	return versions, nil
 }
 
-// servers are those of the named kinds that are servers, by name, each once.
+// servers are the named kinds that have a server program, by name, each once.
 func servers(kinds []Kind, names []scenarios.KindName) []Kind {
 	var found []Kind
 	for _, k := range kinds {
@@ -86,7 +86,7 @@ func FindProgram(names ...string) (string, error) {
 // counts. Some programs answer on standard error alone.
 func VersionBy(flag string) func(ctx context.Context, path string) (string, error) {
 	return func(ctx context.Context, path string) (string, error) {
-		ctx, cancel := context.WithTimeout(ctx, versionLimit)
+		ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, path, flag)
 		var answer, aside bytes.Buffer

@@ -19,16 +19,16 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// What stands in a dataset's folder.
+// The names in a dataset's folder.
 const (
 	dataDir    = "data"             // what a process's own folder, or a service's data, begin as
 	markerFile = spec.DatasetMarker // written last
 	seedingDir = "seeding"          // what dataDir is while it is made
 )
 
-// seedStopLimit is how long a program may take to stop for good: what it holds in
-// memory goes to disk.
-const seedStopLimit = 60 * time.Second
+// seedStopTimeout is how long a program may take to stop, while it writes its memory
+// to disk.
+const seedStopTimeout = 60 * time.Second
 
 // marker says what a finished dataset holds.
 type marker spec.Marker
@@ -52,11 +52,11 @@ func (m marker) check(dir string) error {
 	return nil
 }
 
-// makeDataset fills a folder with what a process begins with: it starts the process
-// on nothing, runs the seed command beside the process, and stops the process for
-// good; or it keeps a copy of data that were made so elsewhere. makeDataset returns at
-// once when the dataset is there. Of several makers one works and the others wait; what
-// a killed maker left is removed.
+// makeDataset fills a folder with the data that a process begins with. It starts the
+// process without data, runs the seed command beside the process, and stops the
+// process; or it copies data that were made elsewhere. It returns at once when the
+// dataset is there. Of several makers one works and the others wait. makeDataset removes
+// what a killed maker left.
 func makeDataset(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Writer) error {
 	dir, want := s.Seed.Dir, marker{s.Seed.Key}
 	if want.check(dir) == nil {
@@ -70,7 +70,7 @@ func makeDataset(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Write
 	if want.check(dir) == nil {
 		return nil // another maker was faster
 	}
-	if err := stopLeft(ctx, filepath.Join(dir, seedingDir)); err != nil {
+	if err := stopLeftovers(ctx, filepath.Join(dir, seedingDir)); err != nil {
 		return fmt.Errorf("seed: stopping what a killed maker left: %w", err)
 	}
 	for _, old := range []string{markerFile, dataDir, seedingDir} { // the mark of completeness first
@@ -78,7 +78,7 @@ func makeDataset(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Write
 			return fmt.Errorf("seed: removing what was there: %w", err)
 		}
 	}
-	m := maker{dir: dir, spec: s, kinds: kinds, out: child.NewLines(logOut)}
+	m := maker{dir: dir, spec: s, kinds: kinds, out: child.NewSyncWriter(logOut)}
 	if err := m.fill(ctx); err != nil {
 		return errors.Join(fmt.Errorf("seed: %w", err), os.RemoveAll(filepath.Join(dir, seedingDir)))
 	}
@@ -88,10 +88,11 @@ func makeDataset(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Write
 	return nil
 }
 
-// stopLeft stops what a killed maker started, and has what this one starts belong to
-// the same folder. Makers that wait belong to the folder above, and are left alone. In a
-// container everything of a killed maker is gone with it.
-func stopLeft(ctx context.Context, making string) error {
+// stopLeftovers stops the processes that a killed maker started. It also makes the
+// children of this maker belong to the same folder. Makers that wait belong to the
+// folder above, and are left alone. In a container all children of a killed maker end
+// with it.
+func stopLeftovers(ctx context.Context, making string) error {
 	if err := os.Setenv(child.EnvFolder, making); err != nil { // what we start inherits it
 		return err
 	}
@@ -123,8 +124,8 @@ type maker struct {
 	dir    string
 	spec   spec.Spec
 	kinds  []Kind
-	out    *child.Lines
-	family child.Family
+	out    *child.SyncWriter
+	runner child.Runner
 }
 
 // fill makes the data and has them where the dataset's are made.
@@ -141,7 +142,7 @@ func (m *maker) fill(ctx context.Context) error {
 	if made == "" {
 		return nil // the process's own folder was the dataset's
 	}
-	return copyTree(ctx, made, filepath.Join(m.dir, seedingDir), &m.family, m.out)
+	return copyTree(ctx, made, filepath.Join(m.dir, seedingDir), &m.runner, m.out)
 }
 
 // dataOf is what of a process's folder begins as its dataset: the whole folder, or of a
@@ -155,7 +156,7 @@ func dataOf(p spec.Process, folder string) string {
 
 func (m *maker) make(ctx context.Context) (err error) {
 	p := m.spec.Processes[0]
-	program, err := newProgram(m.kinds, m.spec, p, &m.family, m.out)
+	program, err := newProgram(m.kinds, m.spec, p, &m.runner, m.out)
 	if err != nil {
 		return err
 	}
@@ -164,11 +165,11 @@ func (m *maker) make(ctx context.Context) (err error) {
 	if !seeds {
 		return fmt.Errorf("process %s: no command makes data of kind %s", p.Name, p.Kind)
 	}
-	super := &supervisor{out: m.out, family: &m.family, readyLimit: readyLimit, stopLimit: seedStopLimit}
+	super := &supervisor{out: m.out, runner: &m.runner, readyTimeout: readyTimeout, stopTimeout: seedStopTimeout}
 	ctx, died := context.WithCancelCause(ctx)
 	defer died(nil)
-	begin, n := time.Now(), named{name: p.Name, Program: program}
-	limit := n.readyWithin(readyLimit)
+	begin, n := time.Now(), namedProgram{name: p.Name, Program: program}
+	limit := n.readyTimeout(readyTimeout)
 	ready, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready within %v", limit))
 	defer cancel()
 	var running *child.Child
@@ -179,7 +180,7 @@ func (m *maker) make(ctx context.Context) (err error) {
 		}
 		err = errors.Join(err, super.stopAll())
 		if err == nil {
-			err = soundEnd(running, n.stopSignal())
+			err = checkStopped(running, n.stopSignal())
 		}
 	}()
 	running, err = super.launch(ready, died, n)
@@ -190,7 +191,7 @@ func (m *maker) make(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := m.family.Run(ctx, command, child.Options{Name: "seed", Out: m.out}); err != nil {
+	if err := m.runner.Run(ctx, command, child.Options{Name: "seed", Out: m.out}); err != nil {
 		return err
 	}
 	if err := seeder.Seeded(ctx); err != nil {
@@ -200,9 +201,9 @@ func (m *maker) make(ctx context.Context) (err error) {
 	return nil
 }
 
-// soundEnd is nil of a program that took the signal to stop well: by ending with
-// success, by the signal itself, or with the status that stands for the signal.
-func soundEnd(c *child.Child, stop syscall.Signal) error {
+// checkStopped is nil when a program stopped cleanly: it ended with success, by the
+// signal itself, or with the status that stands for the signal.
+func checkStopped(c *child.Child, stop syscall.Signal) error {
 	var exit *exec.ExitError
 	if !errors.As(c.Err(), &exit) || exit.ExitCode() < 0 || exit.ExitCode() == 128+int(stop) {
 		return nil
@@ -210,8 +211,8 @@ func soundEnd(c *child.Child, stop syscall.Signal) error {
 	return c.Log.Explain(fmt.Errorf("process %s: when it was stopped: %w", c.Name, c.Death()))
 }
 
-// command is the seed command, which works beside the files that it reads. The word
-// headroom names this very program, which need not be on anybody's path.
+// command is the seed command. Its working folder is the folder of the files that it
+// reads. The word headroom stands for this program, which need not be on the PATH.
 func (m *maker) command(env []string) (*exec.Cmd, error) {
 	words := m.spec.Seed.Command
 	program := words[0]
@@ -228,10 +229,10 @@ func (m *maker) command(env []string) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// beginWith makes a process's own folder a copy of the dataset that it begins with. A
-// process that starts again finds its folder and keeps it: a database does not
-// forget.
-func beginWith(d *spec.Dataset, dir string, family *child.Family, out *child.Lines) func(context.Context) error {
+// datasetCopier returns a function that copies the dataset into the process's own
+// folder; nil: there is no dataset. A process that starts again finds its folder and
+// keeps it: a database does not forget.
+func datasetCopier(d *spec.Dataset, dir string, runner *child.Runner, out *child.SyncWriter) func(context.Context) error {
 	if d == nil {
 		return nil
 	}
@@ -243,7 +244,7 @@ func beginWith(d *spec.Dataset, dir string, family *child.Family, out *child.Lin
 		if err := os.RemoveAll(half); err != nil {
 			return err
 		}
-		if err := copyDataset(ctx, *d, half, family, out); err != nil {
+		if err := copyDataset(ctx, *d, half, runner, out); err != nil {
 			return err
 		}
 		return os.Rename(half, dir)
@@ -252,27 +253,27 @@ func beginWith(d *spec.Dataset, dir string, family *child.Family, out *child.Lin
 
 // beginFor copies what a process begins with that another container runs. A folder that
 // was half filled goes with the container: its system has not started.
-func beginFor(ctx context.Context, b spec.Begin, family *child.Family, out *child.Lines) error {
-	return copyDataset(ctx, b.Dataset, b.To, family, out)
+func beginFor(ctx context.Context, b spec.Begin, runner *child.Runner, out *child.SyncWriter) error {
+	return copyDataset(ctx, b.Dataset, b.To, runner, out)
 }
 
 // copyDataset copies a finished dataset's data into a folder.
-func copyDataset(ctx context.Context, d spec.Dataset, to string, family *child.Family, out *child.Lines) error {
+func copyDataset(ctx context.Context, d spec.Dataset, to string, runner *child.Runner, out *child.SyncWriter) error {
 	if err := (marker{d.Key}).check(d.Dir); err != nil {
 		return err
 	}
-	return copyTree(ctx, filepath.Join(d.Dir, dataDir), to, family, out)
+	return copyTree(ctx, filepath.Join(d.Dir, dataDir), to, runner, out)
 }
 
 // copyTree copies all that is in a folder into another one, which is made where it is
 // not there, and gets the owner and the mode of the first.
-func copyTree(ctx context.Context, from, to string, family *child.Family, out *child.Lines) error {
+func copyTree(ctx context.Context, from, to string, runner *child.Runner, out *child.SyncWriter) error {
 	began := time.Now()
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		return fmt.Errorf("copying the dataset: %w", err)
 	}
 	cp := exec.Command("cp", "-a", "--reflink=auto", from+"/.", to)
-	if err := family.Run(ctx, cp, child.Options{Name: "cp", Out: out}); err != nil {
+	if err := runner.Run(ctx, cp, child.Options{Name: "cp", Out: out}); err != nil {
 		return fmt.Errorf("copying the dataset: %w", err)
 	}
 	// Written now and not half a minute later, when the kernel would do it in the

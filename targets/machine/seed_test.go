@@ -95,7 +95,7 @@ func TestMakeDatasetAndBeginWithIt(t *testing.T) {
 	}
 	own := filepath.Join(machineDir, "db")
 	begin := func(key string) error {
-		return beginWith(&spec.Dataset{Dir: dir, Key: key}, own, &child.Family{}, child.NewLines(&out))(t.Context())
+		return datasetCopier(&spec.Dataset{Dir: dir, Key: key}, own, &child.Runner{}, child.NewSyncWriter(&out))(t.Context())
 	}
 	if err := begin("another"); err == nil || !strings.Contains(err.Error(), "holds another dataset") {
 		t.Errorf("another dataset: %v", err)
@@ -116,7 +116,7 @@ func TestMakeDatasetAndBeginWithIt(t *testing.T) {
 	if got, _ := os.ReadFile(filepath.Join(data, "kept")); string(got) != "rows\n" {
 		t.Errorf("the dataset itself: %q", got)
 	}
-	if beginWith(nil, own, nil, nil) != nil {
+	if datasetCopier(nil, own, nil, nil) != nil {
 		t.Error("a process without a dataset begins with something")
 	}
 }
@@ -191,15 +191,15 @@ func onlyLock(left []string) bool {
 }
 
 // Ended by the signal itself, or with the status that stands for it, is a good end.
-func TestSoundEnd(t *testing.T) {
-	for status, sound := range map[string]bool{"0": true, "1": false, "130": true, "143": false} {
-		family := &child.Family{}
-		c, err := family.Start(exec.Command("sh", "-c", "exit "+status), child.Options{Name: "x"})
+func TestCheckStopped(t *testing.T) {
+	for status, succeeds := range map[string]bool{"0": true, "1": false, "130": true, "143": false} {
+		runner := &child.Runner{}
+		c, err := runner.Start(exec.Command("sh", "-c", "exit "+status), child.Options{Name: "x"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		<-c.Done()
-		if err := soundEnd(c, syscall.SIGINT); (err == nil) != sound {
+		if err := checkStopped(c, syscall.SIGINT); (err == nil) != succeeds {
 			t.Errorf("status %s: %v", status, err)
 		}
 	}
@@ -272,15 +272,15 @@ func TestStopLeftSparesWhoWaits(t *testing.T) {
 	for _, folder := range []string{dir, making} {
 		cmd := exec.Command("sleep", "60")
 		cmd.Env = append(os.Environ(), child.EnvFolder+"="+folder)
-		var family child.Family
-		c, err := family.Start(cmd, child.Options{Name: "sleep"})
+		var runner child.Runner
+		c, err := runner.Start(cmd, child.Options{Name: "sleep"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		started[folder] = c
 		t.Cleanup(func() { c.Stop(time.Second) })
 	}
-	if err := stopLeft(t.Context(), making); err != nil {
+	if err := stopLeftovers(t.Context(), making); err != nil {
 		t.Fatal(err)
 	}
 	select {

@@ -16,65 +16,67 @@ import (
 )
 
 const (
-	readyLimit   = 60 * time.Second // for one process, its preparation included
-	readyPoll    = 50 * time.Millisecond
-	attemptLimit = 3 * time.Second // for one question to a process
-	stopLimit    = 10 * time.Second
+	readyTimeout   = 60 * time.Second // for one process, its preparation included
+	readyPoll      = 50 * time.Millisecond
+	attemptTimeout = 3 * time.Second // for one question to a process
+	stopTimeout    = 10 * time.Second
 )
 
-// A program of somebody else's may need long for an answer, and may count the questions.
+// A program that is not ours may need long for an answer, and may count the
+// questions.
 const (
-	patientPoll         = 500 * time.Millisecond
-	patientAttemptLimit = 10 * time.Second
+	slowPoll           = 500 * time.Millisecond
+	slowAttemptTimeout = 10 * time.Second
 )
 
-// named is a program under the name it has on its machine.
-type named struct {
+// namedProgram is a program under the name it has on its machine.
+type namedProgram struct {
 	name string
 	Program
-	prepare func(context.Context) error // before the command; nil: nothing
+	beforeStart func(context.Context) error // before the command; nil: nothing
 }
 
 // stopSignal asks the program to stop without losing anything.
-func (n named) stopSignal() syscall.Signal {
+func (n namedProgram) stopSignal() syscall.Signal {
 	if stopper, own := n.Program.(Stopper); own {
 		return stopper.StopSignal()
 	}
 	return syscall.SIGTERM
 }
 
-// settle has the program prepare what it wants to, once it is ready.
-func (n named) settle(ctx context.Context) error {
-	if settler, settles := n.Program.(Settler); settles {
-		return settler.Settle(ctx)
+// prepareReady calls the program's Prepare, if it has one. The program is ready by
+// then.
+func (n namedProgram) prepareReady(ctx context.Context) error {
+	if preparer, prepares := n.Program.(Preparer); prepares {
+		return preparer.Prepare(ctx)
 	}
 	return nil
 }
 
-// readyWithin is how long the program may take to get ready where others may take the
-// limit.
-func (n named) readyWithin(limit time.Duration) time.Duration {
-	if patient, says := n.Program.(Patient); says {
-		return patient.ReadyWithin()
+// readyTimeout is how long the program may take to get ready. A program that does not
+// say may take the fallback.
+func (n namedProgram) readyTimeout(fallback time.Duration) time.Duration {
+	if slow, says := n.Program.(SlowStarter); says {
+		return slow.ReadyTimeout()
 	}
-	return limit
+	return fallback
 }
 
-// asking is how long one question to the program may take, and how often the program is
-// asked.
-func (n named) asking() (attempt, poll time.Duration) {
-	if patient, says := n.Program.(Patient); says {
-		return min(patient.ReadyWithin(), patientAttemptLimit), patientPoll
+// asking returns the timeout of one question to the program, and the time between two
+// questions.
+func (n namedProgram) asking() (attempt, poll time.Duration) {
+	if slow, says := n.Program.(SlowStarter); says {
+		return min(slow.ReadyTimeout(), slowAttemptTimeout), slowPoll
 	}
-	return attemptLimit, readyPoll
+	return attemptTimeout, readyPoll
 }
 
 // supervisor runs the processes of one machine, in order.
 type supervisor struct {
-	out        io.Writer
-	family     *child.Family
-	readyLimit time.Duration
-	stopLimit  time.Duration
+	out          io.Writer
+	runner       *child.Runner
+	readyTimeout time.Duration
+	stopTimeout  time.Duration
 
 	status atomic.Pointer[string] // why the machine is not ready; nil before the start
 
@@ -94,7 +96,7 @@ func (s *supervisor) ready() error {
 	return nil
 }
 
-func (s *supervisor) say(status string) { s.status.Store(&status) }
+func (s *supervisor) setStatus(status string) { s.status.Store(&status) }
 
 // pidOf returns the process ID of a process that has been started, or 0.
 func (s *supervisor) pidOf(name string) int {
@@ -108,15 +110,15 @@ func (s *supervisor) pidOf(name string) int {
 	return 0
 }
 
-// run starts the programs, keeps them until ctx ends or one dies, and stops
-// them in reverse order. It returns nil only when ctx asked it to stop and all
-// stopped by themselves.
-func (s *supervisor) run(ctx context.Context, programs []named) error {
+// run starts the programs, keeps them until ctx ends or a program dies, and stops
+// them in reverse order. It returns nil only when ctx has ended and no program had to
+// be killed.
+func (s *supervisor) run(ctx context.Context, programs []namedProgram) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	err := s.startAll(ctx, cancel, programs)
 	if err == nil {
-		s.say("")
+		s.setStatus("")
 		<-ctx.Done()
 		err = deathOf(ctx)
 	} else if death := deathOf(ctx); death != nil {
@@ -124,7 +126,7 @@ func (s *supervisor) run(ctx context.Context, programs []named) error {
 	} else if ctx.Err() != nil {
 		err = nil // asked to stop while starting
 	}
-	s.say("stopping")
+	s.setStatus("stopping")
 	return errors.Join(err, s.stopAll())
 }
 
@@ -144,9 +146,9 @@ func deathOf(ctx context.Context) error {
 	return nil
 }
 
-func (s *supervisor) startAll(ctx context.Context, cancel context.CancelCauseFunc, programs []named) error {
+func (s *supervisor) startAll(ctx context.Context, cancel context.CancelCauseFunc, programs []namedProgram) error {
 	for _, p := range programs {
-		s.say("starting " + p.name)
+		s.setStatus("starting " + p.name)
 		if err := s.startOne(ctx, cancel, p); err != nil {
 			return err
 		}
@@ -154,15 +156,15 @@ func (s *supervisor) startAll(ctx context.Context, cancel context.CancelCauseFun
 	return nil
 }
 
-func (s *supervisor) startOne(ctx context.Context, died context.CancelCauseFunc, p named) error {
-	begin, limit := time.Now(), p.readyWithin(s.readyLimit)
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready within %v", limit))
+func (s *supervisor) startOne(ctx context.Context, died context.CancelCauseFunc, p namedProgram) error {
+	begin, timeout := time.Now(), p.readyTimeout(s.readyTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("not ready within %v", timeout))
 	defer cancel()
 	c, err := s.launch(ctx, died, p)
 	if err != nil {
 		return err
 	}
-	if err := p.settle(ctx); err != nil {
+	if err := p.prepareReady(ctx); err != nil {
 		return c.Log.Explain(fmt.Errorf("process %s: preparing it: %w", p.name, err))
 	}
 	fmt.Fprintf(s.out, "machine | %s ready after %.1f s\n", p.name, time.Since(begin).Seconds())
@@ -170,9 +172,9 @@ func (s *supervisor) startOne(ctx context.Context, died context.CancelCauseFunc,
 }
 
 // launch starts a program and waits until the program answers.
-func (s *supervisor) launch(ctx context.Context, died context.CancelCauseFunc, p named) (*child.Child, error) {
-	if p.prepare != nil {
-		if err := p.prepare(ctx); err != nil {
+func (s *supervisor) launch(ctx context.Context, died context.CancelCauseFunc, p namedProgram) (*child.Child, error) {
+	if p.beforeStart != nil {
+		if err := p.beforeStart(ctx); err != nil {
 			return nil, fmt.Errorf("process %s: %w", p.name, err)
 		}
 	}
@@ -180,7 +182,7 @@ func (s *supervisor) launch(ctx context.Context, died context.CancelCauseFunc, p
 	if err != nil {
 		return nil, fmt.Errorf("process %s: %w", p.name, err)
 	}
-	c, err := s.family.Start(cmd, child.Options{Name: p.name, Stop: p.stopSignal(), Out: s.out})
+	c, err := s.runner.Start(cmd, child.Options{Name: p.name, Stop: p.stopSignal(), Out: s.out})
 	if err != nil {
 		return nil, err
 	}
@@ -198,19 +200,19 @@ func (s *supervisor) launch(ctx context.Context, died context.CancelCauseFunc, p
 }
 
 // awaitReady asks the process until it answers or ctx ends.
-func (s *supervisor) awaitReady(ctx context.Context, p named) error {
-	limit, every := p.asking()
+func (s *supervisor) awaitReady(ctx context.Context, p namedProgram) error {
+	timeout, every := p.asking()
 	poll := time.NewTicker(every)
 	defer poll.Stop()
 	for {
-		attempt, cancel := context.WithTimeout(ctx, limit)
+		attempt, cancel := context.WithTimeout(ctx, timeout)
 		err := p.Ready(attempt)
 		cancel()
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() == nil {
-			s.say(fmt.Sprintf("%s: %v", p.name, err))
+			s.setStatus(fmt.Sprintf("%s: %v", p.name, err))
 		}
 		select {
 		case <-ctx.Done():
@@ -220,13 +222,13 @@ func (s *supervisor) awaitReady(ctx context.Context, p named) error {
 	}
 }
 
-// stopAll stops in reverse order. Each process gets an equal share of the time
-// that is left, so that one that hangs does not take it all.
+// stopAll stops in reverse order. Each process gets an equal share of the time that
+// is left, so a process that hangs does not take it all.
 func (s *supervisor) stopAll() error {
 	s.mu.Lock()
 	children := s.children
 	s.mu.Unlock()
-	deadline := time.Now().Add(s.stopLimit)
+	deadline := time.Now().Add(s.stopTimeout)
 	var errs []error
 	for i := len(children) - 1; i >= 0; i-- {
 		share := time.Until(deadline) / time.Duration(i+1)

@@ -40,15 +40,15 @@ func (s scriptProgram) Ready(context.Context) error {
 
 func (s scriptProgram) Close() {}
 
-// settlingProgram settles, and stops by another signal than most.
-type settlingProgram struct {
+// preparingProgram prepares itself, and stops by another signal than most.
+type preparingProgram struct {
 	scriptProgram
-	settled func() error
+	prepared func() error
 }
 
-func (s settlingProgram) Settle(context.Context) error { return s.settled() }
+func (s preparingProgram) Prepare(context.Context) error { return s.prepared() }
 
-func (s settlingProgram) StopSignal() syscall.Signal { return syscall.SIGUSR1 }
+func (s preparingProgram) StopSignal() syscall.Signal { return syscall.SIGUSR1 }
 
 // stage is one supervisor under test, running in the background.
 type stage struct {
@@ -58,12 +58,12 @@ type stage struct {
 	result chan error
 }
 
-func launch(t *testing.T, readyLimit, stopLimit time.Duration, programs ...named) *stage {
+func launch(t *testing.T, readyTimeout, stopTimeout time.Duration, programs ...namedProgram) *stage {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	out := &bytes.Buffer{}
 	s := &stage{
-		super: &supervisor{out: child.NewLines(out), family: &child.Family{}, readyLimit: readyLimit, stopLimit: stopLimit},
+		super: &supervisor{out: child.NewSyncWriter(out), runner: &child.Runner{}, readyTimeout: readyTimeout, stopTimeout: stopTimeout},
 		out:   out, cancel: cancel, result: make(chan error, 1),
 	}
 	go func() { s.result <- s.super.run(ctx, programs) }()
@@ -113,9 +113,9 @@ func lines(t *testing.T, path string) []string {
 func TestStartsInOrderAndStopsInReverse(t *testing.T) {
 	dir := t.TempDir()
 	journal := filepath.Join(dir, "journal")
-	member := func(name string) named {
+	member := func(name string) namedProgram {
 		up := filepath.Join(dir, name)
-		return named{name: name, Program: scriptProgram{script{
+		return namedProgram{name: name, Program: scriptProgram{script{
 			text: "trap '" + appendTo(journal, name+"-down") + "; exit 0' TERM; " +
 				appendTo(journal, name+"-up") + "; touch " + up + "; while :; do sleep 0.01; done",
 			ready: up,
@@ -138,14 +138,14 @@ func TestStartsInOrderAndStopsInReverse(t *testing.T) {
 
 // A program that prepares something does so before the next one starts, and gets the
 // signal that it asks for.
-func TestSettlesBeforeTheNextStarts(t *testing.T) {
+func TestPreparesBeforeTheNextStarts(t *testing.T) {
 	dir := t.TempDir()
 	up, journal := filepath.Join(dir, "up"), filepath.Join(dir, "journal")
-	first := named{name: "first", Program: settlingProgram{scriptProgram{script{ready: up,
+	first := namedProgram{name: "first", Program: preparingProgram{scriptProgram{script{ready: up,
 		text: "trap '" + appendTo(journal, "told") + "; exit 0' USR1; touch " + up + "; while :; do sleep 0.01; done"}},
 		func() error { return os.WriteFile(journal, []byte("settled\n"), 0o600) }}}
 	done := filepath.Join(dir, "done")
-	second := named{name: "second", Program: scriptProgram{script{ready: done,
+	second := namedProgram{name: "second", Program: scriptProgram{script{ready: done,
 		text: appendTo(journal, "second") + "; touch " + done + "; exec sleep 60"}}}
 	s := launch(t, 20*time.Second, 20*time.Second, first, second)
 	s.awaitReady(t)
@@ -158,8 +158,8 @@ func TestSettlesBeforeTheNextStarts(t *testing.T) {
 	}
 }
 
-func TestFailureToSettleNamesTheProcess(t *testing.T) {
-	s := launch(t, 20*time.Second, 20*time.Second, named{name: "cold", Program: settlingProgram{
+func TestFailureToPrepareNamesTheProcess(t *testing.T) {
+	s := launch(t, 20*time.Second, 20*time.Second, namedProgram{name: "cold", Program: preparingProgram{
 		scriptProgram{script{text: "exec sleep 60"}}, func() error { return errors.New("no pages") }}})
 	if err := s.wait(t); err == nil || !strings.Contains(err.Error(), "process cold: preparing it: no pages") {
 		t.Errorf("error is %v", err)
@@ -170,9 +170,9 @@ func TestDeathNamesTheProcessAndStopsTheOthers(t *testing.T) {
 	dir := t.TempDir()
 	journal, die, up := filepath.Join(dir, "journal"), filepath.Join(dir, "die"), filepath.Join(dir, "up")
 	// Ready only with its trap: a shell that is stopped before has none.
-	other := named{name: "other", Program: scriptProgram{script{ready: up,
+	other := namedProgram{name: "other", Program: scriptProgram{script{ready: up,
 		text: "trap '" + appendTo(journal, "other-down") + "; exit 0' TERM; touch " + up + "; while :; do sleep 0.01; done"}}}
-	victim := named{name: "victim", Program: scriptProgram{script{
+	victim := namedProgram{name: "victim", Program: scriptProgram{script{
 		text: "echo last words; while [ ! -e " + die + " ]; do sleep 0.01; done; exit 7"}}}
 	s := launch(t, 20*time.Second, 20*time.Second, other, victim)
 	s.awaitReady(t)
@@ -194,7 +194,7 @@ func TestDeathNamesTheProcessAndStopsTheOthers(t *testing.T) {
 }
 
 func TestDeathDuringStartIsTheReason(t *testing.T) {
-	s := launch(t, 20*time.Second, time.Second, named{name: "early", Program: scriptProgram{script{
+	s := launch(t, 20*time.Second, time.Second, namedProgram{name: "early", Program: scriptProgram{script{
 		text: "echo no licence; exit 3", ready: filepath.Join(t.TempDir(), "never")}}})
 	err := s.wait(t)
 	if err == nil || !strings.Contains(err.Error(), "process early died: exit status 3") ||
@@ -204,7 +204,7 @@ func TestDeathDuringStartIsTheReason(t *testing.T) {
 }
 
 func TestReadyDeadlineShowsTheLog(t *testing.T) {
-	s := launch(t, 300*time.Millisecond, 5*time.Second, named{name: "slow", Program: scriptProgram{script{
+	s := launch(t, 300*time.Millisecond, 5*time.Second, namedProgram{name: "slow", Program: scriptProgram{script{
 		text: "echo still loading; exec sleep 60", ready: filepath.Join(t.TempDir(), "never")}}})
 	err := s.wait(t)
 	if err == nil {
@@ -217,16 +217,16 @@ func TestReadyDeadlineShowsTheLog(t *testing.T) {
 	}
 }
 
-// patientProgram says how long it may take.
-type patientProgram struct {
+// slowProgram says how long it may take.
+type slowProgram struct {
 	scriptProgram
 	within time.Duration
 }
 
-func (p patientProgram) ReadyWithin() time.Duration { return p.within }
+func (p slowProgram) ReadyTimeout() time.Duration { return p.within }
 
 func TestReadyDeadlineOfAPatientProgram(t *testing.T) {
-	s := launch(t, time.Hour, 5*time.Second, named{name: "own", Program: patientProgram{scriptProgram{script{
+	s := launch(t, time.Hour, 5*time.Second, namedProgram{name: "own", Program: slowProgram{scriptProgram{script{
 		text: "exec sleep 60", ready: filepath.Join(t.TempDir(), "never")}}, 200 * time.Millisecond}})
 	if err := s.wait(t); err == nil || !strings.Contains(err.Error(), "not ready within 200ms") {
 		t.Errorf("error is %v", err)
@@ -236,12 +236,12 @@ func TestReadyDeadlineOfAPatientProgram(t *testing.T) {
 // A question to a program that may take long may take long too, and is asked seldom.
 func TestAskingOfAPatientProgram(t *testing.T) {
 	for within, want := range map[time.Duration]time.Duration{2 * time.Second: 2 * time.Second, 5 * time.Minute: 10 * time.Second} {
-		attempt, poll := named{Program: patientProgram{within: within}}.asking()
+		attempt, poll := namedProgram{Program: slowProgram{within: within}}.asking()
 		if attempt != want || poll != 500*time.Millisecond {
 			t.Errorf("within %v: %v for a question, each %v, want %v and 500ms", within, attempt, poll, want)
 		}
 	}
-	if attempt, poll := (named{Program: fakeProgram{}}).asking(); attempt != attemptLimit || poll != readyPoll {
+	if attempt, poll := (namedProgram{Program: fakeProgram{}}).asking(); attempt != attemptTimeout || poll != readyPoll {
 		t.Errorf("another: %v for a question, each %v", attempt, poll)
 	}
 }
@@ -252,11 +252,11 @@ func TestAwaitReadyBoundsAQuestion(t *testing.T) {
 	p := observedProgram{Program: deadlineProgram{deadlines: deadlines}, counts: fakeProgram{}, within: time.Hour}
 	super := &supervisor{}
 	begin := time.Now()
-	if err := super.awaitReady(t.Context(), named{name: "own", Program: p}); err != nil {
+	if err := super.awaitReady(t.Context(), namedProgram{name: "own", Program: p}); err != nil {
 		t.Fatal(err)
 	}
-	if limit := (<-deadlines).Sub(begin); limit < patientAttemptLimit {
-		t.Errorf("the question had to be answered within %v, want %v at least", limit, patientAttemptLimit)
+	if timeout := (<-deadlines).Sub(begin); timeout < slowAttemptTimeout {
+		t.Errorf("the question had to be answered within %v, want %v at least", timeout, slowAttemptTimeout)
 	}
 }
 
@@ -277,7 +277,7 @@ func (p deadlineProgram) Ready(ctx context.Context) error {
 
 func TestKillsTheWholeGroupAfterTheDeadline(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "pid")
-	s := launch(t, 20*time.Second, 200*time.Millisecond, named{name: "deaf", Program: scriptProgram{script{
+	s := launch(t, 20*time.Second, 200*time.Millisecond, namedProgram{name: "deaf", Program: scriptProgram{script{
 		text:  "trap '' TERM; sleep 300 & echo $! > " + pidFile + ".half; mv " + pidFile + ".half " + pidFile + "; wait",
 		ready: pidFile,
 	}}})
@@ -294,7 +294,7 @@ func TestKillsTheWholeGroupAfterTheDeadline(t *testing.T) {
 func TestStopWhileStartingIsNoError(t *testing.T) {
 	dir := t.TempDir()
 	up := filepath.Join(dir, "up")
-	s := launch(t, 20*time.Second, 20*time.Second, named{name: "endless", Program: scriptProgram{script{
+	s := launch(t, 20*time.Second, 20*time.Second, namedProgram{name: "endless", Program: scriptProgram{script{
 		text: "touch " + up + "; exec sleep 60", ready: filepath.Join(dir, "never")}}})
 	until(t, "started", func() bool { _, err := os.Stat(up); return err == nil })
 	s.cancel()

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// AsUser makes a server, where we are root, run as a user who is not; elsewhere
-// the server runs as we do.
+// AsUser makes a server run as another user when we are root. When we are not, the
+// server runs as we do.
 func AsUser(name string) (*syscall.SysProcAttr, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package program is what every program of ours that runs in a machine has in
-// common: how it reads its spec.Process, serves HTTP until it is told to stop,
-// and answers /health and /internal/counters.
+// Package program holds what all our programs on machines have in common. They read
+// their spec.Process, serve HTTP until they are told to stop, and answer /health and
+// /internal/counters.
 package program
 
 import (
@@ -13,8 +13,8 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// Reader reads a process, whose settings are complete (the scenario's parser
-// fills in what is not said), and keeps the first error.
+// Reader reads a process and keeps the first error. The process's settings are
+// complete: the scenario's parser has filled in the defaults.
 type Reader struct {
 	p   spec.Process
 	err error
@@ -30,7 +30,7 @@ func NewReader(p spec.Process, kind scenarios.Kind) *Reader {
 	if err := kind.Check(p.Settings); err != nil {
 		r.Fail("%v", err)
 	}
-	if wrong := kind.Wrong(asPlanned(p)); wrong != "" {
+	if wrong := kind.BrokenRule(asPlanned(p)); wrong != "" {
 		r.Fail("%s", wrong)
 	}
 	return r
@@ -66,7 +66,7 @@ func (r *Reader) Listen() string {
 	return r.p.Listen()
 }
 
-// Link is the one host:port that a role leads to.
+// Link is the only host:port that a role leads to.
 func (r *Reader) Link(role scenarios.Role) string {
 	to := r.Links(role)
 	if len(to) != 1 {

@@ -66,7 +66,7 @@ func ConfigFromProcess(p spec.Process) (Config, error) {
 		Purge:        kind.Purge.Of(p.Settings),
 		Burn:         kind.Burn.Of(p.Settings),
 		Plant:        kind.Plant.Of(p.Settings),
-		Node:         p.Node,
+		Node:         p.NodeID,
 	}
 	if c.Email == "queue" {
 		c.Queue = r.Link(scenarios.RoleQueue)

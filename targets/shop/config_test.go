@@ -37,7 +37,7 @@ func TestConfigFromProcess(t *testing.T) {
 		t.Errorf("without a cache: %q, %v", got.Cache, err)
 	}
 	large := shopProcess()
-	large.Node = 7
+	large.NodeID = 7
 	large.Settings = maps.Clone(large.Settings)
 	large.Settings["purge"], large.Settings["feed"] = "write", "join"
 	large.Links["database"], large.Links["replicas"], large.Links["edges"] = []string{"a:1", "b:1"}, []string{"c:1", "d:1"}, []string{"e:1"}
@@ -79,7 +79,7 @@ func TestConfigFromProcessErrors(t *testing.T) {
 		}, "set shard_by: hash"},
 		{"shards with an N+1 feed", func(p *spec.Process) { p.Links["database"] = []string{"a:1", "b:1"} }, "set feed: join"},
 		{"node beyond an id", func(p *spec.Process) {
-			p.Links["database"], p.Settings["feed"], p.Node = []string{"a:1", "b:1"}, "join", 1024
+			p.Links["database"], p.Settings["feed"], p.NodeID = []string{"a:1", "b:1"}, "join", 1024
 		}, "nodes 0 to 1023"},
 		{"address without port", func(p *spec.Process) { p.Links["mail"] = []string{"mail"} }, "host:port"},
 	}

@@ -18,9 +18,9 @@ const (
 	tableOrders = "orders"
 )
 
-// serveTouch answers what requests would do to the pages of the cache. Nothing is
+// serveCacheEffects answers what requests would do to the pages of the cache. Nothing is
 // done.
-func serveTouch(w http.ResponseWriter, r *http.Request) {
+func serveCacheEffects(w http.ResponseWriter, r *http.Request) {
 	var requests []spec.Request
 	if !readQuestion(w, r, &requests) {
 		return
@@ -29,9 +29,9 @@ func serveTouch(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("%d requests, at most %d in one question", len(requests), spec.MaxQuestion), http.StatusBadRequest)
 		return
 	}
-	touches := make([]spec.Touch, len(requests))
+	touches := make([]spec.CacheEffect, len(requests))
 	for i, request := range requests {
-		touches[i].Reads, touches[i].Ends = fill.Touched(request.Method, request.Target, []byte(request.Body))
+		touches[i].Reads, touches[i].Invalidates = fill.CacheEffects(request.Method, request.Target, []byte(request.Body))
 	}
 	_ = answer(w, http.StatusOK, touches)
 }

@@ -36,14 +36,14 @@ func askTheInside(t *testing.T, h http.HandlerFunc, question any, into any) *htt
 }
 
 // Each request gets its answer at its own place, also one that touches nothing.
-func TestServeTouch(t *testing.T) {
+func TestServeCacheEffects(t *testing.T) {
 	requests := []spec.Request{
 		{Method: "GET", Target: "/api/users/7"}, {Method: "GET", Target: "/assets/1"}, {Method: "PUT", Target: "/api/users/7", Body: `{"name":"n"}`},
 		{Method: "POST", Target: "/api/checkout", Body: `{"user":3,"item":"i"}`},
 	}
-	var got []spec.Touch
-	askTheInside(t, serveTouch, requests, &got)
-	want := []spec.Touch{{Reads: "user:7"}, {}, {Ends: []string{"user:7"}}, {Ends: []string{"orders:3"}}}
+	var got []spec.CacheEffect
+	askTheInside(t, serveCacheEffects, requests, &got)
+	want := []spec.CacheEffect{{Reads: "user:7"}, {}, {Invalidates: []string{"user:7"}}, {Invalidates: []string{"orders:3"}}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
@@ -74,12 +74,12 @@ func TestTheInsideRefuses(t *testing.T) {
 		question any
 		says     string
 	}{
-		{"no JSON", serveTouch, "user:1", "is not JSON"},
+		{"no JSON", serveCacheEffects, "user:1", "is not JSON"},
 		{"no JSON", serveHome, "user:1", "is not JSON"},
-		{"too many requests", serveTouch, many, "at most 2000"},
+		{"too many requests", serveCacheEffects, many, "at most 2000"},
 		{"too many rows", serveHome, spec.HomeQuestion{Table: "posts", Of: 2, Rows: rows}, "at most 2000"},
 		{"no database", serveHome, spec.HomeQuestion{Table: "posts"}, "want at most 2000 rows and a database"},
-		{"too long", serveTouch, `[{"method":"` + strings.Repeat("x", spec.MaxQuestionBytes) + `"}]`, "of at most 4 MiB"},
+		{"too long", serveCacheEffects, `[{"method":"` + strings.Repeat("x", spec.MaxQuestionBytes) + `"}]`, "of at most 4 MiB"},
 	} {
 		if w := askTheInside(t, test.handler, test.question, nil); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), test.says) {
 			t.Errorf("%s: %d %.200s; want 400 and %q", test.name, w.Code, w.Body, test.says)

@@ -46,7 +46,7 @@ func routes(a *api, m *metrics, c counterSource, dependencies []program.Dependen
 	if a.filler != nil {
 		mux.Handle("POST "+spec.FillPath, a.filler)
 	}
-	mux.HandleFunc("POST "+spec.TouchPath, serveTouch)
+	mux.HandleFunc("POST "+spec.CacheEffectPath, serveCacheEffects)
 	mux.HandleFunc("POST "+spec.HomePath, serveHome)
 	return mux
 }

@@ -15,22 +15,22 @@ const connections = 64
 
 // Pool is a bounded pool of connections to one Valkey.
 type Pool struct {
-	pool  *redis.Pool
-	limit time.Duration
+	pool    *redis.Pool
+	timeout time.Duration
 }
 
 // Open connects on first use, whether or not Valkey is there. Each step of a
-// command is bounded by limit: to wait for a connection when all are taken, to
+// command is bounded by the timeout: to wait for a connection when all are taken, to
 // connect, to write, to read.
-func Open(address string, limit time.Duration) *Pool {
-	return &Pool{limit: limit, pool: &redis.Pool{
+func Open(address string, timeout time.Duration) *Pool {
+	return &Pool{timeout: timeout, pool: &redis.Pool{
 		MaxIdle:   connections,
 		MaxActive: connections,
 		Wait:      true,
 		DialContext: func(ctx context.Context) (redis.Conn, error) {
 			// The connection's own timeouts cost less than a deadline for each command.
 			return redis.DialContext(ctx, "tcp", address,
-				redis.DialConnectTimeout(limit), redis.DialReadTimeout(limit), redis.DialWriteTimeout(limit))
+				redis.DialConnectTimeout(timeout), redis.DialReadTimeout(timeout), redis.DialWriteTimeout(timeout))
 		},
 	}}
 }
@@ -56,7 +56,7 @@ func (p *Pool) Run(ctx context.Context, script *redis.Script, keysAndArgs ...any
 }
 
 func (p *Pool) get(ctx context.Context) (redis.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.limit)
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	return p.pool.GetContext(ctx)
 }

@@ -58,8 +58,8 @@ func ReadSitting(dir string) (Sitting, error) {
 
 // suffices says why a gate can't be drawn from the sitting.
 func (s Sitting) suffices() error {
-	if n := len(s.Blocks); n < gate.MostBlocks {
-		return fmt.Errorf("%s has %d whole blocks, and %d are needed, as a gate draws each at most once: record more with headroom gate gate-shop --all-blocks %d", s.Name, n, gate.MostBlocks, gate.MostBlocks+4)
+	if n := len(s.Blocks); n < gate.MaxBlocks {
+		return fmt.Errorf("%s has %d whole blocks, and %d are needed, as a gate draws each at most once: record more with headroom gate gate-shop --all-blocks %d", s.Name, n, gate.MaxBlocks, gate.MaxBlocks+4)
 	}
 	return nil
 }
@@ -75,12 +75,12 @@ type ResampledGates struct {
 // errFewSittings is what too little was recorded for.
 var errFewSittings = errors.New("blocks of at least three sittings are needed: run headroom gate gate-shop --all-blocks 24 at three times, and name their folders")
 
-const fewestSittings = 3
+const minSittings = 3
 
 // ResampleGates plays n gates of recorded blocks.
 func ResampleGates(ctx context.Context, sittings []Sitting, n int) (ResampledGates, error) {
 	r := ResampledGates{Sittings: len(sittings), Gates: n}
-	if len(sittings) < fewestSittings {
+	if len(sittings) < minSittings {
 		return r, errFewSittings
 	}
 	for _, s := range sittings {
@@ -111,10 +111,10 @@ func ResampleGates(ctx context.Context, sittings []Sitting, n int) (ResampledGat
 	return r, nil
 }
 
-// draws returns the sitting's blocks in a new order, the first metric with a
-// shift. No block comes twice, as the same one again would scatter less than
-// another. Either both sides change their names in all blocks or in none: which
-// was the dearer is chance, but the same for the whole sitting.
+// draws returns the sitting's blocks in a new order, the first metric with a shift. No
+// block comes twice, as a repeated block would scatter less than another one. The two
+// sides change their names in all blocks or in none: which was the dearer is chance,
+// but the same for the whole sitting.
 func (s Sitting) draws(shift float64, random *rand.Rand) func() []gateBlock {
 	order, turned := random.Perm(len(s.Blocks)), random.IntN(2)
 	sign := float64(1 - 2*turned)

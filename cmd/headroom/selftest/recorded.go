@@ -45,8 +45,8 @@ func readRecorded(dir string) (recorded, error) {
 		return recorded{}, err
 	}
 	r, err := recordedOf(dir, log)
-	if err == nil && r.blocks < compare.FewestBlocks {
-		err = fmt.Errorf("%s: %d blocks have a capacity of both variants, and an interval takes %d: leave the run out of --runs", dir, r.blocks, compare.FewestBlocks)
+	if err == nil && r.blocks < compare.MinBlocks {
+		err = fmt.Errorf("%s: %d blocks have a capacity of both variants, and an interval takes %d: leave the run out of --runs", dir, r.blocks, compare.MinBlocks)
 	}
 	return r, err
 }
@@ -64,9 +64,9 @@ func recordedOf(dir string, log *record.Log) (recorded, error) {
 		r.kinds[v] = string(text)
 		ranges[v] = compare.RangeOf(slo.CapacityOf(log.Trials, v, log.Run.Scenario.SLO, true))
 	}
-	capacity := compare.Given{compare.LimitRPS: ranges}.Ratio(compare.LimitRPS)
+	capacity := compare.RunMetrics{compare.CapacityRPS: ranges}.Ratio(compare.CapacityRPS)
 	r.blocks = len(capacity.Pairs)
-	r.tables = append(r.tables, table{[]scenarios.MetricKey{compare.LimitRPS}, []compare.Effect{capacity}})
+	r.tables = append(r.tables, table{[]scenarios.MetricKey{compare.CapacityRPS}, []compare.Effect{capacity}})
 	comparison := compare.TableOf(log.Trials, &log.Run.Scenario).At(record.RateCommon)
 	rows, details := comparison.Tables()
 	for _, keys := range [][]scenarios.MetricKey{rows, details} {

@@ -81,30 +81,30 @@ func (d drawn) pair(pairs []compare.Pair, block int) (compare.Pair, bool) {
 	return compare.Pair{Block: block, Before: before.value, After: after.value, DriverBefore: before.driver, DriverAfter: after.driver}, ok1 && ok2
 }
 
-// Resample makes equal systems from the blocks of finished runs and counts how
-// often the interval of a report excludes 1 all the same. It draws 1,000 resamples
-// with each of the seeds 1 to seeds.
+// Resample makes equal systems from the blocks of finished runs and counts how often
+// the interval of a report excludes 1 all the same. It draws 1,000 resamples with each
+// of the seeds 1 to seeds.
 //
 //   - From a run whose variants are the same, by exchanging before and after in
 //     each block by coin. Which of two equal systems is called before is arbitrary
 //     within a block, so this tells whether the rule stands the shape of the
-//     blocks' differences. What a whole run has in common it can't tell, as it
-//     takes the sign away; how often the recorded runs themselves excluded 1
-//     stands beside it. An exchange holds for
-//     all rows of the block, so their correlation stays.
+//     blocks' differences. An exchange takes the sign away, so it can't show what a
+//     whole run has in common: how often the recorded runs themselves excluded 1
+//     stands beside it. An exchange holds for all rows of the block, so their
+//     correlation stays.
 //   - From runs whose variants differ, where an exchange would leave the
-//     difference in: by two different blocks of one variant of one run for each
-//     block of the resample. They are the same system twice, so the true ratio is
-//     1, and their differences are symmetric. Every block of a resample is of
-//     another run with the same topology: no value has a part in two of them, and
-//     what one run's machine did to all its blocks falls out. What it costs is the
-//     pairing in time: the scatter is that of two blocks in turn, which is larger
-//     than within one, and the interval measures it by itself. D of after and
-//     before, less its mean, would not do: it sums to nothing within a run, so its
-//     blocks are not independent.
+//     difference in: each block of the resample takes two different blocks of one
+//     variant of one run. They are the same system twice, so the true ratio is 1,
+//     and their differences are symmetric. Every block of a resample is of another
+//     run with the same topology: no value has a part in two blocks, and what one
+//     run's machine did to all its blocks cancels. The price is the pairing in
+//     time: the scatter is that of two blocks in turn, which is larger than within
+//     one, and the interval measures it by itself. D of after and before, minus its
+//     mean, would not do: it sums to nothing within a run, so its blocks are not
+//     independent.
 //
-// The bound is that of the draws. Resamples of a few runs say of these runs' blocks
-// what the rules make of them, and no more.
+// The bound is that of the draws. Resamples of a few runs tell what the rules make of
+// these runs' blocks, and no more.
 func Resample(ctx context.Context, dirs []string, seeds int) (Resampled, error) {
 	var out Resampled
 	var equal []*recorded
@@ -300,7 +300,7 @@ func effectOf(blocks []drawn, tableIndex int, key scenarios.MetricKey) compare.E
 			pairs = append(pairs, p)
 		}
 	}
-	return like.Again(pairs)
+	return like.WithPairs(pairs)
 }
 
 func (t *tallies) add(key string, e compare.Effect) {
@@ -325,7 +325,7 @@ func WriteResampled(w io.Writer, r Resampled) error {
 		out += fmt.Sprintf("\nEqual by %s:\n\n| of equal systems | excludes 1 | %% | below, %% (95%%) | seeds, %% | the recorded runs themselves |\n|---|---:|---:|---:|---:|---:|\n", way.Words)
 		for _, s := range append(slices.Clone(way.Rows), way.Claimed) {
 			out += fmt.Sprintf("| %s | %d of %d | %.1f | %.1f | %.1f-%.1f | %s |\n", s.Key, s.Bad, s.Of, 100*float64(s.Bad)/float64(s.Of),
-				100*slo.Below(record.Count{Bad: s.Bad, Of: s.Of}), 100*s.Least, 100*s.Most, s.own())
+				100*slo.ShareUpperBound(record.Count{Bad: s.Bad, Of: s.Of}), 100*s.Least, 100*s.Most, s.own())
 		}
 	}
 	_, err := io.WriteString(w, out)

@@ -107,8 +107,8 @@ func TestExchangesAreExact(t *testing.T) {
 	}
 	// The exchange holds for all rows of a block: the capacity and the CPU exclude 1
 	// in the same resamples.
-	if limit := row(t, r.Ways[0], "limit_rps"); r.Ways[0].Claimed.Bad != limit.Bad {
-		t.Errorf("claimed in %d, the capacity excludes 1 in %d", r.Ways[0].Claimed.Bad, limit.Bad)
+	if capacity := row(t, r.Ways[0], "limit_rps"); r.Ways[0].Claimed.Bad != capacity.Bad {
+		t.Errorf("claimed in %d, the capacity excludes 1 in %d", r.Ways[0].Claimed.Bad, capacity.Bad)
 	}
 	var table strings.Builder
 	if err := WriteResampled(&table, r); err != nil || !strings.Contains(table.String(), fmt.Sprintf("| limit_rps | %d of 4000 |", row(t, r.Ways[0], "limit_rps").Bad)) {

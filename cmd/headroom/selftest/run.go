@@ -26,7 +26,7 @@ type found struct {
 // config has the lengths of a run's steps.
 func (s System) config() search.Config {
 	c := harness.FullPlan().Search
-	c.Latency = time.Duration(s.limit * float64(time.Second))
+	c.Latency = time.Duration(s.latencyS * float64(time.Second))
 	return c
 }
 
@@ -37,7 +37,7 @@ func (s System) config() search.Config {
 func (s System) simulateRun(scatter, factor float64, random *rand.Rand) found {
 	plan, config := harness.FullPlan(), s.config()
 	var trials []record.Trial
-	stairs := search.Climb[scenarios.Variant]{}
+	stairs := search.Staircases[scenarios.Variant]{}
 	var running map[scenarios.Variant]*Running
 	load := func(v scenarios.Variant, block int, name scenarios.RateName, rps float64, d time.Duration) slo.Step {
 		step := running[v].Load(rps, 0, d)
@@ -53,7 +53,7 @@ func (s System) simulateRun(scatter, factor float64, random *rand.Rand) found {
 	}
 	climb := func(block, turns int) {
 		_ = stairs.Block(scenarios.Variants(), turns, random.Float64, func(v scenarios.Variant, s *search.Staircase) error {
-			s.Feed(load(v, block, record.RateStairs, s.RPS(), config.Length(search.KindStairs, s.RPS())))
+			s.Observe(load(v, block, record.RateStairs, s.RPS(), config.Length(search.KindStairs, s.RPS())))
 			return nil
 		})
 	}
@@ -65,13 +65,13 @@ func (s System) simulateRun(scatter, factor float64, random *rand.Rand) found {
 			for _, v := range scenarios.Variants() {
 				b := search.NewBracket(startShare*s.TruthRPS, config.MinRPS, 0)
 				for rps, more := b.RPS(); more; rps, more = b.RPS() {
-					b.Feed(load(v, 0, record.RateBracket, rps, config.Length(search.KindBracket, rps)))
+					b.Observe(load(v, 0, record.RateBracket, rps, config.Length(search.KindBracket, rps)))
 				}
 				stairs[v] = search.NewStaircase(max(b.Middle(), config.MinRPS), 0)
 			}
 		}
 		if block == 1 {
-			climb(0, plan.Lead)
+			climb(0, plan.LeadTurns)
 		}
 		climb(block, plan.Turns)
 	}
@@ -79,7 +79,7 @@ func (s System) simulateRun(scatter, factor float64, random *rand.Rand) found {
 	soaks := search.NewSoaks(slo.CapacityOf(trials, scenarios.Before, scenarios.SLO{}, true).PointRPS)
 	for rps, more := soaks.RPS(); more; rps, more = soaks.RPS() {
 		step := load(scenarios.Before, plan.Blocks, record.RateSoak, rps, config.Soak)
-		soaks.Feed(step.Outcome)
+		soaks.Observe(step.Outcome)
 		if step.Outcome == record.Held {
 			out.failsAfter = running[scenarios.Before].Load(rps, 0, config.Soak).Outcome == record.Failed
 		}
@@ -89,7 +89,7 @@ func (s System) simulateRun(scatter, factor float64, random *rand.Rand) found {
 		out.capacities[v] = slo.CapacityOf(trials, v, scenarios.SLO{}, true)
 		ranges[v] = compare.RangeOf(out.capacities[v])
 	}
-	out.ratio = compare.Given{compare.LimitRPS: ranges}.Ratio(compare.LimitRPS)
+	out.ratio = compare.RunMetrics{compare.CapacityRPS: ranges}.Ratio(compare.CapacityRPS)
 	return out
 }
 
@@ -99,12 +99,12 @@ const startShare = 0.35
 // simulateSearch searches one start of the system as `headroom capacity --url`
 // does.
 func (s System) simulateSearch(scatter float64, total time.Duration, random *rand.Rand) (out search.Outcome, failsAfter bool) {
-	c := harness.SearchWithin(total, time.Minute, 0).For(350, time.Duration(s.limit*float64(time.Second)))
+	c := harness.SearchWithin(total, time.Minute, 0).For(350, time.Duration(s.latencyS*float64(time.Second)))
 	running, machine := s.Start(1, scatter, random), search.New(c)
 	for step, more := machine.Next(); more; step, more = machine.Next() {
 		result := running.Load(step.RPS, 0, step.Duration)
 		running.Pause(c.Pause)
-		machine.Feed(step, result, step.Duration+c.Pause)
+		machine.Observe(step, result, step.Duration+c.Pause)
 	}
 	out = machine.Outcome()
 	if soak, ok := out.Confirmed(); ok {

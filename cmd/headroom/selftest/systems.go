@@ -27,10 +27,10 @@ type System struct {
 	// within the SLO in the long run; FindTruth finds it.
 	TruthRPS float64
 
-	servers int
-	mean    float64 // of the service time, in s
-	limit   float64 // p99 must stay below, in s
-	allowed float64 // share of errors; 0: they don't count
+	servers  int
+	mean     float64 // of the service time, in s
+	latencyS float64 // p99 must stay below, in s
+	allowed  float64 // share of errors; 0: they don't count
 
 	slowShare, slowFactor float64 // so many requests take so many times as long
 	speedSD, speedS       float64 // of ln(speed), and how long a deviation lasts
@@ -48,28 +48,28 @@ const driftS = 90
 
 // Running is a system after a start. It is not safe for concurrent use.
 type Running struct {
-	of     System
-	random *rand.Rand
-	times  float64 // as fast as the system, in all that it does
-	wander float64 // ln(speed) beside it, of this moment
-	clockS float64 // of its own time, since the start
-	phaseS float64 // of the stalls
+	of       System
+	random   *rand.Rand
+	speedup  float64 // as fast as the system, in all that it does
+	logSpeed float64 // ln(speed) beside it, of this moment
+	clockS   float64 // of its own time, since the start
+	phaseS   float64 // of the stalls
 }
 
-// Start starts the system afresh. Its capacity is times as large, and scatters
+// Start starts the system afresh. Its capacity is speedup times as large, and scatters
 // from start to start with the standard deviation scatter of its logarithm.
-func (s System) Start(times, scatter float64, random *rand.Rand) *Running {
-	r := &Running{of: s, random: random, times: times * math.Exp(scatter*random.NormFloat64())}
-	r.wander = s.speedSD * random.NormFloat64()
+func (s System) Start(speedup, scatter float64, random *rand.Rand) *Running {
+	r := &Running{of: s, random: random, speedup: speedup * math.Exp(scatter*random.NormFloat64())}
+	r.logSpeed = s.speedSD * random.NormFloat64()
 	r.phaseS = s.stallEvery * random.Float64()
 	return r
 }
 
 // Pause lets time pass without load.
-func (r *Running) Pause(d time.Duration) { r.clockS += d.Seconds() * r.times }
+func (r *Running) Pause(d time.Duration) { r.clockS += d.Seconds() * r.speedup }
 
-// wanderStepS is how often the speed is drawn anew.
-const wanderStepS = 0.25
+// speedStepS is how often the speed is drawn anew.
+const speedStepS = 0.25
 
 // Load drives a step and tells what came of it, but for a warm-up. The step begins
 // with empty queues, as steps are drained. It runs in the system's own time, in which a
@@ -77,9 +77,9 @@ const wanderStepS = 0.25
 // so its capacity is exactly 1.1 times as large, whatever bounds it.
 func (r *Running) Load(rps float64, warmup, d time.Duration) slo.Step {
 	s := r.of
-	own, from, end := rps/r.times, warmup.Seconds()*r.times, (warmup+d).Seconds()*r.times
+	own, from, end := rps/r.speedup, warmup.Seconds()*r.speedup, (warmup+d).Seconds()*r.speedup
 	free, second := make([]float64, s.servers), 0.0
-	now, nextWander, speed := 0.0, 0.0, r.speedNow()
+	now, nextSpeedStep, speed := 0.0, 0.0, r.speedNow()
 	latency := record.Count{Condition: "p99", Allowed: 0.01}
 	failures := record.Count{Condition: "errors", Allowed: s.allowed}
 	inFlight, put := make([]int64, int(end)), make([]int64, int(end)) // at the end of each second
@@ -88,12 +88,12 @@ func (r *Running) Load(rps float64, warmup, d time.Duration) slo.Step {
 		if now += r.random.ExpFloat64() / own; now >= end {
 			break
 		}
-		for now >= nextWander {
-			r.wanderOn()
-			nextWander, speed = nextWander+wanderStepS, r.speedNow()
-			r.clockS += wanderStepS
+		for now >= nextSpeedStep {
+			r.stepSpeed()
+			nextSpeedStep, speed = nextSpeedStep+speedStepS, r.speedNow()
+			r.clockS += speedStepS
 		}
-		zero := r.clockS - nextWander // the step's beginning on the system's clock
+		zero := r.clockS - nextSpeedStep // the step's beginning on the system's clock
 		finish := r.finish(free, &second, now, speed, zero)
 		if now < from {
 			continue
@@ -104,7 +104,7 @@ func (r *Running) Load(rps float64, warmup, d time.Duration) slo.Step {
 		if failed {
 			failures.Bad++
 		}
-		if failed || finish-now > s.limit {
+		if failed || finish-now > s.latencyS {
 			latency.Bad++
 			bad[int(now-from)]++
 		}
@@ -118,9 +118,9 @@ func (r *Running) Load(rps float64, warmup, d time.Duration) slo.Step {
 	for k := 1; k < len(put); k++ {
 		put[k] += put[k-1]
 	}
-	r.clockS += end - nextWander
+	r.clockS += end - nextSpeedStep
 	latency.Burst, failures.Burst = slo.Burst(bad[:int(end-from)]), 1
-	step := slo.Step{RPS: rps, Backlog: slo.Growth(inFlight, put, own*s.limit/4)}
+	step := slo.Step{RPS: rps, Backlog: slo.Growth(inFlight, put, own*s.latencyS/4)}
 	step.Counts = append(step.Counts, latency)
 	if s.allowed > 0 {
 		step.Counts = append(step.Counts, failures)
@@ -170,15 +170,15 @@ func (r *Running) serve(begin, work, offset float64) float64 {
 	return end
 }
 
-func (r *Running) wanderOn() {
+func (r *Running) stepSpeed() {
 	if r.of.speedSD > 0 {
-		keep := math.Exp(-wanderStepS / r.of.speedS)
-		r.wander = keep*r.wander + math.Sqrt(1-keep*keep)*r.of.speedSD*r.random.NormFloat64()
+		keep := math.Exp(-speedStepS / r.of.speedS)
+		r.logSpeed = keep*r.logSpeed + math.Sqrt(1-keep*keep)*r.of.speedSD*r.random.NormFloat64()
 	}
 }
 
 func (r *Running) speedNow() float64 {
-	return math.Exp(r.wander + r.of.drift*min(r.clockS/driftS, 1))
+	return math.Exp(r.logSpeed + r.of.drift*min(r.clockS/driftS, 1))
 }
 
 // FindTruth finds the capacity by stretches of load that long.

@@ -37,8 +37,7 @@ func (s Stream) Float(k uint64) float64 { return float64(s.Uint64(k)>>11) * 0x1p
 // Exponential returns draw k of the exponential distribution of mean 1.
 func (s Stream) Exponential(k uint64) float64 { return -math.Log1p(-s.Float(k)) }
 
-// At returns the stream that belongs to draw k alone, for what needs more than
-// one number for one draw.
+// At returns a stream of its own for draw k, for draws that need more than one number.
 func (s Stream) At(k uint64) Stream { return Stream{base: mix64(s.Uint64(k) + golden)} }
 
 // mix64 is the finaliser of SplitMix64 (Stafford's variant 13).

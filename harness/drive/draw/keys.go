@@ -12,9 +12,9 @@ import (
 // Keys draws keys from 1..count, uniformly or by Zipf's law: the key of rank r
 // is drawn with a probability proportional to r^-exponent.
 //
-// Which keys are the hot ones is fixed by count alone, not by the seed: the
-// same users are hot in every slice, and they are scattered over the range, as
-// a database's pages would not be spared by real ones.
+// The hot keys depend on count alone, not on the seed: the same users are hot in every
+// slice. Hot keys are scattered over the range, because real hot users are spread over a
+// database's pages too.
 type Keys struct {
 	stream Stream
 	count  uint64
@@ -44,8 +44,8 @@ func (k Keys) Key(draw uint64) uint64 {
 	return k.scatter(k.zipf.rank(k.stream.At(draw)))
 }
 
-// scatter is scenarios.ScatterRank, with its step worked out beforehand: it is
-// a multiplication by step, modulo count.
+// scatter is scenarios.ScatterRank with a precomputed step: a multiplication by step,
+// modulo count.
 func (k Keys) scatter(rank uint64) uint64 {
 	hi, lo := bits.Mul64(rank, k.step)
 	return bits.Rem64(hi, lo, k.count) + 1

@@ -10,8 +10,8 @@ import (
 
 const maxLength = math.MaxInt64
 
-// feedHeader reads a header line when the first byte of the next is known:
-// where that is a blank, the line goes on (RFC 9112, section 5.2).
+// feedHeader reads a header line when the first byte of the next line is known. A blank
+// there continues the line (RFC 9112, section 5.2).
 func (p *Parser) feedHeader(data []byte, sink Sink) (rest []byte, err error) {
 	if p.held {
 		p.held = false
@@ -39,8 +39,8 @@ func (p *Parser) feedHeader(data []byte, sink Sink) (rest []byte, err error) {
 	case len(line) == 0:
 		return rest, p.endHeader()
 	case isBlank(line[0]):
-		// It follows the status line and so continues nothing: RFC 9112,
-		// section 2.2, has it skipped.
+		// The line follows the status line and so continues nothing. RFC 9112,
+		// section 2.2, says to skip such a line.
 		return rest, nil
 	case len(rest) > 0 && !isBlank(rest[0]):
 		return rest, p.readField(line, sink)
@@ -113,7 +113,7 @@ func (p *Parser) readField(line []byte, sink Sink) error {
 	return nil
 }
 
-// handOver passes a header line on, with SP for what must not be in its value
+// handOver passes a header line to the sink, with SP for bytes that are invalid in a value
 // (RFC 9110, section 5.5).
 func (p *Parser) handOver(line []byte, name, colon int, sink Sink) {
 	if dirty(line) {
@@ -149,8 +149,8 @@ func (p *Parser) readConnection(list []byte) {
 	}
 }
 
-// readLength reads a Content-Length. One that is wrong is a fault only where
-// it is needed: RFC 9112, section 6.3.
+// readLength reads a Content-Length. A wrong length is a fault only where the length is
+// needed: RFC 9112, section 6.3.
 func (p *Parser) readLength(value []byte) {
 	found := false
 	for list := value; len(list) > 0; {
@@ -184,8 +184,8 @@ func (p *Parser) faultyLength(err error) {
 // says how the body ends. identity, of RFC 2616, is none.
 func (p *Parser) readCodings(value []byte) {
 	if p.http10 {
-		// HTTP/1.0 has no transfer codings, so what sent it does not know
-		// what it sent: RFC 9112, section 6.1.
+		// HTTP/1.0 has no transfer codings, so the sender's framing is not to be
+		// trusted: RFC 9112, section 6.1.
 		p.closing = true
 		return
 	}

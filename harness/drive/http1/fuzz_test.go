@@ -93,8 +93,8 @@ func standard(text string, head bool) (a answer) {
 	return a
 }
 
-// stricter lists what net/http refuses, by what it says, though the RFC lets a
-// client read it. TestStatusLines and its neighbours say what is read instead.
+// stricter lists by its error what net/http refuses, although the RFC lets a client read
+// it. TestStatusLines and its neighbours show how such input is read.
 var stricter = []struct{ says, why string }{
 	{"malformed HTTP response", "RFC 9112, 9.2: empty lines before the status line; 4: blanks of other kinds"},
 	{"malformed HTTP status code", "RFC 9112, 4: blanks of other kinds"},
@@ -171,8 +171,8 @@ func trimmed(header http.Header) http.Header {
 	return even
 }
 
-// What net/http reads, the parser reads, and the same from it; what net/http
-// refuses, the parser refuses, but for what is listed above.
+// The parser reads what net/http reads, with the same result. It refuses what net/http
+// refuses, except for the list above.
 func FuzzAgainstNetHTTP(f *testing.F) {
 	for _, text := range seeds {
 		f.Add(text, []byte{255}, false)

@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package http1 reads HTTP/1.x responses from bytes as they arrive, as a user
-// agent does (RFC 9110, RFC 9112). It keeps nothing but the line that is not
-// complete yet, allocates nothing in the usual case, and touches no socket:
-// the caller owns reading and time.
+// Package http1 reads HTTP/1.x responses from bytes as they arrive, as a user agent does
+// (RFC 9110, RFC 9112). It keeps only an incomplete line, usually allocates nothing, and
+// touches no socket: the caller owns reading and time.
 //
-// It reads all that the RFCs let a client read, and what clients in use read
-// beside: folded lines, blanks before a colon, empty lines before the status
-// line, lines that end in LF alone, equal lengths in a list, interim responses
-// in any number, transfer codings in any order. Where two recipients might
-// disagree on where a response ends (Transfer-Encoding together with
-// Content-Length or in HTTP/1.0, chunk lines that end in LF alone, a blank
-// before the colon of such a field, chunked named twice), the response is read
-// as the RFC says and Reusable is false after it.
+// It reads all that the RFCs let a client read, and what other clients accept too: folded
+// lines, blanks before a colon, empty lines before the status line, lines that end in LF
+// alone, equal lengths in a list, any number of interim responses, and transfer codings in
+// any order. Two recipients might disagree on the end of a response in these cases:
+// Transfer-Encoding together with Content-Length or in HTTP/1.0, chunk lines that end in LF
+// alone, a blank before the colon of such a field, chunked named twice. Such a response is
+// read as the RFC says, and Reusable is false after it.
 //
-// It refuses what has no reading: a first line that is no HTTP/1.x status line,
-// a header line without a name or a colon, a length that is needed and is no
-// number or two numbers, a chunk's size that is no number, parameters of
-// chunked, and CR or NUL in a Transfer-Encoding.
+// It refuses input without a meaning: a first line that is no HTTP/1.x status line, a
+// header line without a name or a colon, a needed length that is no number or two numbers,
+// a chunk size that is no number, parameters of chunked, and CR or NUL in a
+// Transfer-Encoding.
 //
 // Its limits:
 //   - All lines of a response's header and trailer, with those of its interim
@@ -27,9 +25,9 @@
 //     but the Sink's, and no length beyond 2^63-1.
 //   - The body is handed over without its chunks, with all other codings on it:
 //     nothing is decompressed.
-//   - The headers of interim responses, trailers and chunk extensions are read
-//     over. CR and NUL in a value become SP, and a line with one of them in its
-//     name is no field. Nothing else is said about the bytes of names and values.
+//   - The headers of interim responses, trailers and chunk extensions are skipped. CR
+//     and NUL in a value become SP, and a line with CR or NUL in its name is no field.
+//     Other bytes of names and values are not checked.
 //   - There are no tunnels: a 101 ends at its header and the connection with it,
 //     and a response to CONNECT is read as one to GET.
 package http1
@@ -91,8 +89,8 @@ type Parser struct {
 	folding   bool // partial ends in a line that continues the one before
 	sawCR     bool // in chunkEnd
 
-	// Of the Transfer-Encoding: there is one, it names a coding besides
-	// identity, its last is chunked, chunked is among them.
+	// Of the Transfer-Encoding: there is one, it has a coding besides identity, its
+	// last coding is chunked, chunked was among them before.
 	encoded, coded, chunked, chunkedBefore bool
 
 	status    int
@@ -132,9 +130,9 @@ func (p *Parser) Reusable() bool {
 	return p.state == done && !p.closing && (!p.http10 || p.keepAlive)
 }
 
-// Feed reads data. It returns true, and what it did not read, when the
-// response is complete; the connection is not reusable if that is anything.
-// After an error the connection is of no further use.
+// Feed reads data. complete says that the response is complete, and rest is the data after
+// the response. The connection is not reusable if there is rest. After an error the
+// connection is useless.
 func (p *Parser) Feed(data []byte, sink Sink) (rest []byte, complete bool, err error) {
 	for len(data) > 0 && p.state != done {
 		switch p.state {
@@ -161,8 +159,8 @@ func (p *Parser) Feed(data []byte, sink Sink) (rest []byte, complete bool, err e
 	return data, p.state == done, nil
 }
 
-// End says what the connection's end means: it completes a response that is
-// delimited by it, and is ErrTruncated for every other.
+// End handles the end of the connection. That end completes a response without a length.
+// Every other response is truncated, which is ErrTruncated.
 func (p *Parser) End() error {
 	p.release()
 	if p.state != closeBody {
@@ -194,8 +192,8 @@ func (p *Parser) feedData(data []byte, sink Sink) (rest []byte, err error) {
 	return data[n:], nil
 }
 
-// feedChunkEnd reads one byte of the line end after a chunk's data. It waits
-// for no line: a chunk that is longer than it says has perhaps no end of one.
+// feedChunkEnd reads one byte of the line end after a chunk's data. It does not wait for a
+// whole line, because a chunk that is longer than its size may never have a line end.
 func (p *Parser) feedChunkEnd(data []byte) (rest []byte, err error) {
 	switch {
 	case data[0] == '\r' && !p.sawCR:
@@ -209,8 +207,7 @@ func (p *Parser) feedChunkEnd(data []byte) (rest []byte, err error) {
 	return data[1:], nil
 }
 
-// feedLine reads a line of the states in which no line can be folded, or whose
-// folds are of no interest.
+// feedLine reads a line in the states without folded lines, or whose folds do not matter.
 func (p *Parser) feedLine(data []byte) (rest []byte, err error) {
 	line, rest, ok, err := p.line(data)
 	if err != nil || !ok {
@@ -230,8 +227,8 @@ func (p *Parser) feedLine(data []byte) (rest []byte, err error) {
 	return rest, nil
 }
 
-// line cuts the next line off data, without its LF. It keeps an incomplete one
-// for the next call.
+// line cuts the next line off data, without its LF. It keeps an incomplete line for the
+// next call.
 func (p *Parser) line(data []byte) (line, rest []byte, ok bool, err error) {
 	line = data
 	size := len(data)

@@ -4,7 +4,7 @@ package http2
 
 import "fmt"
 
-// fields is what has been read of a header block.
+// fields holds what was read of a header block.
 type fields struct {
 	trailers bool
 	regular  bool // a field that is no pseudo-header field has come
@@ -73,8 +73,8 @@ func (c *Conn) readContinuation(f *frame) error {
 	return err
 }
 
-// readBlock reads a whole header block. One of a stream that has ended must be
-// read too: it changes the table of fields.
+// readBlock reads a whole header block. The block of an ended stream must be read too,
+// because it changes the table of fields.
 func (c *Conn) readBlock(id uint32, block []byte, end bool) error {
 	slot := c.streams.byID.find(id)
 	var s *stream
@@ -231,8 +231,8 @@ func blank(c byte) bool { return c == ' ' || c == '\t' }
 
 func (s *stream) beyondLength() bool { return !s.bodyless && s.length >= 0 && s.received > s.length }
 
-// complete ends a request whose answer is complete. The server does not want
-// what is left of the request's body: RFC 9113, section 8.1.
+// complete ends a request whose answer is complete. If part of the request's body is
+// unsent, the server does not want it: RFC 9113, section 8.1.
 func (c *Conn) complete(slot int32) {
 	s := &c.streams.slots[slot]
 	if !s.bodyless && s.length >= 0 && s.received != s.length {

@@ -114,8 +114,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// three opens a GET on stream 1 (tag 10), a POST of 70,000 bytes on stream 3
-// (tag 11), of which the window lets 65,535 go, and a HEAD on stream 5 (tag 12).
+// three opens a GET on stream 1 (tag 10), a POST of 70,000 bytes on stream 3 (tag 11), and
+// a HEAD on stream 5 (tag 12). The window lets 65,535 bytes of the POST go.
 func three(t testing.TB) (c *Conn, sink *record, out []byte) {
 	c, sink = New(Config{WantHeaders: true}), newRecord(t)
 	if _, err := c.Feed(nil, []byte(settingsFrame()), sink); err != nil {

@@ -21,12 +21,12 @@ type Conn struct {
 	maxStreams int64 // that the server allows
 	maySend    int64 // bytes of bodies on all streams
 	startSend  int64 // and on a new one
-	taken      int   // bytes that the server's window is smaller by
+	taken      int   // bytes by which the server's window is smaller
 
-	greeted bool         // the server's first SETTINGS have come
-	goAway  *GoAwayError // what the server said, if it ends the connection
-	lastID  uint32       // the last stream that it may have processed
-	failed  error        // a connection error of ours
+	gotSettings bool         // the server's first SETTINGS have come
+	goAway      *GoAwayError // what the server said, if it ends the connection
+	lastID      uint32       // the last stream that the server may have processed
+	failed      error        // a connection error of ours
 
 	partial []byte // a frame that is not complete
 	data    dataFrame
@@ -47,8 +47,7 @@ func New(config Config) *Conn {
 	}
 }
 
-// Start appends what a client sends before anything else: RFC 9113, section
-// 3.4.
+// Start appends the client's preface: RFC 9113, section 3.4.
 func (c *Conn) Start(dst []byte) []byte {
 	dst = append(dst, preface...)
 	dst = appendHeader(dst, 3*settingBytes, kindSettings, 0, 0)
@@ -61,8 +60,8 @@ func (c *Conn) Start(dst []byte) []byte {
 // WantHeaders says whether Sink.Header is called from now on.
 func (c *Conn) WantHeaders(want bool) { c.config.WantHeaders = want }
 
-// Room is the number of requests that may be opened now.
-func (c *Conn) Room() int {
+// FreeStreams is the number of requests that may be opened now.
+func (c *Conn) FreeStreams() int {
 	if c.failed != nil || c.goAway != nil {
 		return 0
 	}
@@ -77,9 +76,8 @@ func (c *Conn) Room() int {
 // Active is the number of requests that are open.
 func (c *Conn) Active() int { return c.streams.open }
 
-// Draining says that the connection takes no more requests, for good: the
-// server ends it, or its stream ids are used up. It should be closed when
-// Active is 0.
+// Draining says that the connection never takes a request again: the server ends the
+// connection, or its stream ids are used up. It should be closed when Active is 0.
 func (c *Conn) Draining() bool { return c.goAway != nil || c.nextID > maxStreamID }
 
 // Answered says whether any of the answer to an open request has come.
@@ -97,11 +95,11 @@ func (c *Conn) Answered(tag int32) bool {
 }
 
 // Open appends a request: its header, and as much of its body as the server's
-// windows allow. Feed writes the rest. Room must be above 0 and the tag not in
+// windows allow. Feed writes the rest. FreeStreams must be above 0 and the tag not in
 // use, or Open panics.
 func (c *Conn) Open(dst []byte, tag int32, r *Request) []byte {
 	if c.failed != nil || c.goAway != nil || c.nextID > maxStreamID {
-		panic("http2: Open on a connection that takes no more requests; Room says so")
+		panic("http2: Open on a connection that takes no more requests; FreeStreams says so")
 	}
 	id := c.nextID
 	slot, ok := c.streams.add(id, tag)
@@ -146,8 +144,8 @@ func (c *Conn) appendHeaders(dst []byte, id uint32, r *Request) []byte {
 	return append(dst, block...)
 }
 
-// Cancel gives a request up: End is not called for it, and what still comes of
-// its answer is dropped. It does nothing for a tag that is not in use.
+// Cancel gives up a request: End is not called for the request, and the rest of its answer
+// is dropped. Cancel does nothing for a tag that is not in use.
 func (c *Conn) Cancel(dst []byte, tag int32) []byte {
 	slot := c.streams.byTag.find(uint32(tag))
 	if slot == none {
@@ -161,10 +159,9 @@ func (c *Conn) Cancel(dst []byte, tag int32) []byte {
 	return appendReset(dst, id, Cancelled)
 }
 
-// Close ends every open request with err, after the connection was closed or
-// has failed. Requests that the server certainly did not process have ended
-// before, in the Feed that read its GOAWAY; of those that are left nothing is
-// certain.
+// Close ends every open request with err, after the connection was closed or has failed.
+// Requests that the server certainly did not process have ended before, in the Feed that
+// read the server's GOAWAY. The server may have processed the remaining requests.
 func (c *Conn) Close(err error, sink Sink) {
 	if c.goAway != nil && c.goAway.Code != NoError {
 		err = fmt.Errorf("%w, after %w", err, c.goAway)

@@ -72,8 +72,8 @@ func TestConnectionErrors(t *testing.T) {
 				if list := frames(t, out); len(list) == 0 || list[len(list)-1] != "GOAWAY "+test.code {
 					t.Errorf("frames %q, want GOAWAY %s at the end", list, test.code)
 				}
-				if c.Room() != 0 {
-					t.Errorf("there is room for %d requests on a failed connection", c.Room())
+				if c.FreeStreams() != 0 {
+					t.Errorf("there is room for %d requests on a failed connection", c.FreeStreams())
 				}
 				if out, again := c.Feed(nil, []byte(raw(kindPing, 0, 0, make([]byte, 8)...)), sink); again != err || len(out) > 0 {
 					t.Errorf("the next Feed wrote %q and said %v", out, again)
@@ -124,16 +124,16 @@ func TestOpen(t *testing.T) {
 		"HEADERS 5 :method=HEAD :scheme=https :authority=shop.example :path=/ END")
 }
 
-// Room: what the server and the user allow, less what is open.
-func TestRoom(t *testing.T) {
+// FreeStreams is what the server and the user allow, less the open requests.
+func TestFreeStreams(t *testing.T) {
 	c, sink := New(Config{}), newRecord(t)
 	step := func(want int, in string) {
 		t.Helper()
 		if _, err := c.Feed(nil, []byte(in), sink); err != nil {
 			t.Fatal(err)
 		}
-		if c.Room() != want {
-			t.Errorf("room for %d, want %d", c.Room(), want)
+		if c.FreeStreams() != want {
+			t.Errorf("room for %d, want %d", c.FreeStreams(), want)
 		}
 	}
 	step(100, "")
@@ -167,7 +167,7 @@ func TestRoom(t *testing.T) {
 	}
 }
 
-func TestOpenWithoutRoom(t *testing.T) {
+func TestOpenWithoutFreeStreams(t *testing.T) {
 	for name, prepare := range map[string]func(c *Conn){
 		"tag in use": func(c *Conn) {},
 		"closed":     func(c *Conn) { c.Close(io.EOF, newRecord(t)) },

@@ -4,7 +4,7 @@ package http2
 
 import "encoding/binary"
 
-// debugBytes are kept of what a GOAWAY says for people.
+// debugBytes is how much of a GOAWAY's debug text is kept.
 const debugBytes = 100
 
 func (c *Conn) readPriority(f *frame) error {
@@ -39,8 +39,8 @@ func (c *Conn) readSettings(f *frame) error {
 	case f.has(flagAck):
 		return nil
 	}
-	if !c.greeted {
-		c.greeted = true
+	if !c.gotSettings {
+		c.gotSettings = true
 		c.maxStreams = maxStreamID // unless it says otherwise
 	}
 	for rest := f.payload; len(rest) > 0; rest = rest[settingBytes:] {
@@ -65,7 +65,7 @@ func (c *Conn) set(setting uint16, value uint32) error {
 	case settingStreams:
 		c.maxStreams = int64(value)
 	case settingWindow:
-		if value > maxWindow || !c.rebase(int64(value)) {
+		if value > maxWindow || !c.setInitialWindow(int64(value)) {
 			return broken(FlowControlError, "its INITIAL_WINDOW_SIZE of %d makes a window too large (section 6.5.2)", value)
 		}
 	case settingFrameSize:
@@ -89,8 +89,7 @@ func (c *Conn) readPing(f *frame) error {
 	return nil
 }
 
-// readGoAway ends the requests that the server will not look at: RFC 9113,
-// section 6.8.
+// readGoAway ends the requests that the server will not process: RFC 9113, section 6.8.
 func (c *Conn) readGoAway(f *frame) error {
 	switch {
 	case f.id != 0:
@@ -121,7 +120,7 @@ func (c *Conn) readWindow(f *frame) error {
 		if increment == 0 {
 			return broken(ProtocolError, "a WINDOW_UPDATE frame adds nothing (section 6.9)")
 		}
-		if !c.widen(increment) {
+		if !c.growWindow(increment) {
 			return broken(FlowControlError, "a WINDOW_UPDATE frame makes the connection's window too large (section 6.9.1)")
 		}
 		return nil

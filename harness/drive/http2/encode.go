@@ -8,11 +8,11 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-const knownHeads = 16 // endpoints of a connection whose encoded fields are kept
+const maxHeads = 16 // endpoints of a connection whose encoded fields are kept
 
-// encoder writes the header blocks of requests. What is the same for every
-// request of an endpoint goes through the table of fields, as browsers do; the
-// path and the changing fields do not, so that they push nothing out of it.
+// encoder writes the header blocks of requests. The constant fields of an endpoint go
+// through the table of fields, as in browsers. The path and the changing fields do not, so
+// that they evict no constant field.
 type encoder struct {
 	hpack   *hpack.Encoder
 	out     []byte // what hpack writes
@@ -21,8 +21,8 @@ type encoder struct {
 	turn    int // index of the head that is replaced next
 }
 
-// head is what the constant fields of an endpoint encode to, for as long as the
-// table does not change.
+// head is the encoding of an endpoint's constant fields. It is valid until the table
+// changes.
 type head struct {
 	method, scheme, authority string
 	fields                    []Field
@@ -38,8 +38,8 @@ func newEncoder() *encoder {
 	return e
 }
 
-// Write takes one field from hpack. It begins with a change of the table's size
-// or with a field that the table learns, if the table changes.
+// Write takes one encoded field from hpack. The first bits say whether the field changes
+// the table: a new size, or a field that is added.
 func (e *encoder) Write(p []byte) (int, error) {
 	if p[0]&0xc0 == 0x40 || p[0]&0xe0 == 0x20 {
 		e.changes++
@@ -104,12 +104,12 @@ func (h *head) is(r *Request) bool {
 }
 
 func (e *encoder) keep(r *Request, path int) {
-	if len(e.heads) < knownHeads {
+	if len(e.heads) < maxHeads {
 		e.heads = append(e.heads, head{})
 		e.turn = len(e.heads) - 1
 	}
 	h := &e.heads[e.turn]
-	e.turn = (e.turn + 1) % knownHeads
+	e.turn = (e.turn + 1) % maxHeads
 	h.method, h.scheme, h.authority = r.Method, r.Scheme, r.Authority
 	h.fields = append(h.fields[:0], r.Fields...)
 	h.changes, h.path = e.changes, path

@@ -9,7 +9,7 @@ import (
 
 var errClosed = errors.New("the connection is closed")
 
-// dataFrame is a DATA frame that is being read: it goes on as it comes.
+// dataFrame is the current DATA frame. Its content is passed on as it arrives.
 type dataFrame struct {
 	open    bool
 	id      uint32
@@ -26,11 +26,10 @@ type headerBlock struct {
 	bytes  []byte
 }
 
-// Feed reads what the server sent, tells sink what it holds, and appends what
-// is to be written: acknowledgements, updates of windows, and what these of the
-// server allow of waiting bodies. An error is one of the connection, which is of
-// no further use: dst then ends with a GOAWAY, and the caller should write it
-// and call Close.
+// Feed reads the server's data and passes answers to sink. It appends what is to be
+// written: acknowledgements, window updates, and as much of waiting bodies as the server's
+// windows allow. An error makes the connection useless: dst then ends with a GOAWAY, and
+// the caller should write dst and call Close.
 func (c *Conn) Feed(dst, data []byte, sink Sink) ([]byte, error) {
 	if c.failed != nil {
 		return dst, c.failed
@@ -50,7 +49,7 @@ func (c *Conn) Feed(dst, data []byte, sink Sink) ([]byte, error) {
 	return appendGoAway(dst, reason), err
 }
 
-// read cuts data into frames. It keeps one that is not complete, but for DATA.
+// read cuts data into frames. It keeps an incomplete frame, except the content of DATA.
 func (c *Conn) read(data []byte) error {
 	for len(data) > 0 {
 		if c.data.open {
@@ -89,10 +88,10 @@ func (c *Conn) read(data []byte) error {
 	return nil
 }
 
-// frameSize is the number of bytes that must have come before the frame that
-// begins with b can be read. It grows when the frame's header is complete.
+// frameSize is the number of bytes needed to read the frame that begins with b. It grows
+// when the frame's header is complete.
 func (c *Conn) frameSize(b []byte) (int, error) {
-	if !c.greeted && len(b) >= len(http1Begin) && bytes.HasPrefix(b, []byte(http1Begin)) {
+	if !c.gotSettings && len(b) >= len(http1Begin) && bytes.HasPrefix(b, []byte(http1Begin)) {
 		return 0, broken(ProtocolError, "it answers with HTTP/1: %.40q", b)
 	}
 	if len(b) < frameHeaderBytes {
@@ -114,7 +113,7 @@ func (c *Conn) frameSize(b []byte) (int, error) {
 func (c *Conn) readFrame(b []byte) error {
 	f := parseHeader(b)
 	f.payload = b[frameHeaderBytes:]
-	if !c.greeted && (f.kind != kindSettings || f.has(flagAck)) {
+	if !c.gotSettings && (f.kind != kindSettings || f.has(flagAck)) {
 		return broken(ProtocolError, "its first frame is not SETTINGS (RFC 9113, section 3.4)")
 	}
 	if c.block.id != 0 && (f.kind != kindContinuation || f.id != c.block.id) {
@@ -180,7 +179,7 @@ func (c *Conn) readDataHeader(f *frame) error {
 		s = &c.streams.slots[slot]
 		s.answered = true
 	}
-	c.take(f, s)
+	c.countReceived(f, s)
 	if s != nil {
 		s.received += int64(d.content)
 		switch {

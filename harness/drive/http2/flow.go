@@ -2,8 +2,8 @@
 
 package http2
 
-// sendBody writes what the server's windows allow of a stream's body, and puts
-// the stream in line for the rest.
+// sendBody writes as much of a stream's body as the server's windows allow, and queues the
+// stream for the rest.
 func (c *Conn) sendBody(dst []byte, slot int32) []byte {
 	s := &c.streams.slots[slot]
 	for len(s.unsent) > 0 && c.maySend > 0 && s.maySend > 0 {
@@ -11,9 +11,9 @@ func (c *Conn) sendBody(dst []byte, slot int32) []byte {
 	}
 	switch {
 	case len(s.unsent) == 0:
-		c.streams.leave(slot)
+		c.streams.dequeue(slot)
 	case !s.waiting:
-		c.streams.join(slot)
+		c.streams.enqueue(slot)
 	}
 	return dst
 }
@@ -33,8 +33,8 @@ func (c *Conn) sendData(dst []byte, s *stream) []byte {
 	return dst
 }
 
-// sendWaiting writes what the server's windows allow of all bodies, one frame of
-// each in turn.
+// sendWaiting writes as much of all waiting bodies as the server's windows allow, one frame
+// of each in turn.
 func (c *Conn) sendWaiting(dst []byte) []byte {
 	for blocked := 0; blocked < c.streams.waiting && c.maySend > 0; {
 		slot := c.streams.front
@@ -47,15 +47,15 @@ func (c *Conn) sendWaiting(dst []byte) []byte {
 		dst = c.sendData(dst, s)
 		blocked = 0
 		if len(s.unsent) == 0 {
-			c.streams.leave(slot)
+			c.streams.dequeue(slot)
 		}
 	}
 	return dst
 }
 
-// widen takes a WINDOW_UPDATE for the connection. It is false beyond the largest
+// growWindow applies a WINDOW_UPDATE for the connection. It returns false beyond the largest
 // window: RFC 9113, section 6.9.1.
-func (c *Conn) widen(increment int64) bool {
+func (c *Conn) growWindow(increment int64) bool {
 	c.maySend += increment
 	if c.maySend > maxWindow {
 		return false
@@ -64,10 +64,9 @@ func (c *Conn) widen(increment int64) bool {
 	return true
 }
 
-// rebase takes the window that new streams start with, and moves those of the
-// open ones as much: RFC 9113, section 6.9.2. It is false beyond the largest
-// window.
-func (c *Conn) rebase(start int64) bool {
+// setInitialWindow sets the window of new streams, and changes the windows of open streams
+// by the difference: RFC 9113, section 6.9.2. It returns false beyond the largest window.
+func (c *Conn) setInitialWindow(start int64) bool {
 	change := start - c.startSend
 	c.startSend = start
 	for i := range c.streams.slots {
@@ -83,11 +82,10 @@ func (c *Conn) rebase(start int64) bool {
 	return true
 }
 
-// take counts a DATA frame against the windows that the server was given, and
-// gives back what it took when that is half of a window. The sink has no
-// backlog, so the server cannot overrun a window: half of it is always left. s
-// is nil for a stream that has ended.
-func (c *Conn) take(f *frame, s *stream) {
+// countReceived counts a DATA frame against the windows that the server has. When half of a
+// window is used, it gives that half back. The sink has no backlog, so half of a window is
+// always left, and the server cannot overrun it. s is nil for a stream that has ended.
+func (c *Conn) countReceived(f *frame, s *stream) {
 	if c.taken += f.length; c.taken >= connectionWindow/2 {
 		c.out = appendWindow(c.out, 0, uint32(c.taken))
 		c.taken = 0

@@ -116,7 +116,7 @@ func TestStreams(t *testing.T) {
 			}
 			tags[next] = tag
 			if random.IntN(2) == 0 {
-				s.join(slot)
+				s.enqueue(slot)
 				line[next] = true
 			}
 			next += 2 * uint32(1+random.IntN(3))
@@ -153,7 +153,7 @@ func TestCloseEndsWaiting(t *testing.T) {
 	c, sink, _ := three(t)
 	c.Close(io.EOF, sink)
 	equal(t, "ends", sink.ends, "10: 0 EOF", "11: 0 EOF", "12: 0 EOF")
-	if c.streams.waiting != 0 || c.Room() != 0 {
-		t.Errorf("%d streams are waiting, and there is room for %d", c.streams.waiting, c.Room())
+	if c.streams.waiting != 0 || c.FreeStreams() != 0 {
+		t.Errorf("%d streams are waiting, and there is room for %d", c.streams.waiting, c.FreeStreams())
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// FuzzFeed feeds anything after the server's SETTINGS. However the bytes are
-// cut, the same must come of them; every request ends once; and what is kept
-// and written stays within its limits.
+// FuzzFeed feeds anything after the server's SETTINGS. However the bytes are cut, the
+// result must be the same. Every request ends once, and memory and output stay within
+// their limits.
 func FuzzFeed(f *testing.F) {
 	f.Add(appendAnswer(nil, 1, nginxBlock(), []byte("hello")), uint16(5))
 	for i, test := range answers {

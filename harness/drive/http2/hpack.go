@@ -22,8 +22,8 @@ type decoder struct {
 	scratch []byte // the strings of one field
 }
 
-// begin reads what may stand before a block's first field, changes of the
-// table's size: RFC 7541, section 4.2.
+// begin reads the changes of the table's size that may come before a block's first field:
+// RFC 7541, section 4.2.
 func (d *decoder) begin(block []byte) ([]byte, error) {
 	for len(block) > 0 && block[0]&0xe0 == 0x20 {
 		size, rest, err := readInteger(block, 5)
@@ -67,8 +67,8 @@ func (d *decoder) next(block []byte) (name, value, rest []byte, err error) {
 	return d.literal(block, 4) // which the table does not learn: RFC 7541, sections 6.2.2 and 6.2.3
 }
 
-// literal reads a field whose name may come from a table and whose value does
-// not. None of its slices lies in the table's arena.
+// literal reads a field whose value, and perhaps name, is not in a table. Its slices do not
+// lie in the table's arena.
 func (d *decoder) literal(block []byte, prefix uint) (name, value, rest []byte, err error) {
 	d.scratch = d.scratch[:0]
 	index, rest, err := readInteger(block, prefix)
@@ -129,9 +129,8 @@ func (d *decoder) text(block []byte) (s, rest []byte, err error) {
 	return scratch[from:], rest, nil
 }
 
-// readInteger reads an integer whose first byte has prefix bits of it: RFC
-// 7541, section 5.1. One beyond 2^28 is of no use here, nor is one of more than
-// four further bytes.
+// readInteger reads an integer that begins in the low prefix bits of the first byte: RFC
+// 7541, section 5.1. It refuses integers beyond 2^28 or of more than four further bytes.
 func readInteger(b []byte, prefix uint) (value int, rest []byte, err error) {
 	if len(b) == 0 {
 		return 0, nil, errBlockCut

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package http2 is the client side of one HTTP/2 connection (RFC 9113, with
-// HPACK, RFC 7541). It turns requests into bytes, and bytes into what they
-// answer; it touches no socket and no clock, and allocates nothing for a
-// request in the usual case. The caller owns reading, writing and time, calls
-// from one goroutine only, and never from within a Sink.
+// Package http2 is the client side of one HTTP/2 connection (RFC 9113, with HPACK, RFC
+// 7541). It turns requests into bytes, and bytes into answers. It touches no socket and no
+// clock, and usually allocates nothing for a request. The caller owns reading, writing and
+// time. The caller calls from one goroutine only, and never from within a Sink.
 //
 // Limits, of one connection:
 //
@@ -47,8 +46,8 @@ type Config struct {
 // section 8.2.2.
 type Field struct{ Name, Value string }
 
-// Changing is a header field whose value changes with every request. It stays
-// out of the table of fields, so that it does not push the constant ones out.
+// Changing is a header field whose value changes with every request. It stays out of the
+// table of fields, so that it does not evict the constant fields.
 type Changing struct {
 	Name  string // in lower case
 	Value []byte // valid during Open only
@@ -66,9 +65,9 @@ type Request struct {
 
 // Sink receives what the answers hold. Slices are valid during the call only.
 type Sink interface {
-	// Header is called for every header and trailer field of an answer, without
-	// its pseudo-header fields, if Config.WantHeaders is set. One that breaks the
-	// rules is told up to where it does.
+	// Header is called for every header and trailer field of an answer, without the
+	// pseudo-header fields, if Config.WantHeaders is set. In a header that breaks the
+	// rules it is called up to the bad field.
 	Header(tag int32, name, value []byte)
 	// Body is called for every fragment of an answer's body. An error cancels
 	// the request, which ends with it.

@@ -13,9 +13,9 @@ const (
 	longestCode = 30 // bits
 )
 
-// huffman is HPACK's code (RFC 7541, appendix B). x/net knows the code but
-// encodes strings only, and decodes through a pool and a tree; the load driver
-// has bytes, and spends most of an answer's header here.
+// huffman is HPACK's code (RFC 7541, appendix B). x/net has the code too, but it encodes
+// strings only, and decodes through a pool and a tree. The load driver has bytes, and
+// spends most of an answer's header time here.
 type huffman struct {
 	codes   [256]uint32
 	lengths [256]uint8
@@ -93,10 +93,10 @@ func appendHuffman[T text](dst []byte, s T) []byte {
 	return dst
 }
 
-// decode appends what src stands for. It is false for what no encoder sends:
-// RFC 7541, section 5.2.
+// decode appends the text that src encodes. It returns false for an invalid encoding: RFC
+// 7541, section 5.2.
 func (h *huffman) decode(dst, src []byte) ([]byte, bool) {
-	var window uint64 // its highest n bits are to be decoded, the others are 0
+	var window uint64 // the highest n bits are still to be decoded, the others are 0
 	n := uint(0)
 	for {
 		for n <= 56 && len(src) > 0 {

@@ -145,7 +145,7 @@ func TestServerManyStreams(t *testing.T) {
 	bodies := map[int32][]byte{}
 	most := 0
 	for tag := int32(0); tag < total; tag++ {
-		for l.c.Room() == 0 {
+		for l.c.FreeStreams() == 0 {
 			if !l.feed() {
 				t.Fatal("the server ended the connection")
 			}
@@ -271,8 +271,8 @@ func TestServerGoAway(t *testing.T) {
 			t.Fatal("the server ended the connection without GOAWAY")
 		}
 	}
-	if l.c.Room() != 0 || l.c.Active() == 0 {
-		t.Errorf("after GOAWAY there is room for %d, with %d active", l.c.Room(), l.c.Active())
+	if l.c.FreeStreams() != 0 || l.c.Active() == 0 {
+		t.Errorf("after GOAWAY there is room for %d, with %d active", l.c.FreeStreams(), l.c.Active())
 	}
 	close(hold)
 	l.finish()

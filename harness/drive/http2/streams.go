@@ -15,10 +15,10 @@ type stream struct {
 	bodyless   bool  // the answer has no body, whatever its content length says
 	length     int64 // of the answer's body by its header, -1 if unsaid
 	received   int64 // bytes of the answer's body
-	taken      int   // bytes that the server's window is smaller by
+	taken      int   // bytes by which the server's window is smaller
 	maySend    int64 // below 0 after the server has made the window smaller
 	unsent     []byte
-	prev, next int32 // in the line of streams with unsent bytes
+	prev, next int32 // in the queue of streams with unsent bytes
 	waiting    bool
 }
 
@@ -31,7 +31,7 @@ type streams struct {
 	byTag index
 	open  int
 
-	// The line of streams with unsent bytes, whose ends meet.
+	// The queue of streams with unsent bytes, a circular list.
 	front   int32
 	waiting int
 }
@@ -55,7 +55,7 @@ func (s *streams) add(id uint32, tag int32) (slot int32, ok bool) {
 }
 
 func (s *streams) remove(slot int32) {
-	s.leave(slot)
+	s.dequeue(slot)
 	e := &s.slots[slot]
 	s.byID.remove(e.id)
 	s.byTag.remove(uint32(e.tag))
@@ -64,8 +64,8 @@ func (s *streams) remove(slot int32) {
 	s.open--
 }
 
-// join puts a stream at the end of the line.
-func (s *streams) join(slot int32) {
+// enqueue puts a stream at the end of the queue.
+func (s *streams) enqueue(slot int32) {
 	e := &s.slots[slot]
 	e.waiting = true
 	if s.waiting++; s.waiting == 1 {
@@ -78,8 +78,8 @@ func (s *streams) join(slot int32) {
 	front.prev = slot
 }
 
-// leave takes a stream out of the line, if it is in it.
-func (s *streams) leave(slot int32) {
+// dequeue removes a stream from the queue, if it is there.
+func (s *streams) dequeue(slot int32) {
 	e := &s.slots[slot]
 	if !e.waiting {
 		return
@@ -92,8 +92,8 @@ func (s *streams) leave(slot int32) {
 	}
 }
 
-// index finds slots by a number: a hash table that is never more than half
-// full, and whose removals leave nothing behind.
+// index finds slots by a number. It is a hash table that is at most half full, and whose
+// removals leave no marks.
 type index struct {
 	cells []cell // a power of two of them
 	shift uint   // of a hash, to a cell
@@ -118,7 +118,7 @@ func (x *index) find(key uint32) (slot int32) {
 	}
 }
 
-// put takes a key that is not in the index.
+// put adds a key, which must not be in the index.
 func (x *index) put(key uint32, slot int32) {
 	if 2*(x.used+1) > len(x.cells) {
 		x.grow()
@@ -146,7 +146,7 @@ func (x *index) grow() {
 	}
 }
 
-// remove takes a key that is in the index.
+// remove removes a key, which must be in the index.
 func (x *index) remove(key uint32) {
 	mask := len(x.cells) - 1
 	hole := x.home(key)
@@ -154,7 +154,7 @@ func (x *index) remove(key uint32) {
 		hole = (hole + 1) & mask
 	}
 	x.used--
-	// What stands behind the hole moves into it, unless that is before its home.
+	// Cells after the hole move into it, unless the hole is before their home.
 	for i := (hole + 1) & mask; x.cells[i].number != 0; i = (i + 1) & mask {
 		if (i-x.home(x.cells[i].key))&mask >= (i-hole)&mask {
 			x.cells[hole] = x.cells[i]

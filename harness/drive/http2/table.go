@@ -42,8 +42,8 @@ func (t *table) evict(size int) {
 	}
 }
 
-// at is the entry of an index, of which 1 is the newest. Its slices are valid
-// until the next add.
+// at is the entry at an index; index 1 is the newest entry. The slices are valid until the
+// next add.
 func (t *table) at(index int) (name, value []byte, ok bool) {
 	if index < 1 || index > t.count {
 		return nil, nil, false
@@ -53,8 +53,8 @@ func (t *table) at(index int) (name, value []byte, ok bool) {
 	return t.arena[e.at:middle], t.arena[middle : middle+e.value], true
 }
 
-// add puts a field in front of all others. It must not lie in the arena. One
-// beyond the table's size leaves the table empty: RFC 7541, section 4.4.
+// add makes a field the newest entry. The field must not lie in the arena. A field larger
+// than the table leaves the table empty: RFC 7541, section 4.4.
 func (t *table) add(name, value []byte) {
 	size := len(name) + len(value) + entryOverhead
 	t.evict(t.max - size)

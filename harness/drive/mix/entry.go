@@ -44,7 +44,7 @@ func parseEntries(base string, named map[string]string) (map[string]entry, error
 	return places, nil
 }
 
-// parseBase reads a URL that paths are put behind.
+// parseBase reads the URL to which paths are appended.
 func parseBase(base string) (entry, error) {
 	u, err := parseURL(base)
 	if err != nil {
@@ -83,8 +83,8 @@ func newEntry(u *url.URL, raw string) (entry, error) {
 	return e, nil
 }
 
-// withoutZone removes the zone of an IPv6 address: it means something on this
-// computer only (RFC 6874, 4).
+// withoutZone removes the zone of an IPv6 address: a zone has a meaning on this computer
+// only (RFC 6874, 4).
 func withoutZone(host string) string {
 	end := strings.LastIndexByte(host, ']')
 	zone := strings.IndexByte(host, '%')

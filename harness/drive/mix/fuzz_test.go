@@ -12,8 +12,8 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// Whatever is accepted is one request on the wire, whose host and path are
-// those of its parts, before and after a redirect to any path.
+// Every accepted target is one request on the wire, with the host and path of its parts,
+// before and after a redirect to any path.
 func FuzzTarget(f *testing.F) {
 	f.Add("GET", "http://u:p@[::1%25lo]:1/a?b", "Connection", "close", "body", "/c d")
 	f.Add("POST", "https://h", "content-length", "0", "", "")

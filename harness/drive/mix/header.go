@@ -19,16 +19,16 @@ import (
 // Field is one header field as HTTP/2 sends it.
 type Field = http2.Field
 
-// compiledHeader is what is known of a request's header beforehand.
+// compiledHeader holds the constant parts of a request's header.
 type compiledHeader struct {
 	authority string  // of the Host header
-	lines     string  // of HTTP/1.1, but Host, Content-Length and the session
-	fields    []Field // of HTTP/2, names in lower case, but the same
+	lines     string  // of HTTP/1.1, without Host, Content-Length and the session
+	fields    []Field // the same of HTTP/2, with names in lower case
 	closes    bool    // Connection: close
-	length    bool    // Content-Length is given, so it is sent if it is 0 too
+	length    bool    // Content-Length is given, so it is sent even if it is 0
 }
 
-// notSent are headers that promise what the driver does not do.
+// notSent holds headers for features that the driver lacks, with the reason.
 var notSent = map[string]string{
 	"Transfer-Encoding": "the driver sends a body with its Content-Length",
 	"Upgrade":           "the driver speaks no other protocol",
@@ -37,8 +37,8 @@ var notSent = map[string]string{
 	"Trailer":           "the driver sends no trailers",
 }
 
-// CheckField says why a header can't be sent, if so. What depends on the rest
-// of the request is not checked here. Values are not shown: they may be secret.
+// CheckField is an error when a header can't be sent. It does not check what depends on the
+// rest of the request. Errors do not show values, because values may be secret.
 func CheckField(name, value string) error {
 	if !httpguts.ValidHeaderFieldName(name) {
 		return fmt.Errorf("header %q cannot be sent: a name is letters, digits and -, without a blank", name)
@@ -75,9 +75,9 @@ func CheckHeader(header http.Header) error {
 	return nil
 }
 
-// compileHeader checks e.header and renders it. Every name is sent as it is
-// written; its values are sent in order. For net/http, which knows some names
-// in one spelling only, those get it in e.header.
+// compileHeader checks e.header and renders it. Every name is sent as it is written, with
+// its values in order. net/http knows some names in one spelling only: e.header gets that
+// spelling.
 func (e *endpoint) compileHeader(place *entry) error {
 	e.compiledHeader = compiledHeader{authority: place.host}
 	var lines strings.Builder
@@ -123,8 +123,8 @@ func ofConnection(canonical string) bool {
 	return canonical == "Connection" || canonical == "Keep-Alive" || canonical == "Proxy-Connection"
 }
 
-// respell gives e.header the spelling that net/http looks for. What the driver
-// sends itself is taken out.
+// respell gives names in e.header the spelling that net/http looks for. It removes the
+// header that the driver sends itself.
 func (e *endpoint) respell() {
 	for _, name := range slices.Sorted(maps.Keys(e.header)) {
 		canonical := http.CanonicalHeaderKey(name)
@@ -141,7 +141,7 @@ func (e *endpoint) respell() {
 	}
 }
 
-// checkLength takes a Content-Length that is the body's own.
+// checkLength accepts a Content-Length only if it is the length of a constant body.
 func (e *endpoint) checkLength(value string) error {
 	if !e.body.constant() {
 		return errors.New("header Content-Length can't be given: the body's length may change from request to request, and the driver sends it")

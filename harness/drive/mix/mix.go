@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package mix says what request k is: which endpoint, with which keys in its
-// path, body and expected answer. All is drawn from (seed, k), never from the
-// clock, so both variants of an experiment get the same requests.
+// Package mix says what request k is: its endpoint, and the keys in its path, body and
+// expected answer. All of these are drawn from (seed, k) and never from the clock, so both
+// variants of an experiment get the same requests.
 package mix
 
 import (
@@ -20,12 +20,12 @@ import (
 	"headroom/scenarios"
 )
 
-// Limits of what a mix may hold.
+// Limits of a mix.
 const (
 	MaxEndpoints = 1000      // of a mix
 	MaxTargets   = 1_000_000 // of a targets file
-	// maxNames is how many endpoints are measured apart; the targets after
-	// them share one name, so that memory does not grow with a list.
+	// maxNames is how many endpoints are measured separately. Further targets share one
+	// name, so that memory does not grow with the list.
 	maxNames   = 64
 	sharedName = "other targets"
 	maxKeys    = 1 << 40 // values of a placeholder
@@ -36,13 +36,13 @@ const (
 type Mix struct {
 	entries   []entry // where requests are sent; one in the common case
 	endpoints []endpoint
-	names     []string  // of what is measured apart
+	names     []string  // of the endpoints that are measured separately
 	bounds    []float64 // cumulative weights; nil: the endpoints take turns
 	choice    draw.Stream
 	objects   []string // kinds of objects, "user {}"
 	created   []string // tables in which requests create rows
 	inHeaders bool     // an answer's header shows a version or an id
-	redirects bool     // the last of names is theirs
+	redirects bool     // the last of names is that of followed redirects
 }
 
 // endpoint is one compiled kind of request.
@@ -61,7 +61,7 @@ type endpoint struct {
 	fixed string // the whole request when it is the same every time
 
 	fixedBody int // length of the body in it
-	watched
+	tracking
 }
 
 // New compiles endpoints, drawn by weight, for the system at base (scheme,
@@ -70,8 +70,8 @@ func New(base string, header http.Header, endpoints []scenarios.Endpoint, keys m
 	return NewFrom(base, nil, header, endpoints, keys, seed)
 }
 
-// NewFrom is New for a system with several entries: an endpoint that says
-// where it comes from is sent to the one of that name, the others to base.
+// NewFrom is New for a system with several entries. Requests of an endpoint go to the
+// entry that its From names, or to base without a From.
 func NewFrom(base string, entries map[string]string, header http.Header, endpoints []scenarios.Endpoint, keys map[string]scenarios.Keys, seed uint64) (*Mix, error) {
 	m := &Mix{choice: draw.NewStream(seed, "endpoint")}
 	places, err := parseEntries(base, entries)
@@ -156,15 +156,15 @@ func (m *Mix) add(e scenarios.Endpoint, place entry, header http.Header, keys ma
 	m.names = append(m.names, e.Name)
 	compiled := endpoint{
 		name: len(m.names) - 1, entry: at, method: e.Method, header: header.Clone(),
-		path: cut(place.prefix+e.Path, keys), body: cut(e.Body, keys),
+		path: parseTemplate(place.prefix+e.Path, keys), body: parseTemplate(e.Body, keys),
 	}
 	if e.Expect != "" {
-		compiled.expect = cut(e.Expect, keys)
+		compiled.expect = parseTemplate(e.Expect, keys)
 	}
 	if e.Session != "" {
-		compiled.session = cut(e.Session, keys)
+		compiled.session = parseTemplate(e.Session, keys)
 	}
-	if compiled.watched, err = m.watch(e, keys); err != nil {
+	if compiled.tracking, err = m.watch(e, keys); err != nil {
 		return err
 	}
 	if compiled.header == nil {
@@ -208,7 +208,7 @@ func (e *endpoint) check(place *entry, path string) error {
 // 2.1). A query is sent as it is.
 var goodEscapes = regexp.MustCompile(`^(?s)([^%]|%[0-9A-Fa-f]{2})*$`)
 
-// render renders what never changes of the request.
+// render renders the constant parts of the request.
 func (e *endpoint) render() {
 	e.head = e.method + " "
 	e.tail = " HTTP/1.1\r\nHost: " + e.authority + "\r\n" + e.lines

@@ -18,7 +18,7 @@ type NumberAt struct {
 }
 
 // newNumberAt compiles a reading.
-func newNumberAt(r scenarios.Reading) (NumberAt, error) {
+func newNumberAt(r scenarios.Extractor) (NumberAt, error) {
 	if err := r.Check(); err != nil {
 		return NumberAt{}, err
 	}

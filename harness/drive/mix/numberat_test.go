@@ -28,7 +28,7 @@ func TestNumberOfAHeader(t *testing.T) {
 		if test.from == scenarios.FromHeader {
 			name = "X-Version"
 		}
-		shown, err := newNumberAt(scenarios.Reading{From: test.from, Name: name})
+		shown, err := newNumberAt(scenarios.Extractor{From: test.from, Name: name})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,10 +50,10 @@ func TestWhereAnswersShowNumbers(t *testing.T) {
 		inHeaders   bool
 	}{
 		{scenarios.Endpoint{Object: "feed"}, `"version":`, "", false},
-		{scenarios.Endpoint{Object: "feed", Version: scenarios.Reading{From: "json", Name: "rev"}, Creates: "orders"}, `"rev":`, `"id":`, false},
-		{scenarios.Endpoint{Object: "feed", Version: scenarios.Reading{From: "etag"}, Creates: "orders"}, "ETag", `"id":`, true},
-		{scenarios.Endpoint{Creates: "orders", ID: scenarios.Reading{From: "location"}}, "", "Location", true},
-		{scenarios.Endpoint{Creates: "orders", ID: scenarios.Reading{From: "header", Name: "X-Id"}}, "", "X-Id", true},
+		{scenarios.Endpoint{Object: "feed", Version: scenarios.Extractor{From: "json", Name: "rev"}, Creates: "orders"}, `"rev":`, `"id":`, false},
+		{scenarios.Endpoint{Object: "feed", Version: scenarios.Extractor{From: "etag"}, Creates: "orders"}, "ETag", `"id":`, true},
+		{scenarios.Endpoint{Creates: "orders", ID: scenarios.Extractor{From: "location"}}, "", "Location", true},
+		{scenarios.Endpoint{Creates: "orders", ID: scenarios.Extractor{From: "header", Name: "X-Id"}}, "", "X-Id", true},
 		{scenarios.Endpoint{}, "", "", false},
 	} {
 		test.endpoint.Name, test.endpoint.Method, test.endpoint.Path, test.endpoint.Weight = "e", "GET", "/", 1
@@ -72,8 +72,8 @@ func TestWhereAnswersShowNumbers(t *testing.T) {
 
 func TestReadingsAreChecked(t *testing.T) {
 	for says, endpoint := range map[string]scenarios.Endpoint{
-		"version: ": {Object: "feed", Version: scenarios.Reading{From: "body"}},
-		"id: ":      {Creates: "orders", ID: scenarios.Reading{From: "header", Name: "X Id"}},
+		"version: ": {Object: "feed", Version: scenarios.Extractor{From: "body"}},
+		"id: ":      {Creates: "orders", ID: scenarios.Extractor{From: "header", Name: "X Id"}},
 	} {
 		endpoint.Name, endpoint.Method, endpoint.Path, endpoint.Weight = "e", "GET", "/", 1
 		if _, err := New("http://shop", nil, []scenarios.Endpoint{endpoint}, nil, 1); err == nil || !strings.Contains(err.Error(), says) {

@@ -14,10 +14,10 @@ import (
 // Method is the request's method.
 func (r Request) Method() string { return r.endpoint.method }
 
-// Secure says whether it is sent by TLS.
+// Secure says whether the request is sent over TLS.
 func (r Request) Secure() bool { return r.mix.entries[r.endpoint.entry].secure }
 
-// Authority is the value of its Host header.
+// Authority is the value of the request's Host header.
 func (r Request) Authority() string { return r.endpoint.authority }
 
 // URL is where the request goes, whole.
@@ -34,8 +34,8 @@ func (r Request) HasBody() bool { return r.endpoint.hasBody() }
 // AppendBody appends its body.
 func (r Request) AppendBody(dst []byte) []byte { return r.endpoint.body.appendTo(dst, r.k) }
 
-// Body returns its body: one that all its requests share, which must not be
-// written to, or its own, in scratch's memory.
+// Body returns the request's body. The body is shared by the endpoint's requests and must
+// not be written to, or it is the request's own, in scratch's memory.
 func (r Request) Body(scratch []byte) []byte {
 	if shared := r.endpoint.shared(); shared != nil {
 		return shared
@@ -50,9 +50,9 @@ func (r Request) OwnBody() bool { return r.endpoint.shared() == nil }
 // none.
 func (r Request) AppendSession(dst []byte) []byte { return r.endpoint.session.appendTo(dst, r.k) }
 
-// Fields are its other header fields, which are the same every time: names are
-// in lower case. Host, Content-Length, the session and what is about one
-// HTTP/1.1 connection are not among them. They must not be written to.
+// Fields are the request's constant header fields, with names in lower case. Host,
+// Content-Length, the session and fields of an HTTP/1.1 connection are not among them.
+// Fields must not be written to.
 func (r Request) Fields() []Field { return r.endpoint.fields }
 
 func (e *endpoint) hasBody() bool { return !e.body.constant() || e.body[0].text != "" }
@@ -106,8 +106,7 @@ func (r Request) Redirected(method, path string, dropBody bool) Request {
 // ofBody says whether a header describes the body.
 func ofBody(name string) bool { return strings.HasPrefix(http.CanonicalHeaderKey(name), "Content-") }
 
-// escapePath makes a path that can stand in a request line of what a server
-// has written.
+// escapePath makes a server's location valid in a request line.
 func escapePath(path string) string {
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path

@@ -11,10 +11,10 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// Secure says whether the system is reached by TLS.
+// Secure says whether requests are sent over TLS.
 func (m *Mix) Secure() bool { return m.entries[0].secure }
 
-// HostPorts is what to connect to, always with a port: one for each entry.
+// HostPorts are the addresses to connect to, with their ports: one for each entry.
 func (m *Mix) HostPorts() []string {
 	out := make([]string, len(m.entries))
 	for i, e := range m.entries {
@@ -23,7 +23,7 @@ func (m *Mix) HostPorts() []string {
 	return out
 }
 
-// Names are the endpoints that are measured apart.
+// Names are the names of the endpoints that are measured separately.
 func (m *Mix) Names() []string { return m.names }
 
 // Request is one request of a mix: what Pick returns. It is valid as long as
@@ -40,7 +40,7 @@ func (m *Mix) Pick(k uint64) Request {
 		return Request{m, k, &m.endpoints[k%uint64(len(m.endpoints))]}
 	}
 	u := m.choice.Float(k)
-	// The bounds' sum may fall short of 1 by its rounding.
+	// The last bound may be a little less than 1 by rounding.
 	i := sort.Search(len(m.bounds)-1, func(i int) bool { return u < m.bounds[i] })
 	return Request{m, k, &m.endpoints[i]}
 }
@@ -67,9 +67,9 @@ func (r Request) Idempotent() bool {
 	return false
 }
 
-// AppendWire appends the request as HTTP/1.1 sends it, and returns the length of
-// its body. A large body that is the same every time is not copied: rest is what
-// is to be sent behind wire, and must not be written to.
+// AppendWire appends the request as HTTP/1.1 sends it, and returns the length of its body.
+// A large constant body is not copied: rest is to be sent after wire, and must not be
+// written to.
 func (r Request) AppendWire(dst []byte) (wire, rest []byte, body int) {
 	e := r.endpoint
 	rest = e.shared()
@@ -80,8 +80,8 @@ func (r Request) AppendWire(dst []byte) (wire, rest []byte, body int) {
 	return wire, rest, body
 }
 
-// sharedBody is how large a body must be for all its requests to share it:
-// thousands of connections may be sending it.
+// sharedBody is the size from which on requests share a constant body: thousands of
+// connections may be sending the body at once.
 const sharedBody = 16 << 10
 
 // shared is the body that all requests of the endpoint share, nil when each has
@@ -114,8 +114,8 @@ func (e *endpoint) appendWire(dst []byte, k uint64) (wire []byte, body int) {
 		dst = strconv.AppendInt(dst, int64(len(shared)), 10)
 		return append(dst, "\r\n\r\n"...), len(shared)
 	}
-	// The length stands before the body: render the body behind the place
-	// where the length will be, then move it up to it.
+	// The length comes before the body. So render the body first, then the length, and
+	// swap the two.
 	start := len(dst)
 	dst = e.body.appendTo(dst, k)
 	body = len(dst) - start

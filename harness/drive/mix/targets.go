@@ -34,7 +34,7 @@ func NewFromTargets(targets []vegeta.Target, header http.Header) (*Mix, error) {
 // Checker checks targets one by one. Its zero value is ready.
 type Checker struct{ m Mix }
 
-// Check says why target cannot stand in one list with those before it, if so.
+// Check is an error when target can't be in one list with the targets before it.
 func (c *Checker) Check(target vegeta.Target) error {
 	_, _, err := c.m.target(target, nil)
 	return err
@@ -52,7 +52,7 @@ func (m *Mix) target(t vegeta.Target, header http.Header) (e endpoint, path stri
 	}
 	path = u.RequestURI()
 	e = endpoint{
-		method: t.Method, header: http.Header{}, watched: watched{object: -1, creates: -1},
+		method: t.Method, header: http.Header{}, tracking: tracking{object: -1, creates: -1},
 		path: template{{text: path, last: true}}, body: template{{text: string(t.Body), last: true}},
 	}
 	for _, given := range []http.Header{header, t.Header} {
@@ -75,7 +75,7 @@ func (m *Mix) target(t vegeta.Target, header http.Header) (e endpoint, path stri
 	return e, path, nil
 }
 
-// nameTarget returns the index of the name, or of the one that is shared.
+// nameTarget returns the index of the name, or of the shared name.
 func (m *Mix) nameTarget(name string) int {
 	at := slices.Index(m.names, name)
 	if at >= 0 {

@@ -16,8 +16,7 @@ const SeqPlaceholder = "seq"
 // JSON body, are text.
 var placeholder = regexp.MustCompile(`\{([a-z_]+)\}`)
 
-// template is a text with placeholders, cut up beforehand so that rendering
-// one is appending its pieces.
+// template is a parsed text with placeholders. Rendering a template appends its pieces.
 type template []piece
 
 // piece is literal text, then, unless last is true, a number.
@@ -36,9 +35,9 @@ func placeholders(text string) []string {
 	return names
 }
 
-// cut makes a template of text. Every placeholder in it must be in keys or be
+// parseTemplate makes a template of text. Every placeholder in it must be in keys or be
 // {seq}.
-func cut(text string, keys map[string]*draw.Keys) template {
+func parseTemplate(text string, keys map[string]*draw.Keys) template {
 	var t template
 	from := 0
 	for _, at := range placeholder.FindAllStringSubmatchIndex(text, -1) {

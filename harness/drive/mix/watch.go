@@ -13,19 +13,19 @@ import (
 	"headroom/scenarios"
 )
 
-// SessionHeader says who sends a request.
+// SessionHeader names the session that sends a request.
 const SessionHeader = "X-Session"
 
-// watched is what oracles want to know of an endpoint.
-type watched struct {
-	who, what number
-	object    int      // into Mix.objects, -1 for none
-	version   NumberAt // the object's
-	creates   int      // into Mix.created, -1 for none
-	id        NumberAt // of the row that is created
+// tracking is what oracles need to know of an endpoint.
+type tracking struct {
+	sessionID, objectID number
+	object              int      // into Mix.objects, -1 for none
+	version             NumberAt // the object's
+	creates             int      // into Mix.created, -1 for none
+	id                  NumberAt // of the row that is created
 }
 
-// number is a text's one number: a placeholder's, or one that stands there.
+// number is the one number of a text: a placeholder's number or a fixed one.
 type number struct {
 	given bool
 	keys  *draw.Keys // nil: the request's number, or fixed
@@ -59,12 +59,12 @@ func numberIn(text string, keys map[string]*draw.Keys) (number, error) {
 // objectShift leaves room for the number of an object beside its kind.
 const objectShift = 48
 
-// watch compiles what oracles want to know of e.
-func (m *Mix) watch(e scenarios.Endpoint, keys map[string]*draw.Keys) (watched, error) {
-	w := watched{object: -1, creates: -1}
+// watch compiles what oracles need to know of e.
+func (m *Mix) watch(e scenarios.Endpoint, keys map[string]*draw.Keys) (tracking, error) {
+	w := tracking{object: -1, creates: -1}
 	var err error
 	if e.Session != "" {
-		if w.who, err = numberIn(e.Session, keys); err != nil {
+		if w.sessionID, err = numberIn(e.Session, keys); err != nil {
 			return w, fmt.Errorf("session %w", err)
 		}
 		if bare := placeholder.ReplaceAllString(e.Session, ""); bare != "" {
@@ -72,11 +72,11 @@ func (m *Mix) watch(e scenarios.Endpoint, keys map[string]*draw.Keys) (watched, 
 			if err != nil || fixed < 1 {
 				return w, fmt.Errorf("session %q must be one placeholder, for example {user}, or a number above 0", e.Session)
 			}
-			w.who.fixed = fixed
+			w.sessionID.fixed = fixed
 		}
 	}
 	if e.Object != "" {
-		if w.what, err = numberIn(e.Object, keys); err != nil {
+		if w.objectID, err = numberIn(e.Object, keys); err != nil {
 			return w, fmt.Errorf("object %w", err)
 		}
 		// The same thing may be drawn in several ways.
@@ -121,12 +121,12 @@ func (m *Mix) ObjectName(object uint64) string {
 	return strings.ReplaceAll(m.objects[kind], objectNumber, strconv.FormatUint(object&(1<<objectShift-1), 10))
 }
 
-// Session is the number of who sends the request, 0 for nobody.
+// Session is the number of the session that sends the request, 0 for none.
 func (r Request) Session() int64 {
-	if !r.endpoint.who.given {
+	if !r.endpoint.sessionID.given {
 		return 0
 	}
-	return r.endpoint.who.of(r.k)
+	return r.endpoint.sessionID.of(r.k)
 }
 
 // Object is the versioned thing that the request reads or writes; ok is false
@@ -135,7 +135,7 @@ func (r Request) Object() (object uint64, ok bool) {
 	if r.endpoint.object < 0 {
 		return 0, false
 	}
-	return uint64(r.endpoint.object)<<objectShift | uint64(r.endpoint.what.of(r.k))&(1<<objectShift-1), true
+	return uint64(r.endpoint.object)<<objectShift | uint64(r.endpoint.objectID.of(r.k))&(1<<objectShift-1), true
 }
 
 // Version is where the answer shows the version of Object.

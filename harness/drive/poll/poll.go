@@ -23,8 +23,8 @@ const (
 // Poller waits for connections and for moments, on one thread. A timerfd
 // keeps moments to some 50 µs, where epoll's own timeout counts milliseconds.
 type Poller struct {
-	// Spin is the stretch before a due time in which the poller does not sleep but asks
-	// again and again.
+	// Spin is the stretch before a due time in which the poller spins instead of
+	// sleeping.
 	Spin time.Duration
 	// Spun says that the last wait did not sleep.
 	Spun bool
@@ -33,11 +33,11 @@ type Poller struct {
 	armed              time.Duration // when the timer fires, on the caller's clock; 0: it does not
 	events             [256]unix.EpollEvent
 
-	mu     sync.Mutex // of wake and closed: Interrupt comes from elsewhere
+	mu     sync.Mutex // of wake and closed: other goroutines call Interrupt
 	closed bool
 }
 
-// New is a poller of nothing. Close frees it.
+// New returns a poller without connections. Close frees it.
 func New() (*Poller, error) {
 	p := &Poller{epoll: -1, timer: -1, wake: -1}
 	var err error
@@ -74,8 +74,8 @@ func (p *Poller) Remove(fd int) error {
 	return unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, fd, nil)
 }
 
-// Wait returns the next events, at the latest when the clock, which shows now,
-// shows until. It returns early, with or without events, when it likes.
+// Wait returns the next events, at the latest at until; now is the current time of the
+// same clock. Wait may return early, with or without events.
 func (p *Poller) Wait(now, until time.Duration) ([]unix.EpollEvent, error) {
 	var n int
 	var err error
@@ -109,12 +109,11 @@ func (p *Poller) Interrupt() {
 	}
 	var one [8]byte
 	binary.NativeEndian.PutUint64(one[:], 1)
-	// The only failure, a full counter, means that it wakes anyway.
+	// The only failure is a full counter, and then Wait wakes anyway.
 	_, _ = unix.Write(p.wake, one[:])
 }
 
-// Restart begins another clock: what Wait was told of the moments of the one before says
-// nothing of this one's.
+// Restart begins another clock: the times of earlier calls of Wait do not hold for it.
 func (p *Poller) Restart() { p.armed = 0 }
 
 // Close frees the poller. Interrupt may still be called, and does nothing.

@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A loop's sockets never block, so the runtime is not told that its thread is in
-// the kernel, as it is around unix.Read and unix.Write. On a single core that
-// takes a quarter of a loop's speed: the runtime's monitor wakes up for each call
-// that looks long, and takes the loop's right to run Go code away and back.
-// What is called here must not block.
+// A loop's sockets never block. So the calls here do not tell the runtime that the thread
+// is in the kernel, as unix.Read and unix.Write do. On a single core telling the runtime
+// costs a quarter of a loop's speed: the runtime's monitor wakes up for each call that
+// looks long, and hands the loop's processor on and back. The system calls here must not
+// block.
 
-// Read reads what is there.
+// Read reads the data that has arrived.
 func Read(fd int, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -23,7 +23,7 @@ func Read(fd int, p []byte) (int, error) {
 	return rawResult(n, errno)
 }
 
-// Write writes what the socket takes.
+// Write writes what the socket accepts.
 func Write(fd int, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -42,7 +42,7 @@ func rawResult(n uintptr, errno unix.Errno) (int, error) {
 	switch errno {
 	case 0:
 		return int(n), nil
-	case unix.EAGAIN: // as an error that is made already
+	case unix.EAGAIN: // an error that needs no allocation
 		return 0, errEAGAIN
 	}
 	return 0, errno

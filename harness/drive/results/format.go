@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package results writes what a run measured, request by request, to files
-// that vegeta's own commands read: report, encode and plot.
+// Package results writes the result of each request to files that vegeta's own commands
+// read: report, encode and plot.
 //
 // What the fields of a vegeta.Result mean in them:
 //
@@ -22,11 +22,10 @@
 // vegeta calls a request a success by its code alone. An answer with the wrong
 // body has its code, so vegeta's "success" counts it; its error set names it.
 //
-// Lines come about in the order in which requests ended. report and encode need
-// no order; plot sorts by Seq, in memory, and shows nothing behind a number
-// that is missing, or behind a time that goes back. So the numbers of a run's
-// recorded requests must be without a gap, in the order of their intended
-// sends. A schedule's are; Begin says where they start.
+// Lines are in the order in which requests ended. report and encode need no order. plot
+// sorts by Seq, in memory, and shows nothing after a missing number or after a time that
+// goes back. So the numbers of a run's recorded requests must have no gap and follow the
+// order of intended sends. The numbers of a schedule do; Begin sets the first.
 package results
 
 import (

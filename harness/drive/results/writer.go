@@ -15,7 +15,7 @@ import (
 	vegeta "github.com/tsenart/vegeta/v12/lib"
 )
 
-// Limits of what waits to be encoded.
+// Limits of the results that wait to be encoded.
 const (
 	batchSize  = 512 // results handed over at once
 	maxBatches = 512 // of a Writer: 262,144 results, 42 MB, 26 s of 10,000/s
@@ -23,23 +23,23 @@ const (
 	closeLimit = time.Minute
 )
 
-// Options say what a Writer adds to what it is given.
+// Options say what a Writer adds to results.
 type Options struct {
 	Attack  string        // the run's name
 	Timeout time.Duration // of a request: no unsent one counts as faster
-	// Request, where given, tells method and URL of a result that has none. The
-	// encoder calls it, so that whoever measures need not make a URL for each.
-	// It is given the number that Add was.
+	// Request, if not nil, returns the method and URL of a result without these. The
+	// encoder calls Request, so that the loops need not build URLs. seq is the number
+	// that was given to Add.
 	Request func(seq uint64) (method, url string)
 }
 
-// Writer writes results to one file. Those who measure hand theirs to a Lane
-// each; one goroutine encodes.
+// Writer writes results to one file. Each loop adds its results to a Lane, and one
+// goroutine encodes them.
 //
-// Nobody who measures ever waits for the file: a loop that stands still sends
-// late, and the file would hold its own doing. What the encoder can't take yet
-// is kept, up to a limit; beyond that results are lost, counted, and Close
-// fails the file, because a report of a file with gaps has wrong figures.
+// No loop ever waits for the file: a waiting loop would send late, and the file would
+// disturb what it records. Results that the encoder can't take yet are kept, up to a
+// limit. Results beyond the limit are lost and counted, and Close returns an error,
+// because a report of a file with gaps has wrong figures.
 type Writer struct {
 	options Options
 	encode  vegeta.Encoder
@@ -53,7 +53,7 @@ type Writer struct {
 	err     error                // the encoder's first, to be read after done
 	written uint64               // results
 	slowest time.Duration        // of those written
-	mu      sync.Mutex           // of what follows
+	mu      sync.Mutex           // of the fields below
 	lanes   []*Lane
 	closed  bool
 }
@@ -79,9 +79,8 @@ func start(out *bufio.Writer, encode vegeta.Encoder, options Options, limit int)
 	return w
 }
 
-// Begin says that the first recorded request is number first, as one behind a
-// warm-up is: it is written as number 0. It must be called before the first
-// result is added.
+// Begin says that the first recorded request has the number first, because a warm-up came
+// before. It is written as number 0. Begin must be called before the first Add.
 func (w *Writer) Begin(first uint64) { w.first.Store(first) }
 
 // Lane returns a place to add results from one goroutine.
@@ -93,7 +92,7 @@ func (w *Writer) Lane() *Lane {
 	return l
 }
 
-// empty returns a batch to fill, nil when there may be no more of them.
+// empty returns a batch to fill, nil at the limit of batches.
 func (w *Writer) empty() []vegeta.Result {
 	select {
 	case batch := <-w.free:
@@ -107,9 +106,9 @@ func (w *Writer) empty() []vegeta.Result {
 	return make([]vegeta.Result, 0, batchSize)
 }
 
-// Close writes what is left, and returns the first error: of the encoder, or
-// that results were lost. Nothing may be added any more. It gives up on a file
-// that takes none of it for a minute.
+// Close writes the remaining results. It returns the encoder's first error, or an error if
+// results were lost. Nothing may be added afterwards. Close gives up when the file does not
+// take the results within a minute.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -140,8 +139,8 @@ func (w *Writer) Close() error {
 	return w.err
 }
 
-// run encodes what comes until Close. After an error it goes on taking, so that
-// the error is not mistaken for a slow file.
+// run encodes batches until Close. After an error it goes on taking batches, so that the
+// error is not mistaken for a slow file.
 func (w *Writer) run() {
 	defer close(w.done)
 	for batch := range w.full {
@@ -185,12 +184,12 @@ func (w *Writer) write(r *vegeta.Result) error {
 // Lane takes the results of one goroutine.
 type Lane struct {
 	writer *Writer
-	batch  []vegeta.Result // nil: none could be had
+	batch  []vegeta.Result // nil: at the limit of batches
 	lost   uint64
 }
 
-// Add hands over a result; its Error is a class of failure. It costs a copy,
-// never waits and, but for a new batch now and then, allocates nothing.
+// Add adds a result; its Error is a class of failure. Add copies the result, never waits,
+// and allocates nothing except a new batch now and then.
 func (l *Lane) Add(r vegeta.Result) {
 	if len(l.batch) == cap(l.batch) && !l.next() {
 		l.lost++

@@ -25,11 +25,11 @@ const checkpointEvery = 4096
 // Schedule maps request numbers to intended send times. What At returns
 // depends on nothing but the arguments of New, whatever the order of calls.
 //
-// A constant schedule computes it. A Poisson schedule is a sum of gaps, each a
-// pure function of (seed, k); it remembers where it stands, so walking forward
-// costs one gap a request, and one sum in 4,096, so going back costs at most
-// that many. The memory makes it unsafe for concurrent use: make one for each
-// goroutine.
+// A constant schedule computes each time directly. A Poisson schedule is a sum of gaps, and
+// each gap is a pure function of (seed, k). The schedule remembers its last request, so a
+// step forward costs one gap. It also remembers one sum in 4,096, so a step back costs at
+// most 4,096 gaps. This memory makes a Schedule unsafe for concurrent use: make one for
+// each goroutine.
 type Schedule struct {
 	arrivals string
 	rateRPS  float64
@@ -76,8 +76,8 @@ func (s *Schedule) At(k uint64) time.Duration {
 
 func (s *Schedule) gap(k uint64) float64 { return s.gaps.Exponential(k) / s.rateRPS }
 
-// fromSeconds rounds to the nearest nanosecond; past the largest duration, 292
-// years, it stays there.
+// fromSeconds rounds to the nearest nanosecond. The result is at most the largest
+// duration, 292 years.
 func fromSeconds(seconds float64) time.Duration {
 	nanos := math.Round(seconds * 1e9)
 	if nanos >= math.MaxInt64 {

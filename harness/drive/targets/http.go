@@ -16,7 +16,7 @@ import (
 	"headroom/harness/drive/mix"
 )
 
-// httpBlock is the target that is being read of a list in the HTTP format.
+// httpBlock is the current target of a list in the HTTP format.
 type httpBlock struct {
 	list   *list
 	open   bool // there is one
@@ -27,7 +27,7 @@ type httpBlock struct {
 }
 
 var (
-	// requestLine is what vegeta takes for the next target's first line.
+	// requestLine matches what vegeta takes for the first line of the next target.
 	requestLine = regexp.MustCompile(`^[A-Z]+\s`)
 	// httpVersion ends a request line as it is on the wire.
 	httpVersion = regexp.MustCompile(`[ \t](HTTP/\d[.\d]*)$`)

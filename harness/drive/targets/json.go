@@ -55,8 +55,8 @@ func inWords(err error) error {
 	return err
 }
 
-// jsonObject is the target that is being read. encoding/json alone would take
-// keys in any case, the last of two, and null for a text.
+// jsonObject is the current target. encoding/json alone would accept keys in any case, a
+// repeated key, and null for a text.
 type jsonObject struct {
 	decoder *json.Decoder
 	target  vegeta.Target
@@ -80,8 +80,8 @@ func (o *jsonObject) read() error {
 	return err
 }
 
-// keys reads an object and has value read the value of each of its keys. within
-// is the object's own key. given is false for null.
+// keys reads an object, and calls value to read the value of each key. within is the
+// object's own key. given is false for null.
 func (o *jsonObject) keys(within string, value func(key string) error) (given bool, err error) {
 	start, err := o.decoder.Token()
 	if err != nil {
@@ -133,7 +133,7 @@ func (o *jsonObject) decode(to any, mistyped error) error {
 	return err
 }
 
-// whole refuses what the decoder has put in place of half a character.
+// whole refuses U+FFFD, which the decoder puts in place of half a character.
 func whole(key, text string) error {
 	if strings.ContainsRune(text, utf8.RuneError) {
 		return fmt.Errorf("%q holds half a character (a lone \\ud800 to \\udfff, or U+FFFD)", clip(key))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package targets reads a list of requests in the two formats that vegeta
-// reads, and refuses what vegeta misreads in silence.
+// Package targets reads a list of requests in vegeta's two formats. It refuses input that
+// vegeta silently misreads.
 package targets
 
 import (
@@ -34,8 +34,8 @@ const (
 
 // Options say how to read a list.
 type Options struct {
-	// Format is FormatHTTP or FormatJSON. "" finds out: when the first byte
-	// that is neither a blank nor in a comment is {, it is JSON.
+	// Format is FormatHTTP or FormatJSON. With "" the list is JSON when its first byte
+	// outside of blanks and comments is {.
 	Format string
 	// Header is sent with every target. A target's own values of the same name
 	// come after it, as with vegeta: both are sent.
@@ -47,8 +47,8 @@ type Options struct {
 }
 
 // Parse reads a list. Lines that begin with # are comments. The files of bodies
-// are looked for in the working directory, as vegeta does. An error says NAME:LINE,
-// what is wrong there, and what to do. Whatever Parse returns, mix compiles.
+// are looked for in the working directory, as vegeta does. An error says NAME:LINE, what
+// is wrong there, and what to do. mix compiles every list that Parse returns.
 func Parse(r io.Reader, o Options) ([]vegeta.Target, error) {
 	if o.Name == "" {
 		o.Name = "targets"

@@ -4,10 +4,11 @@
 // can stand an architecture up with one command and look at it. It is pure: the
 // file is a function of the topology.
 //
-// The file says the same as the docker stage does: one service a machine, all
-// of one image but those that run one of the user's own, each told by spec.EnvSpec
-// what it runs, and one service a dataset, which makes the data and ends. It differs
-// where nobody measures: no machine's CPU is limited, and nobody observes.
+// The file describes the system that the docker stage starts. Each machine is a
+// service, and spec.EnvSpec tells it what it runs. All machines have the same image,
+// except those that run an image of the user's own. Each dataset is a service too,
+// which makes the data and ends. Because nobody measures, no machine's CPU is limited
+// and there is no observer.
 package compose
 
 import (
@@ -26,8 +27,8 @@ import (
 )
 
 const (
-	// nonce is what the agents of such a system carry: fixed, because the file
-	// is written once and no run could tell it one.
+	// nonce is what the agents of such a system carry. It is fixed: the file is written
+	// once, for no run in particular.
 	nonce = "compose"
 	// firstPort is where the first entry answers on this computer; further ones
 	// follow.
@@ -144,7 +145,7 @@ func (f File) content() (content, error) {
 		c.Plain = c.Plain || s.Own.tells()
 	}
 	c.Ours = c.Ours || len(c.Makers) > 0
-	c.Trusting = slices.ContainsFunc(f.Topology.All(), func(at scenarios.Placed) bool { return at.Process.Facts.Database && !at.Process.Foreign() })
+	c.Trusting = slices.ContainsFunc(f.Topology.Processes(), func(at scenarios.PlacedProcess) bool { return at.Process.Facts.Database && !at.Process.Foreign() })
 	for _, made := range c.Makers {
 		c.Configs = append(c.Configs, made.Configs...)
 	}
@@ -154,7 +155,8 @@ func (f File) content() (content, error) {
 	return c, nil
 }
 
-// makers are the services that make the datasets, in start order of whom they are for.
+// makers are the services that make the datasets, in the start order of the processes
+// that begin with the data.
 func (f File) makers() ([]maker, error) {
 	datasets := f.Topology.Datasets()
 	var out []maker
@@ -184,7 +186,7 @@ func (f File) makers() ([]maker, error) {
 // beginsWith names the processes that begin with a dataset.
 func (f File) beginsWith(d scenarios.Dataset) string {
 	var names []string
-	for _, at := range f.Topology.All() {
+	for _, at := range f.Topology.Processes() {
 		if own, begins := f.Topology.DatasetOf(at.Machine, at.Process); begins && own.Key() == d.Key() {
 			names = append(names, at.Address())
 		}
@@ -270,7 +272,7 @@ func says(m scenarios.Machine) string {
 	return size + ": " + strings.Join(names, ", ")
 }
 
-// quote makes a YAML scalar of text, in which compose is to replace nothing.
+// quote makes a YAML scalar of text. Compose replaces nothing in the scalar.
 func quote(text string) string {
 	return "'" + strings.NewReplacer("'", "''", "$", "$$").Replace(text) + "'"
 }

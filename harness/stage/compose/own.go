@@ -82,7 +82,7 @@ func (o *own) tells() bool {
 	return o != nil && (len(o.Env) > 0 || o.Build != nil && len(o.Build.Args) > 0)
 }
 
-// healthPath is the path of a process that answers when all is well. Of an image of
+// healthPath is a path at which the process answers when all is well. For an image of
 // the user's own only the scenario knows such a path.
 func healthPath(p scenarios.Process) string {
 	if !p.Foreign() {
@@ -115,8 +115,8 @@ func configs(service, dir string, files []scenarios.File) ([]config, error) {
 	return out, nil
 }
 
-// needs are the services of the machines that a machine talks to. An image of the
-// user's own tells compose nothing of its health.
+// needs are the services of the machines that a machine talks to. Compose can't see
+// the health of an image of the user's own.
 func (f File) needs(m scenarios.Machine) []need {
 	var out []need
 	for _, name := range slices.Sorted(slices.Values(m.Needs())) {
@@ -131,8 +131,8 @@ func (f File) needs(m scenarios.Machine) []need {
 	return out
 }
 
-// scalar makes a YAML scalar of text that may have lines, in which compose is to
-// replace nothing: a string of JSON is one.
+// scalar makes a YAML scalar of text that may have several lines: a JSON string.
+// Compose replaces nothing in the scalar.
 func scalar(text string) string {
 	var out strings.Builder
 	encoder := json.NewEncoder(&out)

@@ -116,8 +116,8 @@ func fileIn(path string, f scenarios.File) testcontainers.ContainerFile {
 }
 
 func (s *Stage) hostConfig(c containerSpec, host *container.HostConfig) {
-	// The library attaches to the default bridge when it does not find the
-	// run's network; by mode the engine refuses instead.
+	// When the library does not find the run's network, it attaches to the default
+	// bridge. With the network as the mode the engine refuses instead.
 	host.NetworkMode = network.NetworkNone
 	if c.host != "" {
 		host.NetworkMode = container.NetworkMode(s.network)
@@ -139,9 +139,9 @@ func (s *Stage) hostConfig(c containerSpec, host *container.HostConfig) {
 	}
 }
 
-// openFileLimits gives a container as many open files as this process may
-// have. More is not always ours to give: an engine without the right to raise
-// its own limit, inside another container, does not start a container at all.
+// openFileLimits gives a container as many open files as this process may have. An
+// engine inside another container may lack the right to raise its own limit, and
+// would not start a container with a higher one.
 func openFileLimits() []*units.Ulimit {
 	var own unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &own); err != nil {

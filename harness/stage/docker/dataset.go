@@ -20,18 +20,17 @@ import (
 
 const seedTimeout = time.Hour
 
-// EnsureDataset fills the volume that a process begins with, by a machine that runs
-// the process and its seed command, and gives up after an hour. A process in an image
-// of the user's own runs there, and its command too: EnsureImages comes before. A
-// volume that is full already costs one short container. Two runs may do this at once:
-// the machine takes a lock in the volume. The volume outlives the run; Sweep with
-// datasets removes it. An error holds the end of the machine's log, or of what the
-// command said.
+// EnsureDataset fills the volume that a process begins with: a machine runs the
+// process and its seed command. It gives up after an hour. A process in an image of the
+// user's own runs there, and its command too: EnsureImages comes before. A volume that
+// is full already costs one short container. Two runs may do this at once: the machine
+// takes a lock in the volume. The volume outlives the run; Sweep with datasets removes
+// it. An error holds the last lines of the machine's log, or of the command's output.
 func (s *Stage) EnsureDataset(ctx context.Context, d scenarios.Dataset) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, seedTimeout, fmt.Errorf("not done within %v", seedTimeout))
 	defer cancel()
 	if d.Process.Foreign() && s.imageOf(*d.Process.Service) == "" {
-		return fmt.Errorf("make a dataset (%s): its image is not made (%s): call EnsureImages before", d.Command(), imageSays(*d.Process.Service))
+		return fmt.Errorf("make a dataset (%s): its image is not made (%s): call EnsureImages before", d.Command(), describeImage(*d.Process.Service))
 	}
 	volume, began := s.volumeOf(d), time.Now()
 	fill := s.seed

@@ -21,15 +21,15 @@ import (
 
 const (
 	driverHost = "driver"
-	// driverPeriod is the longest that the kernel knows. A throttled driver
-	// spoils its slice, and what it needs in a burst, or is charged for while
-	// the hypervisor stops this machine, is little of a second's quota but
-	// more than that of the usual 100 ms.
-	driverPeriod    = time.Second
-	driverShares    = 10240 // ten times a machine's: the scheduler prefers the driver
-	driverCallLimit = 10 * time.Second
-	driverStopGrace = 3 * time.Second // between SIGTERM and SIGKILL, to write what was measured so far
-	driverKillLimit = 2 * time.Second
+	// driverPeriod is the longest period that the kernel knows. A throttled driver
+	// makes its slice invalid. A burst, or the time in which the hypervisor stops this
+	// machine, may exceed the quota of the usual 100 ms, but is a small part of a
+	// second's.
+	driverPeriod      = time.Second
+	driverShares      = 10240 // ten times a machine's: the scheduler prefers the driver
+	driverCallTimeout = 10 * time.Second
+	driverStopGrace   = 3 * time.Second // between SIGTERM and SIGKILL, to write what was measured so far
+	driverKillTimeout = 2 * time.Second
 )
 
 // driver is a container of the machine image in the run's network, from which
@@ -115,13 +115,13 @@ func (d *driver) run(ctx context.Context, stdin []byte, args []string) (stdout [
 
 // stop ends the command: asks, then kills, then lets go of its stream. It
 // returns when nobody writes to the buffers any more.
-func (d *driver) stop(ctx context.Context, copied <-chan error, letGo func()) error {
+func (d *driver) stop(ctx context.Context, copied <-chan error, closeStream func()) error {
 	for _, step := range []struct {
 		signal syscall.Signal
 		wait   time.Duration
-	}{{idle.StopOthers, driverStopGrace}, {idle.KillOthers, driverKillLimit}} {
+	}{{idle.StopOthers, driverStopGrace}, {idle.KillOthers, driverKillTimeout}} {
 		if err := d.signal(ctx, step.signal); err != nil {
-			letGo()
+			closeStream()
 			<-copied
 			return err
 		}
@@ -131,14 +131,14 @@ func (d *driver) stop(ctx context.Context, copied <-chan error, letGo func()) er
 		case <-time.After(step.wait):
 		}
 	}
-	letGo()
+	closeStream()
 	<-copied
 	return errors.New("the command did not end when it was killed")
 }
 
 // signal hands a signal of package idle to the container's first process.
 func (d *driver) signal(ctx context.Context, s syscall.Signal) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), driverCallLimit)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), driverCallTimeout)
 	defer cancel()
 	_, err := d.stage.cli.ContainerKill(ctx, d.id, client.ContainerKillOptions{Signal: unix.SignalName(s)})
 	if err != nil {
@@ -150,7 +150,7 @@ func (d *driver) signal(ctx context.Context, s syscall.Signal) error {
 // checkExit returns nil when the command ended well. The engine closes a
 // command's stream a little before it notes its end.
 func (s *Stage) checkExit(ctx context.Context, execID string, stderr *child.Log) error {
-	ctx, cancel := context.WithTimeout(ctx, driverCallLimit)
+	ctx, cancel := context.WithTimeout(ctx, driverCallTimeout)
 	defer cancel()
 	tick := time.NewTicker(pollInterval / 10)
 	defer tick.Stop()

@@ -10,17 +10,17 @@
 //     own are made in that image.
 //  3. Start brings a topology up, in the order of its links. It returns a running
 //     System or has cleaned up. A machine of a user's image with limits: start has
-//     its share of CPU from its start; Limit, after the warm-up, clamps every
-//     machine to its share. For machines of the user's images, in which no agent
-//     runs, a container beside them answers: the observer. Meter tells what the engine
-//     counts of them besides.
+//     its share of CPU from its start; SetCPUQuotas, after the warm-up, gives every
+//     machine its share. No agent runs in the user's images: a container beside such
+//     machines, the observer, answers for them. Meter tells what the engine counts of
+//     them besides.
 //  4. StartDriver starts a container inside the network, in which Exec runs the
 //     driver.
 //  5. Close removes everything; if we die first, the reaper does, and if that
 //     dies too, the next Open or Sweep does.
 //
-// Containers are made with testcontainers-go; what it has no words for (exec
-// with a stdin, CPU updates, removal by label) goes to the engine's client.
+// Containers are made with testcontainers-go. The engine's client does what that
+// library can't: exec with a stdin, CPU updates, removal by label.
 package docker
 
 import (
@@ -48,10 +48,10 @@ var ErrUnavailable = errors.New("docker is not available")
 // loopback is where machines publish their agent, and nothing else is published.
 const loopback = "127.0.0.1"
 
-// configure tells testcontainers, before its first use and unless the user
-// said otherwise: no reaper container, whose image may not be there (Reap does
-// its work); and the loopback address, because inside a container it guesses
-// a gateway where nothing of ours listens. Both are settings of the process.
+// configure sets two variables of testcontainers before its first use, unless the
+// user has set them. It starts no reaper container: the container's image may not be
+// there, and Reap does its work. It uses the loopback address: inside a container it
+// would guess a gateway where nothing of ours listens.
 var configure = sync.OnceFunc(func() {
 	for name, value := range map[string]string{
 		"TESTCONTAINERS_RYUK_DISABLED": "true",
@@ -85,8 +85,8 @@ func Connect(ctx context.Context) (*client.Client, error) {
 }
 
 func newClient(ctx context.Context) (*client.Client, error) {
-	// testcontainers passes over a DOCKER_HOST that does not answer and takes
-	// another engine that does: not what a user who set it asked for.
+	// When DOCKER_HOST does not answer, testcontainers takes another engine that does.
+	// A user who set DOCKER_HOST did not ask for that.
 	if os.Getenv(client.EnvOverrideHost) != "" {
 		return client.New(client.FromEnv)
 	}

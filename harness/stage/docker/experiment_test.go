@@ -52,7 +52,7 @@ func (e experiment) start(t *testing.T, v scenarios.Variant) *System {
 	t.Helper()
 	request := testRequest(v, e.scenario.Topology(v))
 	ensureDatasets(t, e.Stage, request.Topology)
-	return startLimited(t, e.Stage, request)
+	return startWithQuotas(t, e.Stage, request)
 }
 
 // load is one slice under way.
@@ -65,7 +65,7 @@ type load struct {
 	err    error
 }
 
-const loadLimit = time.Minute // for one slice of some seconds
+const loadTimeout = time.Minute // for one slice of some seconds
 
 // drive begins to send the scenario's mix. The job is JSON, as a driver gets
 // it, because a stage does not know drivers.
@@ -79,10 +79,10 @@ func (e experiment) drive(t *testing.T, sys *System, rps float64, duration time.
 	if err != nil {
 		t.Fatal(err)
 	}
-	entry, _, _ := strings.Cut(sys.asked.Topology.Entry, "/")
+	entry, _, _ := strings.Cut(sys.request.Topology.Entry, "/")
 	l := &load{sys: sys, entry: entry, ended: make(chan struct{})}
 	l.before = counts(t, sys, entry)["requests_total"]
-	ctx, cancel := context.WithTimeout(t.Context(), loadLimit)
+	ctx, cancel := context.WithTimeout(t.Context(), loadTimeout)
 	go func() {
 		defer cancel()
 		defer close(l.ended)
@@ -103,7 +103,7 @@ func (l *load) requests(t *testing.T) float64 {
 // reach waits until that many requests have arrived.
 func (l *load) reach(t *testing.T, requests float64) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%v requests have arrived", requests), loadLimit, func() bool {
+	eventually(t, fmt.Sprintf("%v requests have arrived", requests), loadTimeout, func() bool {
 		arrived := l.requests(t) >= requests
 		select {
 		case <-l.ended:
@@ -157,7 +157,7 @@ func freeze(t *testing.T, sys *System, machine string) {
 // The port of its agent is another one then.
 func revive(t *testing.T, sys *System, machine string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), sys.asked.ReadyTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), sys.request.ReadyTimeout)
 	defer cancel()
 	m, id, cli := running(t, sys, machine), containerOf(t, sys, machine), sys.stage.cli
 	if _, err := cli.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
@@ -172,7 +172,7 @@ func revive(t *testing.T, sys *System, machine string) {
 		t.Fatalf("machine %s publishes its agent at %v", machine, published)
 	}
 	m.Agent.AgentURL = "http://" + net.JoinHostPort(loopback, published[0].HostPort)
-	eventually(t, machine+" is ready again", sys.asked.ReadyTimeout, func() bool {
+	eventually(t, machine+" is ready again", sys.request.ReadyTimeout, func() bool {
 		return observe.Ready(ctx, m.Agent.AgentURL, m.Agent.Nonce) == nil
 	})
 }

@@ -174,9 +174,9 @@ func askMachine(t *testing.T, sys *System, machine, path string, body, into any)
 	}
 }
 
-// Replicas that stand still for a second show sessions the past, where own
-// writes are read from them, and the oracle says so; where they are read from
-// the primary it has as much to check and finds nothing.
+// Replicas stand still for a second. Where sessions read their own writes from
+// replicas, they see the past, and the oracle says so. Where they read them from the
+// primary, the oracle checks as many reads and finds nothing.
 func TestBlindReadsAreCaught(t *testing.T) {
 	e := openExperiment(t, "blind-reads")
 	for _, v := range scenarios.Variants() {

@@ -39,19 +39,19 @@ const (
 
 // ownImage is an image of the user's own that is there.
 type ownImage struct {
-	id   string // "sha256:...": the tag may come to name another image while the run goes on
-	says string // what the scenario says of it
+	id          string // "sha256:...": the tag may come to name another image while the run goes on
+	description string // as the scenario has it
 }
 
 // EnsureImages builds and pulls the images of the user's own that the processes of a
-// topology run in, each once, and gives up on each after 15 min. What is built is
-// built anew, which is quick where nothing has changed; what is pulled is pulled
-// only when it is not there. An error holds the last lines of the build.
+// topology run in, each once, and gives up on each after 15 min. It builds an image
+// each time, which is quick where nothing has changed. It pulls an image only when
+// the image is not there. An error holds the last lines of the build.
 func (s *Stage) EnsureImages(ctx context.Context, t scenarios.Topology) error {
 	if err := stage.CheckServices(t, true); err != nil {
 		return err
 	}
-	for _, at := range t.All() {
+	for _, at := range t.Processes() {
 		if !at.Process.Foreign() {
 			continue
 		}
@@ -64,7 +64,7 @@ func (s *Stage) EnsureImages(ctx context.Context, t scenarios.Topology) error {
 		if err != nil {
 			return fmt.Errorf("image of %s: %w", at.Address(), err)
 		}
-		s.keepImage(tag, ownImage{id: id, says: imageSays(service)})
+		s.keepImage(tag, ownImage{id: id, description: describeImage(service)})
 	}
 	return nil
 }
@@ -77,14 +77,14 @@ func (s *Stage) hasImage(tag string) bool {
 	return there
 }
 
-// keepImage notes an image. Two images may be built in one folder, with other
-// arguments: what is said of the second tells them apart.
+// keepImage notes an image. Two images may be built in one folder with different
+// arguments: the second one's description has its tag too, which tells them apart.
 func (s *Stage) keepImage(tag string, made ownImage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, other := range s.images {
-		if other.says == made.says {
-			made.says += " (" + tag + ")"
+		if other.description == made.description {
+			made.description += " (" + tag + ")"
 			break
 		}
 	}
@@ -100,7 +100,7 @@ func (s *Stage) imageIDs() map[string]string {
 	}
 	ids := map[string]string{}
 	for _, made := range s.images {
-		ids[made.says] = made.id
+		ids[made.description] = made.id
 	}
 	return ids
 }
@@ -115,19 +115,19 @@ func (s *Stage) imageOf(service scenarios.Service) string {
 // checkImages is an error when an image of a topology is not made. Its caller holds
 // s.mu.
 func (s *Stage) checkImages(t scenarios.Topology) error {
-	for _, at := range t.All() {
+	for _, at := range t.Processes() {
 		if !at.Process.Foreign() {
 			continue
 		}
 		if _, there := s.images[imageTag(*at.Process.Service)]; !there {
-			return fmt.Errorf("%s needs an image that is not made (%s): call EnsureImages before", at.Address(), imageSays(*at.Process.Service))
+			return fmt.Errorf("%s needs an image that is not made (%s): call EnsureImages before", at.Address(), describeImage(*at.Process.Service))
 		}
 	}
 	return nil
 }
 
-// imageTag is what the engine knows a service's image by: the name that the scenario
-// says, or one that is made of all that the build is made of.
+// imageTag is the name by which the engine knows a service's image: the scenario's,
+// or a hash of everything that the build depends on.
 func imageTag(service scenarios.Service) string {
 	if service.Build == nil {
 		return service.Image
@@ -139,9 +139,9 @@ func imageTag(service scenarios.Service) string {
 	return ownImages + ":" + hex.EncodeToString(sum[:6])
 }
 
-// imageSays is what the scenario says of an image, without the build's arguments,
+// describeImage is what the scenario says of an image, without the build's arguments,
 // which may be secret.
-func imageSays(service scenarios.Service) string {
+func describeImage(service scenarios.Service) string {
 	if service.Build == nil {
 		return service.Image
 	}
@@ -170,7 +170,7 @@ func (s *Stage) ensureImage(ctx context.Context, service scenarios.Service, tag 
 	defer cancel()
 	began, did := time.Now(), "built"
 	if service.Build != nil {
-		s.progress("image %s: building; what the build says is shown if it fails", imageSays(service))
+		s.progress("image %s: building; what the build says is shown if it fails", describeImage(service))
 		if err := s.build(ctx, *service.Build, tag); err != nil {
 			return "", err
 		}
@@ -179,7 +179,7 @@ func (s *Stage) ensureImage(ctx context.Context, service scenarios.Service, tag 
 		if err != nil || id != "" {
 			return id, err
 		}
-		s.progress("image %s: pulling", imageSays(service))
+		s.progress("image %s: pulling", describeImage(service))
 		if err := s.pull(ctx, tag); err != nil {
 			return "", explainPull(ctx, tag, err)
 		}
@@ -190,7 +190,7 @@ func (s *Stage) ensureImage(ctx context.Context, service scenarios.Service, tag 
 		err = fmt.Errorf("%s was %s and is not in the engine %s: let the docker program work for that engine (docker context use, docker buildx use default)", tag, did, s.cli.DaemonHost())
 	}
 	if err == nil {
-		s.progress("image %s is %s after %.1f s", imageSays(service), did, time.Since(began).Seconds())
+		s.progress("image %s is %s after %.1f s", describeImage(service), did, time.Since(began).Seconds())
 	}
 	return id, err
 }
@@ -219,9 +219,10 @@ func (s *Stage) build(ctx context.Context, b scenarios.Build, tag string) error 
 }
 
 // buildWords are the words of docker build, and what its environment has besides. The
-// program knows the Dockerfile from where it runs, and the scenario from the folder
-// that is built. Everybody on this computer may read the command line, so the values of
-// arguments stand in the environment: the program takes those that have no value.
+// scenario names the Dockerfile from the folder that is built, the program from where
+// it runs. Everybody on this computer may read a command line, so the values of
+// arguments stand in the environment: the program looks up an argument without a
+// value there.
 func buildWords(b scenarios.Build, tag string) (words, env []string) {
 	folder := contextOf(b)
 	words = []string{"build", "--tag", tag}
@@ -233,7 +234,7 @@ func buildWords(b scenarios.Build, tag string) (words, env []string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Args)) {
 		said := name + "=" + b.Args[name]
-		if steersDocker(name) {
+		if affectsDocker(name) {
 			words = append(words, "--build-arg", said)
 			continue
 		}
@@ -242,9 +243,9 @@ func buildWords(b scenarios.Build, tag string) (words, env []string) {
 	return append(words, folder), env
 }
 
-// steersDocker says whether the docker program itself obeys an environment variable: a
-// build's argument of that name is not for the program.
-func steersDocker(name string) bool {
+// affectsDocker says whether the docker program itself obeys an environment variable.
+// A build argument of that name must not stand in its environment.
+func affectsDocker(name string) bool {
 	name = strings.ToUpper(name)
 	return name == "PATH" || name == "HOME" || strings.HasPrefix(name, "DOCKER_") || strings.HasPrefix(name, "BUILDX_") ||
 		strings.HasPrefix(name, "BUILDKIT_") || strings.HasSuffix(name, "_PROXY")
@@ -273,14 +274,14 @@ func (s *Stage) pull(ctx context.Context, tag string) error {
 }
 
 // runDocker runs the docker program against this stage's engine, with more in its
-// environment. A builder of another place would keep what it builds, and an attestation,
-// which tells the time of the build, would give the same image another id each time.
+// environment. A builder elsewhere would keep what it builds. An attestation holds
+// the time of the build, and would give the same image another id each time.
 func (s *Stage) runDocker(ctx context.Context, program string, words []string, env ...string) error {
 	cmd := exec.Command(program, words...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Env = append(cmd.Env, client.EnvOverrideHost+"="+s.cli.DaemonHost(), "BUILDX_BUILDER=default", "BUILDX_NO_DEFAULT_ATTESTATIONS=1")
-	var family child.Family
-	return family.Run(ctx, cmd, child.Options{Name: dockerProgram + " " + words[0]})
+	var runner child.Runner
+	return runner.Run(ctx, cmd, child.Options{Name: dockerProgram + " " + words[0]})
 }
 
 // buildByAPI builds an image by the engine's classic builder.

@@ -144,14 +144,14 @@ func TestImageIDs(t *testing.T) {
 	}
 	for i, token := range []string{"one", "two"} {
 		service := scenarios.Service{Build: &scenarios.Build{Context: "app", Target: "run", Args: map[string]string{"TOKEN": token}}}
-		s.keepImage(imageTag(service), ownImage{id: string("ab"[i]), says: imageSays(service)})
+		s.keepImage(imageTag(service), ownImage{id: string("ab"[i]), description: describeImage(service)})
 	}
 	second := imageTag(scenarios.Service{Build: &scenarios.Build{Context: "app", Target: "run", Args: map[string]string{"TOKEN": "two"}}})
 	want := map[string]string{"build app to run": "a", "build app to run (" + second + ")": "b"}
 	if ids := s.imageIDs(); !maps.Equal(ids, want) {
 		t.Errorf("%v, want %v", ids, want)
 	}
-	if says := imageSays(scenarios.Service{Build: &scenarios.Build{Context: "app", Dockerfile: "Dockerfile.dev"}}); says != "build app Dockerfile.dev" {
+	if says := describeImage(scenarios.Service{Build: &scenarios.Build{Context: "app", Dockerfile: "Dockerfile.dev"}}); says != "build app Dockerfile.dev" {
 		t.Errorf("it says %q", says)
 	}
 }

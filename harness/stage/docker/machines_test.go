@@ -101,7 +101,7 @@ func startReal(t *testing.T, s *Stage, machines ...scenarios.Machine) *System {
 		Label: t.Name(), Entry: last.Name + "/" + last.Processes[0].Name, Machines: machines,
 	})
 	ensureDatasets(t, s, request.Topology)
-	return startLimited(t, s, request)
+	return startWithQuotas(t, s, request)
 }
 
 // one is a machine of its own group with one process named as its kind. What the

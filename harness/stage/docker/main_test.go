@@ -217,7 +217,7 @@ func checkNothingLeft(t *testing.T, cli *client.Client, runID string) {
 		return
 	}
 	removed, err := removeRun(context.Background(), cli, runID)
-	if len(removed) == 0 && errors.Is(err, ErrGhost) {
+	if len(removed) == 0 && errors.Is(err, ErrStuckNetwork) {
 		t.Log(err)
 		return
 	}
@@ -239,9 +239,9 @@ func eventually(t *testing.T, what string, within time.Duration, condition func(
 	}
 }
 
-// testUnitCPUs gives the machines more than a run would: where the hypervisor
-// stops this machine for a while, a small quota is charged for that too, and
-// what was promised is not there for seconds.
+// testUnitCPUs gives the machines more than a run would. When the hypervisor stops
+// this machine for a while, the kernel charges the quotas for that time, and a
+// machine with a small quota stands still for seconds.
 const (
 	testUnitCPUs = 0.5
 	testPeriod   = 10 * time.Millisecond // of the machines' CPU quotas
@@ -251,16 +251,16 @@ func testRequest(v scenarios.Variant, t scenarios.Topology) stage.Request {
 	return stage.Request{Variant: v, Topology: t, Instance: "b1", ReadyTimeout: 30 * time.Second}
 }
 
-// startLimited starts a system whose CPUs are limited, as a run's are once the
+// startWithQuotas starts a system whose CPUs are limited, as a run's are once the
 // system is warm.
-func startLimited(t *testing.T, s *Stage, r stage.Request) *System {
+func startWithQuotas(t *testing.T, s *Stage, r stage.Request) *System {
 	t.Helper()
 	started, err := s.Start(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	sys := started.(*System)
-	if err := sys.Limit(t.Context()); err != nil {
+	if err := sys.SetCPUQuotas(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return sys

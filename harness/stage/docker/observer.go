@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	// observerName is whose death a system tells when its observer ends. A machine's
-	// host begins with its variant, so that none is called as the observer's.
+	// observerName is the machine's name in the Death of a system whose observer has
+	// ended. The host of a machine begins with its variant, so no machine has the
+	// observer's host.
 	observerName = "observer"
 	// observerCPUs is the observer's quota. It is no machine of the system: nobody
 	// pays for it, and it must not take from those who are measured.
@@ -92,7 +93,7 @@ func (sys *System) runObserver(ctx context.Context, told spec.Observer) (testcon
 	}
 	c := containerSpec{
 		name:       observerName + "-" + sys.label(),
-		host:       observerName + "-" + string(sys.asked.Variant),
+		host:       observerName + "-" + string(sys.request.Variant),
 		instance:   sys.label(),
 		entrypoint: []string{"headroom", "observer"},
 		env:        map[string]string{spec.EnvObserver: string(encoded)},
@@ -111,8 +112,8 @@ func (sys *System) runObserver(ctx context.Context, told spec.Observer) (testcon
 	return made, nil
 }
 
-// refusesCgroups says whether an engine's refusal is of the cgroups' mount. The kernel's
-// own words name files below the folder, and mean no mount.
+// refusesCgroups says whether the engine refused to mount the cgroups. A message of
+// the kernel names files below the folder, and is about no mount.
 func (o *observer) refusesCgroups(refused error) bool {
 	text := strings.ToLower(refused.Error())
 	if strings.Contains(text, spec.HostCgroupDir) {
@@ -131,8 +132,8 @@ func slowRemedy(service scenarios.Service) string {
 	return remedy
 }
 
-// agentOf is who tells whether a machine is ready. The observer has to answer before
-// what it observes starts.
+// agentOf is the agent that tells whether a machine is ready. The observer has to
+// answer before the machines that it observes start.
 func (sys *System) agentOf(ctx context.Context, made testcontainers.Container, m scenarios.Machine) (agent, error) {
 	p, foreign := m.Foreign()
 	if !foreign {
@@ -145,13 +146,13 @@ func (sys *System) agentOf(ctx context.Context, made testcontainers.Container, m
 	}
 	url := sys.observer.url + spec.ObservedPath(m.Name)
 	return agent{
-		id: made.GetContainerID(), within: cmp.Or(p.Service.Ready.Within, sys.asked.Timeout()), remedy: slowRemedy(*p.Service),
+		id: made.GetContainerID(), within: cmp.Or(p.Service.Ready.Within, sys.request.Timeout()), remedy: slowRemedy(*p.Service),
 		url: func(context.Context) (string, error) { return url, nil },
 	}, nil
 }
 
-// runOwnImage makes a machine's container one of the user's image, as the machine's
-// only process says.
+// runOwnImage has a machine's container run the user's image, as the machine's only
+// process says.
 func (sys *System) runOwnImage(c *containerSpec, service scenarios.Service, m scenarios.Machine, i int) {
 	c.image = sys.stage.imageOf(service)
 	c.command = service.Command
@@ -159,14 +160,14 @@ func (sys *System) runOwnImage(c *containerSpec, service scenarios.Service, m sc
 	for _, f := range service.Files {
 		c.files = append(c.files, fileIn(f.Path, f))
 	}
-	if limitedFromStart(m) {
+	if quotaFromStart(m) {
 		c.cpu = sys.quotas[i]
 	}
 }
 
-// limitedFromStart says whether the machine's quota stands when it starts: a program
-// that sizes itself by what it sees has to see it.
-func limitedFromStart(m scenarios.Machine) bool {
+// quotaFromStart says whether the machine has its quota when it starts. A program
+// that sizes itself by the CPUs that it sees has to see the quota.
+func quotaFromStart(m scenarios.Machine) bool {
 	p, foreign := m.Foreign()
 	return foreign && p.Service.Limits == scenarios.LimitsFromStart
 }

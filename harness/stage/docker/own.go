@@ -30,9 +30,9 @@ import (
 const (
 	// seedVariant is whose process makes data. No variant of a scenario has the name.
 	seedVariant scenarios.Variant = "seed"
-	// stopLimit is how long a program may take to stop for good: what it holds in
+	// stopTimeout is how long a program may take to stop for good: what it holds in
 	// memory goes to disk.
-	stopLimit = time.Minute
+	stopTimeout = time.Minute
 	// copyTimeout bounds the copy of a dataset for one machine.
 	copyTimeout = 10 * time.Minute
 	// signalCode and the number of a signal are the exit code of what the signal ended.
@@ -172,9 +172,9 @@ func (s *Stage) execIn(ctx context.Context, id string, options client.ExecCreate
 // stopWell stops a container by the stop signal of its image, and is an error unless the
 // program took the signal well: what ended otherwise may have left half of its data.
 func (s *Stage) stopWell(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, stopLimit+driverCallLimit)
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout+driverCallTimeout)
 	defer cancel()
-	seconds := int(stopLimit / time.Second)
+	seconds := int(stopTimeout / time.Second)
 	if _, err := s.cli.ContainerStop(ctx, id, client.ContainerStopOptions{Timeout: &seconds}); err != nil {
 		return err
 	}
@@ -186,15 +186,15 @@ func (s *Stage) stopWell(ctx context.Context, id string) error {
 	if result.Container.Config != nil {
 		name = result.Container.Config.StopSignal
 	}
-	if err := soundEnd(result.Container.State, stopSignal(name)); err != nil {
+	if err := checkStopped(result.Container.State, stopSignal(name)); err != nil {
 		return s.withTail(ctx, id, err)
 	}
 	return nil
 }
 
-// soundEnd is nil of a container that ended with success, or by the signal that asked it
+// checkStopped is nil of a container that ended with success, or by the signal that asked it
 // to stop.
-func soundEnd(state *container.State, stop syscall.Signal) error {
+func checkStopped(state *container.State, stop syscall.Signal) error {
 	switch {
 	case state == nil || state.Running:
 		return errors.New("the engine says that it runs on")
@@ -204,7 +204,7 @@ func soundEnd(state *container.State, stop syscall.Signal) error {
 		return nil
 	case state.ExitCode == killedCode:
 		return fmt.Errorf("it did not stop within %v of %s, and was killed: what it held in memory may be lost; see that its first process passes the signal on (exec in an entry point's script) and obeys it, or name another (STOPSIGNAL in the Dockerfile)",
-			stopLimit, unix.SignalName(stop))
+			stopTimeout, unix.SignalName(stop))
 	}
 	return stopped(state)
 }
@@ -243,7 +243,7 @@ func (s *Stage) volumeAt(ctx context.Context, id, dir string) (string, error) {
 // the machine starts, with what its process begins with, if there is something.
 func (sys *System) beginOwn(ctx context.Context, m scenarios.Machine, id string) error {
 	p, _ := m.Foreign()
-	d, begins := sys.asked.Topology.DatasetOf(m, p)
+	d, begins := sys.request.Topology.DatasetOf(m, p)
 	if !begins {
 		return nil
 	}

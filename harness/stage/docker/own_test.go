@@ -194,7 +194,7 @@ func TestSeedTopology(t *testing.T) {
 	topology := seedTopology(d)
 	m := topology.Machines[0]
 	p := m.Processes[0]
-	if limitedFromStart(m) || p.Service.Counters != nil || p.Service.Attach != "" || len(topology.Datasets()) != 0 {
+	if quotaFromStart(m) || p.Service.Counters != nil || p.Service.Attach != "" || len(topology.Datasets()) != 0 {
 		t.Errorf("the process is %+v of %+v", p, *p.Service)
 	}
 	if at, err := topology.FindEntry(""); err != nil || at.Process.Name != "web" {
@@ -248,7 +248,7 @@ func TestSoundEnd(t *testing.T) {
 		{"not at all", &container.State{Running: true}, "runs on"},
 		{"not told", nil, "runs on"},
 	} {
-		err := soundEnd(test.state, syscall.SIGINT)
+		err := checkStopped(test.state, syscall.SIGINT)
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", test.name, err, test.want)
 		}

@@ -38,8 +38,8 @@ func labelsOf(o child.Owner, runID string, more map[string]string) map[string]st
 	return labels
 }
 
-// ownerOf is the owner that the labels name. Without a pid it is none, and never
-// dead.
+// ownerOf is the owner that the labels name. Labels without a pid name no owner,
+// which is never dead.
 func ownerOf(labels map[string]string) child.Owner {
 	pid, _ := strconv.Atoi(labels[labelPID])
 	return child.Owner{

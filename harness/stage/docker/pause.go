@@ -18,10 +18,10 @@ import (
 // unpauseTimeout bounds all attempts to let a machine go on.
 const unpauseTimeout = 15 * time.Second
 
-// Pause stops all processes of a running machine for so long, and lets them go on
-// whatever happens, a cancelled ctx included. It is for proofs of what such a stall
-// does to a measurement. It returns when the machine stood still, also beside an
-// error.
+// Pause stops all processes of a running machine for a time, and lets them go on
+// whatever happens, a cancelled ctx included. It is for tests of what such a stall
+// does to a measurement. It returns from when to when the machine stood still, also
+// with an error.
 func Pause(ctx context.Context, cli *client.Client, runID string, v scenarios.Variant, machine string, d time.Duration) (began, ended time.Time, err error) {
 	id, err := runningMachine(ctx, cli, runID, v, machine)
 	if err != nil {

@@ -105,7 +105,7 @@ func TestOwnerIsDead(t *testing.T) {
 }
 
 func TestStartTimeTellsTheLivingFromTheDead(t *testing.T) {
-	me := child.Myself()
+	me := child.CurrentOwner()
 	if me.Start == "" || me.Boot == "" || me.Namespace == "" {
 		t.Skipf("no /proc here: %+v", me)
 	}
@@ -129,7 +129,7 @@ func deadOwner(t *testing.T) child.Owner {
 	if err := ended.Start(); err != nil {
 		t.Fatal(err)
 	}
-	dead := child.Myself()
+	dead := child.CurrentOwner()
 	dead.PID = ended.Process.Pid
 	dead.Start, err = child.StartOf(dead.PID)
 	stdin.Close()
@@ -208,7 +208,7 @@ func TestParseVersions(t *testing.T) {
 func TestReapDoesNothingForACleanOwner(t *testing.T) {
 	// An engine that does not answer would make it fail.
 	t.Setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-	if err := Reap(t.Context(), "r", strings.NewReader(reapNothing)); err != nil {
+	if err := Reap(t.Context(), "r", strings.NewReader(cleanedUp)); err != nil {
 		t.Error(err)
 	}
 	if err := Reap(t.Context(), "r", strings.NewReader("")); !errors.Is(err, ErrUnavailable) {

@@ -15,19 +15,19 @@ import (
 )
 
 const (
-	reapTimeout     = time.Minute
-	reapSettle      = time.Second // in which the engine ends what it was making for the dead
-	reaperExitLimit = 5 * time.Second
+	reapTimeout       = time.Minute
+	reapGrace         = time.Second // in which the engine ends what it was making for the dead
+	reaperExitTimeout = 5 * time.Second
 )
 
-// reapNothing is what an owner that has cleaned up says to its reaper.
-const reapNothing = "clean\n"
+// cleanedUp is what an owner that has cleaned up says to its reaper.
+const cleanedUp = "clean\n"
 
-// Reap is the body of the hidden command `headroom reap RUN`, a child of the
-// run's process. It reads its stdin, a pipe that only that process holds open:
-// the end of it means that the process is gone, by whatever signal, and Reap
-// then removes everything that carries the run's id. An owner that has removed
-// everything itself says so before it closes the pipe.
+// Reap is the body of the hidden command `headroom reap RUN`, a child of the run's
+// process. Its stdin is a pipe that only that process holds open. When the pipe ends,
+// the process is gone, by whatever signal, and Reap removes everything that carries
+// the run's id. An owner that has removed everything itself writes cleanedUp before
+// it closes the pipe.
 func Reap(ctx context.Context, runID string, stdin io.Reader) error {
 	type result struct {
 		said []byte
@@ -35,7 +35,7 @@ func Reap(ctx context.Context, runID string, stdin io.Reader) error {
 	}
 	read := make(chan result, 1)
 	go func() {
-		said, err := io.ReadAll(io.LimitReader(stdin, int64(len(reapNothing))))
+		said, err := io.ReadAll(io.LimitReader(stdin, int64(len(cleanedUp))))
 		read <- result{said, err}
 	}()
 	select {
@@ -45,7 +45,7 @@ func Reap(ctx context.Context, runID string, stdin io.Reader) error {
 		if r.err != nil {
 			return fmt.Errorf("wait for the end of run %s: %w", runID, r.err)
 		}
-		if bytes.Equal(r.said, []byte(reapNothing)) {
+		if bytes.Equal(r.said, []byte(cleanedUp)) {
 			return nil
 		}
 	}
@@ -62,7 +62,7 @@ func Reap(ctx context.Context, runID string, stdin io.Reader) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(reapSettle):
+	case <-time.After(reapGrace):
 	}
 	_, err = removeRun(ctx, cli, runID)
 	return err
@@ -74,11 +74,11 @@ type reaper struct {
 	stdin io.WriteCloser
 }
 
-// startReaper starts the child in a session of its own, so that a Ctrl-C in
-// the terminal, or its closing, does not reach it.
+// startReaper starts the child in a session of its own: a Ctrl-C in the terminal, or
+// the terminal's end, does not reach the child.
 func startReaper(command []string, runID string) (*reaper, error) {
 	if len(command) == 0 {
-		self, err := child.Self()
+		self, err := child.SelfCommand()
 		if err != nil {
 			return nil, err
 		}
@@ -96,17 +96,17 @@ func startReaper(command []string, runID string) (*reaper, error) {
 	return &reaper{cmd: cmd, stdin: stdin}, nil
 }
 
-// stop ends the child. A clean run needs nothing of it, and it is gone at
-// once; otherwise it is left to work on, and reaped by init when we are gone.
+// stop ends the child. After a clean run the child has nothing to do and ends at
+// once. Otherwise the child works on, and init reaps it when we are gone.
 func (r *reaper) stop(clean bool) error {
 	if clean {
 		// A child that is gone already cannot read; Wait tells.
-		_, _ = io.WriteString(r.stdin, reapNothing)
+		_, _ = io.WriteString(r.stdin, cleanedUp)
 	}
 	if err := r.stdin.Close(); err != nil || !clean {
 		return err
 	}
-	kill := time.AfterFunc(reaperExitLimit, func() { _ = r.cmd.Process.Kill() })
+	kill := time.AfterFunc(reaperExitTimeout, func() { _ = r.cmd.Process.Kill() })
 	defer kill.Stop()
 	if err := r.cmd.Wait(); err != nil {
 		return fmt.Errorf("reaper: %w", err)

@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	removeTimeout  = 15 * time.Second
-	removePause    = 100 * time.Millisecond
-	removeParallel = 6
-	ghostPatience  = 2 * time.Second
+	removeTimeout       = 15 * time.Second
+	removePause         = 100 * time.Millisecond
+	removeParallel      = 6
+	stuckNetworkTimeout = 2 * time.Second
 )
 
 // Sweep removes every container, volume and network that carries our labels
@@ -31,7 +31,7 @@ const (
 func Sweep(ctx context.Context, cli *client.Client, datasets bool) (removed []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
 	defer cancel()
-	me := child.Myself()
+	me := child.CurrentOwner()
 	removed, err = removeAll(ctx, cli, labelled(labelOurs, "1"), func(labels map[string]string) bool {
 		return ownerOf(labels).IsDead(me, child.StartOf)
 	})
@@ -55,23 +55,23 @@ func labelled(label, value string) client.Filters {
 	return make(client.Filters).Add("label", label)
 }
 
-// removeAll removes what passes the filters and the match, again and again
-// until nothing is left to remove: a network cannot go before the last of its
-// containers is quite gone. The last pass's error is returned when ctx ends
-// first, or when only ghosts are left.
+// removeAll removes what passes the filters and the match, and repeats that until
+// nothing is left: a network can't be removed before its last container is gone. It
+// returns the last pass's error when ctx ends first, or when only stuck networks are
+// left.
 func removeAll(ctx context.Context, cli *client.Client, filters client.Filters, match func(labels map[string]string) bool) ([]string, error) {
 	var removed []string
-	patience := time.Now().Add(ghostPatience)
+	deadline := time.Now().Add(stuckNetworkTimeout)
 	for {
 		containers, err := removeContainers(ctx, cli, filters, match)
 		volumes, volumesErr := removeVolumes(ctx, cli, filters, match)
 		networks, networksErr := removeNetworks(ctx, cli, filters, match)
 		removed = append(append(append(removed, containers...), volumes...), networks...)
-		ghostsOnly := err == nil && volumesErr == nil && errors.Is(networksErr, ErrGhost)
+		onlyStuckNetworks := err == nil && volumesErr == nil && errors.Is(networksErr, ErrStuckNetwork)
 		if err = errors.Join(err, volumesErr, networksErr); err == nil {
 			return removed, nil
 		}
-		if ghostsOnly && time.Now().After(patience) {
+		if onlyStuckNetworks && time.Now().After(deadline) {
 			return removed, fmt.Errorf("remove leftovers: %w", err)
 		}
 		select {
@@ -141,10 +141,11 @@ func removeNetworks(ctx context.Context, cli *client.Client, filters client.Filt
 	return removeEach("network", ids, names, func(id string) error { return removeNetwork(ctx, cli, id) })
 }
 
-// ErrGhost is an empty network that the engine holds to be in use: its own
-// count of endpoints went wrong, as Docker 20.10's may when many containers go
-// at once. Nothing can be done about it from here, and nothing runs in it.
-var ErrGhost = errors.New("the engine counts containers in it that are gone; it is empty, does no harm, and can be removed after a restart of Docker")
+// ErrStuckNetwork is an empty network that the engine takes to be in use. The
+// engine's count of endpoints is wrong, as Docker 20.10's may be after many
+// containers end at once. Nothing runs in the network, and no call of the engine
+// removes it.
+var ErrStuckNetwork = errors.New("the engine counts containers in it that are gone; it is empty, does no harm, and can be removed after a restart of Docker")
 
 func removeNetwork(ctx context.Context, cli *client.Client, id string) error {
 	_, err := cli.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
@@ -155,10 +156,10 @@ func removeNetwork(ctx context.Context, cli *client.Client, id string) error {
 	if inspectErr != nil || len(found.Network.Containers) > 0 {
 		return err
 	}
-	return ErrGhost
+	return ErrStuckNetwork
 }
 
-// removeEach removes the ids, a few at a time. That one is gone already is no
+// removeEach removes the ids, a few at a time. An id that is gone already is no
 // error: the reaper, a sweep and a Close may work at the same time.
 func removeEach(what string, ids []string, names map[string]string, remove func(id string) error) ([]string, error) {
 	errs := make([]error, len(ids))

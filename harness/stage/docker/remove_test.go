@@ -50,14 +50,14 @@ func TestGhostNetworkIsGivenUp(t *testing.T) {
 	everything := func(map[string]string) bool { return true }
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, err := removeAll(ctx, stubbornEngine(t, nil), nil, everything); !errors.Is(err, ErrGhost) || ctx.Err() != nil {
+	if _, err := removeAll(ctx, stubbornEngine(t, nil), nil, everything); !errors.Is(err, ErrStuckNetwork) || ctx.Err() != nil {
 		t.Errorf("an empty network that is said to be in use: %v", err)
 	}
 	used := map[string]any{"c1": map[string]string{"Name": "still-there"}}
-	ctx, cancel = context.WithTimeout(t.Context(), ghostPatience+500*time.Millisecond)
+	ctx, cancel = context.WithTimeout(t.Context(), stuckNetworkTimeout+500*time.Millisecond)
 	defer cancel()
 	_, err := removeAll(ctx, stubbornEngine(t, used), nil, everything)
-	if err == nil || errors.Is(err, ErrGhost) || ctx.Err() == nil {
+	if err == nil || errors.Is(err, ErrStuckNetwork) || ctx.Err() == nil {
 		t.Errorf("a network with a container: %v, before its time was over: %v", err, ctx.Err() == nil)
 	}
 }

@@ -114,8 +114,9 @@ func inspect(t *testing.T, s *Stage, id string) container.InspectResponse {
 // observerOf is the container of a system's observer.
 func observerOf(sys *System) string { return sys.stage.resourceName("observer-b1-after") }
 
-// An image of the user's own is built, by the program and without it, is told what
-// the scenario says, runs with the machine's limits, and is observed from outside.
+// An image of the user's own is built, with the docker program and without it. It
+// gets what the scenario says, runs with the machine's quotas, and is observed from
+// outside.
 func TestOwnImage(t *testing.T) {
 	for _, how := range []string{"program", "API"} {
 		t.Run(how, func(t *testing.T) {
@@ -148,7 +149,7 @@ func TestOwnImage(t *testing.T) {
 	}
 }
 
-// checkOwnContainer wants the quota there before Limit, and nothing published but for
+// checkOwnContainer wants the quota there before SetCPUQuotas, and nothing published but for
 // this computer.
 func checkOwnContainer(t *testing.T, sys *System, service scenarios.Service) {
 	t.Helper()
@@ -214,14 +215,14 @@ func TestOwnImageLimitedFromReady(t *testing.T) {
 		t.Fatal(err)
 	}
 	if quota := inspect(t, s, containerOf(t, sys, "app")).HostConfig.CPUQuota; quota != 0 {
-		t.Errorf("before Limit the quota is %d us", quota)
+		t.Errorf("before SetCPUQuotas the quota is %d us", quota)
 	}
-	if err := sys.Limit(t.Context()); err != nil {
+	if err := sys.SetCPUQuotas(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	limits := inspect(t, s, containerOf(t, sys, "app")).HostConfig.Resources
 	if got := float64(limits.CPUQuota) / float64(limits.CPUPeriod); got != testUnitCPUs {
-		t.Errorf("after Limit %v CPUs", got)
+		t.Errorf("after SetCPUQuotas %v CPUs", got)
 	}
 }
 
@@ -292,7 +293,7 @@ func TestObserverWithoutCgroups(t *testing.T) {
 	if err := s.claim(sys); err != nil {
 		t.Fatal(err)
 	}
-	if err := sys.watch.Start(t.Context(), sys.up); err != nil {
+	if err := sys.watch.Start(t.Context(), sys.startAll); err != nil {
 		t.Fatal(err)
 	}
 	if mounts := inspect(t, s, observerOf(sys)).Mounts; len(mounts) != 0 {

@@ -78,7 +78,7 @@ func Open(ctx context.Context, options Options) (*Stage, error) {
 	s := &Stage{
 		options:  options,
 		cli:      cli,
-		owner:    child.Myself(),
+		owner:    child.CurrentOwner(),
 		network:  "headroom-" + options.RunID,
 		running:  map[scenarios.Variant]*System{},
 		datasets: map[string]bool{},
@@ -220,15 +220,15 @@ func (s *Stage) discard(ctx context.Context, id string) {
 	}
 }
 
-// Close removes everything of the run, whether ctx has ended or not, within
-// 15 s. What it cannot remove the reaper goes on with, and the next Open. Only
-// the first call works; all return its error.
+// Close removes everything of the run, whether ctx has ended or not, within 15 s. The
+// reaper and the next Open go on with what Close could not remove. Only the first
+// call works; all return its error.
 func (s *Stage) Close(ctx context.Context) error {
 	s.closeOnce.Do(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 		defer cancel()
 		_, err := removeRun(ctx, s.cli, s.options.RunID)
-		if errors.Is(err, ErrGhost) {
+		if errors.Is(err, ErrStuckNetwork) {
 			s.progress("warning: %v", err) // the run is as good as without it
 			err = nil
 		}

@@ -67,7 +67,7 @@ func TestLifecycle(t *testing.T) {
 	request := testRequest(scenarios.Before, tiers())
 	ensureDatasets(t, s, request.Topology)
 	began := time.Now()
-	sys := startLimited(t, s, request)
+	sys := startWithQuotas(t, s, request)
 	t.Logf("5 machines in 3 waves took %.2f s", time.Since(began).Seconds())
 	if sys.EntryURL("") != "http://before-balancer:8080" {
 		t.Errorf("entry %s", sys.EntryURL(""))
@@ -193,7 +193,7 @@ func TestFailedStarts(t *testing.T) {
 	tests := []struct {
 		name     string
 		settings map[string]string
-		limit    time.Duration
+		timeout  time.Duration
 		want     []string
 	}{
 		{"exits", map[string]string{"exit": "1"}, 30 * time.Second,
@@ -206,7 +206,7 @@ func TestFailedStarts(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			request := testRequest(scenarios.Before, singleMachine(test.settings))
-			request.ReadyTimeout = test.limit
+			request.ReadyTimeout = test.timeout
 			_, err := s.Start(t.Context(), request)
 			if err == nil {
 				t.Fatal("it started")
@@ -351,7 +351,7 @@ func TestSweep(t *testing.T) {
 	alive, dead := newRunID(t)+"-alive", newRunID(t)+"-dead"
 	foreign := newRunID(t) + "-foreign"
 	for run, labels := range map[string]map[string]string{
-		alive:   labelsOf(child.Myself(), alive, nil),
+		alive:   labelsOf(child.CurrentOwner(), alive, nil),
 		dead:    labelsOf(deadOwner(t), dead, nil),
 		foreign: {labelRun: foreign}, // not "ours"
 	} {
@@ -370,7 +370,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	removed, err := Sweep(t.Context(), cli, false)
-	if err != nil && !errors.Is(err, ErrGhost) { // the engine may have kept one of another run
+	if err != nil && !errors.Is(err, ErrStuckNetwork) { // the engine may have kept one of another run
 		t.Error(err)
 	}
 	for _, thing := range []string{"volume headroom-" + dead, "network headroom-" + dead} {

@@ -32,14 +32,14 @@ const (
 // System is a topology that runs. It is a stage.Resizer and a stage.Meter.
 type System struct {
 	stage      *Stage
-	asked      stage.Request
+	request    stage.Request
 	entryURLs  map[string]string // by where users are; "" is the main one
 	nonce      string
 	quotas     []cpuQuota      // by machine, as started
 	machines   []stage.Machine // in the topology's order
 	containers []string        // their ids, by machine
 	observer   *observer       // nil: no machine runs an image of the user's own
-	watch      stage.Watch
+	watch      stage.DeathWatch
 	following  context.Context // as long as the machines are to run
 	stopFollow context.CancelFunc
 
@@ -58,7 +58,7 @@ func (s *Stage) Start(ctx context.Context, r stage.Request) (stage.System, error
 	if err := s.claim(sys); err != nil {
 		return nil, fmt.Errorf("start %s: %w", r.Variant, err)
 	}
-	if err := sys.watch.Start(ctx, sys.up); err != nil {
+	if err := sys.watch.Start(ctx, sys.startAll); err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", r.Variant, err), sys.Close(ctx))
 	}
 	return sys, nil
@@ -71,7 +71,7 @@ func (s *Stage) plan(r stage.Request) (*System, error) {
 	}
 	machines := r.Topology.Machines
 	sys := &System{
-		stage: s, asked: r, nonce: stage.NewNonce(),
+		stage: s, request: r, nonce: stage.NewNonce(),
 		machines: make([]stage.Machine, len(machines)), containers: make([]string, len(machines)),
 		observer: newObserver(r.Topology),
 	}
@@ -102,29 +102,30 @@ func (s *Stage) plan(r stage.Request) (*System, error) {
 func (s *Stage) claim(sys *System) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.running[sys.asked.Variant] != nil {
+	if s.running[sys.request.Variant] != nil {
 		return errors.New("it runs already: close it first")
 	}
 	// The engine would mount an empty volume of a dataset's name instead.
 	made := func(d scenarios.Dataset) bool { return s.datasets[d.Key()] }
-	if err := stage.CheckDatasets(sys.asked.Topology, made); err != nil {
+	if err := stage.CheckDatasets(sys.request.Topology, made); err != nil {
 		return err
 	}
-	if err := s.checkImages(sys.asked.Topology); err != nil {
+	if err := s.checkImages(sys.request.Topology); err != nil {
 		return err
 	}
-	s.running[sys.asked.Variant] = sys
+	s.running[sys.request.Variant] = sys
 	return nil
 }
 
-// up makes all containers at once, and starts each when the machines that it
-// needs are ready and it is made. Whoever observes runs before what is observed.
-func (sys *System) up(ctx context.Context) error {
+// startAll makes all containers at once. It starts each container when the container
+// is made and the machines that it needs are ready. The observer runs before the
+// machines that it observes.
+func (sys *System) startAll(ctx context.Context) error {
 	made := make([]chan testcontainers.Container, len(sys.machines))
 	makeCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	making, makeCtx := errgroup.WithContext(makeCtx)
-	for i, m := range sys.asked.Topology.Machines {
+	for i, m := range sys.request.Topology.Machines {
 		made[i] = make(chan testcontainers.Container, 1)
 		making.Go(func() error {
 			c, err := sys.makeMachine(makeCtx, m, i)
@@ -138,7 +139,7 @@ func (sys *System) up(ctx context.Context) error {
 	if sys.observer != nil {
 		making.Go(func() error { return sys.observe(makeCtx) })
 	}
-	err := stage.InOrder(makeCtx, sys.asked.Topology, func(ctx context.Context, m scenarios.Machine, i int) error {
+	err := stage.InOrder(makeCtx, sys.request.Topology, func(ctx context.Context, m scenarios.Machine, i int) error {
 		select {
 		case c := <-made[i]:
 			return sys.startMachine(ctx, c, m, i)
@@ -156,21 +157,21 @@ func (sys *System) up(ctx context.Context) error {
 	return err
 }
 
-// Limit implements stage.Resizer.
-func (sys *System) Limit(ctx context.Context) error {
+// SetCPUQuotas implements stage.Resizer.
+func (sys *System) SetCPUQuotas(ctx context.Context) error {
 	group, groupCtx := errgroup.WithContext(ctx)
-	for i, m := range sys.asked.Topology.Machines {
-		if limitedFromStart(m) {
+	for i, m := range sys.request.Topology.Machines {
+		if quotaFromStart(m) {
 			continue
 		}
-		group.Go(func() error { return sys.clamp(groupCtx, i, sys.quotas[i]) })
+		group.Go(func() error { return sys.setCPUQuota(groupCtx, i, sys.quotas[i]) })
 	}
 	return group.Wait()
 }
 
 // makeMachine makes a machine's container, and does not start it.
 func (sys *System) makeMachine(ctx context.Context, m scenarios.Machine, i int) (testcontainers.Container, error) {
-	machineSpec, err := spec.ForMachine(sys.asked.Topology, m, sys.host, sys.nonce, spec.InMachine, nil)
+	machineSpec, err := spec.ForMachine(sys.request.Topology, m, sys.host, sys.nonce, spec.InMachine, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +181,7 @@ func (sys *System) makeMachine(ctx context.Context, m scenarios.Machine, i int) 
 		instance:    sys.label(),
 		memoryBytes: sys.machines[i].MemoryLimitBytes,
 		shmBytes:    m.SharedMemoryBytes(),
-		mounts:      sys.stage.mounts(sys.asked.Topology, m),
+		mounts:      sys.stage.mounts(sys.request.Topology, m),
 	}
 	_, foreign := m.Foreign()
 	if foreign {
@@ -222,7 +223,7 @@ func (sys *System) startMachine(ctx context.Context, made testcontainers.Contain
 	if running.Agent.AgentURL, err = sys.waitReady(ctx, agent); err != nil {
 		return fmt.Errorf("machine %s: %w", running.Name, err)
 	}
-	sys.stage.progress("%s: machine %s is ready after %.1f s", sys.asked.Variant, running.Name, time.Since(began).Seconds())
+	sys.stage.progress("%s: machine %s is ready after %.1f s", sys.request.Variant, running.Name, time.Since(began).Seconds())
 	return nil
 }
 
@@ -236,7 +237,7 @@ func (sys *System) follow(machine, id string) {
 		case <-ended.Result:
 		case <-ended.Error:
 		}
-		at, done := time.Now(), sys.watch.LookInto()
+		at, done := time.Now(), sys.watch.Investigate()
 		log, why := sys.stage.endOf(sys.following, id)
 		if why != nil && sys.following.Err() == nil {
 			sys.watch.Died(stage.Death{Machine: machine, At: at, Err: why, Log: log})
@@ -252,7 +253,7 @@ func (sys *System) follow(machine, id string) {
 	}
 }
 
-// agent is who tells whether a container is ready.
+// agent tells whether a container is ready.
 type agent struct {
 	id     string // of the container
 	within time.Duration
@@ -262,13 +263,13 @@ type agent struct {
 
 // agentIn is the agent that runs in a container of the machine image.
 func (sys *System) agentIn(c testcontainers.Container) agent {
-	return agent{id: c.GetContainerID(), within: sys.asked.Timeout(), url: func(ctx context.Context) (string, error) {
+	return agent{id: c.GetContainerID(), within: sys.request.Timeout(), url: func(ctx context.Context) (string, error) {
 		return c.PortEndpoint(ctx, agentPort.String(), "http")
 	}}
 }
 
-// waitReady polls an agent until it says that all is ready, or ctx ends, as it does
-// when the machine dies, and returns the agent's URL.
+// waitReady polls an agent until the agent says that all is ready, and returns the
+// agent's URL. It gives up when ctx ends, which a machine's death does too.
 func (sys *System) waitReady(ctx context.Context, a agent) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.within)
 	defer cancel()
@@ -305,8 +306,8 @@ func (sys *System) waitReady(ctx context.Context, a agent) (string, error) {
 	}
 }
 
-// clamp limits the CPU of a machine that is ready.
-func (sys *System) clamp(ctx context.Context, i int, quota cpuQuota) error {
+// setCPUQuota limits the CPU of a machine that is ready.
+func (sys *System) setCPUQuota(ctx context.Context, i int, quota cpuQuota) error {
 	m := sys.machines[i]
 	result, err := sys.stage.cli.ContainerUpdate(ctx, sys.containers[i], client.ContainerUpdateOptions{
 		Resources: &container.Resources{CPUQuota: quota.quotaMicros, CPUPeriod: quota.periodMicros},
@@ -323,7 +324,7 @@ func (sys *System) clamp(ctx context.Context, i int, quota cpuQuota) error {
 // Resize implements stage.Resizer.
 func (sys *System) Resize(ctx context.Context, group string, factor float64) error {
 	found := false
-	for i, m := range sys.asked.Topology.Machines {
+	for i, m := range sys.request.Topology.Machines {
 		if cmp.Or(m.Group, m.Name) != group {
 			continue
 		}
@@ -332,19 +333,19 @@ func (sys *System) Resize(ctx context.Context, group string, factor float64) err
 		if err != nil {
 			return fmt.Errorf("resize machine %s to %v of its size: %w", m.Name, factor, err)
 		}
-		if err := sys.clamp(ctx, i, quota); err != nil {
+		if err := sys.setCPUQuota(ctx, i, quota); err != nil {
 			return err
 		}
 		sys.machines[i].QuotaCPUs = quota.cpus()
 	}
 	if !found {
-		return fmt.Errorf("resize: %s has no machines of group %q", sys.asked.Variant, group)
+		return fmt.Errorf("resize: %s has no machines of group %q", sys.request.Variant, group)
 	}
 	return nil
 }
 
-// mounts are a volume of its own for what the machine stores, and, read-only, the
-// datasets that its processes begin with. The former's labels let a sweep find it. An
+// mounts are a volume of the machine's own for what it stores, and, read-only, the
+// datasets that its processes begin with. A sweep finds the volume by its labels. An
 // image of the user's own sees no dataset: its volume is filled before it starts.
 func (s *Stage) mounts(t scenarios.Topology, m scenarios.Machine) []mount.Mount {
 	if !m.Stores() {
@@ -388,12 +389,12 @@ func (sys *System) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
 	if err := sys.remove(ctx); err != nil {
-		return fmt.Errorf("close %s: %w", sys.asked.Variant, err)
+		return fmt.Errorf("close %s: %w", sys.request.Variant, err)
 	}
 	sys.closed = true
 	sys.stage.mu.Lock()
 	defer sys.stage.mu.Unlock()
-	delete(sys.stage.running, sys.asked.Variant)
+	delete(sys.stage.running, sys.request.Variant)
 	return nil
 }
 
@@ -406,12 +407,12 @@ func (sys *System) remove(ctx context.Context) error {
 }
 
 // host is a machine's name in the run's network.
-func (sys *System) host(machine string) string { return string(sys.asked.Variant) + "-" + machine }
+func (sys *System) host(machine string) string { return string(sys.request.Variant) + "-" + machine }
 
 // label names this start within the run.
 func (sys *System) label() string {
-	if sys.asked.Instance == "" {
-		return string(sys.asked.Variant)
+	if sys.request.Instance == "" {
+		return string(sys.request.Variant)
 	}
-	return sys.asked.Instance + "-" + string(sys.asked.Variant)
+	return sys.request.Instance + "-" + string(sys.request.Variant)
 }

@@ -10,24 +10,24 @@ import (
 	"headroom/scenarios"
 )
 
-// What the kernel accepts of a CPU bandwidth quota and its period.
+// The kernel's bounds of a CPU bandwidth quota and its period.
 const (
 	minQuota  = time.Millisecond
 	maxPeriod = time.Second
 )
 
-// cpuQuota is a CPU bandwidth limit as the kernel takes it.
+// cpuQuota is a CPU bandwidth quota as the kernel takes it.
 type cpuQuota struct {
 	quotaMicros  int64
 	periodMicros int64
 }
 
-// cpus returns the limit in CPUs, as it is after rounding.
+// cpus returns the quota in CPUs, as rounded.
 func (q cpuQuota) cpus() float64 { return float64(q.quotaMicros) / float64(q.periodMicros) }
 
-// quotaFor returns the limit for a number of CPUs. The kernel's smallest quota
-// is 1 ms, so a small share stretches the period. How long that is when it need
-// not be stretched, whoever shares the machine out decides, and records.
+// quotaFor returns the quota for a number of CPUs. The kernel's smallest quota is 1
+// ms, so a small share stretches the period. Without a stretch the period is the
+// caller's, who records it.
 func quotaFor(cpus float64, period time.Duration) (cpuQuota, error) {
 	least := float64(minQuota) / float64(maxPeriod)
 	if !(cpus >= least) || math.IsInf(cpus, 0) {
@@ -44,7 +44,7 @@ func quotaFor(cpus float64, period time.Duration) (cpuQuota, error) {
 	return q, nil
 }
 
-// machineQuota is the limit of a machine at a scale.
+// machineQuota is the quota of a machine at a scale.
 func machineQuota(m scenarios.Machine, unitCPUs float64, period time.Duration) (cpuQuota, error) {
 	q, err := quotaFor(m.QuotaCPUs(unitCPUs), period)
 	if err != nil {

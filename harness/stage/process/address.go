@@ -14,12 +14,12 @@ import (
 	"syscall"
 )
 
-// addressAttempts is how many addresses are tried before it is the port, and
-// not the address, that is taken.
+// addressAttempts is how many addresses are tried. When all fail, a port is taken on
+// every address.
 const addressAttempts = 32
 
-// loopbackAddress is the n-th of the 2^22 loopback addresses that machines get:
-// those of 127.64.0.0/10, out of the way of what others set up by hand.
+// loopbackAddress is the n-th of the 2^22 loopback addresses that machines get: those
+// of 127.64.0.0/10, which nobody is likely to have set up by hand.
 func loopbackAddress(n uint32) netip.Addr {
 	const base, count = 127<<24 | 64<<16, 1 << 22
 	var octets [4]byte
@@ -33,10 +33,10 @@ type reservation struct {
 	io.Closer
 }
 
-// reserve finds a loopback address on which all the ports are free. Of all
-// headrooms on this host, whatever they run, one at a time has it: each holds
-// a socket whose abstract name, in the network's own name space and gone with
-// its process, is the address.
+// reserve finds a loopback address on which all the ports are free. Only one headroom
+// on this host has the address at a time: its process holds a socket whose abstract
+// name is the address. The name belongs to the network's name space, and is free
+// again when the process ends.
 func reserve(ports []int) (reservation, error) {
 	first := rand.Uint32()
 	var last error

@@ -38,7 +38,7 @@ func (s *Stage) launch(c job) (*child.Child, error) {
 	cmd.Dir = c.folder
 	cmd.Stdin = bytes.NewReader(c.stdin)
 	cmd.Stdout = c.stdout
-	return s.family.Start(cmd, child.Options{Name: c.name, Tied: true})
+	return s.runner.Start(cmd, child.Options{Name: c.name, Tied: true})
 }
 
 // Exec implements stage.Stage: the command is a process of its own.

@@ -47,7 +47,7 @@ func command(name string, args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	ctx, err := child.Follow(ctx)
+	ctx, err := child.FollowLifeline(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package process is the stage without containers: each machine is a local
-// `headroom machine` on a loopback address of its own, so that the ports of the
-// topology stay as they are.
+// Package process is the stage without containers. Each machine is a local `headroom
+// machine` on a loopback address of its own, so all ports of the topology stay as
+// they are.
 //
 //  1. Open sweeps what dead runs left and makes the run's folder, which is the
 //     run's as long as this process holds its lock.
@@ -10,9 +10,9 @@
 //  3. Start brings a topology up, in the order of its links. It returns a
 //     running System or has cleaned up.
 //  4. Exec runs a command, such as the driver, as a process of its own.
-//  5. Close stops and removes everything. If we die first, every child notices
-//     the end of its lifeline; what was killed beside us and left children, the
-//     next Open finds by its folder.
+//  5. Close stops and removes everything. If we die first, every child notices the
+//     end of its lifeline. If a child is killed with us and leaves children of its
+//     own, the next Open finds those by the run's folder.
 //
 // There are no CPU quotas and no memory limits: machines, driver and everything
 // else on the computer share its cores.
@@ -65,7 +65,7 @@ type Options struct {
 // several goroutines.
 type Stage struct {
 	options Options
-	family  child.Family
+	runner  child.Runner
 	folder  string // of this run
 	unlock  func()
 
@@ -78,9 +78,9 @@ type Stage struct {
 	closeErr  error
 }
 
-// CacheDir is where datasets stay and runs have their folders: the user's
-// cache, or the system's for root, into whose home PostgreSQL, which does not
-// run as root, could not look.
+// CacheDir is where datasets stay and runs have their folders: the user's cache, and
+// for root the system's. PostgreSQL does not run as root, so it could not read root's
+// home.
 func CacheDir() (string, error) {
 	if os.Geteuid() == 0 {
 		return RootCacheDir, nil
@@ -100,7 +100,7 @@ func Open(ctx context.Context, options Options) (*Stage, error) {
 	}
 	if len(options.Command) == 0 {
 		var err error
-		if options.Command, err = child.Self(); err != nil {
+		if options.Command, err = child.SelfCommand(); err != nil {
 			return nil, err
 		}
 	}
@@ -110,7 +110,7 @@ func Open(ctx context.Context, options Options) (*Stage, error) {
 	}
 	options.CacheDir = cache
 	s := &Stage{options: options, datasets: map[string]string{}, running: map[*System]bool{}}
-	removed, err := sweepAnd(ctx, cache, s.makeFolder)
+	removed, err := sweepThen(ctx, cache, s.makeFolder)
 	for _, thing := range removed {
 		s.progress("removed %s, left by a run that is dead", thing)
 	}
@@ -164,27 +164,28 @@ func (s *Stage) makeFolder() error {
 	return nil
 }
 
-// Sweep stops and removes what runs left whose process is dead, which is so
-// when nobody holds the lock of their folder. With datasets it also removes
-// the seeded datasets. It returns what it removed, also beside an error.
+// Sweep stops and removes what dead runs left. A run is dead when nobody holds the
+// lock of its folder. With datasets it also removes the seeded datasets. It returns
+// what it removed, also beside an error.
 func Sweep(ctx context.Context, datasets bool) (removed []string, err error) {
 	cache, err := openCache("")
 	if err != nil {
 		return nil, err
 	}
 	var seeded []string
-	removed, err = sweepAnd(ctx, cache, func() error {
+	removed, err = sweepThen(ctx, cache, func() error {
 		alive, err := filepath.Glob(filepath.Join(cache, runPrefix+"*"))
 		if !datasets || len(alive) > 0 {
 			return err // a run that is alive copies its dataset whenever a block begins
 		}
-		return removeIdle(ctx, cache, stage.DatasetPrefix, &seeded)
+		return removeUnlocked(ctx, cache, stage.DatasetPrefix, &seeded)
 	})
 	return append(removed, seeded...), err
 }
 
-// sweepAnd sweeps, and then does something that a sweep must not come between.
-func sweepAnd(ctx context.Context, cache string, then func() error) (removed []string, err error) {
+// sweepThen sweeps, and then calls a function. It holds the cache's lock for both, so
+// no other sweep comes between.
+func sweepThen(ctx context.Context, cache string, then func() error) (removed []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
 	unlock, err := child.LockDir(ctx, cache)
@@ -192,12 +193,12 @@ func sweepAnd(ctx context.Context, cache string, then func() error) (removed []s
 		return nil, fmt.Errorf("sweep: %w", err)
 	}
 	defer unlock()
-	err = removeIdle(ctx, cache, runPrefix, &removed)
+	err = removeUnlocked(ctx, cache, runPrefix, &removed)
 	return removed, errors.Join(err, then())
 }
 
-// removeIdle removes the cache's folders of a prefix whose lock is free.
-func removeIdle(ctx context.Context, cache, prefix string, removed *[]string) error {
+// removeUnlocked removes the cache's folders of a prefix whose lock is free.
+func removeUnlocked(ctx context.Context, cache, prefix string, removed *[]string) error {
 	entries, err := os.ReadDir(cache)
 	if err != nil {
 		return fmt.Errorf("sweep: %w", err)
@@ -235,10 +236,10 @@ func remove(ctx context.Context, dir string) (stopped int, err error) {
 	return stopped, errors.Join(err, os.RemoveAll(dir))
 }
 
-// EnsureDataset fills the folder that a process begins with, by a machine that runs
-// the process and its seed command, and gives up after an hour. Two runs may do this at
-// once: the machine takes the folder's lock, and marks the folder when it is complete.
-// The folder outlives the run; Sweep with datasets removes it.
+// EnsureDataset fills the folder that a process begins with: a machine runs the
+// process and its seed command. It gives up after an hour. Two runs may do this at
+// once: the machine takes the folder's lock, and marks the folder when it is
+// complete. The folder outlives the run; Sweep with datasets removes it.
 func (s *Stage) EnsureDataset(ctx context.Context, d scenarios.Dataset) error {
 	ctx, cancel := context.WithTimeout(ctx, seedTimeout)
 	defer cancel()
@@ -313,7 +314,7 @@ func putSeedFiles(dir string, files []scenarios.File) error {
 	return nil
 }
 
-// datasetDir is the folder of a dataset that was made; "" of one that was not.
+// datasetDir is the folder of a dataset; "" when the dataset was not made.
 func (s *Stage) datasetDir(d scenarios.Dataset) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -87,7 +87,7 @@ func TestFailedStarts(t *testing.T) {
 	tests := []struct {
 		name     string
 		settings map[string]string
-		limit    time.Duration
+		timeout  time.Duration
 		want     []string
 	}{
 		{"ends", map[string]string{"delay": "soon"}, 30 * time.Second,
@@ -98,7 +98,7 @@ func TestFailedStarts(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			s := openStage(t)
-			_, err := s.Start(t.Context(), stage.Request{Variant: scenarios.Before, Topology: pair(test.settings), ReadyTimeout: test.limit})
+			_, err := s.Start(t.Context(), stage.Request{Variant: scenarios.Before, Topology: pair(test.settings), ReadyTimeout: test.timeout})
 			if err == nil {
 				t.Fatal("it started")
 			}
@@ -326,7 +326,7 @@ func TestSweepSparesTheLiving(t *testing.T) {
 		}
 	}
 	orphan, bystander := sleeper(t, child.EnvFolder+"="+dead+"/1"), sleeper(t, "MY_FOLDER="+dead)
-	removed, err := sweepAnd(t.Context(), cache, func() error { return nil })
+	removed, err := sweepThen(t.Context(), cache, func() error { return nil })
 	if err != nil || !slices.Equal(removed, []string{dead + " and its 1 processes"}) {
 		t.Errorf("removed %q, %v", removed, err)
 	}

@@ -21,7 +21,7 @@ import (
 
 const pollInterval = 100 * time.Millisecond
 
-// localMachine is one running machine, and what is this stage's alone of it.
+// localMachine is one running machine, with what only this stage knows of it.
 type localMachine struct {
 	stage.Machine
 	address reservation
@@ -32,11 +32,11 @@ type localMachine struct {
 // System is a topology that runs. It has no CPU quotas, so it is no Resizer.
 type System struct {
 	stage     *Stage
-	asked     stage.Request
+	request   stage.Request
 	entryURLs map[string]string // by where users are; "" is the main one
 	nonce     string
 	machines  []localMachine // in the topology's order
-	watch     stage.Watch
+	watch     stage.DeathWatch
 
 	closeOnce sync.Once
 	closeErr  error
@@ -45,7 +45,7 @@ type System struct {
 // Start implements stage.Stage. The error holds the end of the log of the machine
 // that failed first.
 func (s *Stage) Start(ctx context.Context, r stage.Request) (stage.System, error) {
-	sys := &System{stage: s, asked: r, nonce: stage.NewNonce(), machines: make([]localMachine, len(r.Topology.Machines))}
+	sys := &System{stage: s, request: r, nonce: stage.NewNonce(), machines: make([]localMachine, len(r.Topology.Machines))}
 	s.mu.Lock()
 	s.running[sys] = true
 	s.mu.Unlock()
@@ -62,14 +62,14 @@ func (s *Stage) Start(ctx context.Context, r stage.Request) (stage.System, error
 // plan gives every machine its address and its folder, before any starts: a
 // machine's links may lead to any other.
 func (sys *System) plan() error {
-	if err := stage.CheckServices(sys.asked.Topology, false); err != nil {
+	if err := stage.CheckServices(sys.request.Topology, false); err != nil {
 		return err
 	}
 	made := func(d scenarios.Dataset) bool { return sys.stage.datasetDir(d) != "" }
-	if err := stage.CheckDatasets(sys.asked.Topology, made); err != nil {
+	if err := stage.CheckDatasets(sys.request.Topology, made); err != nil {
 		return err
 	}
-	for i, m := range sys.asked.Topology.Machines {
+	for i, m := range sys.request.Topology.Machines {
 		ports := []int{spec.AgentPort}
 		for _, p := range m.Processes {
 			ports = append(ports, p.Port)
@@ -89,7 +89,7 @@ func (sys *System) plan() error {
 		}
 	}
 	var err error
-	sys.entryURLs, err = stage.EntryURLs(sys.asked.Topology, sys.host)
+	sys.entryURLs, err = stage.EntryURLs(sys.request.Topology, sys.host)
 	return err
 }
 
@@ -97,10 +97,10 @@ func (sys *System) startMachine(ctx context.Context, m scenarios.Machine, i int)
 	began := time.Now()
 	running := &sys.machines[i]
 	datasetDir := func(p scenarios.Process) string {
-		d, _ := sys.asked.Topology.DatasetOf(m, p)
+		d, _ := sys.request.Topology.DatasetOf(m, p)
 		return sys.stage.datasetDir(d)
 	}
-	machineSpec, err := spec.ForMachine(sys.asked.Topology, m, sys.host, sys.nonce, datasetDir, &spec.Local{
+	machineSpec, err := spec.ForMachine(sys.request.Topology, m, sys.host, sys.nonce, datasetDir, &spec.Local{
 		Address: running.address.address, DataDir: running.folder,
 	})
 	if err != nil {
@@ -121,10 +121,10 @@ func (sys *System) startMachine(ctx context.Context, m scenarios.Machine, i int)
 		return err
 	}
 	go sys.follow(running.Name, running.child)
-	if err := sys.waitReady(ctx, running, sys.asked.TimeoutOf(m)); err != nil {
+	if err := sys.waitReady(ctx, running, sys.request.TimeoutOf(m)); err != nil {
 		return fmt.Errorf("machine %s: %w", m.Name, err)
 	}
-	sys.stage.progress("%s: machine %s is ready after %.1f s", sys.asked.Variant, m.Name, time.Since(began).Seconds())
+	sys.stage.progress("%s: machine %s is ready after %.1f s", sys.request.Variant, m.Name, time.Since(began).Seconds())
 	return nil
 }
 
@@ -135,8 +135,8 @@ func (sys *System) follow(name string, c *child.Child) {
 	sys.watch.Died(stage.Death{Machine: name, At: time.Now(), Err: c.Death(), Log: c.Log})
 }
 
-// waitReady asks the machine's agent until it is ready or ctx ends, as it does
-// when the machine dies.
+// waitReady polls the machine's agent until the machine is ready. It gives up when
+// ctx ends, which the machine's death does too.
 func (sys *System) waitReady(ctx context.Context, m *localMachine, within time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -190,7 +190,7 @@ func (sys *System) Close(ctx context.Context) error {
 		}
 		stopping.Wait()
 		if err := errors.Join(errs...); err != nil {
-			sys.closeErr = fmt.Errorf("close %s: %w", sys.asked.Variant, err)
+			sys.closeErr = fmt.Errorf("close %s: %w", sys.request.Variant, err)
 		}
 		sys.stage.mu.Lock()
 		defer sys.stage.mu.Unlock()

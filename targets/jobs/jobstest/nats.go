@@ -14,7 +14,7 @@ import (
 	"headroom/internal/racetest"
 )
 
-const readyLimit = 20 * time.Second
+const readyTimeout = 20 * time.Second
 
 // Server is a NATS server with JetStream.
 type Server struct {
@@ -24,9 +24,9 @@ type Server struct {
 }
 
 // Start runs a server with a store of its own until the test's end. Under the race
-// detector there is none: the server races with itself, when a stream is updated
+// detector the test is skipped. The server races with itself when a stream is updated
 // while a consumer of it is made (v2.15.2, filestore.go:757 and 13552), and the
-// detector has no way to leave a package out.
+// detector can't leave a package out.
 func Start(t *testing.T) *Server {
 	t.Helper()
 	if racetest.Enabled {
@@ -63,14 +63,14 @@ func (s *Server) Restart() {
 	}
 	running.Start()
 	s.running = running
-	if !running.ReadyForConnections(readyLimit) {
-		s.t.Fatalf("the NATS server is not ready after %v", readyLimit)
+	if !running.ReadyForConnections(readyTimeout) {
+		s.t.Fatalf("the NATS server is not ready after %v", readyTimeout)
 	}
 	s.options.Port = running.Addr().(*net.TCPAddr).Port
 }
 
-// Eventually asks until the answer is nil, or the test fails after 30 s: for
-// what another program does when it does it.
+// Eventually asks until the answer is nil, and fails the test after 30 s. It waits
+// for an effect of another program.
 func Eventually(t *testing.T, what string, ask func() error) {
 	t.Helper()
 	deadline := time.After(30 * time.Second)

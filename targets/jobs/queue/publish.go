@@ -30,9 +30,9 @@ type Publisher struct {
 	queue *Queue
 	name  string // of this run of this shop
 
-	// mu makes the order of the numbers that of the connection: without it
-	// two orders could be numbered one way and written the other, and a queue
-	// that keeps order would look as if it did not.
+	// mu keeps the numbers in the order of the connection. Without it two orders could
+	// be numbered in one order and written in the other, and a queue that keeps order
+	// would look as if it did not.
 	mu  sync.Mutex
 	seq int64
 
@@ -44,16 +44,15 @@ func NewPublisher(q *Queue) *Publisher {
 	return &Publisher{queue: q, name: strconv.FormatUint(rand.Uint64(), 36)}
 }
 
-// Published counts jobs that the queue acknowledged, Failed those that it did
-// not.
+// Published counts jobs that the queue acknowledged.
 func (p *Publisher) Published() int64 { return p.published.Load() }
 
 // Failed counts jobs that were to be published and were not acknowledged.
 func (p *Publisher) Failed() int64 { return p.failed.Load() }
 
-// Publish publishes one job of each kind for an order and returns when the
-// queue has acknowledged all of them: one round trip. After an error some of
-// them may still be in the queue, or get there.
+// Publish publishes one job of each kind for an order and returns when the queue has
+// acknowledged all of them: one round trip. After an error some of the jobs may be in
+// the queue, or get there later.
 func (p *Publisher) Publish(ctx context.Context, j jobs.Job) error {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()

@@ -45,7 +45,7 @@ func Open(address, name string, log *slog.Logger) (*Queue, error) {
 		nats.Name(name), nats.Timeout(connectTimeout),
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(reconnectWait),
 		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(2),
-		// What cannot be published now fails now: else it would be published
+		// A job that can't be published now fails now. Otherwise it would be published
 		// long after the client was told that it was not.
 		nats.ReconnectBufSize(-1),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { log.Warn("the queue is away", "address", address, "error", err) }),
@@ -111,8 +111,8 @@ func (q *Queue) ensure(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the connection; what was acknowledged is already with the server,
-// what was said last is sent on.
+// Close ends the connection. Acknowledged jobs are already with the server; Close
+// still sends the last messages.
 func (q *Queue) Close() {
 	if q.conn.IsConnected() {
 		_ = q.conn.FlushTimeout(time.Second)

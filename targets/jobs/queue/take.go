@@ -17,8 +17,8 @@ import (
 // another.
 const AckWait = 5 * time.Second
 
-// maxHeld bounds the jobs of one kind that all workers together hold.
-const maxHeld = 512
+// maxAckPending bounds the jobs of one kind that all workers together hold.
+const maxAckPending = 512
 
 // Consumer returns the durable consumer of a kind, which all workers share;
 // the first one makes it. A job is delivered again and again until it is
@@ -32,7 +32,7 @@ func (q *Queue) Consumer(ctx context.Context, kind jobs.Kind) (jetstream.Consume
 	consumer, err := q.js.CreateOrUpdateConsumer(ctx, jobs.Stream, jetstream.ConsumerConfig{
 		Durable: string(kind), FilterSubject: kind.Subject(),
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: AckWait,
-		MaxDeliver: -1, MaxAckPending: maxHeld,
+		MaxDeliver: -1, MaxAckPending: maxAckPending,
 	})
 	if err != nil {
 		q.stream.Store(false)
@@ -41,7 +41,7 @@ func (q *Queue) Consumer(ctx context.Context, kind jobs.Kind) (jetstream.Consume
 	return consumer, nil
 }
 
-// Backlog is what is left of the kinds.
+// Backlog is how many jobs of the kinds are left.
 func (q *Queue) Backlog(ctx context.Context, kinds []jobs.Kind) (spec.Backlog, error) {
 	var sum spec.Backlog
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)

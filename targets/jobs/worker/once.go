@@ -18,30 +18,29 @@ import (
 )
 
 const (
-	claimFor    = queue.AckWait // longer than jobLimit: who claimed has ended, or is dead, when it is over
-	doneFor     = time.Hour     // longer than a job comes again
-	inHandPause = time.Second   // before a job that another has in hand comes again
+	claimTTL     = queue.AckWait // longer than jobTimeout: who claimed has ended, or is dead, when it is over
+	doneTTL      = time.Hour     // longer than a job comes again
+	claimedPause = time.Second   // before a job that another has in hand comes again
 )
 
-// errInHand says that another worker has claimed the job.
-var errInHand = errors.New("another worker has this job in hand")
+// errClaimed says that another worker has claimed the job.
+var errClaimed = errors.New("another worker has this job in hand")
 
 // once does each job of a kind once, as far as that can be had, setting
 // idempotent: yes.
 //
-// Gives: a job that comes again is skipped. Costs: two steps with Valkey for
-// every job, and a mark that is kept for an hour; with Valkey away no job is
-// done at all (it waits in the queue, and is not lost); a mark that Valkey
-// evicts for want of memory is forgotten.
+// Gives: a job that comes again is skipped. Costs: two steps with Valkey for every
+// job, and a mark that is kept for an hour. When Valkey is away, no job is done: the
+// job waits in the queue, and is not lost. A mark that Valkey evicts for want of
+// memory is forgotten.
 //
-// A claim comes first and expires by itself; the mark "done" takes its place
-// after the effect. Who dies between effect and mark leaves a claim that ends,
-// and then the job is done again: no mark of ours can close that gap, for the
-// effect happens elsewhere. What can is the other side: the mail provider
-// refuses a second mail with the same Idempotency-Key, a picture rendered
-// again is the same picture, and countOnce keeps effect and mark in one place.
-// With idempotent: no, every delivery is done: the fault. Measured by scenario
-// final (after).
+// A claim comes first and expires by itself; the mark "done" takes its place after
+// the effect. A worker that dies between effect and mark leaves a claim that expires,
+// and then the job is done again. No mark of ours can close that gap, because the
+// effect happens elsewhere. The other side can close it. The mail provider refuses a
+// second mail with the same Idempotency-Key. A picture rendered again is the same
+// picture. countOnce keeps effect and mark in one place. With idempotent: no, every
+// delivery is done: the fault. Measured by scenario final (after).
 func once(kind jobs.Kind, m *marks, apply effect) func(context.Context, jobs.Job) (bool, error) {
 	return func(ctx context.Context, j jobs.Job) (bool, error) {
 		id := kind.ID(j.Order)
@@ -86,17 +85,17 @@ var releaseScript = redis.NewScript(1, `
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`)
 
-// claim says whether the job was done. Without done and error it is the
-// caller's.
+// claim says whether the job was done. When it was not, and there is no error, the
+// job is the caller's.
 func (m *marks) claim(ctx context.Context, id string) (done bool, err error) {
-	holds, err := redis.String(m.cache.Run(ctx, claimScript, markOf(id), m.name, claimFor.Milliseconds()))
+	holds, err := redis.String(m.cache.Run(ctx, claimScript, markOf(id), m.name, claimTTL.Milliseconds()))
 	switch {
 	case err != nil:
 		return false, fmt.Errorf("claim %s: %w", id, err)
 	case holds == doneMark:
 		return true, nil
 	case holds != "":
-		return false, errInHand
+		return false, errClaimed
 	}
 	return false, nil
 }
@@ -104,7 +103,7 @@ func (m *marks) claim(ctx context.Context, id string) (done bool, err error) {
 // done and release also run when the job's time is over. When they fail the
 // claim ends by itself, and a job that comes again is done again.
 func (m *marks) done(ctx context.Context, id string) {
-	_, _ = m.cache.Do(context.WithoutCancel(ctx), "SET", markOf(id), doneMark, "PX", doneFor.Milliseconds())
+	_, _ = m.cache.Do(context.WithoutCancel(ctx), "SET", markOf(id), doneMark, "PX", doneTTL.Milliseconds())
 }
 
 func (m *marks) release(ctx context.Context, id string) {
@@ -122,7 +121,7 @@ return 1`)
 func countOnce(cache *valkeypool.Pool) func(context.Context, jobs.Job) (bool, error) {
 	return func(ctx context.Context, j jobs.Job) (bool, error) {
 		counted, err := redis.Bool(cache.Run(ctx, countScript,
-			markOf(jobs.Analytics.ID(j.Order)), ordersKey, j.User, doneFor.Milliseconds()))
+			markOf(jobs.Analytics.ID(j.Order)), ordersKey, j.User, doneTTL.Milliseconds()))
 		if err != nil {
 			return false, fmt.Errorf("count order %d: %w", j.Order, err)
 		}

@@ -27,7 +27,7 @@ func TestSequence(t *testing.T) {
 	}{
 		{"a", 1, false}, {"a", 4, false}, {"b", 2, false}, {"a", 3, true}, {"a", 4, false}, {"a", 5, false}, {"b", 1, true},
 	} {
-		if got := s.late(step.publisher, step.seq); got != step.late {
+		if got := s.outOfOrder(step.publisher, step.seq); got != step.late {
 			t.Errorf("%s %d: late is %v", step.publisher, step.seq, got)
 		}
 	}
@@ -36,16 +36,16 @@ func TestSequence(t *testing.T) {
 func TestSequenceIsBounded(t *testing.T) {
 	s := newSequence()
 	for i := range 2 * maxPublishers {
-		s.late(strconv.Itoa(i), 2)
+		s.outOfOrder(strconv.Itoa(i), 2)
 	}
-	if len(s.last) != maxPublishers || !s.late("0", 1) || s.late(strconv.Itoa(2*maxPublishers-1), 1) {
+	if len(s.last) != maxPublishers || !s.outOfOrder("0", 1) || s.outOfOrder(strconv.Itoa(2*maxPublishers-1), 1) {
 		t.Errorf("%d publishers are remembered", len(s.last))
 	}
 }
 
 func TestPauseBefore(t *testing.T) {
-	for attempt, want := range map[uint64]time.Duration{1: firstPause, 2: 2 * firstPause, 3: 4 * firstPause, 6: 8 * time.Second, 7: longPause, 1 << 60: longPause} {
-		if got := pauseBefore(attempt); got != want {
+	for attempt, want := range map[uint64]time.Duration{1: minBackoff, 2: 2 * minBackoff, 3: 4 * minBackoff, 6: 8 * time.Second, 7: maxBackoff, 1 << 60: maxBackoff} {
+		if got := backoff(attempt); got != want {
 			t.Errorf("attempt %d: %v, want %v", attempt, got, want)
 		}
 	}

@@ -14,9 +14,9 @@ type sequence struct {
 
 func newSequence() *sequence { return &sequence{last: map[string]int64{}} }
 
-// late takes note of one delivery. A job that comes again is late when a later
+// outOfOrder notes one delivery. A job that comes again is out of order when a later
 // one came between.
-func (s *sequence) late(publisher string, seq int64) bool {
+func (s *sequence) outOfOrder(publisher string, seq int64) bool {
 	last, known := s.last[publisher]
 	if seq < last {
 		return true

@@ -11,8 +11,8 @@ import (
 	"headroom/targets/machine"
 )
 
-// What a gateway may be told. The most of RateLimit bounds what the sliding limiter
-// remembers of one session.
+// The settings of a gateway. The maximum of RateLimit bounds the sliding limiter's
+// memory of one session.
 var (
 	Limiter    = scenarios.Enum("limiter", "how requests of a user are counted", "sliding", "fixed", "none")
 	RateLimit  = scenarios.Int("rate_limit", 100, 1, 100_000, "requests of one user in rate_window").When(limits)
@@ -38,6 +38,6 @@ func Kind() machine.Kind {
 				{Role: scenarios.RoleUpstream, Needs: scenarios.ProtocolOrigin, Required: true, Many: true, About: "who answers"},
 			},
 		},
-		New: machine.NewCounted,
+		New: machine.NewCountedApp,
 	}
 }

@@ -64,8 +64,8 @@ type pool struct {
 	path   string         // whose requests it gets; "" is all that no other gets
 }
 
-// pools are all that there can be. The first must be there; the others
-// are where there are links for them.
+// pools are all possible pools. The first must have servers; each other pool is left
+// out when it has no links.
 var pools = []pool{
 	{"apps", "app", scenarios.RoleBackends, ""},
 	{"api-orders", "orders", scenarios.RoleOrders, "/api/orders"},
@@ -73,9 +73,9 @@ var pools = []pool{
 	{"api-search", "search", scenarios.RoleSearch, "/api/search"},
 }
 
-// configOf writes the configuration. Names are resolved at the start when
-// their machines are there already, and by the container's own name server
-// until then. dropRoot makes it run as its own user.
+// configOf writes the configuration. HAProxy resolves a name at its start, when the
+// name's machine is there already, and else later by the container's own name server.
+// dropRoot makes HAProxy run as its own user.
 func configOf(p spec.Process, socket string, dropRoot bool) (string, error) {
 	if len(p.Links[scenarios.RoleBackends]) == 0 {
 		return "", errors.New("has no backends")
@@ -100,8 +100,8 @@ func configOf(p spec.Process, socket string, dropRoot bool) (string, error) {
 	return b.String(), nil
 }
 
-// writePool writes one backend. A server that stands in several is asked for
-// its health once: the others follow.
+// writePool writes one backend. HAProxy checks the health of a server in several
+// pools once: the other pools follow that check.
 func writePool(line func(string, ...any), pool pool, p spec.Process, checked map[string]string) error {
 	addresses := p.Links[pool.role]
 	if len(addresses) == 0 {
@@ -167,9 +167,9 @@ func (s *server) Ready(ctx context.Context) error {
 	return allUp(rows)
 }
 
-// allUp demands an open port and a passed health check of every backend: HAProxy
-// calls a server up before its first check, and a balancer that knows only some
-// of its apps is not the topology that was asked for.
+// allUp demands an open port and a passed health check of every backend. HAProxy
+// calls a server up before its first check. And a balancer that knows only some of
+// its apps is not the scenario's topology.
 func allUp(rows []map[string]string) error {
 	open, servers := false, 0
 	for _, row := range rows {
@@ -209,7 +209,7 @@ func (s *server) Count(ctx context.Context) (map[string]float64, error) {
 // maxStatBytes bounds the answer to "show stat": about 500 bytes a server.
 const maxStatBytes = 1 << 20
 
-const statLimit = 3 * time.Second // for one question to the runtime socket
+const statTimeout = 3 * time.Second // for one question to the runtime socket
 
 // stats asks the runtime socket.
 func (s *server) stats(ctx context.Context) ([]map[string]string, error) {
@@ -221,7 +221,7 @@ func (s *server) stats(ctx context.Context) ([]map[string]string, error) {
 	defer conn.Close()
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		deadline = time.Now().Add(statLimit)
+		deadline = time.Now().Add(statTimeout)
 	}
 	if err := conn.SetDeadline(deadline); err != nil {
 		return nil, err

@@ -79,7 +79,7 @@ func TestStats(t *testing.T) {
 		t.Errorf("got %v, %v; want %v", got, err, want)
 	}
 	for _, c := range Kind().Facts.Counters { // what the kind says that it counts
-		name := c.Told()
+		name := c.SourceKey()
 		if _, told := got[name]; !told {
 			t.Errorf("%s is not among %v", name, got)
 		}

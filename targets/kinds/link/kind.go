@@ -11,7 +11,7 @@ import (
 	"headroom/targets/machine"
 )
 
-// What a link may be told. Two seconds are more than any distance on earth, by
+// The settings of a link. Two seconds are more than any distance on earth, by
 // satellite and back.
 var (
 	Delay     = scenarios.Duration("delay", 40*time.Millisecond, 0, 2*time.Second, "one way")
@@ -32,6 +32,6 @@ func Kind() machine.Kind {
 			Settings: []scenarios.SettingSpec{Bandwidth.SettingSpec, Delay.SettingSpec, Jitter.SettingSpec},
 			Links:    []scenarios.LinkSpec{{Role: scenarios.RoleTo, Needs: scenarios.ProtocolHTTP, Required: true, About: "its far side"}},
 		},
-		New: machine.NewCounted,
+		New: machine.NewCountedApp,
 	}
 }

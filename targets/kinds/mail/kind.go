@@ -25,6 +25,6 @@ func Kind() machine.Kind {
 			},
 			Settings: []scenarios.SettingSpec{Delay.SettingSpec},
 		},
-		New: machine.NewUncounted,
+		New: machine.NewApp,
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// What a memcached may be told.
+// The settings of a memcached.
 var (
 	// Memcached takes whole MB, and at least twice its largest item, which is of 32 MB.
 	Memory  = scenarios.Size("memory", "256MB", "beyond it the pages that were used longest ago go").From("64MB", "1MB")

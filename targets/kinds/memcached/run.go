@@ -18,13 +18,13 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// systemUser is whom memcached runs as where we are root: it refuses to be root
-// itself. Debian's package brings the user.
+// systemUser is the user that memcached runs as when we are root: memcached refuses
+// to run as root. Debian's package brings the user.
 const systemUser = "memcache"
 
 const (
-	mostClients   = 10_000
-	mostStatLines = 1_000 // memcached tells some 80
+	maxClients   = 10_000
+	maxStatLines = 1_000 // memcached tells some 80
 )
 
 func find() (string, error) { return machine.FindProgram("memcached") }
@@ -49,7 +49,7 @@ func (s *server) Command(context.Context) (*exec.Cmd, error) {
 		"--memory-limit=" + strconv.FormatInt(Memory.Of(s.spec.Settings)>>20, 10), // MB
 		"--max-item-size=32m", // Valkey keeps any page; the default here is 1 MB
 		"--threads=" + strconv.Itoa(Threads.Of(s.spec.Settings)),
-		"--conn-limit=" + strconv.Itoa(mostClients),
+		"--conn-limit=" + strconv.Itoa(maxClients),
 	}
 	if s.spec.Address != "" {
 		args = append(args, "--listen="+s.spec.Address)
@@ -113,7 +113,7 @@ func named(stats map[string]string, names map[string]string) (map[string]float64
 
 // stats asks the server for its statistics.
 func (s *server) stats(ctx context.Context) (map[string]string, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.spec.Near())
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.spec.LocalAddress())
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (s *server) stats(ctx context.Context) (map[string]string, error) {
 func parseStats(r io.Reader) (map[string]string, error) {
 	stats := map[string]string{}
 	lines := bufio.NewScanner(r)
-	for range mostStatLines {
+	for range maxStatLines {
 		if !lines.Scan() {
 			break
 		}

@@ -52,8 +52,8 @@ func TestCounts(t *testing.T) {
 		t.Errorf("got %v, %v; want %v", counts, err, want)
 	}
 	for _, c := range Kind().Facts.Counters {
-		if _, tells := counts[c.Told()]; !tells {
-			t.Errorf("%s is not told", c.Told())
+		if _, tells := counts[c.SourceKey()]; !tells {
+			t.Errorf("%s is not told", c.SourceKey())
 		}
 	}
 	work, err := s.Work(t.Context())
@@ -73,7 +73,7 @@ func TestWhatIsNoStatistic(t *testing.T) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}
-	many := strings.Repeat("STAT a b\r\n", mostStatLines+1) + "END\r\n"
+	many := strings.Repeat("STAT a b\r\n", maxStatLines+1) + "END\r\n"
 	if _, err := parseStats(strings.NewReader(many)); err == nil {
 		t.Error("statistics without end were read")
 	}

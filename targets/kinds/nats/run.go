@@ -31,7 +31,7 @@ func newServer(p spec.Process, h machine.Host) *server {
 func find() (string, error) { return machine.FindProgram("nats-server") }
 
 // monitor is where the server tells about itself, on its own machine only.
-func (s *server) monitor() string { return machine.NextPort(s.spec.Near()) }
+func (s *server) monitor() string { return machine.NextPort(s.spec.LocalAddress()) }
 
 // Command writes the configuration.
 func (s *server) Command(context.Context) (*exec.Cmd, error) {
@@ -56,15 +56,15 @@ func (s *server) Command(context.Context) (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// Limits of all streams together.
+// The maximum size of all streams together.
 const (
 	memoryBytes = 64 << 20
 	fileBytes   = 1 << 30
 )
 
-// configOf writes the configuration, whose language has JSON in it. The rest
-// is the server's default: what is acknowledged has been given to the kernel,
-// and survives the death of the server but not that of the computer.
+// configOf writes the configuration, whose language has JSON in it. The rest is the
+// server's default. An acknowledged message has been given to the kernel: it survives
+// the death of the server, but not the death of the computer.
 func configOf(p spec.Process, monitor, streams string) ([]byte, error) {
 	host, _, err := net.SplitHostPort(p.Listen())
 	if err != nil {

@@ -63,7 +63,7 @@ func TestParseJSZ(t *testing.T) {
 		}
 	}
 	for _, c := range Kind().Facts.Counters { // what the kind says that it counts
-		name := c.Told()
+		name := c.SourceKey()
 		if _, told := some[name]; !told {
 			t.Errorf("%s is not among %v", name, some)
 		}

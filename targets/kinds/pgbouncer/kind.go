@@ -9,7 +9,7 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// What a PgBouncer may be told.
+// The settings of a PgBouncer.
 var (
 	PoolSize   = scenarios.Int("pool_size", 20, 1, 1000, "connections to the database, opened when they are needed")
 	MaxClients = scenarios.Int("max_clients", 1000, 1, 10_000, "connections of clients at once")

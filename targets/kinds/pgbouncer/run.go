@@ -24,13 +24,13 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// systemUser is whom PgBouncer runs as where we are root: it refuses to be root
-// itself. Debian's package brings the user.
+// systemUser is the user that PgBouncer runs as when we are root: PgBouncer refuses
+// to run as root. Debian's package brings the user.
 const systemUser = "postgres"
 
-// Clients prepare statements, and forget them all when they settle: both are
-// followed from this version on.
-const leastMajor, leastMinor = 1, 22
+// Clients prepare statements, and deallocate all of them when they settle. PgBouncer
+// handles both from this version on.
+const minMajor, minMinor = 1, 22
 
 func find() (string, error) {
 	path, err := machine.FindProgram("pgbouncer")
@@ -50,8 +50,8 @@ func checkVersion(said string) error {
 	if _, err := fmt.Sscanf(said, "PgBouncer %d.%d", &major, &minor); err != nil {
 		return fmt.Errorf("%q is no version of PgBouncer", said)
 	}
-	if major < leastMajor || major == leastMajor && minor < leastMinor {
-		return fmt.Errorf("%s is too old: PgBouncer %d.%d or newer is needed", said, leastMajor, leastMinor)
+	if major < minMajor || major == minMajor && minor < minMinor {
+		return fmt.Errorf("%s is too old: PgBouncer %d.%d or newer is needed", said, minMajor, minMinor)
 	}
 	return nil
 }
@@ -65,8 +65,8 @@ type pool struct {
 	conn *pgx.Conn // to the console, kept for the counters
 }
 
-// configText is the whole configuration. Clients need no password, as those of the
-// database need none: both are reachable from the run's own network alone.
+// configText is the whole configuration. Clients need no password, here and at the
+// database: both can be reached from the run's own network alone.
 func (p *pool) configText() (string, error) {
 	to := p.spec.Links[scenarios.RoleDatabase]
 	if len(to) != 1 {
@@ -139,7 +139,7 @@ func (p *pool) Ready(ctx context.Context) error {
 // connect opens a connection whose statements are not prepared: the console knows
 // only simple ones.
 func (p *pool) connect(ctx context.Context, database string) (*pgx.Conn, error) {
-	config, err := pgx.ParseConfig(fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", spec.AppDatabase, p.spec.Near(), database))
+	config, err := pgx.ParseConfig(fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", spec.AppDatabase, p.spec.LocalAddress(), database))
 	if err != nil {
 		return nil, err
 	}
@@ -206,8 +206,8 @@ func (p *pool) addPools(ctx context.Context, counts map[string]float64) error {
 	return nil
 }
 
-// show asks the console. Its answers are text, and their columns differ from
-// version to version, so that each row is read by its columns' names.
+// show asks the console. Its answers are text. Their columns differ from version to
+// version, so each row is read by its columns' names.
 func show(ctx context.Context, conn *pgx.Conn, command string) ([]map[string]string, error) {
 	rows, err := conn.Query(ctx, command)
 	if err != nil {

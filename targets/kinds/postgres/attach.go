@@ -18,11 +18,11 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// attached is a PostgreSQL that somebody else started. It is asked as the user whom
-// its environment names, in the database that its environment names: all statements
-// there are the application's.
+// attached is a PostgreSQL that somebody else started. Its environment names the user
+// and the database by which it is asked. All statements of that database count as the
+// application's.
 type attached struct {
-	asker
+	cachedConn
 	user string
 }
 
@@ -34,11 +34,11 @@ func attach(p spec.Process) (machine.Program, error) {
 	user := cmp.Or(env["POSTGRES_USER"], env["PGUSER"], "postgres")
 	a := &attached{user: user}
 	a.dsn = (&url.URL{
-		Scheme: "postgres", Host: p.Near(), Path: "/" + cmp.Or(env["POSTGRES_DB"], env["PGDATABASE"], user),
+		Scheme: "postgres", Host: p.LocalAddress(), Path: "/" + cmp.Or(env["POSTGRES_DB"], env["PGDATABASE"], user),
 		User:     url.UserPassword(user, cmp.Or(env["POSTGRES_PASSWORD"], env["PGPASSWORD"])),
 		RawQuery: "sslmode=prefer&application_name=headroom",
 	}).String()
-	a.begin = a.hide
+	a.begin = a.excludeOwnStatements
 	return a, nil
 }
 
@@ -51,39 +51,39 @@ func (a *attached) Ready(ctx context.Context) error {
 }
 
 // Close ends the connection.
-func (a *attached) Close() { a.hangUp() }
+func (a *attached) Close() { a.closeConn() }
 
-// hideSQL keeps our own statements out of those that are counted, itself aside: the
-// first reading finds it there.
-const hideSQL = "SET " + spec.UnaskedMark + " pg_stat_statements.track = 'none'"
+// untrackSQL keeps our own statements out of the counted ones. The statement itself
+// is counted, before the first reading.
+const untrackSQL = "SET " + spec.UnaskedMark + " pg_stat_statements.track = 'none'"
 
-// hide takes the connection out of what is counted. Where no statements are counted
-// nothing is to be hidden.
-func (a *attached) hide(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, hideSQL)
-	if _, lacks := lack(err); lacks {
+// excludeOwnStatements keeps this connection's statements from being counted. Where
+// PostgreSQL counts no statements, there is nothing to do.
+func (a *attached) excludeOwnStatements(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, untrackSQL)
+	if _, lacks := missingFeature(err); lacks {
 		return nil // the statements' counters say why
 	}
 	return err
 }
 
-// figures are counters that one statement reads: each column of it is one.
-type figures struct {
+// counterQuery is one statement that reads several counters, one in each column.
+type counterQuery struct {
 	names  []string
 	sql    string
 	remedy string // where the server lacks what the statement reads
 }
 
-// ofStatements needs an extension that most servers do not have from the start.
-var ofStatements = figures{[]string{"statements_total", "statement_ms_total", "rows_total"}, `
+// statementCounters needs an extension that most servers do not have from the start.
+var statementCounters = counterQuery{[]string{"statements_total", "statement_ms_total", "rows_total"}, `
 SELECT coalesce(sum(calls), 0)::float8, coalesce(sum(total_exec_time), 0)::float8, coalesce(sum(rows), 0)::float8
   FROM pg_stat_statements(false)
  WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())`,
 	"run PostgreSQL 13 or newer, start it with shared_preload_libraries=pg_stat_statements, and CREATE EXTENSION pg_stat_statements in the database",
 }
 
-// ofServer are those of each PostgreSQL that is new enough.
-var ofServer = []figures{
+// serverCounters are the counters that every PostgreSQL has that is new enough.
+var serverCounters = []counterQuery{
 	{[]string{"tuples_read_total"}, `
 SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::float8 FROM pg_stat_user_tables`, ""},
 	{[]string{"blocks_hit_total", "blocks_read_total", "deadlocks_total"}, `
@@ -93,20 +93,21 @@ SELECT blks_hit::float8, blks_read::float8, deadlocks::float8
 	{[]string{"lock_waiters"}, "SELECT count(*)::float8 FROM pg_locks WHERE NOT granted", ""},
 }
 
-// Count reads what the server has of pgCountNames, but for its connections, which not
-// every user sees, and its commits, among which are those of our questions. What the
-// server does not have is Uncounted.
+// Count reads the counters of pgCountNames that the server has. It leaves out the
+// connections, which not every user may see, and the commits, which include those of
+// our questions. An UnknownCountersError names the counters that the server does not
+// have.
 func (a *attached) Count(ctx context.Context) (map[string]float64, error) {
 	counts := map[string]float64{}
 	var missing []error
 	err := a.query(ctx, func(conn *pgx.Conn) error {
-		groups := ofServer
-		why, err := a.seen(ctx, conn)
+		groups := serverCounters
+		why, err := a.trackingOwn(ctx, conn)
 		if err != nil {
 			return err
 		}
 		if why == nil {
-			groups = append([]figures{ofStatements}, ofServer...)
+			groups = append([]counterQuery{statementCounters}, serverCounters...)
 		} else {
 			missing = append(missing, why)
 		}
@@ -125,20 +126,20 @@ func (a *attached) Count(ctx context.Context) (map[string]float64, error) {
 		return nil, err
 	}
 	if why := errors.Join(missing...); why != nil {
-		return counts, &machine.Uncounted{Why: why}
+		return counts, &machine.UnknownCountersError{Why: why}
 	}
 	return counts, nil
 }
 
-// read adds the figures to counts, or says what the server lacks.
-func (f figures) read(ctx context.Context, conn *pgx.Conn, counts map[string]float64) (lacking, err error) {
+// read adds the counters to counts, or says what the server lacks.
+func (f counterQuery) read(ctx context.Context, conn *pgx.Conn, counts map[string]float64) (lacking, err error) {
 	values := make([]float64, len(f.names))
 	into := make([]any, len(values))
 	for i := range values {
 		into[i] = &values[i]
 	}
 	err = conn.QueryRow(ctx, f.sql).Scan(into...)
-	if said, lacks := lack(err); lacks {
+	if said, lacks := missingFeature(err); lacks {
 		return f.lacking(said), nil
 	}
 	if err != nil {
@@ -150,7 +151,7 @@ func (f figures) read(ctx context.Context, conn *pgx.Conn, counts map[string]flo
 	return nil, nil
 }
 
-func (f figures) lacking(said string) error {
+func (f counterQuery) lacking(said string) error {
 	why := strings.Join(f.names, ", ") + ": " + said
 	if f.remedy != "" {
 		why += ": " + f.remedy
@@ -158,9 +159,9 @@ func (f figures) lacking(said string) error {
 	return errors.New(why)
 }
 
-// seen says why the connection's own statements would be among those that are counted;
-// nil where they are not.
-func (a *attached) seen(ctx context.Context, conn *pgx.Conn) (why, err error) {
+// trackingOwn says why this connection's own statements would be counted; nil when
+// they are not counted.
+func (a *attached) trackingOwn(ctx context.Context, conn *pgx.Conn) (why, err error) {
 	var tracked string
 	const sql = "SELECT coalesce(current_setting('pg_stat_statements.track', true), 'none')"
 	if err := conn.QueryRow(ctx, sql).Scan(&tracked); err != nil {
@@ -168,7 +169,7 @@ func (a *attached) seen(ctx context.Context, conn *pgx.Conn) (why, err error) {
 	}
 	if tracked != "none" {
 		return fmt.Errorf("%s: user %s may not leave what headroom asks out of them: name a superuser, or GRANT SET ON PARAMETER pg_stat_statements.track",
-			strings.Join(ofStatements.names, ", "), a.user), nil
+			strings.Join(statementCounters.names, ", "), a.user), nil
 	}
 	return nil, nil
 }
@@ -176,9 +177,9 @@ func (a *attached) seen(ctx context.Context, conn *pgx.Conn) (why, err error) {
 // notLoaded is the code of a library that was not loaded when the server started.
 const notLoaded = "55000"
 
-// lack is what PostgreSQL says where it does not have what is asked for; false of
-// another failure, and of none.
-func lack(err error) (said string, lacks bool) {
+// missingFeature is PostgreSQL's message when it lacks what a statement needs; false
+// for another error, and for none.
+func missingFeature(err error) (said string, lacks bool) {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && (strings.HasPrefix(refused.Code, refusedStatement) || refused.Code == notLoaded) {
 		return refused.Message, true
@@ -198,17 +199,17 @@ func (a *attached) Work(ctx context.Context) (all []spec.Work, err error) {
 		// This connection has read tables too, if it was asked for rows. Before PostgreSQL
 		// 15 there is no telling it to say so.
 		if _, err := conn.Exec(ctx, "SELECT pg_stat_force_next_flush()"); err != nil {
-			if _, lacks := lack(err); !lacks {
+			if _, lacks := missingFeature(err); !lacks {
 				return err
 			}
 		}
-		why, err := a.seen(ctx, conn)
+		why, err := a.trackingOwn(ctx, conn)
 		if err != nil {
 			return err
 		}
 		if why == nil {
 			statements, err := pgWork(ctx, conn, attachedStatementsSQL, spec.WorkStatement, "calls", "rows", "blocks")
-			if _, lacks := lack(err); err != nil && !lacks {
+			if _, lacks := missingFeature(err); err != nil && !lacks {
 				return err
 			}
 			all = byText(statements)

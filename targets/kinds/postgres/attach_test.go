@@ -57,17 +57,17 @@ func TestAttachByEnvironment(t *testing.T) {
 // What a server does not have is told apart from what went wrong.
 func TestLack(t *testing.T) {
 	for code, want := range map[string]bool{"42883": true, "42P01": true, "42501": true, "55000": true, "57P01": false, "53300": false} {
-		if _, lacks := lack(fmt.Errorf("query: %w", &pgconn.PgError{Code: code, Message: "x"})); lacks != want {
+		if _, lacks := missingFeature(fmt.Errorf("query: %w", &pgconn.PgError{Code: code, Message: "x"})); lacks != want {
 			t.Errorf("%s: lacks %v, want %v", code, lacks, want)
 		}
 	}
 	for _, err := range []error{nil, errors.New("connection refused"), context.DeadlineExceeded} {
-		if said, lacks := lack(err); lacks || said != "" {
+		if said, lacks := missingFeature(err); lacks || said != "" {
 			t.Errorf("%v: lacks %q", err, said)
 		}
 	}
 	const want = "statements_total, statement_ms_total, rows_total: no function: run PostgreSQL 13 or newer, start it with shared_preload_libraries=pg_stat_statements"
-	if err := ofStatements.lacking("no function"); !strings.HasPrefix(err.Error(), want) {
+	if err := statementCounters.lacking("no function"); !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("%v", err)
 	}
 }
@@ -75,8 +75,8 @@ func TestLack(t *testing.T) {
 // Counters that the kind names are counted of a server elsewhere too, by the same
 // names.
 func TestAttachedCountsWhatTheKindCounts(t *testing.T) {
-	names := slices.Clone(ofStatements.names)
-	for _, f := range ofServer {
+	names := slices.Clone(statementCounters.names)
+	for _, f := range serverCounters {
 		names = append(names, f.names...)
 	}
 	for _, name := range names {
@@ -85,8 +85,8 @@ func TestAttachedCountsWhatTheKindCounts(t *testing.T) {
 		}
 	}
 	for _, c := range Kind().Facts.Counters {
-		if !slices.Contains(names, c.Told()) {
-			t.Errorf("%s is not among %v", c.Told(), names)
+		if !slices.Contains(names, c.SourceKey()) {
+			t.Errorf("%s is not among %v", c.SourceKey(), names)
 		}
 	}
 }
@@ -110,17 +110,17 @@ func runningServer(t *testing.T) *server {
 	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil { // the server is another user where we are root
 		t.Fatal(err)
 	}
-	family, log := &child.Family{}, child.NewLines(io.Discard)
+	runner, log := &child.Runner{}, child.NewSyncWriter(io.Discard)
 	settings := Kind().Process("db").Settings
 	settings[SharedBuffers.Name] = "16MB"
 	s := newServer(spec.Process{Name: "db", Address: "127.0.0.1", Port: port, Settings: settings},
-		machine.Host{Machine: "m", Dir: filepath.Join(dir, "db"), Family: family, Log: log})
+		machine.Host{Machine: "m", Dir: filepath.Join(dir, "db"), Runner: runner, Log: log})
 	t.Cleanup(s.Close)
 	cmd, err := s.Command(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	running, err := family.Start(cmd, child.Options{Name: "db", Stop: s.StopSignal()})
+	running, err := runner.Start(cmd, child.Options{Name: "db", Stop: s.StopSignal()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestAttachedToAServer(t *testing.T) {
 	if got := after["rows_total"] - before["rows_total"]; got != 2*asked {
 		t.Errorf("%v rows, want %d", got, 2*asked)
 	}
-	for _, f := range append([]figures{ofStatements}, ofServer...) {
+	for _, f := range append([]counterQuery{statementCounters}, serverCounters...) {
 		for _, name := range f.names {
 			if _, there := after[name]; !there {
 				t.Errorf("%s is missing in %v", name, after)
@@ -229,8 +229,8 @@ func TestAttachedToAServerThatCountsInPart(t *testing.T) {
 	} {
 		a := attachAs(t, s, test.user, test.database)
 		counts, err := a.Count(t.Context())
-		var uncounted *machine.Uncounted
-		if !errors.As(err, &uncounted) || !strings.Contains(err.Error(), test.want) {
+		var unknown *machine.UnknownCountersError
+		if !errors.As(err, &unknown) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("as %s in %s: error is %v, want %q", test.user, test.database, err, test.want)
 		}
 		_, statements := counts["statements_total"]
@@ -243,8 +243,8 @@ func TestAttachedToAServerThatCountsInPart(t *testing.T) {
 	}
 	// No answer is a fault.
 	gone := attachAs(t, s, pgUser, "nowhere")
-	var uncounted *machine.Uncounted
-	if counts, err := gone.Count(t.Context()); err == nil || errors.As(err, &uncounted) || counts != nil {
+	var unknown *machine.UnknownCountersError
+	if counts, err := gone.Count(t.Context()); err == nil || errors.As(err, &unknown) || counts != nil {
 		t.Errorf("no such database: %v, %v", counts, err)
 	}
 }

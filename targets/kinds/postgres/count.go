@@ -28,7 +28,7 @@ FROM (SELECT coalesce(sum(calls), 0)::float8 AS calls, coalesce(sum(total_exec_t
      pg_stat_database AS d
 WHERE d.datname = current_database()`
 
-// pgCountNames are what the columns are named by: rows are those returned, tuples the
+// pgCountNames are the names of the columns. rows are returned rows; tuples are the
 // heap tuples that scans of user tables read, by sequence or by index.
 var pgCountNames = []string{
 	"statements_total", "statement_ms_total", "rows_total", "tuples_read_total",
@@ -66,9 +66,9 @@ const pgTablesSQL = `
 SELECT relname::text, (seq_tup_read + coalesce(idx_tup_fetch, 0))::float8, (n_tup_ins + n_tup_upd + n_tup_del)::float8
   FROM pg_stat_user_tables`
 
-// Work tells the statements of the application and the tables that they read. A table's
-// counters come from connections that hand theirs in at most once a second, or
-// when they are told to: the shop's /internal/settle tells them.
+// Work tells the statements of the application and the tables that they read.
+// Connections hand in their counters of tables at most once a second, or when they
+// are told to. The shop's /internal/settle tells them.
 func (s *server) Work(ctx context.Context) (all []spec.Work, err error) {
 	err = s.query(ctx, func(conn *pgx.Conn) error {
 		// This connection has read tables too, if it was asked for rows.
@@ -107,7 +107,7 @@ func pgWork(ctx context.Context, conn *pgx.Conn, sql, of string, counts ...strin
 	})
 }
 
-// byText adds up statements that differ in blanks alone, and leaves out those
+// byText adds up statements that differ in blanks alone, and leaves out statements
 // that no request asked for.
 func byText(statements []spec.Work) []spec.Work {
 	var out []spec.Work

@@ -29,7 +29,7 @@ func TestByText(t *testing.T) {
 // What the kind says that it counts is among what the agent is told.
 func TestKindCountsWhatIsTold(t *testing.T) {
 	for _, c := range Kind().Facts.Counters {
-		name := c.Told()
+		name := c.SourceKey()
 		if !slices.Contains(pgCountNames, name) {
 			t.Errorf("%s is not among %v", name, pgCountNames)
 		}

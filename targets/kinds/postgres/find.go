@@ -20,7 +20,7 @@ import (
 // the tests.
 var pgInstalled = "/usr/lib/postgresql"
 
-const pgLeastMajor = 15 // the counters' queries need its views
+const pgMinMajor = 15 // the counters' queries need its views
 
 func find() (string, error) { return findPostgres(pgInstalled) }
 
@@ -35,17 +35,17 @@ func findPostgres(installed string) (string, error) {
 	servers, _ := filepath.Glob(filepath.Join(installed, "*", "bin", "postgres"))
 	slices.SortFunc(servers, func(a, b string) int { return cmp.Compare(majorOf(b), majorOf(a)) })
 	for _, server := range servers {
-		if majorOf(server) >= pgLeastMajor && hasInitdb(server) {
+		if majorOf(server) >= pgMinMajor && hasInitdb(server) {
 			return server, nil
 		}
 	}
 	if server, err := exec.LookPath("postgres"); err == nil {
 		server, err = filepath.EvalSymlinks(server)
-		if err == nil && hasInitdb(server) && versionInPath(server) >= pgLeastMajor {
+		if err == nil && hasInitdb(server) && versionInPath(server) >= pgMinMajor {
 			return server, nil
 		}
 	}
-	return "", fmt.Errorf("PostgreSQL %d or newer is not installed", pgLeastMajor)
+	return "", fmt.Errorf("PostgreSQL %d or newer is not installed", pgMinMajor)
 }
 
 // majorOf reads .../17/bin/postgres.

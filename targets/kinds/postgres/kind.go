@@ -9,7 +9,7 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// What a PostgreSQL may be told.
+// The settings of a PostgreSQL.
 var (
 	Indexes        = scenarios.Enum("indexes", "which indexes the tables have", "all", "primary_keys_only").When(scenarios.Condition{Link: scenarios.RolePrimary, Not: true}) // a replica has its primary's
 	MaxConnections = scenarios.Int("max_connections", 100, 1, 100_000, "at once")

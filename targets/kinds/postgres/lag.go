@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	lagEvery     = 100 * time.Millisecond
-	lagIdleTicks = 10   // between two looks while there is no standby
-	lagKeep      = 6000 // looks at standbys: 10 minutes
-	lagLookLimit = 3 * time.Second
+	lagPollInterval = 100 * time.Millisecond
+	lagIdlePolls    = 10   // between two samples while there is no standby
+	lagPollsKept    = 6000 // 10 minutes
+	lagPollTimeout  = 3 * time.Second
 )
 
 // lagSQL reads where each standby is. The database is postgres, not the
@@ -31,7 +31,7 @@ SELECT application_name, pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint,
   FROM pg_stat_replication
  WHERE replay_lsn IS NOT NULL AND application_name <> 'pg_basebackup'`
 
-// standby is where one standby was when it was looked at, in bytes of the log.
+// standby is the state of one standby at a poll, in bytes of the log.
 type standby struct {
 	name     string
 	current  int64   // what the primary had written
@@ -39,18 +39,17 @@ type standby struct {
 	ms       float64 // between the two, as PostgreSQL measured it last
 }
 
-// lagSampler looks at a primary's standbys ten times a second and remembers
-// what it saw.
+// lagSampler polls a primary's standbys ten times a second and keeps the samples.
 type lagSampler struct {
 	stop context.CancelFunc
 	done chan struct{}
 
 	mu      sync.Mutex
 	history lagHistory
-	failure error // of the last look
+	failure error // of the last poll
 }
 
-// start begins to look; close ends it.
+// start begins to poll; close ends it.
 func (s *lagSampler) start(dsn string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop, s.done = cancel, make(chan struct{})
@@ -67,7 +66,7 @@ func (s *lagSampler) close() {
 func (s *lagSampler) run(ctx context.Context, dsn string) {
 	defer close(s.done)
 	var conn *pgx.Conn
-	tick := time.NewTicker(lagEvery)
+	tick := time.NewTicker(lagPollInterval)
 	defer tick.Stop()
 	for wait := 0; ; wait-- {
 		select {
@@ -84,16 +83,16 @@ func (s *lagSampler) run(ctx context.Context, dsn string) {
 			continue
 		}
 		var found int
-		if conn, found = s.look(ctx, dsn, conn); found == 0 {
-			wait = lagIdleTicks
+		if conn, found = s.poll(ctx, dsn, conn); found == 0 {
+			wait = lagIdlePolls
 		}
 	}
 }
 
-// look takes one sample of every standby on the connection, which it opens when
+// poll takes one sample of every standby on the connection, which it opens when
 // there is none, and returns how many there were.
-func (s *lagSampler) look(ctx context.Context, dsn string, conn *pgx.Conn) (*pgx.Conn, int) {
-	ctx, cancel := context.WithTimeout(ctx, lagLookLimit)
+func (s *lagSampler) poll(ctx context.Context, dsn string, conn *pgx.Conn) (*pgx.Conn, int) {
+	ctx, cancel := context.WithTimeout(ctx, lagPollTimeout)
 	defer cancel()
 	var err error
 	if conn == nil || conn.IsClosed() {
@@ -127,8 +126,8 @@ func readStandbys(ctx context.Context, conn *pgx.Conn) ([]standby, error) {
 	})
 }
 
-// between returns the samples of a window. It is an error when there is none
-// and looking failed: no replicas and no answer are not the same.
+// between returns the samples of a window. It is an error when there is no sample and
+// the last poll failed: no replicas and no answer are not the same.
 func (s *lagSampler) between(from, till int64) ([]spec.LagSample, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,51 +138,51 @@ func (s *lagSampler) between(from, till int64) ([]spec.LagSample, error) {
 	return samples, nil
 }
 
-// lagLook is one look at all standbys.
-type lagLook struct {
+// lagPoll is one poll of all standbys.
+type lagPoll struct {
 	at      int64 // monotonic nanoseconds
 	current int64 // the primary's position in its log
 	samples []spec.LagSample
 }
 
-// lagHistory is the last lagKeep looks.
+// lagHistory is the last lagPollsKept polls.
 type lagHistory struct {
-	looks []lagLook
-	next  int // which of them is the oldest, once there are lagKeep
+	polls []lagPoll
+	next  int // which of them is the oldest, once there are lagPollsKept
 }
 
-// back returns the look that was n before the last, or nil.
-func (h *lagHistory) back(n int) *lagLook {
-	if n >= len(h.looks) {
+// back returns the poll that was n before the last, or nil.
+func (h *lagHistory) back(n int) *lagPoll {
+	if n >= len(h.polls) {
 		return nil
 	}
-	return &h.looks[(h.next-1-n+2*len(h.looks))%len(h.looks)]
+	return &h.polls[(h.next-1-n+2*len(h.polls))%len(h.polls)]
 }
 
-// add remembers a look.
+// add keeps a poll.
 func (h *lagHistory) add(at int64, standbys []standby) {
-	look := lagLook{at: at, samples: make([]spec.LagSample, len(standbys))}
+	poll := lagPoll{at: at, samples: make([]spec.LagSample, len(standbys))}
 	for i, s := range standbys {
-		look.current = max(look.current, s.current)
-		look.samples[i] = spec.LagSample{
+		poll.current = max(poll.current, s.current)
+		poll.samples[i] = spec.LagSample{
 			MonotonicNano: at, Replica: s.name, Bytes: max(0, s.current-s.replayed), Ms: h.lagMs(at, s),
 		}
 	}
-	if len(h.looks) < lagKeep {
-		h.looks = append(h.looks, look)
-		h.next = len(h.looks)
+	if len(h.polls) < lagPollsKept {
+		h.polls = append(h.polls, poll)
+		h.next = len(h.polls)
 		return
 	}
-	h.looks[h.next%lagKeep] = look
-	h.next = h.next%lagKeep + 1
+	h.polls[h.next%lagPollsKept] = poll
+	h.next = h.next%lagPollsKept + 1
 }
 
-// lagMs corrects what PostgreSQL measured, which it does when a standby answers
-// that it shows something new. One that has stopped answering would keep its
-// last, small lag: it is at least the age of the oldest look at which the
-// primary had written what the standby does not show yet. And one that shows
-// everything would keep its last lag for seconds after the last write: then it
-// is none.
+// lagMs corrects the lag that PostgreSQL measured. PostgreSQL measures it only when a
+// standby answers that it has replayed more. A standby that stopped answering would
+// keep its last, small lag. Its lag is at least the age of the oldest poll at which
+// the primary had written what the standby has not replayed. A standby that has
+// replayed everything would keep its last lag for seconds after the last write. Its
+// lag is 0.
 func (h *lagHistory) lagMs(at int64, s standby) float64 {
 	last := h.back(0)
 	if s.replayed >= s.current && (last == nil || last.current >= s.current) {
@@ -202,9 +201,9 @@ func (h *lagHistory) lagMs(at int64, s standby) float64 {
 // between returns the samples of a window in the order of time, [] for none.
 func (h *lagHistory) between(from, till int64) []spec.LagSample {
 	samples := []spec.LagSample{}
-	for n := len(h.looks) - 1; n >= 0; n-- {
-		if look := h.back(n); look.at >= from && look.at <= till {
-			samples = append(samples, look.samples...)
+	for n := len(h.polls) - 1; n >= 0; n-- {
+		if poll := h.back(n); poll.at >= from && poll.at <= till {
+			samples = append(samples, poll.samples...)
 		}
 	}
 	return samples

@@ -57,12 +57,12 @@ func TestLagHistory(t *testing.T) {
 func TestLagHistoryIsBounded(t *testing.T) {
 	var h lagHistory
 	const more = 7
-	for at := range int64(lagKeep + more) {
+	for at := range int64(lagPollsKept + more) {
 		h.add(at, []standby{{"r", at, at, 0}})
 	}
 	samples := h.between(0, 1<<62)
-	if len(samples) != lagKeep {
-		t.Fatalf("%d samples, want %d", len(samples), lagKeep)
+	if len(samples) != lagPollsKept {
+		t.Fatalf("%d samples, want %d", len(samples), lagPollsKept)
 	}
 	for i, sample := range samples {
 		if sample.MonotonicNano != int64(i+more) {

@@ -43,46 +43,48 @@ func (s *server) copyPrimary(ctx context.Context, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.host.Family.Run(ctx, backup, child.Options{Name: "pg_basebackup", Out: s.host.Log}); err != nil {
+	if err := s.host.Runner.Run(ctx, backup, child.Options{Name: "pg_basebackup", Out: s.host.Log}); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(to, "standby.signal"), nil, 0o644)
 }
 
-// dueSQL is the first transaction that has not begun. Versions of rows that died
-// before are of no use to anybody once every replica has told that much.
-const dueSQL = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+// feedbackDueSQL is the first transaction that has not begun. Once every replica has
+// fed back that much, nobody needs the versions of rows that died before.
+const feedbackDueSQL = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 
-// lateSQL are the replicas that have not told so yet, or nothing at all. A replica's
-// word is a number of 32 bits; how far that lies back is known.
-const lateSQL = `
+// feedbackLateSQL lists the replicas that have not fed back that much yet, or nothing
+// at all. A replica's feedback is a transaction number of 32 bits; age() tells how
+// far it lies back.
+const feedbackLateSQL = `
 SELECT coalesce(string_agg(application_name, ', ' ORDER BY application_name), '')
   FROM pg_stat_replication
  WHERE application_name <> 'pg_basebackup' AND (state <> 'streaming' OR backend_xmin IS NULL
     OR pg_snapshot_xmax(pg_current_snapshot())::text::bigint - age(backend_xmin) < $1)`
 
-// Quiet has replicas tell their primary what they still read, and is nil of a primary
-// once all have told of what is dead by now. Without that they tell every ten
-// seconds. When the primary hears decides which dead versions a statement finds and
-// may clear away, and so how many blocks it reads: a counted run would count the
+// Quiesce has a replica send its hot standby feedback, which tells the primary what
+// the replica still reads. Of a primary it is nil once the feedback of all replicas
+// covers every dead row version. By themselves replicas send it every ten seconds.
+// The feedback decides which dead versions a statement may clear away, and so how
+// many blocks the statement reads: without Quiesce a count would depend on the
 // moment.
-func (s *server) Quiet(ctx context.Context) error {
+func (s *server) Quiesce(ctx context.Context) error {
 	// A connection of its own: counters are asked for meanwhile.
 	conn, err := pgx.Connect(ctx, pgDSN(s.host.Dir, s.spec.Port, spec.AppDatabase))
 	if err != nil {
 		return err
 	}
 	if s.isReplica() {
-		err = tellNow(ctx, conn)
+		err = sendFeedback(ctx, conn)
 	} else {
-		err = allTold(ctx, conn)
+		err = checkFeedback(ctx, conn)
 	}
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// tellNow has a replica that is up to date tell at once: it does so whenever it reads
-// its configuration, and then not for ten seconds.
-func tellNow(ctx context.Context, conn *pgx.Conn) error {
+// sendFeedback has a replica that is up to date send its feedback at once. A replica
+// sends feedback whenever it reads its configuration, and then not for ten seconds.
+func sendFeedback(ctx context.Context, conn *pgx.Conn) error {
 	if err := streams(ctx, conn); err != nil {
 		return err
 	}
@@ -98,13 +100,13 @@ func tellNow(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-func allTold(ctx context.Context, conn *pgx.Conn) error {
+func checkFeedback(ctx context.Context, conn *pgx.Conn) error {
 	var due int64
-	if err := conn.QueryRow(ctx, dueSQL).Scan(&due); err != nil {
+	if err := conn.QueryRow(ctx, feedbackDueSQL).Scan(&due); err != nil {
 		return err
 	}
 	var late string
-	if err := conn.QueryRow(ctx, lateSQL, due).Scan(&late); err != nil {
+	if err := conn.QueryRow(ctx, feedbackLateSQL, due).Scan(&late); err != nil {
 		return err
 	}
 	if late != "" {
@@ -113,9 +115,9 @@ func allTold(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// replicaSettings make a hot standby that its primary knows by its machine's
-// name, that asks for its primary twice a second when it is away, and whose
-// reads the primary's vacuum does not break off.
+// replicaSettings make a hot standby. The primary knows it by its machine's name. It
+// reconnects to a primary that is away twice a second. The primary's vacuum does not
+// cancel its reads.
 func (s *server) replicaSettings() ([]string, error) {
 	primary, err := s.primary()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // Rows returns which of the ids a table has.
-func (a *asker) Rows(ctx context.Context, table string, ids []int64) ([]int64, error) {
+func (a *cachedConn) Rows(ctx context.Context, table string, ids []int64) ([]int64, error) {
 	found := []int64{}
 	err := a.query(ctx, func(conn *pgx.Conn) error {
 		answer, err := conn.Query(ctx, selectIDs(table), ids)
@@ -34,8 +34,8 @@ func selectIDs(table string) string {
 	return "SELECT id FROM " + pgx.Identifier{table}.Sanitize() + " WHERE id = ANY($1::bigint[])"
 }
 
-// refusedStatement is how the codes begin of what is wrong with a statement: no such
-// table or function, no such column, a column of another type, no right to any of them.
+// refusedStatement begins the code of an error in a statement itself: no such table
+// or function, no such column, a column of another type, or no right to use them.
 const refusedStatement = "42"
 
 // tableFault says what to do about a table that can't be asked.

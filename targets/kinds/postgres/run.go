@@ -26,22 +26,22 @@ const pgUser = "postgres"
 // server runs PostgreSQL: a primary on the data that it begins with or on nothing, or
 // a replica on a copy of its primary. Its folder holds pgdata and the socket.
 type server struct {
-	asker // of the application's database, as the superuser
-	spec  spec.Process
-	host  machine.Host
+	cachedConn // of the application's database, as the superuser
+	spec       spec.Process
+	host       machine.Host
 
-	lags lagSampler // of a primary, once it has settled
+	lags lagSampler // of a primary, once it is prepared
 }
 
 func newServer(p spec.Process, h machine.Host) *server {
-	return &server{asker: asker{dsn: pgDSN(h.Dir, p.Port, spec.AppDatabase)}, spec: p, host: h}
+	return &server{cachedConn: cachedConn{dsn: pgDSN(h.Dir, p.Port, spec.AppDatabase)}, spec: p, host: h}
 }
 
-// pgFixed are settings that no scenario changes. JIT and parallel query are
-// off: both spend CPU time in bursts to shorten long queries on idle cores, and
-// a machine of a fraction of a core has none. Any server may get replicas, and
-// need not know: there is room for them, and the log stays long enough for one
-// that was away. The rest is PostgreSQL's default, durability included.
+// pgFixed are settings that no scenario changes. JIT and parallel query are off: both
+// spend CPU time in bursts to shorten long queries on idle cores, and a machine with
+// a fraction of a core has no idle ones. Any server may get replicas: it has room for
+// them, and keeps enough of the log for a replica that was away. The rest is
+// PostgreSQL's default, durability included.
 var pgFixed = []string{
 	"shared_preload_libraries=pg_stat_statements",
 	"pg_stat_statements.track_utility=off",
@@ -92,8 +92,8 @@ func pgServerArgs(dataDir string, settings []string) []string {
 	return args
 }
 
-// prepareData makes this machine's own data directory. A restart finds it
-// there and keeps it: a database does not forget.
+// prepareData makes this machine's own data directory. A restart keeps the directory
+// that it finds: a database does not forget.
 func (s *server) prepareData(ctx context.Context) error {
 	if _, err := os.Stat(s.dataDir()); err == nil {
 		return nil
@@ -141,10 +141,9 @@ func (s *server) Ready(ctx context.Context) error {
 	})
 }
 
-// Settle brings the database to where every slice begins: the indexes of the
-// variant, pages in memory, counters at zero. A replica has its primary's
-// indexes.
-func (s *server) Settle(ctx context.Context) error {
+// Prepare gives every slice the same start: the indexes of the variant, pages in
+// memory, counters at zero. A replica has its primary's indexes.
+func (s *server) Prepare(ctx context.Context) error {
 	if Indexes.Of(s.spec.Settings) == "primary_keys_only" && !s.isReplica() {
 		if err := s.query(ctx, func(conn *pgx.Conn) error { return dropIndexes(ctx, conn) }); err != nil {
 			return fmt.Errorf("dropping indexes: %w", err)
@@ -162,11 +161,11 @@ func (s *server) Settle(ctx context.Context) error {
 // ownSchema is true of a schema n that is not PostgreSQL's.
 const ownSchema = `n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\_%'`
 
-// dropIndexes removes every index of the application's tables that no key needs, nor
-// that keeps a column unique. That is the fault "no index on the looked-up column": a look-up becomes a scan of its
-// table.
+// dropIndexes removes every index of the application's tables, except those of keys
+// and of unique columns. That is the fault "no index on the looked-up column": a
+// look-up becomes a scan of its table.
 func dropIndexes(ctx context.Context, conn *pgx.Conn) error {
-	// An index of a partition goes with that of the whole.
+	// An index of a partition is dropped with the index of the whole table.
 	const sql = `SELECT 'DROP INDEX ' || i.indexrelid::regclass FROM pg_index i
 		JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_namespace n ON n.oid = x.relnamespace
 		WHERE ` + ownSchema + ` AND NOT x.relispartition AND NOT i.indisunique
@@ -209,7 +208,7 @@ func warm(ctx context.Context, conn *pgx.Conn) error {
 // Close ends the looks at standbys and the connection for questions.
 func (s *server) Close() {
 	s.lags.close()
-	s.hangUp()
+	s.closeConn()
 }
 
 // pgDSN names a database by its server's unix socket, as the superuser.

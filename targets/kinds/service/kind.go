@@ -11,15 +11,15 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// Kind is anything that runs. What has to be known of a process of the kind stands
-// with the process, as the scenario file says it.
+// Kind is any program of the user's. The scenario file says the facts of each process
+// of the kind.
 func Kind() machine.Kind {
 	return machine.Kind{
 		Kind: scenarios.Kind{
 			Name: "service", Service: true,
 			Facts: scenarios.Facts{Label: "a service", About: "a service of your own: an image, a Dockerfile, or a command of this computer", Seeds: true, Ports: 1},
 		},
-		New:    func(p spec.Process, h machine.Host) machine.Program { return &program{asker: newAsker(p), host: h} },
-		Attach: func(p spec.Process) (machine.Program, error) { return &attached{newAsker(p)}, nil },
+		New:    func(p spec.Process, h machine.Host) machine.Program { return &program{prober: newProber(p), host: h} },
+		Attach: func(p spec.Process) (machine.Program, error) { return &attached{newProber(p)}, nil },
 	}
 }

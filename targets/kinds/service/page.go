@@ -18,8 +18,9 @@ import (
 )
 
 // readPage reads the named counters from a page in Prometheus' text format, by the
-// names that the facts of the service give them. What the page does not tell is
-// Uncounted: some programs show a counter only once it has counted something.
+// names that the facts of the service give them. An UnknownCountersError names the
+// counters that are not on the page: some programs show a counter only once it has
+// counted something.
 func readPage(page []byte, e scenarios.Exposition) (map[string]float64, error) {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(bytes.NewReader(page))
@@ -35,15 +36,15 @@ func readPage(page []byte, e scenarios.Exposition) (map[string]float64, error) {
 			missing = append(missing, fmt.Errorf("%s: %s %w", shown(e.Path), name, err))
 			continue
 		}
-		counts[c.Told()] = value
+		counts[c.SourceKey()] = value
 	}
 	if why := errors.Join(missing...); why != nil {
-		return counts, &machine.Uncounted{Why: why}
+		return counts, &machine.UnknownCountersError{Why: why}
 	}
 	return counts, nil
 }
 
-// sum adds up what a metric is with all of its labels.
+// sum adds up a metric over all its labels.
 func sum(family *dto.MetricFamily) (float64, error) {
 	if family == nil {
 		return 0, errors.New("is not on the page")

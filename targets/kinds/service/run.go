@@ -23,7 +23,7 @@ import (
 // program is a command of this computer. It works in its process's own folder, where
 // the stage has put its files.
 type program struct {
-	*asker
+	*prober
 	host machine.Host
 }
 
@@ -67,14 +67,15 @@ func (s *program) environment(environ []string) []string {
 	return env
 }
 
-// SeedEnv is the service's own environment: what finds it, its command is told too.
+// SeedEnv is the service's own environment: the seed command finds what the service
+// finds.
 func (s *program) SeedEnv(environ []string) []string { return s.environment(environ) }
 
 // Seeded has nothing to put in order: the command has made the data as they are to be.
 func (*program) Seeded(context.Context) error { return nil }
 
-// isOurs says whether a variable tells one of our own programs what it is to run. That is
-// no business of a service, and may hold the secrets of others.
+// isOurs says whether a variable holds the spec of one of our own programs. A service
+// must not see it: it may hold the secrets of others.
 func isOurs(variable string) bool {
 	name, _, _ := strings.Cut(variable, "=")
 	return name == spec.EnvSpec || name == machine.EnvProcess
@@ -92,7 +93,7 @@ func (s *program) Ready(ctx context.Context) error {
 func (s *program) ready(ctx context.Context) error {
 	words := s.spec.Service.Ready.Command
 	if len(words) == 0 {
-		return s.answers(ctx)
+		return s.probe(ctx)
 	}
-	return s.host.Family.Run(ctx, s.command(words), child.Options{Name: s.spec.Name + " ready"})
+	return s.host.Runner.Run(ctx, s.command(words), child.Options{Name: s.spec.Name + " ready"})
 }

@@ -31,7 +31,7 @@ func programOf(t *testing.T, s scenarios.Service) (*program, string) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(data, "web")
-	host := machine.Host{Machine: "m", Dir: dir, Family: &child.Family{}, Log: child.NewLines(&bytes.Buffer{})}
+	host := machine.Host{Machine: "m", Dir: dir, Runner: &child.Runner{}, Log: child.NewSyncWriter(&bytes.Buffer{})}
 	made, is := Kind().New(p, host).(*program)
 	if !is {
 		t.Fatal("a service of this computer is no program")
@@ -64,7 +64,7 @@ func TestCommand(t *testing.T) {
 	if want := "hello\n127.64.0.9:9 redis://cache:6379\n" + filepath.Join(real, "data") + "\n"; err != nil || string(out) != want {
 		t.Errorf("%q, %v, want %q", out, err, want)
 	}
-	if got := s.ReadyWithin(); got != 7*time.Second {
+	if got := s.ReadyTimeout(); got != 7*time.Second {
 		t.Errorf("may take %v to get ready", got)
 	}
 }
@@ -86,7 +86,7 @@ func TestCommandInheritsNothingOfOurs(t *testing.T) {
 
 func TestCommandRefuses(t *testing.T) {
 	file := fileOf("app.txt", "hello\n")
-	for want, spoil := range map[string]func(s *program, dir string){
+	for want, damage := range map[string]func(s *program, dir string){
 		"choose --stage docker": func(s *program, _ string) { s.spec.Service.Command = nil },
 		"file app.txt was not put there": func(_ *program, dir string) {
 			_ = os.Remove(filepath.Join(dir, "app.txt"))
@@ -99,7 +99,7 @@ func TestCommandRefuses(t *testing.T) {
 		if _, err := s.Command(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		spoil(s, dir)
+		damage(s, dir)
 		if _, err := s.Command(t.Context()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error is %v, want %q", err, want)
 		}

@@ -11,7 +11,7 @@ import (
 	"headroom/targets/machine"
 )
 
-// What a shop may be told.
+// The settings of a shop.
 var (
 	Feed   = scenarios.Enum("feed", "how the feed reads its authors", "join", "n_plus_1")
 	Orders = scenarios.Enum("orders", "how many of a user's orders are listed", "limited", "unbounded")
@@ -29,9 +29,9 @@ var (
 	Purge        = scenarios.Enum("purge", "when pages are taken out of the edges", "none", "write").When(linked(scenarios.RoleEdges))
 
 	// Two planted differences, to see what a comparison finds.
-	Burn  = scenarios.Share("burn", "0%", "CPU time that every request uses for nothing, as a share of what requests use").Quietly()
+	Burn  = scenarios.Share("burn", "0%", "CPU time that every request uses for nothing, as a share of what requests use").HidingDefault()
 	Plant = scenarios.Enum("plant", "what each request does beyond its work: a statement, a round trip to the database, or an answer twice as large",
-		"none", "statement", "round_trip", "body").Quietly()
+		"none", "statement", "round_trip", "body").HidingDefault()
 )
 
 const day = 24 * time.Hour
@@ -55,7 +55,7 @@ var rules = []scenarios.Rule{
 		Else: "with replicas, own_writes: primary keeps its marks in the cache: add a link cache, or set own_writes: replica to read blindly"},
 	{When: []scenarios.Condition{linked(scenarios.RolePages)}, Needs: scenarios.Condition{Link: scenarios.RoleCache, Not: true},
 		Else: "a page is kept in one place: leave out one of the links cache and pages"},
-	{When: []scenarios.Condition{linked(scenarios.RolePages)}, Needs: scenarios.Condition{Setting: CacheTTL.Name, Least: "2s", Step: "1s"},
+	{When: []scenarios.Condition{linked(scenarios.RolePages)}, Needs: scenarios.Condition{Setting: CacheTTL.Name, Min: "2s", Step: "1s"},
 		Else: "cache_ttl: {cache_ttl} can't be kept in pages, whose clock ticks once a second: set whole seconds, at least 2s"},
 	{When: []scenarios.Condition{set(Purge.Name, "write")}, Needs: linked(scenarios.RoleEdges),
 		Else: "purge: write has nobody to tell: add links edges, or set purge: none"},
@@ -104,6 +104,6 @@ func Kind() machine.Kind {
 			},
 			Rules: rules,
 		},
-		New: machine.NewCounted,
+		New: machine.NewCountedApp,
 	}
 }

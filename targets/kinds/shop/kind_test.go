@@ -55,7 +55,7 @@ func TestSettingsThatDontGoTogether(t *testing.T) {
 			"feed: n_plus_1 with 2 databases: a feed of several shards is gathered in one way, set feed: join"},
 		{shop(nil, two), ""},
 	} {
-		if got := Kind().Wrong(test.shop); got != test.want {
+		if got := Kind().BrokenRule(test.shop); got != test.want {
 			t.Errorf("%v %v: %q, want %q", test.shop.Settings, test.shop.Links, got, test.want)
 		}
 	}
@@ -77,14 +77,14 @@ func TestQuietSettings(t *testing.T) {
 	maps.Copy(told.Settings, said)
 	for _, s := range Kind().Settings {
 		_, conditional := said[s.Name]
-		if got := Kind().Quiet(plain, s.Name); got != conditional {
+		if got := Kind().IsIrrelevant(plain, s.Name); got != conditional {
 			t.Errorf("%s of a shop without links is quiet: %v", s.Name, got)
 		}
 		planted := s.Name == Burn.Name || s.Name == Plant.Name
-		if got := Kind().Quiet(rich, s.Name); got != planted {
+		if got := Kind().IsIrrelevant(rich, s.Name); got != planted {
 			t.Errorf("%s of a shop with all links is quiet: %v", s.Name, got)
 		}
-		if Kind().Quiet(told, s.Name) {
+		if Kind().IsIrrelevant(told, s.Name) {
 			t.Errorf("%s is quiet although a scenario sets it", s.Name)
 		}
 	}

@@ -42,11 +42,11 @@ func (a attached) Count(ctx context.Context) (map[string]float64, error) {
 	return counts, err
 }
 
-// noPassword begins the answer of a server to who has not said a password.
+// noPassword begins a server's answer to a client that has given no password.
 const noPassword = "NOAUTH"
 
 func newServer(p spec.Process) *server {
-	address := p.Near()
+	address := p.LocalAddress()
 	return &server{spec: p, client: &redis.Pool{
 		MaxIdle: 1,
 		DialContext: func(ctx context.Context) (redis.Conn, error) {
@@ -100,8 +100,8 @@ func (s *server) Count(ctx context.Context) (map[string]float64, error) {
 	return parseInfo(info)
 }
 
-// Work tells how often each command was given. What only asks after the server
-// is left out.
+// Work tells how often each command was given. It leaves out commands that only ask
+// for the server's state.
 func (s *server) Work(ctx context.Context) ([]spec.Work, error) {
 	info, err := s.ask(ctx, "INFO", "commandstats")
 	if err != nil {
@@ -110,7 +110,7 @@ func (s *server) Work(ctx context.Context) ([]spec.Work, error) {
 	return parseCommands(info)
 }
 
-// ownCommands are those of health checks, agents and new connections.
+// ownCommands are the commands of health checks, agents and new connections.
 var ownCommands = []string{"info", "ping", "hello", "client", "select", "command", "config"}
 
 // parseCommands reads lines as cmdstat_get:calls=21,usec=175,...

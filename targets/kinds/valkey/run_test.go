@@ -31,7 +31,7 @@ func TestParseInfo(t *testing.T) {
 		}
 	}
 	for _, c := range Kind().Facts.Counters { // what the kind says that it counts
-		name := c.Told()
+		name := c.SourceKey()
 		if _, told := want[name]; !told {
 			t.Errorf("%s is not among %v", name, want)
 		}

@@ -11,7 +11,7 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// What a Varnish may be told.
+// The settings of a Varnish.
 var (
 	AssetsTTL = scenarios.Duration("assets_ttl", 24*time.Hour, 0, 24*time.Hour, "how long it keeps assets")
 	APITTL    = scenarios.Duration("api_ttl", 2*time.Second, 0, 24*time.Hour, "how long it keeps public API answers")

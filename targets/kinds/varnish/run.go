@@ -25,27 +25,26 @@ import (
 // owner owns the server's files where we are root.
 const owner = "vcache"
 
-// server runs Varnish as an edge of a CDN: a cache of what everybody may see,
-// near its users.
+// server runs Varnish as an edge of a CDN: a cache of public answers, near its users.
 type server struct {
 	spec   spec.Process
 	dir    string // its configuration and working directory
-	family *child.Family
+	runner *child.Runner
 	client *http.Client
 }
 
 func newServer(p spec.Process, h machine.Host) *server {
-	return &server{spec: p, dir: h.Dir, family: h.Family, client: &http.Client{Transport: &http.Transport{MaxIdleConns: 1}}}
+	return &server{spec: p, dir: h.Dir, runner: h.Runner, client: &http.Client{Transport: &http.Transport{MaxIdleConns: 1}}}
 }
 
 func find() (string, error) { return machine.FindProgram("varnishd") }
 
 func (s *server) workDir() string { return filepath.Join(s.dir, "work") }
 
-// fixed are parameters that no scenario changes. Two threads serve a
-// request that goes on to the origin, far away: they are many and cheap, but few
-// wait idle. The log, which nobody reads, is short, so that it stays in memory.
-// Short-lived objects count as storage too, which is the edge's limit.
+// fixed are parameters that no scenario changes. Two threads serve a request that
+// goes on to the distant origin, so many threads are allowed, and few wait idle.
+// Nobody reads the log: it is short, so it stays in memory. Short-lived objects count
+// as storage too, so the storage is all the memory of the cache.
 var fixed = []string{
 	"thread_pools=1", "thread_pool_min=20", "thread_pool_max=1000",
 	"vsl_space=1M", "shortlived=0", "default_grace=0", "default_keep=0",
@@ -88,10 +87,10 @@ func storage(settings map[string]string) string {
 	return "malloc," + strconv.FormatInt(Storage.Of(settings)>>10, 10) + "k"
 }
 
-// configOf writes the configuration. What is cached is the same for
-// everybody: it is found by its URL alone, whatever Host, cookies and session
-// came with the request. A response says in X-Cache what the edge did; what an
-// application's own cache did moves to X-Shop-Cache.
+// configOf writes the configuration. A cached answer is the same for everybody: it is
+// found by its URL alone, whatever Host, cookies and session came with the request. A
+// response says in X-Cache what the edge did; what an application's own cache did
+// moves to X-Shop-Cache.
 func configOf(p spec.Process) (string, error) {
 	origin := p.Links[scenarios.RoleOrigin]
 	if len(origin) != 1 {
@@ -123,8 +122,8 @@ func vclSeconds(settings map[string]string, name string) (string, error) {
 	return fmt.Sprintf("%.3fs", d.Seconds()), nil
 }
 
-// template resolves the origin once, when the edge starts. Waits for it
-// are as long as HAProxy's. Whoever is in the run's network may purge.
+// template resolves the origin once, when the edge starts. Waits for it are as long
+// as HAProxy's. Every process in the run's network may purge.
 const template = `vcl 4.1;
 
 backend origin {
@@ -204,15 +203,15 @@ sub vcl_deliver {
 
 // Ready asks for the origin's health, which is never cached.
 func (s *server) Ready(ctx context.Context) error {
-	_, err := machine.Get(ctx, s.client, "http://"+s.spec.Near()+"/health")
+	_, err := machine.Get(ctx, s.client, "http://"+s.spec.LocalAddress()+"/health")
 	return err
 }
 
 // Close lets go of the connection for questions.
 func (s *server) Close() { s.client.CloseIdleConnections() }
 
-// counters are varnishstat's names of what we count. Backend requests and errors are
-// those to and of the origin, bytes those of storage.
+// counters are varnishstat's names of our counters. Backend requests go to the
+// origin, errors are the origin's, and bytes are those of the storage.
 var counters = map[string][]string{
 	"requests_total":         {"MAIN.client_req"},
 	"hits_total":             {"MAIN.cache_hit"},
@@ -242,7 +241,7 @@ func (s *server) Count(ctx context.Context) (map[string]float64, error) {
 	cmd := exec.Command(program, args...)
 	var out bytes.Buffer
 	cmd.Stdout = &out
-	if err := s.family.Run(ctx, cmd, child.Options{Name: "varnishstat"}); err != nil {
+	if err := s.runner.Run(ctx, cmd, child.Options{Name: "varnishstat"}); err != nil {
 		return nil, err
 	}
 	return parseVarnishstat(out.Bytes())

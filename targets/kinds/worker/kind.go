@@ -11,7 +11,7 @@ import (
 	"headroom/targets/machine"
 )
 
-// What a worker may be told.
+// The settings of a worker.
 var (
 	Jobs       = scenarios.Enum("jobs", "which it takes", "all", "mail", "image", "analytics")
 	Idempotent = scenarios.Enum("idempotent", "whether a job that comes twice is done once", "yes", "no")
@@ -42,6 +42,6 @@ func Kind() machine.Kind {
 				{Role: scenarios.RoleQueue, Needs: scenarios.ProtocolJetStream, Required: true, About: "where jobs come from"},
 			},
 		},
-		New: machine.NewCounted,
+		New: machine.NewCountedApp,
 	}
 }

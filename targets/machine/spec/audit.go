@@ -23,7 +23,7 @@ type RowsRequest struct {
 	IDs     []int64 `json:"ids"`
 }
 
-// RowsAnswer is those that are there, in no order.
+// RowsAnswer lists the rows that are there, in no order.
 type RowsAnswer struct {
 	IDs []int64 `json:"ids"`
 }

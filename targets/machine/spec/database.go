@@ -6,9 +6,9 @@ package spec
 // name, and a role of the same name that owns the database.
 const AppDatabase = "app"
 
-// UnaskedMark stands within a statement that an application sends by itself, to watch
-// its databases and for counts. No request asked for the statement, so what counts the
-// work of requests leaves it out. The mark stands behind the statement's first word:
+// UnaskedMark marks a statement that an application sends by itself, to watch its
+// databases and for counts. No request asked for the statement, so counts of the work
+// of requests leave it out. The mark stands behind the statement's first word:
 // PostgreSQL's own statistics keep a comment there, and may drop a comment at the
 // beginning or the end.
 const UnaskedMark = "/* unasked */"

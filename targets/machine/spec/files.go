@@ -8,12 +8,13 @@ import (
 	"path/filepath"
 )
 
-// Below is where a path of a container stands in a folder that takes the place of the
+// Below maps a path of a container to a folder that takes the place of the
 // container's root. No path leads out of the folder.
 func Below(dir, path string) string { return filepath.Join(dir, filepath.Clean("/"+path)) }
 
 // PutFiles writes the files of the machine's services below their processes' folders,
-// on a machine that shares its host: what a file holds is no part of the Spec as JSON.
+// on a machine that shares its host. The stage calls it, because the JSON of a Spec
+// does not hold the files' content.
 func (s Spec) PutFiles() error {
 	for _, p := range s.Processes {
 		if p.Service == nil {

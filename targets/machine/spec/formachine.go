@@ -15,13 +15,12 @@ import (
 // ownHost is where a process finds the others of its own machine.
 const ownHost = "127.0.0.1"
 
-// ForMachine builds the Spec of machine m of topology t: every link
-// "machine/process" becomes the host:port behind it. host names another
-// machine as the stage's network knows it. The error names a link that leads
-// nowhere. datasetDir is the folder, inside the machine, of what a seeded process
-// begins with. local is nil where the machine has its host to itself. A machine that
-// runs an image of the user's own has its name in the network for an address: others
-// ask it from outside.
+// ForMachine builds the Spec of machine m of topology t: every link "machine/process"
+// becomes the host:port behind it. host names another machine as the stage's network
+// knows it. The error names a link that leads nowhere. datasetDir is the folder,
+// inside the machine, of the dataset that a seeded process begins with. local is nil
+// where the machine has its host to itself. A machine that runs an image of the
+// user's own has its name in the network for an address: others ask it from outside.
 func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine string) string, nonce string, datasetDir func(scenarios.Process) string, local *Local) (Spec, error) {
 	s := Spec{Machine: m.Name, Nonce: nonce, Local: local}
 	address := ""
@@ -40,7 +39,7 @@ func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine str
 	for _, p := range m.Processes {
 		process := Process{
 			Name: p.Name, Kind: p.Kind, Address: address, Port: p.Port, Settings: p.Settings,
-			Copy: copy, Copies: copies, Node: t.Index(m.Name),
+			CopyNumber: copy, CopyCount: copies, NodeID: t.Index(m.Name),
 		}
 		if d, begins := t.DatasetOf(m, p); begins {
 			process.Dataset = &Dataset{Dir: datasetDir(p), Key: d.Key()}
@@ -65,15 +64,15 @@ func ForMachine(t scenarios.Topology, m scenarios.Machine, host func(machine str
 	return s, nil
 }
 
-// InMachine is the folder of what a process begins with, on a machine that has its
-// host to itself.
+// InMachine is the folder of a process's dataset, on a machine that has its host to
+// itself.
 func InMachine(p scenarios.Process) string { return path.Join(DatasetDir, p.Name) }
 
 // ForSeed is the Spec of a machine that makes a dataset in a folder, and ends. A service
 // counts nothing meanwhile.
 func ForSeed(d scenarios.Dataset, dir, nonce string, local *Local) Spec {
 	p := d.Process
-	process := Process{Name: p.Name, Kind: p.Kind, Port: p.Port, Settings: p.Settings, Copy: 1, Copies: 1}
+	process := Process{Name: p.Name, Kind: p.Kind, Port: p.Port, Settings: p.Settings, CopyNumber: 1, CopyCount: 1}
 	if local != nil {
 		process.Address = local.Address
 	}

@@ -38,9 +38,9 @@ func TestForMachine(t *testing.T) {
 	topology := shopTopology()
 	got, err := ForMachine(topology, topology.Machines[0], host, "n", InMachine, nil)
 	want := Spec{Machine: "app-1", Nonce: "n", Processes: []Process{
-		{Name: "mail", Kind: "mail", Port: 8025, Copy: 1, Copies: 2},
+		{Name: "mail", Kind: "mail", Port: 8025, CopyNumber: 1, CopyCount: 2},
 		{
-			Name: "shop", Kind: "shop", Port: 8000, Settings: map[string]string{"feed": "join"}, Copy: 1, Copies: 2,
+			Name: "shop", Kind: "shop", Port: 8000, Settings: map[string]string{"feed": "join"}, CopyNumber: 1, CopyCount: 2,
 			Links: map[scenarios.Role][]string{"database": {"after-db:5432"}, "mail": {"127.0.0.1:8025"}},
 		},
 	}}
@@ -81,8 +81,8 @@ func TestForMachineOfAService(t *testing.T) {
 		}
 		p := got.Processes[0]
 		want := map[string]string{"DATABASE_URL": "postgres://app@after-db:5432/app", "PEERS": "after-app-1:8000,after-app-2:8001", "SELF": test.self, "PLAIN": "a {b} c"}
-		if p.Address != test.address || p.Near() != test.self || !reflect.DeepEqual(p.Service.Env, want) {
-			t.Errorf("%+v: at %s, near at %s, environment %q, want %q", test.service, p.Address, p.Near(), p.Service.Env, want)
+		if p.Address != test.address || p.LocalAddress() != test.self || !reflect.DeepEqual(p.Service.Env, want) {
+			t.Errorf("%+v: at %s, near at %s, environment %q, want %q", test.service, p.Address, p.LocalAddress(), p.Service.Env, want)
 		}
 		if service.Env["SELF"] != "{self}" {
 			t.Error("the scenario's own environment is changed")
@@ -106,8 +106,8 @@ func TestForMachineThatSharesItsHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	mail, shop := got.Processes[0], got.Processes[1]
-	if mail.Listen() != "127.64.0.9:8025" || mail.Near() != "127.64.0.9:8025" || shop.Links["mail"][0] != "127.64.0.9:8025" {
-		t.Errorf("mail listens at %s, is near at %s, linked at %v", mail.Listen(), mail.Near(), shop.Links["mail"])
+	if mail.Listen() != "127.64.0.9:8025" || mail.LocalAddress() != "127.64.0.9:8025" || shop.Links["mail"][0] != "127.64.0.9:8025" {
+		t.Errorf("mail listens at %s, is near at %s, linked at %v", mail.Listen(), mail.LocalAddress(), shop.Links["mail"])
 	}
 	if got.DataDir() != "/run" || got.AgentAddress() != "127.64.0.9:9900" {
 		t.Errorf("folder %s, agent at %s", got.DataDir(), got.AgentAddress())
@@ -116,8 +116,8 @@ func TestForMachineThatSharesItsHost(t *testing.T) {
 
 func TestMachineWithItsHostToItself(t *testing.T) {
 	p, s := Process{Port: 8000}, Spec{}
-	if p.Listen() != ":8000" || p.Near() != "127.0.0.1:8000" || s.AgentAddress() != ":9900" {
-		t.Errorf("listens at %s, is near at %s, agent at %s", p.Listen(), p.Near(), s.AgentAddress())
+	if p.Listen() != ":8000" || p.LocalAddress() != "127.0.0.1:8000" || s.AgentAddress() != ":9900" {
+		t.Errorf("listens at %s, is near at %s, agent at %s", p.Listen(), p.LocalAddress(), s.AgentAddress())
 	}
 	if s.DataDir() != DataDir {
 		t.Errorf("folder %s", s.DataDir())
@@ -144,7 +144,7 @@ func TestForMachineThatBeginsWithData(t *testing.T) {
 		local := &Local{Address: "127.64.0.9"}
 		made := ForSeed(d, "/cache/x", "n", local)
 		wantMade := Spec{Machine: "seed", Nonce: "n", Local: local,
-			Processes: []Process{{Name: "db", Kind: "postgres", Address: "127.64.0.9", Port: 5432, Copy: 1, Copies: 1}},
+			Processes: []Process{{Name: "db", Kind: "postgres", Address: "127.64.0.9", Port: 5432, CopyNumber: 1, CopyCount: 1}},
 			Seed:      &Seed{Dir: "/cache/x", Key: d.Key(), Command: []string{"make", "part", strconv.Itoa(i + 1), "of", "2"}}}
 		if !reflect.DeepEqual(made, wantMade) {
 			t.Errorf("made by %+v, want %+v", made, wantMade)

@@ -3,15 +3,15 @@
 package spec
 
 // A conductor asks what goes on inside a process. The machine's agent relays the
-// question, POST AskPath, and the process answers below /internal/ in JSON. Which
-// questions a process answers says its facts: the protocols that it speaks.
+// question, POST AskPath, and the process answers below /internal/ in JSON. The facts
+// of a process say which questions it answers: by the protocols that it speaks.
 const (
-	FillPath    = "/internal/fill"    // ProtocolFill: POST FillPages, answers Filled
-	TouchPath   = "/internal/touch"   // ProtocolFill: POST []Request, answers []Touch, one a request
-	HomePath    = "/internal/home"    // ProtocolHome: POST HomeQuestion, answers []int, one a row
-	SettlePath  = "/internal/settle"  // ProtocolSettle: GET, answers Settled
-	BacklogPath = "/internal/queue"   // ProtocolBacklog: GET, answers Backlog
-	EffectsPath = "/internal/effects" // ProtocolEffects: POST EffectsQuestion, answers Effects
+	FillPath        = "/internal/fill"    // ProtocolFill: POST FillPages, answers Filled
+	CacheEffectPath = "/internal/touch"   // ProtocolFill: POST []Request, answers []CacheEffect, one a request
+	HomePath        = "/internal/home"    // ProtocolHome: POST HomeQuestion, answers []int, one a row
+	SettlePath      = "/internal/settle"  // ProtocolSettle: GET, answers Settled
+	BacklogPath     = "/internal/queue"   // ProtocolBacklog: GET, answers Backlog
+	EffectsPath     = "/internal/effects" // ProtocolEffects: POST EffectsQuestion, answers Effects
 )
 
 // What a question may hold. A machine's agent relays a question for 10 s at most.
@@ -36,10 +36,10 @@ type Request struct {
 	Body   string `json:"body,omitempty"`
 }
 
-// Touch is what a request does to the pages of a cache.
-type Touch struct {
-	Reads string   `json:"reads,omitempty"` // the name of the page that the request is answered from
-	Ends  []string `json:"ends,omitempty"`  // the names of the pages that are no longer true after it
+// CacheEffect is what a request does to the pages of a cache.
+type CacheEffect struct {
+	Reads       string   `json:"reads,omitempty"` // the name of the page that the request is answered from
+	Invalidates []string `json:"ends,omitempty"`  // the names of the pages that are no longer true after it
 }
 
 // Row is one that a request created.
@@ -79,9 +79,9 @@ type EffectsQuestion struct {
 	IDs []int64 `json:"ids"`
 }
 
-// Effects is how often each row had its effect. Every row of the question is in
-// it, with 0 where there was none. Once Full is true, rows that came after the
-// process's memory was full are unknown, and are missing.
+// Effects is how often each row had its effect. Every row of the question is in Seen,
+// with 0 where there was none. When Full is true, the process's memory was full: rows
+// that came later are missing.
 type Effects struct {
 	Seen map[int64]int `json:"seen"`
 	Full bool          `json:"full,omitempty"`

@@ -10,10 +10,10 @@ const EnvObserver = "HEADROOM_OBSERVER"
 // observer, read-only.
 const HostCgroupDir = "/host/cgroup"
 
-// Observer is what an observer answers for: machines that run an image of the user's
-// own, in which no agent can be. An observer listens at AgentPort, answers GET /ready
-// with 200 at once, and answers below a machine's ObservedPath as that machine's
-// agent would.
+// Observer lists the machines that an observer answers for: they run an image of the
+// user's own, in which no agent can run. An observer listens at AgentPort and answers
+// GET /ready with 200 at once. Below a machine's ObservedPath it answers as that
+// machine's agent would.
 type Observer struct {
 	Nonce    string     `json:"nonce"`
 	Machines []Observed `json:"machines"`

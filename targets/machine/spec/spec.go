@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package spec is the contract between a stage and a machine: what the machine
-// is to run (Spec, handed in as JSON), and what it answers about itself
-// (Counters, from its agent's /observe).
+// Package spec is the contract between a stage and a machine. Spec, handed in as
+// JSON, says what the machine runs. Counters, from the agent's /observe, are what the
+// machine says about itself.
 package spec
 
 import (
@@ -44,16 +44,16 @@ type Spec struct {
 	Begin     *Begin    `json:"begin,omitempty"`
 }
 
-// Seed makes the machine one that makes a dataset with its only process, and ends.
+// Seed has the machine make a dataset with its only process, and end.
 type Seed struct {
 	Dir     string   `json:"dir"`               // where the dataset is to be
 	Key     string   `json:"key"`               // names what is in it
 	Command []string `json:"command,omitempty"` // makes the data, beside the process
 	// Made is the folder of data that were made elsewhere, in an image of the user's
-	// own: the machine runs no process and no command, and keeps a copy of them.
+	// own: the machine runs no process and no command, and keeps a copy of the data.
 	Made string `json:"made,omitempty"`
-	// FilesDir is the folder of the files that the command reads, in which it works;
-	// "": it reads none.
+	// FilesDir is the command's working folder, with the files that it reads; "": it
+	// reads none.
 	FilesDir string `json:"files_dir,omitempty"`
 }
 
@@ -118,18 +118,18 @@ type Process struct {
 	// Service is how the process runs where the scenario says so, the addresses of its
 	// links filled in; nil: its kind's code runs it.
 	Service *scenarios.Service `json:"service,omitempty"`
-	// Copy of Copies says which of its group the machine is, from 1; Node is
-	// its place in the whole topology, from 0.
-	Copy   int `json:"copy"`
-	Copies int `json:"copies"`
-	Node   int `json:"node"`
+	// CopyNumber says which of the CopyCount machines of its group the machine is, from
+	// 1. NodeID is the place of the machine in the whole topology, from 0.
+	CopyNumber int `json:"copy"`
+	CopyCount  int `json:"copies"`
+	NodeID     int `json:"node"`
 }
 
 // Listen is where the process listens, as host:port or :port.
 func (p Process) Listen() string { return net.JoinHostPort(p.Address, strconv.Itoa(p.Port)) }
 
-// Near is where its own machine reaches the process, as host:port.
-func (p Process) Near() string {
+// LocalAddress is where its own machine reaches the process, as host:port.
+func (p Process) LocalAddress() string {
 	return net.JoinHostPort(cmp.Or(p.Address, ownHost), strconv.Itoa(p.Port))
 }
 
@@ -153,7 +153,7 @@ type Counters struct {
 	NetTxBytesTotal  maybe.Number      `json:"net_tx_bytes_total,omitzero"`
 	Processes        []ProcessCounters `json:"processes"`
 	Unread           []string          `json:"unread,omitempty"` // why a figure above, or of a process, is not known: "source: reason"
-	// Errors are faults that spoil what is measured: a program that does not run, a
+	// Errors are faults that make what is measured invalid: a program that does not run, a
 	// kind's counters that could not be asked for.
 	Errors []string `json:"errors,omitempty"`
 }

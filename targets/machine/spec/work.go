@@ -2,14 +2,14 @@
 
 package spec
 
-// WorkPath is where a machine's agent answers GET with a list of Work: what the
-// counters of its processes are made of. It is not part of Counters, as the
-// texts of statements are long and slices don't need them.
+// WorkPath is where a machine's agent answers GET with a list of Work: the parts of
+// its processes' counters. Work is not part of Counters, because the texts of
+// statements are long and slices don't need them.
 const WorkPath = "/work"
 
-// QuietPath is where a machine's agent answers GET once nothing is about to go on by
-// the clock in its processes that alters what work costs, and 503 until then.
-const QuietPath = "/quiet"
+// QuiescePath is where a machine's agent answers GET with 200 once all its processes
+// are quiesced (see machine.Quiescer), and with 503 until then.
+const QuiescePath = "/quiesce"
 
 // The sorts of work.
 const (

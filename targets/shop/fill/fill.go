@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// Touched are the pages that a request reads ("" when it reads none that is
+// CacheEffects are the pages that a request reads ("" when it reads none that is
 // cached) and those that it makes stale, by their names in the cache.
-func Touched(method, target string, body []byte) (reads string, stale []string) {
+func CacheEffects(method, target string, body []byte) (reads string, stale []string) {
 	path, query, _ := strings.Cut(target, "?")
 	switch {
 	case method == "GET" && path == "/api/feed":

@@ -29,7 +29,7 @@ func TestTouched(t *testing.T) {
 		{"DELETE", "/api/users/42", "", "", nil},
 	}
 	for _, test := range tests {
-		reads, stale := Touched(test.method, test.target, []byte(test.body))
+		reads, stale := CacheEffects(test.method, test.target, []byte(test.body))
 		if reads != test.reads || !slices.Equal(stale, test.stale) {
 			t.Errorf("%s %s: reads %q, makes stale %v; want %q and %v", test.method, test.target, reads, stale, test.reads, test.stale)
 		}

@@ -3,9 +3,9 @@
 // Package idle is what the driver's container runs while it waits for work:
 // a first process that does nothing but hand on signals.
 //
-// The work is exec'd beside it, and the engine has no call that signals an
-// exec'd process. It has one that signals the first process, which may signal
-// all others of its container.
+// The work is exec'd beside it, and the engine has no call that signals an exec'd
+// process. The engine can signal the first process, and that process may signal all
+// others of its container.
 package idle
 
 import (

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command fakemachine stands for the headroom binary in the stage's tests: a
-// machine that serves its name and does as its settings say, and the commands
+// Command fakemachine stands for the headroom binary in the stage's tests. It is a
+// machine that serves its name and does as its settings say. It also has the commands
 // that the stage runs in the image.
 package main
 

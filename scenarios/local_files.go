@@ -13,8 +13,8 @@ import (
 	"path/filepath"
 )
 
-// mostFileBytes is the most that a file may hold that goes to a process.
-const mostFileBytes = 1 << 20
+// maxFileBytes is the largest size of a file that goes to a process.
+const maxFileBytes = 1 << 20
 
 // file reads a file that stands beside the scenario.
 func (n node) file(name string) File {
@@ -27,7 +27,7 @@ func (n node) file(name string) File {
 		n.fail("%q leads out of the scenario file's folder, or round about: write the path from that folder, for example schema.sql", name)
 		return f
 	}
-	content, err := readBeside(n.doc.dir, name)
+	content, err := readLocalFile(n.doc.dir, name)
 	if err != nil {
 		n.fail("%v", err)
 		return f
@@ -37,8 +37,8 @@ func (n node) file(name string) File {
 	return f
 }
 
-// readBeside reads a file below a folder. No link leads out of the folder.
-func readBeside(dir, name string) ([]byte, error) {
+// readLocalFile reads a file below a folder. No link leads out of the folder.
+func readLocalFile(dir, name string) ([]byte, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("the scenario file's folder can't be read: %w", err)
@@ -56,12 +56,12 @@ func readBeside(dir, name string) ([]byte, error) {
 		return nil, fmt.Errorf("%q can't be read beside the scenario file: %w", name, err)
 	}
 	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, mostFileBytes+1))
+	content, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("%q can't be read: %w", name, err)
 	}
-	if len(content) > mostFileBytes {
-		return nil, fmt.Errorf("%q holds more than %d bytes: put it into the image", name, mostFileBytes)
+	if len(content) > maxFileBytes {
+		return nil, fmt.Errorf("%q holds more than %d bytes: put it into the image", name, maxFileBytes)
 	}
 	return content, nil
 }

@@ -9,23 +9,22 @@ import (
 	"headroom/scenarios"
 )
 
-// risk is what a sentence of the form "below x%" may be wrong with.
+// risk is the probability that a sentence of the form "below x%" is wrong.
 const risk = 0.05
 
-// Below is the share of bad requests that a count rules out at 95%, and Above the
-// share that it shows to be exceeded: 0 of 800, one by one, are below 0.37%. Bad
-// requests that come together say as much as one.
-func Below(c record.Count) float64 { return shareAt(c, 1, 0, 1-risk) }
+// ShareUpperBound is the upper 95% confidence bound of the share of bad requests: for 0
+// of 800, independent of each other, it is 0.37%. A burst of bad requests counts as one.
+func ShareUpperBound(c record.Count) float64 { return shareAt(c, 1, 0, 1-risk) }
 
-// Above is the other end of the same.
-func Above(c record.Count) float64 {
+// ShareLowerBound is the lower 95% confidence bound of the same share.
+func ShareLowerBound(c record.Count) float64 {
 	if c.Bad == 0 {
 		return 0
 	}
 	return shareAt(c, 0, 1, risk)
 }
 
-// shareAt is a quantile of the share by Clopper and Pearson, with bursts.
+// shareAt is the quantile of the share by Clopper and Pearson, with bursts.
 func shareAt(c record.Count, badMore, goodMore, quantile float64) float64 {
 	if c.Of == 0 || c.Bad >= c.Of {
 		return 1
@@ -47,8 +46,8 @@ func burstOf(m record.Measurement, c scenarios.SLOCondition) float64 {
 	return Burst(bad)
 }
 
-// Burst is how many of what was counted each second come together: the variance
-// over the mean, which is 1 where they come one by one, and at least 1.
+// Burst is how many events come together, by their counts per second. It is the
+// variance over the mean, which is 1 for independent events. Burst is at least 1.
 func Burst(perSecond []int64) float64 {
 	if len(perSecond) < 2 {
 		return 1

@@ -11,15 +11,15 @@ import (
 	"headroom/targets/machine/spec"
 )
 
-// Auditor asks a system's machines what only they know.
+// Auditor asks a system's machines what the driver can't see.
 type Auditor interface {
-	// Lag is what a primary saw of its replicas between two moments of its
+	// Lag returns what a primary saw of its replicas between two moments of the
 	// machine's clock.
 	Lag(ctx context.Context, target observe.Target, from, till int64) ([]spec.LagSample, error)
-	// Rows are those of the ids that a database itself holds in a table.
+	// Rows returns which of the ids a database itself holds in a table.
 	Rows(ctx context.Context, target observe.Target, process, table string, ids []int64) ([]int64, error)
-	// Ask hands a question to one of the machine's own processes, and reads the
-	// answer into the value that into points at; without a body it is a GET.
+	// Ask sends a question to one of the machine's own processes, and reads the
+	// answer into the value that into points at. A question without a body is a GET.
 	Ask(ctx context.Context, target observe.Target, process, path string, body, into any) error
 }
 

@@ -18,19 +18,19 @@ const (
 	FromLocation = "location" // the last segment of the path in the header Location
 )
 
-// Reading says where an answer shows a number: a version, or a new row's id. The
+// Extractor says where an answer shows a number: a version, or a new row's id. The
 // zero value says nothing, and a default holds.
-type Reading struct {
+type Extractor struct {
 	From string `json:"from"`           // one of FromJSON, FromHeader, FromETag, FromLocation
 	Name string `json:"name,omitempty"` // of the field or the header
 }
 
 // VersionAt is where the endpoint's answers show the version of its object.
-func (e Endpoint) VersionAt() Reading { return cmp.Or(e.Version, Reading{FromJSON, "version"}) }
+func (e Endpoint) VersionAt() Extractor { return cmp.Or(e.Version, Extractor{FromJSON, "version"}) }
 
 // IDAt is where the endpoint's answers show the id of the row that they
 // acknowledge.
-func (e Endpoint) IDAt() Reading { return cmp.Or(e.ID, Reading{FromJSON, "id"}) }
+func (e Endpoint) IDAt() Extractor { return cmp.Or(e.ID, Extractor{FromJSON, "id"}) }
 
 var (
 	jsonFieldName = regexp.MustCompile(`^[A-Za-z0-9_@$-]{1,100}$`)
@@ -38,45 +38,45 @@ var (
 	tableName     = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)             // what PostgreSQL keeps of a longer name is another one
 )
 
-// Check says what is wrong with the reading, if anything is.
-func (r Reading) Check() error {
-	switch r.From {
+// Check says what is wrong with the extractor, if anything is.
+func (x Extractor) Check() error {
+	switch x.From {
 	case FromJSON:
-		if !jsonFieldName.MatchString(r.Name) {
-			return fmt.Errorf("%q is no name of a JSON field: write the field's own name without a path, for example json version", r.Name)
+		if !jsonFieldName.MatchString(x.Name) {
+			return fmt.Errorf("%q is no name of a JSON field: write the field's own name without a path, for example json version", x.Name)
 		}
 	case FromHeader:
-		if !headerName.MatchString(r.Name) {
-			return fmt.Errorf("%q is no name of a header: write for example header X-Version", r.Name)
+		if !headerName.MatchString(x.Name) {
+			return fmt.Errorf("%q is no name of a header: write for example header X-Version", x.Name)
 		}
 	case FromETag, FromLocation:
-		if r.Name != "" {
-			return fmt.Errorf("%s takes no name: leave %q out", r.From, r.Name)
+		if x.Name != "" {
+			return fmt.Errorf("%s takes no name: leave %q out", x.From, x.Name)
 		}
 	default:
-		return fmt.Errorf("%q is no place of an answer%s", r.From, nearest(r.From, []string{FromJSON, FromHeader, FromETag, FromLocation}))
+		return fmt.Errorf("%q is no place of an answer%s", x.From, nearest(x.From, []string{FromJSON, FromHeader, FromETag, FromLocation}))
 	}
 	return nil
 }
 
-// reading reads one of the places, with the name that it needs.
-func (n node) reading(places ...string) Reading {
+// extractor reads one of the places, with the name that it needs.
+func (n node) extractor(places ...string) Extractor {
 	place, name, _ := strings.Cut(n.text(), " ")
 	if !slices.Contains(places, place) {
 		n.fail("%q is no place of an answer that can be read here%s", place, nearest(place, places))
-		return Reading{}
+		return Extractor{}
 	}
-	r := Reading{From: place, Name: strings.TrimSpace(name)}
-	if err := r.Check(); err != nil {
+	x := Extractor{From: place, Name: strings.TrimSpace(name)}
+	if err := x.Check(); err != nil {
 		n.fail("%v", err)
-		return Reading{}
+		return Extractor{}
 	}
-	return r
+	return x
 }
 
-// readFollowed reads what oracles follow of a request's answers: the version of
+// readExtractors reads what oracles follow of a request's answers: the version of
 // its object, and the row that they acknowledge.
-func readFollowed(m map[string]node, e *Endpoint) {
+func readExtractors(m map[string]node, e *Endpoint) {
 	if v, ok := m["creates"]; ok {
 		e.Creates = v.text()
 		if !tableName.MatchString(e.Creates) {
@@ -84,13 +84,13 @@ func readFollowed(m map[string]node, e *Endpoint) {
 		}
 	}
 	if v, ok := m["version"]; ok {
-		e.Version = v.reading(FromJSON, FromHeader, FromETag)
+		e.Version = v.extractor(FromJSON, FromHeader, FromETag)
 		if e.Object == "" {
 			v.fail("nothing is named whose version it is: add object, for example object: \"user {user}\"")
 		}
 	}
 	if v, ok := m["id"]; ok {
-		e.ID = v.reading(FromJSON, FromHeader, FromLocation)
+		e.ID = v.extractor(FromJSON, FromHeader, FromLocation)
 		if e.Creates == "" {
 			v.fail("no table is named whose row has the id: add creates, for example creates: orders")
 		}

@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// asker asks one database by a connection that it keeps.
-type asker struct {
+// cachedConn asks one database by a connection that it keeps.
+type cachedConn struct {
 	dsn   string
 	begin func(context.Context, *pgx.Conn) error // on each new connection; nil: nothing
 
@@ -20,7 +20,7 @@ type asker struct {
 }
 
 // query uses the kept connection, opening it when needed.
-func (a *asker) query(ctx context.Context, use func(*pgx.Conn) error) error {
+func (a *cachedConn) query(ctx context.Context, use func(*pgx.Conn) error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.conn == nil || a.conn.IsClosed() {
@@ -39,8 +39,8 @@ func (a *asker) query(ctx context.Context, use func(*pgx.Conn) error) error {
 	return use(a.conn)
 }
 
-// hangUp ends the connection.
-func (a *asker) hangUp() {
+// closeConn ends the connection.
+func (a *cachedConn) closeConn() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.conn != nil {
@@ -48,7 +48,7 @@ func (a *asker) hangUp() {
 	}
 }
 
-func (a *asker) drop() {
+func (a *cachedConn) drop() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = a.conn.Close(ctx)

@@ -33,9 +33,9 @@ func (c *recordedCache) Wrote(_ context.Context, pages ...store.Key) error {
 	return nil
 }
 
-// What fill.Touched says of a request is what the shop does with its cache. The
+// What fill.CacheEffects says of a request is what the shop does with its cache. The
 // page of a new post is left out: nobody can have asked for it.
-func TestTouchedIsWhatTheShopDoes(t *testing.T) {
+func TestCacheEffectsAreWhatTheShopDoes(t *testing.T) {
 	const created = "post:7" // by storetest.Fake
 	for _, request := range [][3]string{
 		{"GET", "/api/users/42"}, {"GET", "/api/posts/5"}, {"GET", "/api/feed"}, {"GET", "/api/orders?user=42"},
@@ -57,9 +57,9 @@ func TestTouchedIsWhatTheShopDoes(t *testing.T) {
 			t.Errorf("%s %s: %d %s", method, target, w.Code, w.Body)
 		}
 		stale := slices.DeleteFunc(recorded.stale, func(name string) bool { return name == created })
-		reads, wantStale := fill.Touched(method, target, []byte(body))
+		reads, wantStale := fill.CacheEffects(method, target, []byte(body))
 		if strings.Join(recorded.looked, " ") != reads || !slices.Equal(stale, wantStale) {
-			t.Errorf("%s %s: the shop looks for %v and makes %v stale; fill.Touched says %q and %v", method, target, recorded.looked, stale, reads, wantStale)
+			t.Errorf("%s %s: the shop looks for %v and makes %v stale; fill.CacheEffects says %q and %v", method, target, recorded.looked, stale, reads, wantStale)
 		}
 	}
 }

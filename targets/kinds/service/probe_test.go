@@ -79,7 +79,7 @@ func TestReadyByItsPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if patient, says := made.(machine.Patient); !says || patient.ReadyWithin() != 2*time.Minute {
+	if slow, says := made.(machine.SlowStarter); !says || slow.ReadyTimeout() != 2*time.Minute {
 		t.Errorf("what runs elsewhere does not say how long it may take: %v", says)
 	}
 	if err := made.Ready(t.Context()); err != nil {
@@ -124,17 +124,17 @@ func TestCount(t *testing.T) {
 		}
 	})
 	want := map[string]float64{"statements_total": 42, "cache_hits_total": 0, "queued": 3, "rows_read_total": 1.5}
-	got, err := newAsker(p).Count(t.Context())
+	got, err := newProber(p).Count(t.Context())
 	if err != nil || !maps.Equal(got, want) {
 		t.Errorf("%v, %v, want %v", got, err, want)
 	}
 	for _, c := range e.Counters() {
-		if _, told := got[c.Told()]; !told {
-			t.Errorf("the facts name %s, which is not among %v", c.Told(), got)
+		if _, told := got[c.SourceKey()]; !told {
+			t.Errorf("the facts name %s, which is not among %v", c.SourceKey(), got)
 		}
 	}
 	p.Service = &scenarios.Service{}
-	if got, err := newAsker(p).Count(t.Context()); got != nil || err != nil {
+	if got, err := newProber(p).Count(t.Context()); got != nil || err != nil {
 		t.Errorf("without a page: %v, %v", got, err)
 	}
 }
@@ -151,8 +151,8 @@ func TestCountInPart(t *testing.T) {
 			scenarios.MeaningQueued: "app_queue", scenarios.MeaningLockWaiters: name,
 		}}
 		counts, err := readPage([]byte(page), e)
-		var uncounted *machine.Uncounted
-		if !errors.As(err, &uncounted) || !strings.Contains(err.Error(), want) {
+		var unknown *machine.UnknownCountersError
+		if !errors.As(err, &unknown) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error is %v, want %q", name, err, want)
 		}
 		if len(counts) != 1 || counts["queued"] != 3 {
@@ -171,13 +171,13 @@ func TestErrorsNameNoQuery(t *testing.T) {
 		"no page in Prometheus' text format": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>\n") },
 		"EOF":                                func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
-		_, err := newAsker(serverOf(t, scenarios.Service{Counters: &e}, answers)).Count(t.Context())
+		_, err := newProber(serverOf(t, scenarios.Service{Counters: &e}, answers)).Count(t.Context())
 		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "/metrics") || strings.Contains(err.Error(), "token") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	p := spec.Process{Address: "127.0.0.1", Port: 80, Service: &scenarios.Service{Ready: scenarios.Ready{HTTP: "/%zz?token=s3cret"}}}
-	if err := newAsker(p).answers(t.Context()); err == nil || strings.Contains(err.Error(), "token") {
+	if err := newProber(p).probe(t.Context()); err == nil || strings.Contains(err.Error(), "token") {
 		t.Errorf("what is no URL: %v", err)
 	}
 }
@@ -187,7 +187,7 @@ func TestErrorsNameNoQuery(t *testing.T) {
 func TestCountUnderLoad(t *testing.T) {
 	e := scenarios.Exposition{Path: "/metrics", Names: map[scenarios.Meaning]string{scenarios.MeaningQueued: "app_queue"}}
 	var busy atomic.Bool
-	asks := newAsker(serverOf(t, scenarios.Service{Counters: &e}, func(w http.ResponseWriter, _ *http.Request) {
+	asks := newProber(serverOf(t, scenarios.Service{Counters: &e}, func(w http.ResponseWriter, _ *http.Request) {
 		if busy.Load() {
 			http.Error(w, "busy", http.StatusServiceUnavailable)
 			return
@@ -199,8 +199,8 @@ func TestCountUnderLoad(t *testing.T) {
 	}
 	busy.Store(true)
 	counts, err := asks.Count(t.Context())
-	var uncounted *machine.Uncounted
-	if !errors.As(err, &uncounted) || !strings.Contains(err.Error(), "/metrics: 503") || counts != nil {
+	var unknown *machine.UnknownCountersError
+	if !errors.As(err, &unknown) || !strings.Contains(err.Error(), "/metrics: 503") || counts != nil {
 		t.Errorf("a busy service: %v, %v", counts, err)
 	}
 	busy.Store(false)
@@ -216,7 +216,7 @@ func TestCountOfALongPage(t *testing.T) {
 	head := strings.Repeat(line, (maxPage-len(page))/len(line))
 	for more, want := range map[string]string{"": "", strings.Repeat(line, 2): "longer than 16 MiB"} {
 		p := serverOf(t, scenarios.Service{Counters: &e}, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, head+more+page) })
-		counts, err := newAsker(p).Count(t.Context())
+		counts, err := newProber(p).Count(t.Context())
 		if want == "" && (err != nil || counts["queued"] != 3) {
 			t.Errorf("a page of 16 MiB: %v, %v", counts, err)
 		}
@@ -234,9 +234,9 @@ func TestCountOfNoPage(t *testing.T) {
 		"no page in Prometheus' text format": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>hello</html>\n") },
 	} {
 		p := serverOf(t, scenarios.Service{Counters: &e}, answers)
-		counts, err := newAsker(p).Count(t.Context())
-		var uncounted *machine.Uncounted
-		if err == nil || errors.As(err, &uncounted) || !strings.Contains(err.Error(), name) || counts != nil {
+		counts, err := newProber(p).Count(t.Context())
+		var unknown *machine.UnknownCountersError
+		if err == nil || errors.As(err, &unknown) || !strings.Contains(err.Error(), name) || counts != nil {
 			t.Errorf("%s: %v, %v", name, counts, err)
 		}
 	}

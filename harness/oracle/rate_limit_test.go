@@ -44,7 +44,7 @@ func fixed(limit int, window time.Duration) limiter {
 
 // simulateLimit sends requests that overlap, and tells the oracle of those that
 // are admitted, in the order of their answers.
-func simulateLimit(draw *rand.Rand, limits *Limits, admit limiter, n int, gap, longest time.Duration) {
+func simulateLimit(draw *rand.Rand, limits *RateLimitCheck, admit limiter, n int, gap, longest time.Duration) {
 	type request struct{ sent, decided, ended time.Duration }
 	var requests []request
 	at := time.Duration(0)
@@ -80,7 +80,7 @@ func TestLimitIsHeldBySlidingAndBrokenByFixedWindows(t *testing.T) {
 		for _, longest := range []time.Duration{time.Millisecond, 50 * time.Millisecond, 300 * time.Millisecond} {
 			var checked, violations int64
 			for seed := range uint64(30) {
-				limits := NewLimits(limit, window)
+				limits := NewRateLimitCheck(limit, window)
 				simulateLimit(rand.New(rand.NewPCG(seed, 2)), limits, test.admit(limit, window), 1000, 12*time.Millisecond, longest)
 				o := limits.Result()
 				checked += o.Checked
@@ -98,7 +98,7 @@ func TestLimitIsHeldBySlidingAndBrokenByFixedWindows(t *testing.T) {
 
 func TestLimitCountsExactly(t *testing.T) {
 	const ms = time.Millisecond
-	limits := NewLimits(3, 100*ms)
+	limits := NewRateLimitCheck(3, 100*ms)
 	for _, at := range []time.Duration{0, 10, 20, 97, 98, 99, 300, 310, 320, 401} {
 		limits.Admitted(5, at*ms, at*ms, true)
 		limits.Admitted(6+int64(at), at*ms, at*ms, true) // others, once each
@@ -118,7 +118,7 @@ func TestLimitCountsExactly(t *testing.T) {
 // against those that came after.
 func TestLimitIsCertain(t *testing.T) {
 	const ms = time.Millisecond
-	limits := NewLimits(2, 100*ms)
+	limits := NewRateLimitCheck(2, 100*ms)
 	limits.Admitted(1, 0, 5*ms, true)
 	limits.Admitted(1, 60*ms, 65*ms, true)
 	limits.Admitted(1, 3*ms, 104*ms, true) // perhaps after the first has left the window
@@ -131,8 +131,8 @@ func TestLimitIsCertain(t *testing.T) {
 	}
 }
 
-// A window may be short by the slack of 2 ms: only what is shorter still is a violation.
-// What was sent no later than the earliest that is kept says nothing more.
+// A window may be 2 ms short, which is the slack: only a shorter window is a violation. A
+// request that was sent no later than the earliest send kept is ignored.
 func TestLimitAtItsBounds(t *testing.T) {
 	const ms = time.Millisecond
 	for _, test := range []struct {
@@ -146,7 +146,7 @@ func TestLimitAtItsBounds(t *testing.T) {
 		{"one that is earlier", []time.Duration{50 * ms, 60 * ms, 49 * ms}, 1},
 		{"one that is later", []time.Duration{50 * ms, 60 * ms, 51 * ms}, 2},
 	} {
-		limits := NewLimits(1, 100*ms)
+		limits := NewRateLimitCheck(1, 100*ms)
 		for _, at := range test.sent {
 			limits.Admitted(7, at, at, true)
 		}
@@ -157,11 +157,11 @@ func TestLimitAtItsBounds(t *testing.T) {
 }
 
 func TestLimitSaysWhatItCouldNotFollow(t *testing.T) {
-	limits := NewLimits(100, time.Second)
+	limits := NewRateLimitCheck(100, time.Second)
 	if o := limits.Result(); o.Checked != 0 || !strings.HasPrefix(o.Unknown, "not measured") {
 		t.Errorf("%+v", o)
 	}
-	limits.room = newBudget(firstStamps)
+	limits.stampBudget = newBudget(firstStamps)
 	for session := range int64(3) {
 		limits.Admitted(session, 1, 2, true)
 	}
@@ -170,8 +170,8 @@ func TestLimitSaysWhatItCouldNotFollow(t *testing.T) {
 	}
 }
 
-func BenchmarkLimits(b *testing.B) {
-	limits := NewLimits(100, time.Minute)
+func BenchmarkRateLimitCheck(b *testing.B) {
+	limits := NewRateLimitCheck(100, time.Minute)
 	at := time.Duration(0)
 	for b.Loop() {
 		at += time.Millisecond

@@ -16,10 +16,9 @@ import (
 // maxLagAnswer fits ten minutes of eight replicas.
 const maxLagAnswer = 8 << 20 // bytes
 
-// Lag returns how far the replicas of the target's database were behind, ten
-// samples a second of each, between two moments of the machine's monotonic
-// clock. A target whose database has no replicas gives none. It gives up after
-// 15 s.
+// Lag returns how far the replicas of the target's database were behind, between two
+// moments of the machine's monotonic clock. Each replica has ten samples a second. A
+// database without replicas has no samples. Lag gives up after 15 s.
 func Lag(ctx context.Context, target Target, from, till int64) ([]spec.LagSample, error) {
 	url := fmt.Sprintf("%s/lag?from=%d&till=%d", target.AgentURL, from, till)
 	body, err := get(ctx, url, target.Nonce, readTimeout, maxLagAnswer)
@@ -33,9 +32,9 @@ func Lag(ctx context.Context, target Target, from, till int64) ([]spec.LagSample
 	return samples, nil
 }
 
-// Rows returns which of the ids are rows of a table ("users", "posts" or
-// "orders") of the target's database process, whatever routes to it. It asks
-// for spec.MaxRowIDs at a time, and gives up on each question after 15 s.
+// Rows returns which of the ids are rows of a table ("users", "posts" or "orders") of
+// the target's database process. It asks the database itself, without the application's
+// routing. Each question has up to spec.MaxRowIDs ids and a timeout of 15 s.
 func Rows(ctx context.Context, target Target, process, table string, ids []int64) ([]int64, error) {
 	var found []int64
 	for some := range slices.Chunk(ids, spec.MaxRowIDs) {

@@ -2,9 +2,9 @@
 
 package compare
 
-// Again is the effect of other pairs of the same metric, by the same rule and with
-// the same resolution: what resampled blocks come to.
-func (e Effect) Again(pairs []Pair) Effect { return ratioOf(pairs, e.resolution) }
+// WithPairs is the effect of other pairs of the same metric, such as resampled blocks,
+// by the same rule and with the same resolution.
+func (e Effect) WithPairs(pairs []Pair) Effect { return ratioOf(pairs, e.resolution) }
 
 // JudgeTogether sets PAdjusted and Survives of the effects of one table.
 func JudgeTogether(effects []Effect) {

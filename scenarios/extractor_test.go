@@ -33,12 +33,12 @@ func readFeed(t *testing.T, more string) (feed scenarios.Endpoint, data []byte, 
 func TestParseReadings(t *testing.T) {
 	for _, test := range []struct {
 		more        string
-		version, id scenarios.Reading
+		version, id scenarios.Extractor
 	}{
-		{"object: feed, creates: orders", scenarios.Reading{From: "json", Name: "version"}, scenarios.Reading{From: "json", Name: "id"}},
-		{"object: feed, version: json rev, creates: _a1, id: json bookingId", scenarios.Reading{From: "json", Name: "rev"}, scenarios.Reading{From: "json", Name: "bookingId"}},
-		{"object: feed, version: etag, creates: orders, id: location", scenarios.Reading{From: "etag"}, scenarios.Reading{From: "location"}},
-		{"object: feed, version: header  X-Version, creates: orders, id: header X-Id", scenarios.Reading{From: "header", Name: "X-Version"}, scenarios.Reading{From: "header", Name: "X-Id"}},
+		{"object: feed, creates: orders", scenarios.Extractor{From: "json", Name: "version"}, scenarios.Extractor{From: "json", Name: "id"}},
+		{"object: feed, version: json rev, creates: _a1, id: json bookingId", scenarios.Extractor{From: "json", Name: "rev"}, scenarios.Extractor{From: "json", Name: "bookingId"}},
+		{"object: feed, version: etag, creates: orders, id: location", scenarios.Extractor{From: "etag"}, scenarios.Extractor{From: "location"}},
+		{"object: feed, version: header  X-Version, creates: orders, id: header X-Id", scenarios.Extractor{From: "header", Name: "X-Version"}, scenarios.Extractor{From: "header", Name: "X-Id"}},
 	} {
 		feed, _, err := readFeed(t, test.more)
 		if err != nil {
@@ -93,15 +93,15 @@ func TestParseRefusesBadReadings(t *testing.T) {
 
 // A job comes as JSON too: what no parser has seen is checked as well.
 func TestReadingCheck(t *testing.T) {
-	for reading, want := range map[scenarios.Reading]string{
+	for extractor, want := range map[scenarios.Extractor]string{
 		{From: "json", Name: "rev"}: "",
 		{From: "etag"}:              "",
 		{}:                          `"" is no place of an answer; known are etag, header, json, location`,
 		{From: "header", Name: ""}:  "is no name of a header",
 		{From: "json", Name: `"`}:   "is no name of a JSON field",
 	} {
-		if err := reading.Check(); (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%+v: %v, want %q", reading, err, want)
+		if err := extractor.Check(); (err != nil) != (want != "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", extractor, err, want)
 		}
 	}
 }
