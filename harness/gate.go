@@ -18,7 +18,7 @@ import (
 
 // gateShare of the throughput that the CPUs allow is the rate of a gate's
 // slices: enough load to measure, and hardly any queue.
-const gateShare = 0.6
+const gateShare = 0.4
 
 // GatePlan is how a timed gate measures: docs/measurement.md, "The gate".
 func GatePlan(maxBlocks int) Plan {

@@ -76,3 +76,23 @@ func TestAPrimaryGetsQuiet(t *testing.T) {
 		}
 	}
 }
+
+// A database that has just started has nothing to vacuum, whether it begins with data or
+// empty. Autovacuum looks 20 to 60 seconds later, in the middle of a measurement: a slice
+// of 2 s used a quarter more CPU then.
+func TestNothingToVacuumAtTheStart(t *testing.T) {
+	s := openReal(t, realUnitCPUs)
+	sys := startReal(t, s, database("filled", shopSeed(200, 300, 500)), database("empty", nil))
+	// Autovacuum's own conditions, at their defaults. It never analyzes pg_statistic.
+	const due = `SELECT coalesce(string_agg(s.relname, ' '), 'nothing') FROM pg_stat_all_tables s JOIN pg_class c ON c.oid = s.relid
+		WHERE n_dead_tup > 50 + 0.2 * greatest(reltuples, 0) OR n_ins_since_vacuum > 1000 + 0.2 * greatest(reltuples, 0)
+		OR c.relkind = 'r' AND s.relname <> 'pg_statistic' AND n_mod_since_analyze > 50 + 0.1 * greatest(reltuples, 0)`
+	for _, machine := range []string{"filled", "empty"} {
+		for _, name := range []string{"app", "template1", "postgres"} {
+			line := `psql -X -q -h 127.0.0.1 -U postgres -d ` + name + ` -tA -c "` + due + `"`
+			if found := strings.TrimSpace(inside(t, sys, machine, line)); found != "nothing" {
+				t.Errorf("%s, database %s: autovacuum finds %s", machine, name, found)
+			}
+		}
+	}
+}

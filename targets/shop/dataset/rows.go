@@ -16,7 +16,7 @@ import (
 
 // Version names the data and the schema. It changes whenever either does: a
 // stored copy of another version must be thrown away.
-const Version = "5"
+const Version = "6"
 
 // Term is the search word of a rank, from 1 on: every title holds exactly one.
 func Term(rank int) string { return "w" + strconv.Itoa(rank) }
