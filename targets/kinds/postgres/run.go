@@ -149,11 +149,30 @@ func (s *server) Prepare(ctx context.Context) error {
 			return fmt.Errorf("dropping indexes: %w", err)
 		}
 	}
+	if err := s.visitAll(ctx); err != nil {
+		return err
+	}
 	if err := s.query(ctx, func(conn *pgx.Conn) error { return warm(ctx, conn) }); err != nil {
 		return err
 	}
 	if !s.isReplica() {
 		s.lags.start(pgDSN(s.host.Dir, s.spec.Port, "postgres"))
+	}
+	return nil
+}
+
+// visitAll connects once to each database beside the application's. The first visitor
+// after a start builds the database's catalog cache. That would be autovacuum, 20 and 40
+// seconds later, in the middle of a measurement.
+func (s *server) visitAll(ctx context.Context) error {
+	for _, database := range []string{"template1", "postgres"} {
+		conn, err := pgx.Connect(ctx, pgDSN(s.host.Dir, s.spec.Port, database))
+		if err == nil {
+			err = conn.Close(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("visiting database %s: %w", database, err)
+		}
 	}
 	return nil
 }
