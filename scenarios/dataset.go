@@ -23,31 +23,42 @@ type Dataset struct {
 	Process Process
 }
 
-// Key is the kind, the words of the command, quoted, the files that the command
-// finds, and of a service a digest of what runs: equal keys are equal data. A stage
-// that knows an image by more than its name tells the datasets of two images apart.
-func (d Dataset) Key() string {
-	key := fmt.Sprintf("%s %q", d.Process.Kind, d.Process.Seed)
-	for _, f := range d.Process.SeedFiles {
-		key += fmt.Sprintf(" %q %s", f.Path, f.SHA256)
-	}
-	if d.Process.Service != nil {
-		key += " " + d.Process.Service.dataDigest()
-	}
-	return key
-}
+// SeedFilesDir is where the files of a seed command lie in a container.
+const SeedFilesDir = "/seed"
 
-// dataDigest is a digest of all that a service's data may depend on: the program, its
-// environment, its files, and the folder of the data. The environment may hold
-// secrets, so that it stands in no key itself.
-func (s Service) dataDigest() string {
-	decides := Service{Image: s.Image, Build: s.Build, Command: s.Command, Env: s.Env, Data: s.Data}
-	for _, f := range s.Files {
-		decides.Files = append(decides.Files, File{Path: f.Path, SHA256: f.SHA256})
+// Key is the kind, the command for people, and a digest of the command's words, of the
+// files that the command finds, and of a service of what runs: equal keys are equal data.
+// Words and environment may hold secrets, and a key is written down, so that both stand in
+// the digest alone. A stage that knows an image by more than its name tells the datasets
+// of two images apart.
+func (d Dataset) Key() string {
+	decides := struct {
+		Seed    []string
+		Files   []File   `json:",omitempty"`
+		Service *Service `json:",omitempty"`
+	}{Seed: d.Process.Seed, Files: withoutContent(d.Process.SeedFiles)}
+	if d.Process.Service != nil {
+		service := d.Process.Service.decidesData()
+		decides.Service = &service
 	}
 	text, _ := json.Marshal(decides) // texts alone: never fails
 	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
+	return fmt.Sprintf("%s %s %s", d.Process.Kind, d.Command(), hex.EncodeToString(sum[:]))
+}
+
+// decidesData is all that a service's data may depend on: the program, its environment,
+// its files, and the folder of the data.
+func (s Service) decidesData() Service {
+	return Service{Image: s.Image, Build: s.Build, Command: s.Command, Env: s.Env, Data: s.Data, Files: withoutContent(s.Files)}
+}
+
+// withoutContent are files by their paths and the digests of what they hold.
+func withoutContent(files []File) []File {
+	var out []File
+	for _, f := range files {
+		out = append(out, File{Path: f.Path, SHA256: f.SHA256})
+	}
+	return out
 }
 
 // Command is the command for people, quoted where a shell needs quotes:

@@ -63,6 +63,11 @@ func TestSeedsOfServicesThatAreRefused(t *testing.T) {
 		{[]string{image, port, kept, `seed: "a {user}"`}, "seed:", "{user} is no placeholder of a seed"},
 		{[]string{image, port, kept, seededImage, "links: {database: database/postgres}"}, "links:", "leave out links, or seed"},
 		{[]string{image, port, kept, seededImage, "files: {/var/lib/app/a: schema.sql}"}, "seed:", "the file /var/lib/app/a would lie among the data that the command makes: name it under seed_files, or put it elsewhere"},
+		{[]string{image, port, "data: /seed", seededImage, "seed_files: [schema.sql]"}, "seed_files:", "the file schema.sql of the seed command would lie at /seed/schema.sql, among the data"},
+		{[]string{image, port, "data: /seed/conf", seededImage, "seed_files: [schema.sql, conf/app.conf]"}, "seed_files:", "the file conf/app.conf of the seed command would lie at /seed/conf/app.conf, among the data"},
+		{[]string{"command: a", port, "data: conf", seededImage, "seed_files: [conf/app.conf]"}, "seed_files:", "the file conf/app.conf of the seed command would lie at conf/app.conf, among the data"},
+		{[]string{image, port, kept, seededImage, "files: {/seed/schema.sql: conf/app.conf}", "seed_files: [schema.sql]"}, "seed_files:", "would lie at /seed/schema.sql, where files has conf/app.conf"},
+		{[]string{"command: a", port, "data: rows", seededImage, "files: {schema.sql: conf/app.conf}", "seed_files: [schema.sql]"}, "seed_files:", "would lie at schema.sql, where files has conf/app.conf"},
 		{[]string{image, port, kept, "sead: a"}, "sead:", `did you mean "seed"?`},
 	} {
 		data := own(test.lines...)
@@ -70,6 +75,8 @@ func TestSeedsOfServicesThatAreRefused(t *testing.T) {
 		checkRefused(t, fmt.Sprintf("%q", test.lines), err, lineOf(t, data, " "+test.at), test.want)
 	}
 	parsedOwn(t, image, port, kept, seededImage, "files: {/var/lib/application: schema.sql}")
+	parsedOwn(t, image, port, "data: /schema.sql", seededImage, "files: {/conf: schema.sql}", "seed_files: [schema.sql]")
+	parsedOwn(t, "command: a", port, "data: rows", seededImage, "files: {schema.sql: schema.sql}", "seed_files: [schema.sql]") // the same file twice
 }
 
 // Whatever the data may depend on makes other data, and what is only told of the

@@ -240,6 +240,8 @@ func (p *Process) readServiceSeed(m map[string]node) {
 		p.SeedFiles = v.seedFiles()
 		if !seeded {
 			v.fail("seed_files are for a seed's command: write seed too, or leave seed_files out")
+		} else {
+			p.checkSeedFiles(v)
 		}
 	}
 	if _, kept := m["data"]; seeded && !kept {
@@ -250,6 +252,24 @@ func (p *Process) readServiceSeed(m map[string]node) {
 	}
 	if links, linked := m["links"]; seeded && linked {
 		links.fail("the data are made by the process alone, before any other runs, so that a link leads nowhere: leave out links, or seed")
+	}
+}
+
+// checkSeedFiles complains about a file of the seed command that would lie among the data,
+// or in the place of another file. The files lie in a folder of their own in an image, and
+// in the process's folder on this computer.
+func (p *Process) checkSeedFiles(n node) {
+	for _, f := range p.SeedFiles {
+		if p.Service.Foreign() {
+			f.Path = path.Join(SeedFilesDir, f.Path)
+		}
+		if p.Service.amongData(f) {
+			n.fail("the file %s of the seed command would lie at %s, among the data that the command makes: write another folder under data, or call the file otherwise", f.From, f.Path)
+		}
+		other := func(own File) bool { return own.Path == f.Path && own.SHA256 != f.SHA256 }
+		if i := slices.IndexFunc(p.Service.Files, other); i >= 0 {
+			n.fail("the file %s of the seed command would lie at %s, where files has %s: call one of the two otherwise", f.From, f.Path, p.Service.Files[i].From)
+		}
 	}
 }
 

@@ -31,8 +31,12 @@ func Supplement(c *spec.Counters, counted spec.Counters) {
 	if len(c.Processes) == 1 && !c.Processes[0].CPUSecondsTotal.Known() {
 		c.Processes[0].CPUSecondsTotal = c.CPUSecondsTotal
 	}
-	if c.NetRxBytesTotal.Known() && c.NetTxBytesTotal.Known() {
-		c.Unread = slices.DeleteFunc(c.Unread, func(reason string) bool { return reason == spec.NetworkOutside })
+	// Why nobody has counted the network says more than that the reader could not.
+	at := slices.Index(c.Unread, spec.NetworkOutside)
+	switch network := c.NetRxBytesTotal.Known() && c.NetTxBytesTotal.Known(); {
+	case at < 0:
+		c.Unread = append(c.Unread, counted.Unread...)
+	case network || len(counted.Unread) > 0:
+		c.Unread = slices.Replace(c.Unread, at, at+1, counted.Unread...)
 	}
-	c.Unread = append(c.Unread, counted.Unread...)
 }

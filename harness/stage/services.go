@@ -25,9 +25,6 @@ func CheckServices(t scenarios.Topology, containers bool) error {
 	return nil
 }
 
-// SeedFilesDir is where the files of a seed command lie in a container.
-const SeedFilesDir = "/seed"
-
 // SeedSpec is the spec of a machine that makes a dataset in the folder dir. The files
 // of the seed command, if it reads any, lie in filesDir. A service's command works there
 // in any case: the process's own folder holds the data.

@@ -77,11 +77,11 @@ func TestTimeoutOf(t *testing.T) {
 // did before.
 func TestSeedSpec(t *testing.T) {
 	d := scenarios.Dataset{Process: scenarios.Process{Name: "p", Seed: []string{"psql", "-f", "schema.sql"}}}
-	if s := SeedSpec(d, "/dataset", SeedFilesDir, "n", nil); s.Seed.FilesDir != "" || s.Seed.Dir != "/dataset" || s.Nonce != "n" {
+	if s := SeedSpec(d, "/dataset", scenarios.SeedFilesDir, "n", nil); s.Seed.FilesDir != "" || s.Seed.Dir != "/dataset" || s.Nonce != "n" {
 		t.Errorf("without files: %+v", s)
 	}
 	d.Process.SeedFiles = []scenarios.File{{Path: "schema.sql"}}
-	if s := SeedSpec(d, "/dataset", SeedFilesDir, "n", nil); s.Seed.FilesDir != "/seed" || s.Seed.Dir != "/dataset" {
+	if s := SeedSpec(d, "/dataset", scenarios.SeedFilesDir, "n", nil); s.Seed.FilesDir != "/seed" || s.Seed.Dir != "/dataset" {
 		t.Errorf("with files: %+v", s.Seed)
 	}
 }

@@ -142,7 +142,26 @@ func (m *maker) fill(ctx context.Context) error {
 	if made == "" {
 		return nil // the process's own folder was the dataset's
 	}
+	if err := checkFilled(made); err != nil {
+		return fmt.Errorf("copying the dataset: %w", err)
+	}
 	return copyTree(ctx, made, filepath.Join(m.dir, seedingDir), &m.runner, m.out)
+}
+
+// checkFilled is an error unless something lies in the folder of the data: a program that
+// keeps its data elsewhere would begin without them.
+func checkFilled(made string) error {
+	dir, err := os.Open(made)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if _, err := dir.Readdirnames(1); errors.Is(err, io.EOF) {
+		return errors.New("the seed left nothing in data: write data: with the folder where the program keeps what the command makes, or see that the command makes something")
+	} else if err != nil {
+		return err
+	}
+	return nil
 }
 
 // dataOf is what of a process's folder begins as its dataset: the whole folder, or of a
@@ -170,7 +189,7 @@ func (m *maker) make(ctx context.Context) (err error) {
 	defer died(nil)
 	begin, n := time.Now(), namedProgram{name: p.Name, Program: program}
 	limit := n.readyTimeout(readyTimeout)
-	ready, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready within %v", limit))
+	ready, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready within %v%s", limit, spec.EmptyRemedy(p.Service)))
 	defer cancel()
 	var running *child.Child
 	defer func() {
@@ -202,10 +221,14 @@ func (m *maker) make(ctx context.Context) (err error) {
 }
 
 // checkStopped is nil when a program stopped cleanly: it ended with success, by the
-// signal itself, or with the status that stands for the signal.
+// signal that was sent, or with the status that stands for that signal. Another signal
+// may have left half of the data.
 func checkStopped(c *child.Child, stop syscall.Signal) error {
 	var exit *exec.ExitError
-	if !errors.As(c.Err(), &exit) || exit.ExitCode() < 0 || exit.ExitCode() == 128+int(stop) {
+	if !errors.As(c.Err(), &exit) || exit.ExitCode() == 128+int(stop) {
+		return nil
+	}
+	if status, known := exit.Sys().(syscall.WaitStatus); known && status.Signaled() && status.Signal() == stop {
 		return nil
 	}
 	return c.Log.Explain(fmt.Errorf("process %s: when it was stopped: %w", c.Name, c.Death()))

@@ -61,6 +61,29 @@ func TestKeepNothing(t *testing.T) {
 	}
 }
 
+// Data that the process keeps elsewhere are no dataset, whoever made them.
+func TestKeepEmptyData(t *testing.T) {
+	elsewhere := spec.Spec{Machine: "seed", Seed: &spec.Seed{Key: "a", Made: t.TempDir()}}
+	works := t.TempDir()
+	folder := filepath.Join(works, "db")
+	if err := os.MkdirAll(filepath.Join(folder, "var", "rows"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	service := seedSpec("", "sh", "-c", "echo rows > var/kept")
+	service.Local, service.Seed.FilesDir = &spec.Local{DataDir: works}, folder
+	service.Processes[0].Service = &scenarios.Service{Data: "var/rows"}
+	for name, s := range map[string]spec.Spec{"made elsewhere": elsewhere, "a service": service} {
+		s.Seed.Dir = t.TempDir()
+		err := Run(t.Context(), seedableKind(endsWell, func(string) error { return nil }), s, &bytes.Buffer{})
+		if err == nil || !strings.Contains(err.Error(), "seed: ") || !strings.Contains(err.Error(), "the seed left nothing in data: write data: ") {
+			t.Errorf("%s: error is %v", name, err)
+		}
+		if err := (marker{s.Seed.Key}).check(s.Seed.Dir); err == nil {
+			t.Errorf("%s: it is marked as whole", name)
+		}
+	}
+}
+
 // Of a service's folder only what the scenario names is its data, and a start begins with
 // that beside its files.
 func TestMakeDatasetOfAService(t *testing.T) {

@@ -190,17 +190,20 @@ func onlyLock(left []string) bool {
 	return true
 }
 
-// Ended by the signal itself, or with the status that stands for it, is a good end.
+// Ended by the signal that was sent, or with the status that stands for it, is a good end.
 func TestCheckStopped(t *testing.T) {
-	for status, succeeds := range map[string]bool{"0": true, "1": false, "130": true, "143": false} {
+	for script, succeeds := range map[string]bool{
+		"exit 0": true, "exit 1": false, "exit 130": true, "exit 143": false,
+		"kill -INT $$": true, "kill -TERM $$": false, "kill -KILL $$": false,
+	} {
 		runner := &child.Runner{}
-		c, err := runner.Start(exec.Command("sh", "-c", "exit "+status), child.Options{Name: "x"})
+		c, err := runner.Start(exec.Command("sh", "-c", script), child.Options{Name: "x"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		<-c.Done()
 		if err := checkStopped(c, syscall.SIGINT); (err == nil) != succeeds {
-			t.Errorf("status %s: %v", status, err)
+			t.Errorf("%s: %v", script, err)
 		}
 	}
 }

@@ -164,7 +164,7 @@ func (f File) makers() ([]maker, error) {
 		if d.Process.Foreign() {
 			return nil, fmt.Errorf("the data of %s are made by a command inside its image beside the running process, and a compose file can't say that: leave seed out of a copy of the scenario, and fill the database yourself", f.beginsWith(d))
 		}
-		encoded, err := json.Marshal(stage.SeedSpec(d, spec.DatasetDir, stage.SeedFilesDir, nonce, nil))
+		encoded, err := json.Marshal(stage.SeedSpec(d, spec.DatasetDir, scenarios.SeedFilesDir, nonce, nil))
 		if err != nil {
 			return nil, fmt.Errorf("dataset %s: %w", d.Command(), err)
 		}
@@ -175,7 +175,7 @@ func (f File) makers() ([]maker, error) {
 		if len(datasets) > 1 {
 			made.Name, made.Volume = fmt.Sprintf("%s-%d", seedService, i+1), fmt.Sprintf("%s-%d", datasetVolume, i+1)
 		}
-		if made.Configs, err = configs(made.Name, stage.SeedFilesDir, d.Process.SeedFiles); err != nil {
+		if made.Configs, err = configs(made.Name, scenarios.SeedFilesDir, d.Process.SeedFiles); err != nil {
 			return nil, err
 		}
 		out = append(out, made)

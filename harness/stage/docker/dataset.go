@@ -27,7 +27,7 @@ const seedTimeout = time.Hour
 // takes a lock in the volume. The volume outlives the run; Sweep with datasets removes
 // it. An error holds the last lines of the machine's log, or of the command's output.
 func (s *Stage) EnsureDataset(ctx context.Context, d scenarios.Dataset) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, seedTimeout, fmt.Errorf("not done within %v", seedTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, seedTimeout, fmt.Errorf("not done within %v: have the seed command make fewer data, or end where it hangs", seedTimeout))
 	defer cancel()
 	if d.Process.Foreign() && s.imageOf(*d.Process.Service) == "" {
 		return fmt.Errorf("make a dataset (%s): its image is not made (%s): call EnsureImages before", d.Command(), describeImage(*d.Process.Service))
@@ -38,8 +38,7 @@ func (s *Stage) EnsureDataset(ctx context.Context, d scenarios.Dataset) error {
 		fill = s.seedOwn
 	}
 	_, err := s.cli.VolumeCreate(ctx, client.VolumeCreateOptions{
-		Name:   volume,
-		Labels: map[string]string{labelOurs: "1", labelDataset: s.options.DatasetVersion},
+		Name: volume, Labels: s.datasetLabels(),
 	})
 	if err == nil {
 		err = fill(ctx, d, volume)
@@ -58,13 +57,13 @@ func (s *Stage) EnsureDataset(ctx context.Context, d scenarios.Dataset) error {
 func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, volume string) error {
 	var files []testcontainers.ContainerFile
 	for _, f := range d.Process.SeedFiles {
-		files = append(files, fileIn(spec.Below(stage.SeedFilesDir, f.Path), f))
+		files = append(files, fileIn(spec.Below(scenarios.SeedFilesDir, f.Path), f))
 	}
-	told := stage.SeedSpec(d, spec.DatasetDir, stage.SeedFilesDir, stage.NewNonce(), nil)
+	told := stage.SeedSpec(d, spec.DatasetDir, scenarios.SeedFilesDir, stage.NewNonce(), nil)
 	return s.runMachine(ctx, told, containerSpec{
 		name:     "seed-" + volume,
 		files:    files,
-		mounts:   []mount.Mount{{Type: mount.TypeVolume, Source: volume, Target: spec.DatasetDir}},
+		mounts:   []mount.Mount{s.datasetMount(volume, spec.DatasetDir, false)},
 		shmBytes: d.Process.Facts.SharedMemoryBytes,
 	})
 }
@@ -106,7 +105,7 @@ func (s *Stage) waitExit(ctx context.Context, id string) (int, error) {
 			err = errors.New("the engine does not tell the container's state")
 		}
 		if err != nil {
-			return 0, err
+			return 0, causeOf(ctx, err)
 		}
 		if state := inspected.Container.State; !state.Running {
 			if state.OOMKilled {
@@ -119,6 +118,21 @@ func (s *Stage) waitExit(ctx context.Context, id string) (int, error) {
 			return 0, context.Cause(ctx)
 		case <-tick.C:
 		}
+	}
+}
+
+// datasetLabels are the labels of a dataset's volume. They name no run: the volume
+// outlives the run.
+func (s *Stage) datasetLabels() map[string]string {
+	return map[string]string{labelOurs: "1", labelDataset: s.options.DatasetVersion}
+}
+
+// datasetMount is a dataset's volume in a container. Where somebody has removed the volume
+// meanwhile the engine makes an empty one, and a sweep must find that one too.
+func (s *Stage) datasetMount(volume, target string, readOnly bool) mount.Mount {
+	return mount.Mount{
+		Type: mount.TypeVolume, Source: volume, Target: target, ReadOnly: readOnly,
+		VolumeOptions: &mount.VolumeOptions{Labels: s.datasetLabels()},
 	}
 }
 

@@ -145,8 +145,12 @@ func (sys *System) agentOf(ctx context.Context, made testcontainers.Container, m
 		return agent{}, ctx.Err()
 	}
 	url := sys.observer.url + spec.ObservedPath(m.Name)
+	remedy := slowRemedy(*p.Service)
+	if sys.request.Variant == seedVariant {
+		remedy += spec.EmptyRemedy(p.Service)
+	}
 	return agent{
-		id: made.GetContainerID(), within: cmp.Or(p.Service.Ready.Within, sys.request.Timeout()), remedy: slowRemedy(*p.Service),
+		id: made.GetContainerID(), within: cmp.Or(p.Service.Ready.Within, sys.request.Timeout()), remedy: remedy,
 		url: func(context.Context) (string, error) { return url, nil },
 	}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -41,6 +42,9 @@ const (
 	maxMarker  = 1 << 20 // bytes
 )
 
+// plainHost is a name that a host may have behind that of its variant.
+var plainHost = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,40}$`)
+
 // seedOwn fills a volume with what a process in an image of the user's own begins with,
 // unless it is full. The process runs as in a variant, but alone and without limits,
 // with the command beside it in its container. What the process keeps is taken once the
@@ -56,6 +60,10 @@ func (s *Stage) seedOwn(ctx context.Context, d scenarios.Dataset, volume string)
 	}
 	sys := started.(*System)
 	defer func() { err = errors.Join(err, sys.Close(ctx)) }()
+	kept, err := s.volumeAt(ctx, sys.containers[0], d.Process.Service.Data)
+	if err != nil {
+		return fmt.Errorf("process %s: %w", d.Process.Name, err)
+	}
 	if err := s.runSeed(ctx, sys.containers[0], d); err != nil {
 		return err
 	}
@@ -64,40 +72,43 @@ func (s *Stage) seedOwn(ctx context.Context, d scenarios.Dataset, volume string)
 	if err := s.stopWell(ctx, sys.containers[0]); err != nil {
 		return fmt.Errorf("process %s: when it was stopped: %w", d.Process.Name, err)
 	}
-	kept, err := s.volumeAt(ctx, sys.containers[0], d.Process.Service.Data)
-	if err != nil {
-		return err
-	}
 	told := spec.Spec{Machine: "seed", Nonce: stage.NewNonce(), Seed: &spec.Seed{Dir: spec.DatasetDir, Key: d.Key(), Made: spec.OwnDir}}
-	return s.runMachine(ctx, told, containerSpec{name: "keep-" + volume, instance: sys.label(), mounts: []mount.Mount{
-		{Type: mount.TypeVolume, Source: volume, Target: spec.DatasetDir},
+	err = s.runMachine(ctx, told, containerSpec{name: "keep-" + volume, instance: sys.label(), mounts: []mount.Mount{
+		s.datasetMount(volume, spec.DatasetDir, false),
 		{Type: mount.TypeVolume, Source: kept, Target: spec.OwnDir, ReadOnly: true},
 	}})
+	if err != nil {
+		return fmt.Errorf("process %s: keeping what is in %s: %w", d.Process.Name, d.Process.Service.Data, err)
+	}
+	return nil
 }
 
 // seedTopology is a machine that runs a dataset's process and nothing else. The files of
 // the command are among the process's own. Nothing is counted meanwhile, and no quota
-// makes it slow: nobody pays for the machine.
+// makes it slow: nobody pays for the machine. The machine is called as its process where
+// a host may be called so: then an error names what the scenario has.
 func seedTopology(d scenarios.Dataset) scenarios.Topology {
 	p, service := d.Process, *d.Process.Service
 	service.Limits, service.Counters, service.Attach = scenarios.LimitsFromReady, nil, ""
 	service.Files = append([]scenarios.File(nil), service.Files...)
 	for _, f := range p.SeedFiles {
-		f.Path = spec.Below(stage.SeedFilesDir, f.Path)
+		f.Path = spec.Below(scenarios.SeedFilesDir, f.Path)
 		service.Files = append(service.Files, f)
 	}
 	p.Service, p.Seed, p.SeedFiles = &service, nil, nil
-	return scenarios.Topology{Label: "the data of " + p.Name, Entry: "seed/" + p.Name, Machines: []scenarios.Machine{
-		{Name: "seed", Group: "seed", External: true, Processes: []scenarios.Process{p}},
+	name := string(seedVariant)
+	if plainHost.MatchString(p.Name) {
+		name = p.Name
+	}
+	return scenarios.Topology{Label: "the data of " + p.Name, Entry: name + "/" + p.Name, Machines: []scenarios.Machine{
+		{Name: name, Group: name, External: true, Processes: []scenarios.Process{p}},
 	}}
 }
 
 // isFull says whether a volume holds the whole of a dataset. The volume's files are read
 // through a container that never starts.
 func (s *Stage) isFull(ctx context.Context, d scenarios.Dataset, volume string) (bool, error) {
-	c, err := s.create(ctx, containerSpec{name: "look-" + volume, mounts: []mount.Mount{
-		{Type: mount.TypeVolume, Source: volume, Target: spec.DatasetDir, ReadOnly: true},
-	}})
+	c, err := s.create(ctx, containerSpec{name: "look-" + volume, mounts: []mount.Mount{s.datasetMount(volume, spec.DatasetDir, true)}})
 	if err != nil {
 		return false, err
 	}
@@ -123,7 +134,7 @@ func (s *Stage) isFull(ctx context.Context, d scenarios.Dataset, volume string) 
 func (s *Stage) runSeed(ctx context.Context, id string, d scenarios.Dataset) error {
 	options := client.ExecCreateOptions{AttachStdout: true, AttachStderr: true, Cmd: d.Process.Seed}
 	if len(d.Process.SeedFiles) > 0 {
-		options.WorkingDir = stage.SeedFilesDir
+		options.WorkingDir = scenarios.SeedFilesDir
 	}
 	err := s.execIn(ctx, id, options)
 	if err == nil {
@@ -172,15 +183,16 @@ func (s *Stage) execIn(ctx context.Context, id string, options client.ExecCreate
 // stopWell stops a container by the stop signal of its image, and is an error unless the
 // program took the signal well: what ended otherwise may have left half of its data.
 func (s *Stage) stopWell(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout+driverCallTimeout)
+	const limit = stopTimeout + driverCallTimeout
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the engine did not stop it within %v: see whether the engine answers (docker ps), and try again", limit))
 	defer cancel()
 	seconds := int(stopTimeout / time.Second)
 	if _, err := s.cli.ContainerStop(ctx, id, client.ContainerStopOptions{Timeout: &seconds}); err != nil {
-		return err
+		return causeOf(ctx, err)
 	}
 	result, err := s.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
-		return err
+		return causeOf(ctx, err)
 	}
 	name := ""
 	if result.Container.Config != nil {
@@ -192,14 +204,25 @@ func (s *Stage) stopWell(ctx context.Context, id string) error {
 	return nil
 }
 
+// causeOf is why ctx has ended, if it has, and else err: what a call says whose time is
+// over holds no remedy.
+func causeOf(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
 // checkStopped is nil of a container that ended with success, or by the signal that asked it
-// to stop.
+// to stop. What was killed at once may have left half of its data, whoever killed it.
 func checkStopped(state *container.State, stop syscall.Signal) error {
 	switch {
 	case state == nil || state.Running:
 		return errors.New("the engine says that it runs on")
 	case state.OOMKilled:
 		return stopped(state)
+	case state.ExitCode == killedCode && stop == syscall.SIGKILL:
+		return errors.New("its image has it killed at once (STOPSIGNAL SIGKILL): what it held in memory may be lost; name a signal that it obeys (STOPSIGNAL SIGTERM in the Dockerfile)")
 	case state.ExitCode == 0 || state.ExitCode == signalCode+int(stop):
 		return nil
 	case state.ExitCode == killedCode:
@@ -225,18 +248,32 @@ func stopSignal(name string) syscall.Signal {
 	return syscall.SIGTERM
 }
 
-// volumeAt is the name of the volume that a container has at a folder.
+// volumeAt is the name of the volume that a container has at a folder, which holds all
+// that is below the folder.
 func (s *Stage) volumeAt(ctx context.Context, id, dir string) (string, error) {
 	result, err := s.cli.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
 	if err != nil {
 		return "", err
 	}
-	for _, m := range result.Container.Mounts {
-		if m.Destination == dir && m.Name != "" {
-			return m.Name, nil
+	return volumeAmong(result.Container.Mounts, dir)
+}
+
+// volumeAmong is the name of the volume at a folder. What an image has below the folder
+// as a volume of its own would be in no copy of the folder.
+func volumeAmong(mounts []container.MountPoint, dir string) (string, error) {
+	name := ""
+	for _, m := range mounts {
+		if m.Destination == dir {
+			name = m.Name
+		}
+		if strings.HasPrefix(m.Destination, dir+"/") {
+			return "", fmt.Errorf("the image keeps %s in a volume of its own: write data: %s", m.Destination, m.Destination)
 		}
 	}
-	return "", fmt.Errorf("the container has no volume at %s", dir)
+	if name == "" {
+		return "", fmt.Errorf("the container has no volume at %s", dir)
+	}
+	return name, nil
 }
 
 // beginOwn fills the volume of a machine that runs an image of the user's own, before
@@ -247,7 +284,7 @@ func (sys *System) beginOwn(ctx context.Context, m scenarios.Machine, id string)
 	if !begins {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, copyTimeout, fmt.Errorf("not done within %v", copyTimeout))
+	ctx, cancel := context.WithTimeoutCause(ctx, copyTimeout, fmt.Errorf("not done within %v: have the seed command make fewer data, or take a faster disk", copyTimeout))
 	defer cancel()
 	own, err := sys.stage.volumeAt(ctx, id, p.Service.Data)
 	if err != nil {
@@ -257,7 +294,7 @@ func (sys *System) beginOwn(ctx context.Context, m scenarios.Machine, id string)
 		Dataset: spec.Dataset{Dir: spec.DatasetDir, Key: d.Key()}, To: spec.OwnDir,
 	}}
 	err = sys.stage.runMachine(ctx, told, containerSpec{name: sys.label() + "-" + m.Name + "-begin", instance: sys.label(), mounts: []mount.Mount{
-		{Type: mount.TypeVolume, Source: sys.stage.volumeOf(d), Target: spec.DatasetDir, ReadOnly: true},
+		sys.stage.datasetMount(sys.stage.volumeOf(d), spec.DatasetDir, true),
 		{Type: mount.TypeVolume, Source: own, Target: spec.OwnDir},
 	}})
 	if err != nil {

@@ -128,7 +128,7 @@ func TestOwnSeedOfAServer(t *testing.T) {
 // What goes wrong is said, and leaves no dataset that would be taken for a whole one.
 func TestOwnSeedFails(t *testing.T) {
 	s := openOwn(t)
-	t.Cleanup(func() { removeDatasets(t, 4, s.options.DatasetVersion) })
+	t.Cleanup(func() { removeDatasets(t, 7, s.options.DatasetVersion) })
 	for _, test := range []struct {
 		name string
 		edit func(*scenarios.Process)
@@ -137,7 +137,12 @@ func TestOwnSeedFails(t *testing.T) {
 		{"the command fails", func(p *scenarios.Process) { p.Seed[3] = "fail" }, []string{"make dataset headroom-dataset-", "the seed command: exit code 1", "no such table: rows"}},
 		{"there is no such command", func(p *scenarios.Process) { p.Seed[0] = "psql" }, []string{"the seed command: ", "psql"}},
 		{"the process ends badly", func(p *scenarios.Process) { p.Service.Env["ENDS_WITH"] = "5" }, []string{"process web: when it was stopped: it exited with code 5", "the service ends"}},
-		{"the process does not start", func(p *scenarios.Process) { p.Service.Env["EXIT"] = "1" }, []string{"machine seed died at ", "no space left on device"}},
+		{"the process does not start", func(p *scenarios.Process) { p.Service.Env["EXIT"] = "1" }, []string{"machine web died at ", "no space left on device"}},
+		{"the process waits for its data", func(p *scenarios.Process) {
+			p.Port, p.Service.Ready = 8001, scenarios.Ready{HTTP: "/rows", Within: 2 * time.Second}
+		}, []string{"machine web: not ready after 2s", "before its data are there: ready: {tcp: yes}"}},
+		{"a part of the data is elsewhere", func(p *scenarios.Process) { withVolume(t, p, "/data/more") }, []string{"process web: the image keeps /data/more in a volume of its own: write data: /data/more"}},
+		{"it is killed at once", func(p *scenarios.Process) { killedAtOnce(t, p) }, []string{"process web: when it was stopped: its image has it killed at once (STOPSIGNAL SIGKILL)"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			topology := seededOwn(t, "x", "more")
@@ -157,6 +162,80 @@ func TestOwnSeedFails(t *testing.T) {
 			}
 			checkOnlyNetworkLeft(t, s)
 		})
+	}
+}
+
+// withVolume has a service's image keep a folder in a volume of its own.
+func withVolume(t *testing.T, p *scenarios.Process, folder string) {
+	t.Helper()
+	writeDockerfile(t, p.Service.Build.Dir, testImage, "VOLUME "+folder+`
+ARG BUILT=nothing
+ENTRYPOINT ["headroom", "service"]`)
+}
+
+// killedAtOnce has a service's image be stopped by the signal that nobody can obey.
+func killedAtOnce(t *testing.T, p *scenarios.Process) {
+	t.Helper()
+	writeDockerfile(t, p.Service.Build.Dir, testImage, `STOPSIGNAL SIGKILL
+ARG BUILT=nothing
+ENTRYPOINT ["headroom", "service"]`)
+}
+
+// Data that a server keeps elsewhere are no dataset that would be taken for a whole one.
+func TestOwnSeedOfNothing(t *testing.T) {
+	s := withBuilt(t, func(t *testing.T) *Stage { return openReal(t, realUnitCPUs) })
+	t.Cleanup(func() { removeDatasets(t, 1, s.options.DatasetVersion) })
+	topology := storeTopology(t, s)
+	service := topology.Machines[0].Processes[0].Service
+	service.Command, service.Data = []string{"--port", "7000", "--dir", "/tmp", "--protected-mode", "no"}, "/empty"
+	if err := s.EnsureImages(t.Context(), topology); err != nil {
+		t.Fatal(err)
+	}
+	d := datasetOf(t, topology)
+	err := s.EnsureDataset(t.Context(), d)
+	for _, part := range []string{"process store: keeping what is in /empty: ", "the seed left nothing in data"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("error without %q:\n%v", part, err)
+		}
+	}
+	if full, err := s.isFull(t.Context(), d, s.volumeOf(d)); full || err != nil {
+		t.Errorf("the volume is full %v, %v", full, err)
+	}
+	checkOnlyNetworkLeft(t, s)
+}
+
+// The volume at the folder holds all that is below, or nothing is taken from it.
+func TestVolumeAmong(t *testing.T) {
+	at := func(name, dir string) container.MountPoint { return container.MountPoint{Name: name, Destination: dir} }
+	for _, test := range []struct {
+		name   string
+		mounts []container.MountPoint
+		want   string
+		fault  string // "": none
+	}{
+		{"alone", []container.MountPoint{at("a", "/data")}, "a", ""},
+		{"beside others", []container.MountPoint{at("b", "/database"), at("a", "/data"), at("c", "/")}, "a", ""},
+		{"one below", []container.MountPoint{at("a", "/data"), at("b", "/data/17/main")}, "", "the image keeps /data/17/main in a volume of its own: write data: /data/17/main"},
+		{"one below comes first", []container.MountPoint{at("b", "/data/x"), at("a", "/data")}, "", "write data: /data/x"},
+		{"no volume", []container.MountPoint{at("", "/data")}, "", "no volume at /data"},
+		{"nothing", nil, "", "no volume at /data"},
+	} {
+		got, err := volumeAmong(test.mounts, "/data")
+		if got != test.want || (err == nil) != (test.fault == "") || err != nil && !strings.Contains(err.Error(), test.fault) {
+			t.Errorf("%s: %q, %v; want %q, %q", test.name, got, err, test.want, test.fault)
+		}
+	}
+}
+
+// A dataset's volume has its labels wherever a container might make it anew.
+func TestDatasetMount(t *testing.T) {
+	s := &Stage{options: Options{DatasetVersion: "v"}}
+	for _, readOnly := range []bool{true, false} {
+		m := s.datasetMount("a", "/dataset", readOnly)
+		labels := m.VolumeOptions.Labels
+		if m.Source != "a" || m.Target != "/dataset" || m.ReadOnly != readOnly || len(labels) != 2 || labels[labelOurs] != "1" || labels[labelDataset] != "v" {
+			t.Errorf("read-only %v: %+v with %v", readOnly, m, labels)
+		}
 	}
 }
 
@@ -199,6 +278,10 @@ func TestSeedTopology(t *testing.T) {
 	}
 	if at, err := topology.FindEntry(""); err != nil || at.Process.Name != "web" {
 		t.Errorf("the entry is %+v, %v", at, err)
+	}
+	d.Process.Name = "My data"
+	if named := seedTopology(d).Machines[0]; m.Name != "web" || named.Name != "seed" || named.Processes[0].Name != "My data" {
+		t.Errorf("the machines are %s, and %+v", m.Name, named)
 	}
 	if files := p.Service.Files; len(files) != 2 || files[1].Path != "/seed/sql/rows.txt" || string(files[1].Content) != "rows" {
 		t.Errorf("the files are %+v", files)
@@ -252,6 +335,9 @@ func TestSoundEnd(t *testing.T) {
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", test.name, err, test.want)
 		}
+	}
+	if err := checkStopped(&container.State{ExitCode: killedCode}, syscall.SIGKILL); err == nil || !strings.Contains(err.Error(), "STOPSIGNAL SIGKILL") {
+		t.Errorf("killed by the signal that its image names: %v", err)
 	}
 }
 

@@ -359,9 +359,7 @@ func (s *Stage) mounts(t scenarios.Topology, m scenarios.Machine) []mount.Mount 
 	mounts := []mount.Mount{{Type: mount.TypeVolume, Target: spec.DataDir, VolumeOptions: own}}
 	for _, p := range m.Processes {
 		if d, begins := t.DatasetOf(m, p); begins {
-			mounts = append(mounts, mount.Mount{
-				Type: mount.TypeVolume, Source: s.volumeOf(d), Target: spec.InMachine(p), ReadOnly: true,
-			})
+			mounts = append(mounts, s.datasetMount(s.volumeOf(d), spec.InMachine(p), true))
 		}
 	}
 	return mounts

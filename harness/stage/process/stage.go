@@ -241,7 +241,7 @@ func remove(ctx context.Context, dir string) (stopped int, err error) {
 // once: the machine takes the folder's lock, and marks the folder when it is
 // complete. The folder outlives the run; Sweep with datasets removes it.
 func (s *Stage) EnsureDataset(ctx context.Context, d scenarios.Dataset) error {
-	ctx, cancel := context.WithTimeout(ctx, seedTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, seedTimeout, fmt.Errorf("not done within %v: have the seed command make fewer data, or end where it hangs", seedTimeout))
 	defer cancel()
 	dir := filepath.Join(s.options.CacheDir, stage.DatasetName(d, s.options.DatasetVersion))
 	if err := s.seed(ctx, d, dir); err != nil {
@@ -292,7 +292,7 @@ func (s *Stage) seed(ctx context.Context, d scenarios.Dataset, dir string) error
 	case <-seeder.Done():
 	case <-ctx.Done():
 		seeder.Stop(stopGrace)
-		return seeder.Log.Explain(ctx.Err())
+		return seeder.Log.Explain(context.Cause(ctx))
 	}
 	if err := seeder.Err(); err != nil {
 		return seeder.Log.Explain(err)

@@ -87,6 +87,15 @@ func ForSeed(d scenarios.Dataset, dir, nonce string, local *Local) Spec {
 	}
 }
 
+// EmptyRemedy is what helps when a process is not ready while its data are made, to stand
+// behind an error; "" where its port is all that is asked for.
+func EmptyRemedy(service *scenarios.Service) string {
+	if service == nil || service.Ready.TCP {
+		return ""
+	}
+	return "; while its data are made the process must get ready before its data are there: ready: {tcp: yes}"
+}
+
 func resolve(t scenarios.Topology, to []string, host func(machine string) string) ([]string, error) {
 	addresses := make([]string, 0, len(to))
 	for _, target := range to {

@@ -167,6 +167,23 @@ func TestForSeedOfAService(t *testing.T) {
 	}
 }
 
+// Only a question to which an empty process has no answer has a remedy.
+func TestEmptyRemedy(t *testing.T) {
+	for _, test := range []struct {
+		service *scenarios.Service
+		helps   bool
+	}{
+		{nil, false},
+		{&scenarios.Service{Ready: scenarios.Ready{TCP: true}}, false},
+		{&scenarios.Service{Ready: scenarios.Ready{HTTP: "/health"}}, true},
+		{&scenarios.Service{Ready: scenarios.Ready{Command: []string{"ask"}}}, true},
+	} {
+		if got := EmptyRemedy(test.service); strings.Contains(got, "ready: {tcp: yes}") != test.helps || (got != "") != test.helps {
+			t.Errorf("%+v: %q", test.service, got)
+		}
+	}
+}
+
 func TestForMachineRefusesLinksThatLeadNowhere(t *testing.T) {
 	for to, want := range map[string]string{
 		"db":       `"db" is not machine/process`,
