@@ -70,8 +70,8 @@ func (c *Conductor) watch(job *drive.Job, of sliceOf) {
 }
 
 // rateLimit is the limit that a topology's gateway promises; ok is false without a
-// gateway. A gateway whose limiter does not work still promises the limit, and the
-// oracle shows the difference.
+// gateway. A gateway with limiter: none promises the limit too, and the oracle shows
+// the difference.
 func rateLimit(t scenarios.Topology) (limit drive.RateLimit, ok bool) {
 	for _, at := range t.ProcessesWithSetting("rate_limit") {
 		requests, err := strconv.Atoi(at.Process.Settings["rate_limit"])

@@ -313,7 +313,7 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// A queue that is not drained makes nothing lost: faults.md, row 33.
+// What a queue that is not drained still holds is unknown, and not lost.
 func TestUndrainedQueueIsUnknown(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
 	defer cancel()

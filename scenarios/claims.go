@@ -72,7 +72,7 @@ func readClaimTest(n node, c *Claim, mix []Endpoint) {
 	c.Metric = metric
 	c.Compare = n.word(match[3], "ratio", "before", "after")
 	c.Op = n.word(match[4], "<=", ">=")
-	c.At = RateName(n.word(match[6], string(RateCommon), string(RateHigh), string(RateCapacity)))
+	c.At = RateName(n.word(match[6], string(RateCommon), string(RateHigh), string(RateOfRun)))
 	value, err := strconv.ParseFloat(match[5], 64)
 	if err != nil || !(value >= 0) || value > 1e12 {
 		n.fail("%q: the claimed value must be a number above 0, %s", match[5], testExample)
@@ -102,7 +102,7 @@ type RateName string
 
 // The rates that a claim may name.
 const (
-	RateCommon   RateName = "common" // both variants at 80% of the smaller capacity
-	RateHigh     RateName = "high"   // each variant's soak, just below its own capacity
-	RateCapacity RateName = "limit"  // of metrics without a rate: the capacity itself, and costs
+	RateCommon RateName = "common" // both variants at 80% of the smaller capacity
+	RateHigh   RateName = "high"   // each variant's soak, just below its own capacity
+	RateOfRun  RateName = "limit"  // of metrics without a rate: the capacity itself, and costs
 )

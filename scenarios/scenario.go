@@ -151,7 +151,7 @@ type Claim struct {
 	Source string    `json:"source"`
 	Text   string    `json:"text"`
 	Metric MetricKey `json:"metric"` // a key of the comparison, e.g. "db_cpu_ms_per_request"
-	// At names the rate at which the metric is read: RateCommon, RateHigh or RateCapacity.
+	// At names the rate at which the metric is read: RateCommon, RateHigh or RateOfRun.
 	At RateName `json:"at"`
 	// Compare is what Op and Value speak of: "ratio" (after/before), "before"
 	// or "after".

@@ -100,7 +100,11 @@ func (r *capacityReport) add(step harness.CapacityStep) {
 }
 
 func (p capacityProbe) line() string {
-	text := fmt.Sprintf("%-8s %9s/s for %4.1f s: %s", p.Kind, compare.FormatRate(p.RateRPS), p.DurationS, p.Verdict)
+	verdict := p.Verdict
+	if verdict == string(record.Invalid) {
+		verdict = "invalid" // files have another word
+	}
+	text := fmt.Sprintf("%-8s %9s/s for %4.1f s: %s", p.Kind, compare.FormatRate(p.RateRPS), p.DurationS, verdict)
 	if p.P99 != nil {
 		text += fmt.Sprintf(", p99 %s ms", compare.FormatNumber(*p.P99))
 	}

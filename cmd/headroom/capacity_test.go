@@ -7,7 +7,17 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"headroom/harness/record"
 )
+
+// People read "invalid"; the word of the files is another.
+func TestInvalidStepIsCalledSo(t *testing.T) {
+	line := capacityProbe{Kind: "stairs", RateRPS: 100, DurationS: 3, Verdict: string(record.Invalid), Reason: "the host was busy"}.line()
+	if !strings.Contains(line, ": invalid (the host was busy)") || strings.Contains(line, string(record.Invalid)) {
+		t.Error(line)
+	}
+}
 
 func TestCapacityRefuses(t *testing.T) {
 	local := []string{"--url", "http://127.0.0.1:9/"}

@@ -76,7 +76,7 @@ func (h Holder) String() string {
 
 // Waiting tells a waiting user why and how long the program waits for the holder.
 func (h Holder) Waiting() string {
-	return fmt.Sprintf("waiting for %v, which measures on this machine: two at once spoil each other. This goes on when the machine is free, and gives up after %v", h, Patience)
+	return fmt.Sprintf("waiting for %v, which measures on this machine: two at once disturb each other. This goes on when the machine is free, and gives up after %v", h, Patience)
 }
 
 func (h Holder) same(o Holder) bool {

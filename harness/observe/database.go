@@ -32,9 +32,9 @@ func Lag(ctx context.Context, target Target, from, till int64) ([]spec.LagSample
 	return samples, nil
 }
 
-// Rows returns which of the ids are rows of a table ("users", "posts" or "orders") of
-// the target's database process. It asks the database itself, without the application's
-// routing. Each question has up to spec.MaxRowIDs ids and a timeout of 15 s.
+// Rows returns which of the ids are rows of a table of the target's database process:
+// the table that the scenario's creates: names. It asks the database itself, without the
+// application's routing. Each question has up to spec.MaxRowIDs ids and a timeout of 15 s.
 func Rows(ctx context.Context, target Target, process, table string, ids []int64) ([]int64, error) {
 	var found []int64
 	for some := range slices.Chunk(ids, spec.MaxRowIDs) {

@@ -171,8 +171,8 @@ type Count struct {
 	Bad       int64   `json:"bad"`
 	Of        int64   `json:"of"`
 	Allowed   float64 `json:"allowed"` // share that may be bad
-	// Burst is how many bad requests came together on average, at least 1; 0 where
-	// that was not computed.
+	// Burst is the variance of the number of bad requests a second over its mean, at
+	// least 1: how many come together, if all bursts are equal. 0: not computed.
 	Burst float64 `json:"burst,omitempty"`
 }
 

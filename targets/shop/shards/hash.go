@@ -10,9 +10,9 @@ import (
 	"strconv"
 )
 
-// Hash is the shard, 0..n-1, of a key: a pure function that every router, the
-// seeder and the oracles share. It spreads any keys evenly, and moves nearly all
-// of them when n changes.
+// Hash is the shard, 0..n-1, of a key: a pure function that ByHash, the
+// seeder and the answer to "where is this key's home?" share. It spreads any keys
+// evenly, and moves nearly all of them when n changes.
 func Hash(key int64, n int) int {
 	return int(crc32.ChecksumIEEE(strconv.AppendInt(nil, key, 10)) % uint32(n))
 }
