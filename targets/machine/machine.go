@@ -174,7 +174,8 @@ func Run(ctx context.Context, kinds []Kind, s spec.Spec, logOut io.Writer) error
 	out := child.NewSyncWriter(logOut)
 	runner := &child.Runner{}
 	if s.Begin != nil {
-		return beginFor(ctx, *s.Begin, runner, out)
+		// A folder that was half filled goes with its container: its system has not started.
+		return copyDataset(ctx, s.Begin.Dataset, s.Begin.To, runner, out)
 	}
 	super := &supervisor{out: out, runner: runner, readyTimeout: readyTimeout, stopTimeout: stopTimeout}
 	a := &agent{spec: s, started: time.Now(), ready: super.ready, pidOf: super.pidOf}

@@ -274,12 +274,6 @@ func datasetCopier(d *spec.Dataset, dir string, runner *child.Runner, out *child
 	}
 }
 
-// beginFor copies what a process begins with that another container runs. A folder that
-// was half filled goes with the container: its system has not started.
-func beginFor(ctx context.Context, b spec.Begin, runner *child.Runner, out *child.SyncWriter) error {
-	return copyDataset(ctx, b.Dataset, b.To, runner, out)
-}
-
 // copyDataset copies a finished dataset's data into a folder.
 func copyDataset(ctx context.Context, d spec.Dataset, to string, runner *child.Runner, out *child.SyncWriter) error {
 	if err := (marker{d.Key}).check(d.Dir); err != nil {
